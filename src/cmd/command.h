@@ -1,0 +1,148 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commands. There are two kinds, and neither sees a socket, a clock, a file or the server:
+ *
+ *   over the keyspace   a function of (keyspace, clock, seed, arguments) -> (keyspace, reply): struct call.
+ *                       The same function serves the leader, a follower, replay and a unit test.
+ *   over the session    what a connection asks about itself or the server (HELLO, CLIENT, INFO, CLUSTER ...): a function of
+ *                       (session, report, configuration, arguments) -> (session, reply, wishes): struct session_call.
+ *
+ * One row of the table (table.c) describes each: its flags are what the gate (src/gate.c) tests.
+ */
+#ifndef COMMAND_H
+#define COMMAND_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../resp/resp.h"
+#include "../data/keyspace.h"
+
+struct command;
+struct session;
+struct report;
+struct conf;
+
+/* ---- over the keyspace --- */
+
+struct call {
+    struct keyspace *keyspace;
+    const struct command *command;
+    const struct resp_arg *args;
+    size_t count;
+    unsigned db;
+    uint64_t wall_ms;  /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
+    uint64_t version;  /* index of the entry being applied: what it changes carries it; 0 for a read */
+    uint64_t seed;     /* of whatever is random in this one call */
+    struct resp_out *reply;
+    bool due;     /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be thrown away and the
+                     read done again behind an entry with a later clock */
+};
+
+typedef void call_run(struct call *call);
+
+/* ---- over the session --- */
+
+enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
+
+enum { SESSION_NAME_MAX = 256, SESSION_ADDRESS_MAX = 128 };
+
+/* One connection as commands may see and change it. */
+struct session {
+    uint64_t id;
+    unsigned db;
+    int protocol;          /* 2 or 3 */
+    bool authenticated;
+    bool readonly;         /* READONLY was said: may read on a follower */
+    bool asking;           /* ASKING was said: for one command */
+    bool no_evict;
+    bool close;            /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;             /* a member of the cluster, not a client: cannot be killed */
+    enum reply_mode reply_mode;
+    char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
+    char address[SESSION_ADDRESS_MAX], local_address[SESSION_ADDRESS_MAX]; /* ip:port */
+    int fd;
+    uint64_t created_ms, active_ms; /* Unix milliseconds */
+    uint64_t commands;
+    size_t in_bytes, in_free, out_bytes, memory; /* filled in before a command that lists sessions */
+    const struct command *last;     /* the command run last */
+};
+
+/* What a session's command asks of the server; the caller carries it out after the reply is written. */
+struct wishes {
+    bool shutdown;
+    bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
+    bool reset_statistics;
+    struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
+};
+
+struct session_call {
+    struct session *session;
+    struct session **sessions; /* every session, for a command with COMMAND_SESSIONS; else NULL */
+    size_t session_count;
+    const struct report *report; /* the state of the server as values, for a command with COMMAND_REPORT; else NULL */
+    struct conf *conf;
+    const struct command *command;
+    const struct resp_arg *args;
+    size_t count;
+    uint64_t now_ms; /* Unix milliseconds */
+    struct resp_out *reply;
+    struct wishes *wishes;
+};
+
+typedef void session_run(struct session_call *call);
+
+/* ---- the table --- */
+
+enum command_flag {
+    /* Redis's flags, as COMMAND tells them */
+    COMMAND_WRITE = 1 << 0,     /* changes the keyspace: goes through the log */
+    COMMAND_READONLY = 1 << 1,  /* reads the keyspace: at a linearizable point */
+    COMMAND_DENYOOM = 1 << 2,   /* may grow the keyspace */
+    COMMAND_ADMIN = 1 << 3,
+    COMMAND_NOSCRIPT = 1 << 4,
+    COMMAND_LOADING = 1 << 5,   /* answered while the keyspace is being loaded */
+    COMMAND_STALE = 1 << 6,     /* answered without a leader */
+    COMMAND_FAST = 1 << 7,
+    COMMAND_NO_AUTH = 1 << 8,   /* answered before AUTH */
+    COMMAND_NO_MULTI = 1 << 9,
+    COMMAND_SENTINEL = 1 << 10,
+    COMMAND_PUBSUB = 1 << 11,
+    COMMAND_SKIP_MONITOR = 1 << 12,
+    COMMAND_SKIP_SLOWLOG = 1 << 13,
+    COMMAND_NO_ASYNC_LOADING = 1 << 14,
+    COMMAND_ALLOW_BUSY = 1 << 15,
+    COMMAND_MAY_REPLICATE = 1 << 16,
+    /* ours */
+    COMMAND_REPORT = 1 << 20,   /* needs the server's report */
+    COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
+    COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
+};
+
+struct command {
+    const char *name;   /* lower case; of a subcommand "client|id" */
+    int arity;          /* arguments with the name; -n: at least n */
+    unsigned flags;     /* enum command_flag */
+    int first_key, last_key, key_step; /* 0: no keys; last_key -1: to the end */
+    call_run *run;              /* over the keyspace, or NULL */
+    session_run *session;       /* over the session, or NULL */
+    const struct command *subcommands; /* ended by a row without a name, or NULL */
+    const char *summary, *since, *group, *complexity; /* COMMAND DOCS */
+    unsigned categories;        /* ACL categories as COMMAND INFO lists them: see table.c */
+    const char *const *tips;    /* COMMAND INFO; NULL-terminated or NULL */
+};
+
+/* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */
+const struct command *command_find(const struct resp_arg *args, size_t count);
+/* All top-level rows. */
+const struct command *command_table(size_t *count);
+bool command_arity_ok(const struct command *command, size_t count);
+/* Redis's words for a command that is not there: unknown command, or unknown subcommand of a container. */
+void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t count);
+/* The first key among the arguments, or NULL. */
+const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args, size_t count);
+/* Redis Cluster's slot of a key: CRC16(key or its {tag}) mod 16384. */
+unsigned command_key_slot(const struct resp_arg *key);
+
+#endif

@@ -1,0 +1,95 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Configuration: redis.conf's syntax and names where Redis has the directive, `raft-` for Raft's own. One table (conf.c)
+ * says for each directive its type, default, bounds, unit, whether CONFIG SET may change it, and one line of help.
+ */
+#ifndef CONF_H
+#define CONF_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "logger.h"
+
+enum {
+    CONF_WHY_MAX = 1024,
+    CONF_TEXT_MAX = 512,
+    CONF_BINDS_MAX = 16,
+    CONF_NODES_MAX = 64,
+    CONF_HOST_MAX = 256,
+};
+
+enum conf_consistency { CONF_LINEARIZABLE };
+enum conf_follower_mode { CONF_REDIRECT };
+
+/* raft-node <id> <host>:<port> */
+struct conf_node {
+    uint64_t id;
+    char host[CONF_HOST_MAX];
+    unsigned port;
+};
+
+/* client-output-buffer-limit <class> <hard> <soft> <seconds> */
+struct conf_output_limit {
+    uint64_t hard_bytes, soft_bytes, soft_s;
+};
+
+struct conf {
+    char file[CONF_TEXT_MAX]; /* absolute path; "" when none was given */
+
+    /* Redis's */
+    unsigned port;
+    char bind[CONF_BINDS_MAX][CONF_HOST_MAX];
+    size_t bind_count;
+    bool protected_mode;
+    unsigned tcp_backlog;
+    uint64_t timeout_s;
+    uint64_t tcp_keepalive_s;
+    uint64_t clients_max;
+    uint64_t query_buffer_max, bulk_max;
+    struct conf_output_limit output_normal, output_replica, output_pubsub;
+    char requirepass[CONF_TEXT_MAX];
+    char dir[CONF_TEXT_MAX];
+    char logfile[CONF_TEXT_MAX];
+    enum log_level loglevel;
+    char pidfile[CONF_TEXT_MAX];
+    unsigned databases;
+    uint64_t maxmemory;
+    char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
+    unsigned announce_port;            /* cluster-announce-port; 0: port */
+
+    /* Raft's */
+    uint64_t raft_id;
+    struct conf_node nodes[CONF_NODES_MAX]; /* raft-node: initial members, the same in every file */
+    size_t node_count;
+    char cluster_name[CONF_TEXT_MAX];
+    char secret_file[CONF_TEXT_MAX];
+    unsigned election_timeout_ms, heartbeat_ms;
+    enum conf_consistency read_consistency;
+    enum conf_follower_mode follower_mode;
+    uint64_t entry_bytes_max;   /* raft-entry-max-size: a log entry, and so a command */
+    uint64_t uncommitted_bytes_max;
+    uint64_t log_cache_bytes;   /* raft-log-cache-size: tail of the log kept in memory */
+    unsigned clock_skew_max_ms;
+    unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
+};
+
+/* Everything at its default. */
+void conf_init(struct conf *conf);
+/*
+ * Reads a file (path NULL: none; "-": standard input) and then the command line's `--directive value ...` on top. False, with
+ * file, line, the line itself and the reason in `why`, at the first error; also checks what only the whole can show (raft-id names one of
+ * the raft-node lines, a secret where an address is not loopback ...). Not the file system beyond the files it reads.
+ */
+bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv, char why[CONF_WHY_MAX]);
+
+/* CONFIG GET: calls `each` for every directive whose name matches one of the glob patterns, sorted by name. Secrets are shown as Redis does. */
+void conf_get(const struct conf *conf, const char *const *patterns, size_t count,
+              void (*each)(void *context, const char *name, const char *value), void *context);
+
+enum conf_set_result { CONF_SET_OK, CONF_SET_UNKNOWN, CONF_SET_IMMUTABLE, CONF_SET_INVALID };
+/* CONFIG SET of one directive on a running server. Anything but OK leaves `conf` as it was; the reason is in `why` in Redis's words. */
+enum conf_set_result conf_set(struct conf *conf, const char *name, const char *value, char why[CONF_WHY_MAX]);
+
+#endif

@@ -1,0 +1,149 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The network: bytes in, bytes out, nothing of what they mean. libev's callbacks only move bytes between sockets and
+ * buffers and note who has something new; the node takes what is new once per turn of the loop and answers it:
+ *
+ *     poll -> callbacks fill client->in, link replies      (here)
+ *     node_turn: net_take_client, net_take_link, commands, client->out, link_send   (above)
+ *     net_flush: one write per connection that has something to say           (here)
+ *
+ * A client that was accepted lives until the node frees it: the network marks it `gone` and never pulls it from under
+ * anybody's feet.
+ */
+#ifndef NET_H
+#define NET_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../resp/resp.h"
+
+struct ev_loop;
+struct net;
+
+enum { NET_ADDRESS_MAX = 128, NET_HOST_MAX = 256, NET_WHY_MAX = 256 };
+
+struct net_options {
+    size_t clients_max;        /* maxclients: beyond it a connection is told so and closed; peers have reserve */
+    unsigned peers_reserved;   /* descriptors kept for peers and files */
+    int backlog;
+    unsigned keepalive_s;      /* tcp-keepalive; 0: off */
+    size_t in_bytes_max;       /* client-query-buffer-limit: an unconsumed input beyond it closes the client */
+    size_t out_bytes_max;      /* client-output-buffer-limit, hard; 0: none */
+    size_t out_soft_bytes;     /* soft limit, for out_soft_s seconds; 0: none */
+    unsigned out_soft_s;
+};
+
+struct net_counters {
+    uint64_t connections, rejected, bytes_in, bytes_out;
+    size_t clients; /* connected now, peers included */
+};
+
+struct net *net_new(struct ev_loop *loop, const struct net_options *options);
+/* Closes every socket and frees all clients and links. */
+void net_free(struct net *net);
+/* Takes up changed limits (CONFIG SET). */
+void net_set_options(struct net *net, const struct net_options *options);
+void net_counters(const struct net *net, struct net_counters *counters);
+/* Listens on host (a numeric address) and port. False, with the reason (for a taken port: its number), when it cannot. */
+bool net_listen(struct net *net, const char *host, unsigned port, char why[NET_WHY_MAX]);
+/* Stops accepting; connections go on. */
+void net_stop_listening(struct net *net);
+/* Sends what is in every buffer that changed since the last flush, one writev each; what does not go now goes when the socket takes it.
+ * Call at the end of every turn. `now_ms`: Unix milliseconds, for the soft limit. */
+void net_flush(struct net *net, uint64_t now_ms);
+
+/* ---- clients: connections that somebody opened to us ------------------------------------------------------ */
+
+struct client {
+    int fd;
+    uint64_t id;          /* 1, 2, 3 ...: CLIENT ID */
+    char address[NET_ADDRESS_MAX], local_address[NET_ADDRESS_MAX]; /* ip:port */
+    bool loopback;        /* the other end's address is a loopback address */
+    struct resp_buf in;   /* filled by the network, consumed by the node; no more is read while it is paused */
+    struct resp_buf out;  /* filled by the node, then client_touch; consumed by the network */
+    bool gone;            /* end of file, error, over a limit (see why): nothing more will come or go */
+    bool peer;            /* the node let it in as a peer: exempt from clients_max and output limits */
+    const char *why;      /* when gone: in words, for the log; a static string */
+    void *owner;          /* the node's */
+    uint64_t last_in_ms;  /* Unix milliseconds of the last byte that came */
+    struct client_io *io; /* the network's own */
+};
+
+/* The next client with something new: just accepted, more input, or gone. NULL when there is none. Each is returned once per news. */
+struct client *net_take_client(struct net *net);
+/* Puts it among those that net_take_client returns: the node has work left for it (in a later turn: net_take_client never returns it
+ * again within the same run until net_flush). */
+void client_again(struct client *client);
+/* out has grown: it is to be flushed. */
+void client_touch(struct client *client);
+/* Stops or resumes reading from the socket (back-pressure: the kernel's buffer fills, then the sender waits). */
+void client_pause(struct client *client, bool paused);
+/* Sends what is in out as far as the socket takes it now, then closes and frees. The client may be gone already. */
+void client_free(struct client *client);
+/* After what is in out has been sent (or `out` cannot be sent for a second), marks it gone: the node then frees it. */
+void client_close_after_flush(struct client *client);
+/* All clients: the first, and the one after; NULL at the end. Freeing during the walk is allowed only for the one in hand. */
+struct client *net_first_client(struct net *net);
+struct client *net_next_client(struct client *client);
+/* Seconds since anything of `out` could be sent, 0 when nothing waits: for limits and CLIENT LIST. */
+size_t client_memory(const struct client *client);
+
+/* ---- links: connections that we open to a peer --------------------------------------------------------------- */
+
+/*
+ * A link dials, redials with back-off (50 ms doubling to 2 s, with jitter), and carries requests one way; the peer's answers come
+ * back as values. Names are resolved on a worker; hiredis opens and reads (redisConnectNonBlock, its reader), writes are our
+ * own writev. Nothing that a peer sends can end the process.
+ */
+struct link;
+
+enum link_state {
+    LINK_RESOLVING,
+    LINK_CONNECTING,
+    LINK_CONNECTED, /* bytes can be sent: the owner shakes hands, then calls link_open */
+    LINK_WAITING,   /* backing off */
+};
+
+enum link_event_type {
+    LINK_UP,      /* just connected */
+    LINK_REPLY,   /* a reply: see args */
+    LINK_DOWN,    /* closed or could not connect: see why and refused */
+};
+
+struct link_event {
+    enum link_event_type type;
+    char kind;                   /* of a reply: '+' '-' ':' '$' '*' */
+    const struct resp_arg *args; /* of a reply: its text, or an array's elements as text; hold until the next link_take */
+    size_t count;
+    bool refused;                /* of a down: the connection was refused: no process listens there */
+    const char *why;             /* of a down: in words; holds until the next link_take */
+};
+
+/* `host` may be a name. connect_timeout_ms bounds a connect and a name look-up together. */
+struct link *link_new(struct net *net, const char *host, unsigned port, unsigned connect_timeout_ms);
+void link_free(struct link *link); /* frees at the end of the turn: safe from anywhere */
+/* Dials another address from now on; drops the connection there is when it differs. */
+void link_set_address(struct link *link, const char *host, unsigned port);
+/* The next link with events, and its next event. */
+struct link *net_take_link(struct net *net);
+bool link_take(struct link *link, struct link_event *event);
+/* Room at the back of what is to be sent; link_touch afterwards. Only when connected. */
+struct resp_buf *link_out(struct link *link);
+/* Sends bytes from where they are after what is in link_out so far: `release(owner)` is called on the loop when they have gone or the link fell. */
+void link_send_shared(struct link *link, const void *bytes, size_t length, void (*release)(void *owner), void *owner);
+void link_touch(struct link *link);
+/* Bytes not yet taken by the socket. */
+size_t link_backlog(const struct link *link);
+/* Drops the connection (bad handshake): backs off, dials again. `why` for the log and link_last_error. */
+void link_drop(struct link *link, const char *why);
+/* The handshake succeeded: back-off starts anew from its shortest at the next failure. */
+void link_open(struct link *link);
+enum link_state link_state(const struct link *link);
+const char *link_last_error(const struct link *link); /* "" when none; stays after recovery */
+uint64_t link_connects(const struct link *link);
+void *link_owner(const struct link *link);
+void link_set_owner(struct link *link, void *owner);
+
+#endif

@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * All that is on disk. Nothing above this header knows that it is SQLite.
+ *
+ * raft.db holds what a Raft node must never forget: who it is, its term and vote, the log. One connection, used by
+ * one worker only (store_log_run is that worker's run function); what a batch asks to be saved is one transaction and one fsync.
+ *
+ * Before SQLite opens a file read-write it is checked read-only (check.c): SQLite ends a damaged WAL silently, and opening a
+ * database rewrites it. A file that fails is left as it is, bit for bit, and the message says what to do.
+ */
+#ifndef STORE_H
+#define STORE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "../../raft/raft.h"
+#include "../worker.h"
+
+enum {
+    STORE_WHY_MAX = 1024,     /* bytes of a message that says why */
+    STORE_ID_LENGTH = 40,     /* cluster ids and incarnations: lower-case hex */
+    STORE_MEMBERS_MAX = 64,
+    STORE_ADDRESS_MAX = 256,
+    STORE_ROW_BYTES_MAX = 1024 * 1024, /* an entry's data is kept in rows of at most this */
+};
+
+enum store_result {
+    STORE_OK,
+    STORE_DAMAGED, /* a checksum, a WAL frame or the structure is wrong */
+    STORE_FOREIGN, /* a sound file, but not this node's: another program's, another node's, a newer format */
+    STORE_IO,      /* the file system said no */
+};
+
+/* One initial or present member, as the handshakes made it known. */
+struct store_member {
+    raft_id id;
+    char address[STORE_ADDRESS_MAX];           /* host:port that peers dial */
+    char incarnation[STORE_ID_LENGTH + 1];     /* "" until first met */
+};
+
+/* Who this node is: written once at first start, completed once when the cluster has formed. */
+struct store_identity {
+    raft_id node;
+    char incarnation[STORE_ID_LENGTH + 1]; /* random, made with the file */
+    char cluster[STORE_ID_LENGTH + 1];     /* "" until the cluster has formed */
+    size_t member_count;
+    struct store_member members[STORE_MEMBERS_MAX];
+};
+
+/* What the disk says at start. */
+struct store_boot {
+    struct store_identity identity;
+    struct raft_boot raft; /* its terms belong to the log: they hold until store_log_close */
+    raft_index first_index; /* 0: the log is empty */
+    uint64_t log_bytes;     /* of the entries' data */
+    bool created;           /* the file was made now */
+};
+
+struct store_log;
+
+/*
+ * Checks, opens (or makes) dir/raft.db. `node` and `incarnation` (fresh, random) are written when the file is made;
+ * afterwards `node` must be the one in the file. Reads the whole log once: each row's checksum, the order of the indexes, the terms.
+ * `sync` false is for tests that plant the fault; a server passes true. The text in `why` names the file, what is wrong, and what to do.
+ */
+enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation, struct store_log **log,
+                                 struct store_boot *boot, char why[STORE_WHY_MAX]);
+/* Closes the database. No worker may be using it. */
+void store_log_close(struct store_log *log);
+
+/* ---- jobs ------------------------------------------------------------------------------------------------ */
+
+enum store_job_type {
+    STORE_SAVE,     /* a ready's vote and entries */
+    STORE_READ,     /* entries back */
+    STORE_IDENTITY, /* the identity, whole */
+};
+
+/*
+ * A job for the log's worker. The submitter allocates it (malloc), fills in the inputs of its type, holds the references
+ * of every entry in `entries` until it takes the job back, and frees it with store_job_free.
+ */
+struct store_job {
+    struct worker_job job; /* first */
+    enum store_job_type type;
+
+    /* STORE_SAVE in */
+    uint64_t sequence;          /* of the ready; the submitter's business */
+    bool has_vote;
+    struct raft_vote vote;
+    struct raft_entries entries; /* at: owned by the job; replaces everything from entries.at[0].index on */
+
+    /* STORE_READ in; out: `entries`, with fresh references, at least one unless none is there */
+    struct raft_fetch fetch;
+
+    /* STORE_IDENTITY in */
+    struct store_identity *identity; /* owned by the job */
+
+    /* out */
+    bool failed;             /* nothing of the batch is durable: end the process */
+    char why[STORE_WHY_MAX]; /* when failed: path, SQLite's words, errno's words */
+    uint64_t batch_jobs;     /* on the first job of a batch: how many jobs shared the transaction, else 0 */
+    uint64_t batch_us;       /* on the first job of a batch: how long its commit (write and fsync) took */
+    bool batch_synced;       /* on the first job of a batch: it had something to make durable */
+    uint64_t log_bytes;      /* data bytes of the log after the batch */
+    raft_index first_index;  /* of the log after the batch */
+};
+
+struct store_job *store_job_new(enum store_job_type type);
+/* Frees a job: drops a reference of each of its entries, frees what it owns. On the loop's thread. */
+void store_job_free(struct store_job *job);
+
+/* The log's worker's run function: one transaction for the batch, reads answered in their place. context: the store_log. */
+void store_log_run(void *context, struct worker_job *batch);
+
+#endif
