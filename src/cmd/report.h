@@ -1,0 +1,174 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The state of the server as plain values: everything that INFO, RAFT.INFO, CLUSTER, ROLE and HELLO may tell. The node
+ * fills it in when a command with COMMAND_REPORT arrives; what it points to holds for that call. Nothing in it is a
+ * judgement: whether this is healthy, how many failures it would survive, who is a master are derived in one place, health.h.
+ */
+#ifndef REPORT_H
+#define REPORT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../latency.h"
+
+struct command;
+
+enum {
+    REPORT_RUN_ID_LENGTH = 40, /* lower-case hex, as Redis's run ids and node ids */
+    REPORT_HOST_MAX = 256,
+    REPORT_TEXT_MAX = 256,
+    REPORT_ERROR_CODE_MAX = 32,
+};
+
+enum report_state {
+    REPORT_LOADING, /* reading its data */
+    REPORT_JOINING, /* the cluster has not formed yet, or has not taken this node in yet */
+    REPORT_UP,
+    REPORT_REMOVED, /* the cluster has removed it */
+    REPORT_FAILED,  /* it refuses to serve: see failure */
+};
+
+/* In the order of enum raft_role. */
+enum report_role {
+    REPORT_FOLLOWER,
+    REPORT_PRE_CANDIDATE,
+    REPORT_CANDIDATE,
+    REPORT_LEADER,
+};
+
+enum report_link {
+    REPORT_LINK_SELF,
+    REPORT_LINK_UP,         /* the handshake is done */
+    REPORT_LINK_CONNECTING, /* resolving, connecting, shaking hands */
+    REPORT_LINK_DOWN,       /* waiting to dial again */
+};
+
+/* One member of the cluster, as this node sees it. */
+struct report_member {
+    uint64_t id;
+    char run_id
+        [REPORT_RUN_ID_LENGTH +
+         1]; /* what CLUSTER calls its node id: a function of cluster id and member id, the same everywhere */
+    char host[REPORT_HOST_MAX];      /* told to clients: never empty */
+    unsigned port;                   /* told to clients */
+    char peer_host[REPORT_HOST_MAX]; /* what peers dial */
+    unsigned peer_port;
+    bool voting;
+    enum report_link link;
+    uint64_t
+        match_index; /* known to be durable there: on the leader; 0 elsewhere; of itself its own saved index */
+    int64_t last_contact_ms;          /* since it was last heard; 0 for itself; -1: never */
+    char version[32];                 /* "" until the handshake said it */
+    bool clock_known;                 /* clock_offset_ms was measured */
+    int64_t clock_offset_ms;          /* its wall clock less ours */
+    char link_error[REPORT_TEXT_MAX]; /* why the link fell last; "" when it never did */
+};
+
+struct report_database {
+    size_t keys;
+    size_t deadlines;    /* of them, with a deadline */
+    uint64_t avg_ttl_ms; /* of those, how long on average; 0 when not known */
+};
+
+/* Replies that began with this word, since CONFIG RESETSTAT. */
+struct report_error {
+    char code[REPORT_ERROR_CODE_MAX]; /* "ERR", "MOVED" ... */
+    uint64_t count;
+};
+
+/* Calls of one command, since CONFIG RESETSTAT. */
+struct report_calls {
+    const struct command *command;
+    uint64_t calls, us;
+    uint64_t rejected; /* by the gate, before they ran */
+    uint64_t failed;   /* ran and answered with an error */
+};
+
+struct report {
+    /* this process */
+    const char *version;                   /* of redraft */
+    const char *build;                     /* "" or what the build calls itself */
+    char run_id[REPORT_RUN_ID_LENGTH + 1]; /* random, of this start: INFO's run_id */
+    char os[REPORT_TEXT_MAX];              /* "Linux 6.1.0 x86_64" */
+    char executable[REPORT_TEXT_MAX];      /* absolute path */
+    int64_t process_id;
+    unsigned tcp_port;
+    uint64_t now_us; /* Unix microseconds */
+    uint64_t uptime_s;
+    double cpu_sys_s, cpu_user_s;
+    const char *allocator;                                     /* "libc" */
+    size_t memory_used, memory_used_peak, memory_used_startup; /* bytes allocated */
+    size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
+    size_t memory_clients;                                     /* of them: buffers of connections */
+    size_t memory_resident, memory_system;                     /* of the process; of the machine */
+    uint64_t loop_stall_max_us; /* the longest that the loop was kept from turning, in the last minute */
+
+    /* connections */
+    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
+    size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
+    size_t input_max, output_max; /* the largest buffers now */
+
+    /* counters, since the start or CONFIG RESETSTAT */
+    uint64_t connections, rejected_connections;
+    uint64_t commands, reads, writes; /* run; of the socket: reads and writes done */
+    uint64_t bytes_in, bytes_out;
+    uint64_t peer_bytes_in, peer_bytes_out;
+    double commands_per_s, kbytes_in_per_s, kbytes_out_per_s; /* of the last seconds */
+    uint64_t expired_keys, keyspace_hits, keyspace_misses;
+    uint64_t error_replies;
+    uint64_t peer_messages_in, peer_messages_out;
+    const struct report_error *errors;
+    size_t error_count;
+    const struct report_calls *calls; /* commands that were called at least once */
+    size_t call_count;
+
+    /* the keyspace */
+    const struct report_database *databases;
+    size_t database_count;
+
+    /* Raft */
+    char cluster_id[REPORT_RUN_ID_LENGTH + 1]; /* "" until the cluster has formed */
+    char incarnation[REPORT_RUN_ID_LENGTH + 1];
+    char cluster_name[REPORT_TEXT_MAX];
+    uint64_t node_id;
+    enum report_state state;
+    char failure[REPORT_TEXT_MAX]; /* of REPORT_FAILED and REPORT_REMOVED: in words */
+    enum report_role role;
+    bool serving;       /* leader, and an entry of its own term is applied */
+    bool quorum;        /* a leader: a majority answered lately; otherwise: it hears a leader */
+    uint64_t leader_id; /* 0: none known now */
+    uint64_t
+        known_leader_id; /* whom clients are sent to: the leader or, while there is none, the last one; 0 before the first */
+    uint64_t term, voted_for;
+    uint64_t commit_index, applied_index, last_index, saved_index;
+    uint64_t log_entries, log_bytes;
+    const struct report_member *members; /* by id, this node included */
+    size_t member_count;
+    uint64_t leader_since_ms;                   /* Unix milliseconds; 0: there is no leader */
+    uint64_t quorum_lost_since_ms;              /* Unix milliseconds; 0: it is not lost */
+    char leader_change_reason[REPORT_TEXT_MAX]; /* of the last change, in words; "" before the first */
+    uint64_t pending_writes;                    /* proposed, not yet answered */
+    uint64_t unsaved_bytes;                     /* handed to the disk, not yet durable */
+    uint64_t outcomes_in_doubt;                 /* writes answered with -INDOUBT, since the start */
+    struct latency_figures fsync, commit;       /* of the last minute */
+    uint64_t fsync_count;                       /* since the start */
+    uint64_t writes_logged;                     /* commands in the entries that those made durable */
+    uint64_t elections, leader_changes;
+
+    /* bounds that the judgement needs */
+    unsigned election_timeout_ms, clock_skew_max_ms;
+};
+
+/* The member with this id; NULL when there is none. */
+const struct report_member *report_member(const struct report *report, uint64_t id);
+/* This node among the members; NULL while it is none. */
+const struct report_member *report_self(const struct report *report);
+/* The one leader that MOVED, CLUSTER, ROLE and INFO speak of; NULL before the first. */
+const struct report_member *report_known_leader(const struct report *report);
+const char *report_state_name(enum report_state state); /* "loading" ... */
+const char *report_role_name(enum report_role role);    /* "pre-candidate" ... */
+const char *report_link_name(enum report_link link);    /* "self" "up" "connecting" "down" */
+
+#endif
