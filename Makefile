@@ -1,0 +1,165 @@
+# redraft: `make help` lists what can be made.
+#
+# Everything made is under build/: a variant (plain, or one for each SANITIZE=) has its own objects and programs, so that
+# they never mix. Sources are found by wildcard: a new .c file in resp/, raft/, src/ or a room of src/ needs no line here.
+
+SHELL := /bin/bash
+.DELETE_ON_ERROR:
+.SUFFIXES:
+.DEFAULT_GOAL := all
+
+PREFIX   ?= /usr/local
+DESTDIR  ?=
+BUILD    ?= build
+SANITIZE ?=
+CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
+CFLAGS   ?= -O2 -g
+JOBS     ?= $(shell nproc)
+MAKEFLAGS += -j$(JOBS)
+
+# ---- variants ------------------------------------------------------------------------------------------------
+
+comma   := ,
+VARIANT := $(if $(SANITIZE),$(subst $(comma),-,$(SANITIZE)),plain)
+OUT     := $(BUILD)/$(VARIANT)
+REDRAFT := $(if $(SANITIZE),$(OUT)/redraft,$(BUILD)/redraft)
+
+WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
+            -Wwrite-strings -Wvla
+ALL_CFLAGS  = -std=gnu11 $(WARNINGS) -pthread $(CFLAGS) $(SANITIZE_FLAGS)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
+SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
+LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -lm
+TEST_LIBS := -lcmocka $(LIBS)
+
+# ---- what there is -------------------------------------------------------------------------------------------
+
+SOURCES      := $(wildcard resp/*.c raft/*.c src/*.c src/*/*.c)
+UNIT         := $(wildcard tests/test_*.c)
+OUTSIDE      := $(wildcard redis-tests/test_*.c)
+HARNESS      := $(wildcard redis-tests/harness/*.c)
+BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
+FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
+
+objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
+programs  = $(patsubst %.c,$(OUT)/%,$(1))
+LIBRARY  := $(OUT)/libredraft.a
+
+# What `make check` leaves out: suites that kill, wait and load for long.
+SLOW ?= redis-tests/test_chaos% redis-tests/test_crash% redis-tests/test_failover% redis-tests/test_fault% \
+        redis-tests/test_kill% redis-tests/test_quorum% redis-tests/test_pause% redis-tests/test_load%
+
+.PHONY: all setup run kill-leader demo test check lint bench fuzz install clean help programs FORCE
+
+all: $(REDRAFT)
+
+# ---- packages ------------------------------------------------------------------------------------------------
+# Each stamp says that the packages of its row are there; each row stands on the one before it.
+
+PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
+PACKAGES_run   := redis-tools
+PACKAGES_test  := libcmocka-dev redis-server iproute2
+PACKAGES_lint  := clang clang-format cppcheck
+
+setup: $(BUILD)/.setup-test
+$(BUILD)/.setup-run:  | $(BUILD)/.setup-build
+$(BUILD)/.setup-test: | $(BUILD)/.setup-run
+$(BUILD)/.setup-lint: | $(BUILD)/.setup-test
+$(BUILD)/.setup-%:
+	@mkdir -p $(BUILD)
+	@.ci/setup $(PACKAGES_$*)
+	@touch $@
+
+# ---- compile and link ----------------------------------------------------------------------------------------
+
+$(OUT)/%.o: %.c | $(BUILD)/.setup-build
+	@mkdir -p $(@D)
+	@echo "  CC    $<"
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+
+$(call objects,$(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c): | $(BUILD)/.setup-test
+
+$(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
+	@rm -f $@
+	@ar rcs $@ $^
+
+$(REDRAFT): $(call objects,src/main.c) $(LIBRARY)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+
+$(call programs,$(UNIT)): %: %.o $(LIBRARY)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+
+$(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+
+.SECONDARY:
+-include $(patsubst %.o,%.d,$(call objects,$(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c))
+
+# ---- run -----------------------------------------------------------------------------------------------------
+
+run: $(REDRAFT) | $(BUILD)/.setup-run
+	@REDRAFT=$(REDRAFT) PORT="$(PORT)" FRESH="$(FRESH)" conf/run.sh
+
+kill-leader: | $(BUILD)/.setup-run
+	@PORT="$(PORT)" conf/kill-leader.sh
+
+demo: $(REDRAFT) $(call programs,redis-tests/demo.c)
+	@REDRAFT=$(REDRAFT) $(call programs,redis-tests/demo.c)
+
+# ---- test ----------------------------------------------------------------------------------------------------
+
+TEST_ENV = REDRAFT=$(REDRAFT) SANITIZE=$(SANITIZE)
+
+test: $(REDRAFT) $(call programs,$(UNIT) $(OUTSIDE))
+	@$(TEST_ENV) tests/run.sh $(call programs,$(UNIT) $(OUTSIDE))
+
+check: $(REDRAFT) $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
+	@$(TEST_ENV) tests/run.sh $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
+
+bench: $(REDRAFT) $(call programs,$(BENCH))
+	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
+
+lint: | $(BUILD)/.setup-lint
+	@OUT=$(BUILD)/lint CC=$(CC) WARNINGS="$(WARNINGS)" tests/lint.sh
+
+# Each fuzzer runs for FUZZ_SECONDS; what it finds stays in build/fuzz/.
+FUZZ_SECONDS ?= 60
+FUZZ_FLAGS   := -std=gnu11 -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+
+$(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) | $(BUILD)/.setup-lint
+	@mkdir -p $(@D)
+	@echo "  FUZZ  $@"
+	@clang $(FUZZ_FLAGS) $(filter-out src/main.c,$(filter %.c,$^)) $(LIBS) -o $@
+
+fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
+	@for program in $^; do mkdir -p $$program.corpus && \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$program- $$program.corpus || exit 1; done
+
+# ---- install, clean, help --------------------------------------------------------------------------------------
+
+install: $(REDRAFT)
+	install -D -m 755 $(REDRAFT) $(DESTDIR)$(PREFIX)/bin/redraft
+	install -d $(DESTDIR)$(PREFIX)/share/redraft/conf
+	install -m 644 conf/*.conf $(DESTDIR)$(PREFIX)/share/redraft/conf
+
+clean:
+	rm -rf $(BUILD)
+
+help:
+	@echo "make              builds build/redraft"
+	@echo "make run          starts the three nodes of conf/ on 127.0.0.1:7101-7103; PORT=9000 moves them, FRESH=1 starts empty"
+	@echo "make kill-leader  kills -9 the leader of the nodes that \`make run\` started (in a second terminal)"
+	@echo "make demo         a writer, five leader kills, one line: acknowledged, found, lost, longest pause"
+	@echo "make test         every test; the last line counts them"
+	@echo "make check        the tests that take under a minute"
+	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
+	@echo "make bench        side by side with redis-server"
+	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
+	@echo "make setup        installs the packages that are missing (the others do so by themselves)"
+	@echo "make install      PREFIX=/usr/local DESTDIR="
+	@echo "make clean        removes build/ (never data/)"
+	@echo
+	@echo "SANITIZE=address,undefined or SANITIZE=thread with any of them; JOBS=N; BUILD=directory; CC=clang"

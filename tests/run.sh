@@ -1,0 +1,61 @@
+#!/bin/bash
+# Runs test programs one after the other, shows a line for each and the whole output of those that fail.
+#
+#     tests/run.sh program...
+#
+# The last line is the sum over all of them: `N passed, N failed`. A test that was announced and did not pass (it failed, or
+# its program crashed, hung or was killed before it came to it) has failed; so has a program that ends badly or announces
+# nothing. Skipped tests are named, and are in neither number.
+set -u
+
+limit_s=${TEST_LIMIT_S:-300}
+[ -n "${SANITIZE:-}" ] && limit_s=$((limit_s * 3))
+export ASAN_OPTIONS=${ASAN_OPTIONS:-detect_leaks=1:abort_on_error=0}
+export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
+export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
+
+log=$(mktemp)
+trap 'rm -f "$log"' EXIT
+all_passed=0
+all_failed=0
+
+# Of cmocka's report: announced, passed, skipped.
+count='
+/^\[==========\] Running [0-9]+ test\(s\)/       { announced += $3 }
+/^\[       OK \] /                               { passed++ }
+/^\[  SKIPPED \] [0-9]+ test\(s\), listed below/ { skipped += $4 }
+END { print announced + 0, passed + 0, skipped + 0 }'
+
+for program in "$@"; do
+    name=${program##*/}
+    start=$EPOCHREALTIME
+    timeout -k 10 "$limit_s" "$program" >"$log" 2>&1 </dev/null
+    code=$?
+    tenths=$((((${EPOCHREALTIME/[.,]/} - ${start/[.,]/}) + 50000) / 100000))
+
+    read -r announced passed skipped < <(awk "$count" "$log")
+    failed=$((announced - passed - skipped))
+    [ "$failed" -lt 0 ] && failed=0
+    if [ "$failed" -eq 0 ] && { [ "$code" -ne 0 ] || [ "$announced" -eq 0 ]; }; then
+        failed=1
+    fi
+    all_passed=$((all_passed + passed))
+    all_failed=$((all_failed + failed))
+
+    printf '%-32s %4d passed  %4d failed%s  %6s s\n' "$name" "$passed" "$failed" \
+        "$([ "$skipped" -gt 0 ] && echo "  $skipped skipped")" "$((tenths / 10)).$((tenths % 10))"
+    if [ "$skipped" -gt 0 ]; then
+        sed -n 's/^\[  SKIPPED \] \([^ ]*\)$/    skipped: \1/p' "$log" | sort -u
+    fi
+    if [ "$failed" -gt 0 ]; then
+        sed 's/^/    | /' "$log"
+        case $code in
+        0) ;;
+        124 | 137) echo "    ended by the runner after $limit_s s" ;;
+        *) [ "$code" -gt 128 ] && echo "    killed by signal $((code - 128))" || echo "    exit code $code" ;;
+        esac
+    fi
+done
+
+echo "$all_passed passed, $all_failed failed"
+[ "$all_failed" -eq 0 ]
