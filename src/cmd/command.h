@@ -32,11 +32,13 @@ struct call {
     const struct resp_arg *args;
     size_t count;
     unsigned db;
-    uint64_t wall_ms;  /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
-    uint64_t version;  /* index of the entry being applied: what it changes carries it; 0 for a read */
-    uint64_t seed;     /* of whatever is random in this one call */
+    uint64_t
+        wall_ms; /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
+    uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
+    uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
-    bool due;     /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be thrown away and the
+    bool
+        due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be thrown away and the
                      read done again behind an entry with a later clock */
 };
 
@@ -52,13 +54,13 @@ enum { SESSION_NAME_MAX = 256, SESSION_ADDRESS_MAX = 128 };
 struct session {
     uint64_t id;
     unsigned db;
-    int protocol;          /* 2 or 3 */
+    int protocol; /* 2 or 3 */
     bool authenticated;
-    bool readonly;         /* READONLY was said: may read on a follower */
-    bool asking;           /* ASKING was said: for one command */
+    bool readonly; /* READONLY was said: may read on a follower */
+    bool asking;   /* ASKING was said: for one command */
     bool no_evict;
-    bool close;            /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;             /* a member of the cluster, not a client: cannot be killed */
+    bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;  /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
     char address[SESSION_ADDRESS_MAX], local_address[SESSION_ADDRESS_MAX]; /* ip:port */
@@ -66,7 +68,7 @@ struct session {
     uint64_t created_ms, active_ms; /* Unix milliseconds */
     uint64_t commands;
     size_t in_bytes, in_free, out_bytes, memory; /* filled in before a command that lists sessions */
-    const struct command *last;     /* the command run last */
+    const struct command *last;                  /* the command run last */
 };
 
 /* What a session's command asks of the server; the caller carries it out after the reply is written. */
@@ -81,7 +83,8 @@ struct session_call {
     struct session *session;
     struct session **sessions; /* every session, for a command with COMMAND_SESSIONS; else NULL */
     size_t session_count;
-    const struct report *report; /* the state of the server as values, for a command with COMMAND_REPORT; else NULL */
+    const struct report
+        *report; /* the state of the server as values, for a command with COMMAND_REPORT; else NULL */
     struct conf *conf;
     const struct command *command;
     const struct resp_arg *args;
@@ -97,15 +100,15 @@ typedef void session_run(struct session_call *call);
 
 enum command_flag {
     /* Redis's flags, as COMMAND tells them */
-    COMMAND_WRITE = 1 << 0,     /* changes the keyspace: goes through the log */
-    COMMAND_READONLY = 1 << 1,  /* reads the keyspace: at a linearizable point */
-    COMMAND_DENYOOM = 1 << 2,   /* may grow the keyspace */
+    COMMAND_WRITE = 1 << 0,    /* changes the keyspace: goes through the log */
+    COMMAND_READONLY = 1 << 1, /* reads the keyspace: at a linearizable point */
+    COMMAND_DENYOOM = 1 << 2,  /* may grow the keyspace */
     COMMAND_ADMIN = 1 << 3,
     COMMAND_NOSCRIPT = 1 << 4,
-    COMMAND_LOADING = 1 << 5,   /* answered while the keyspace is being loaded */
-    COMMAND_STALE = 1 << 6,     /* answered without a leader */
+    COMMAND_LOADING = 1 << 5, /* answered while the keyspace is being loaded */
+    COMMAND_STALE = 1 << 6,   /* answered without a leader */
     COMMAND_FAST = 1 << 7,
-    COMMAND_NO_AUTH = 1 << 8,   /* answered before AUTH */
+    COMMAND_NO_AUTH = 1 << 8, /* answered before AUTH */
     COMMAND_NO_MULTI = 1 << 9,
     COMMAND_SENTINEL = 1 << 10,
     COMMAND_PUBSUB = 1 << 11,
@@ -121,27 +124,51 @@ enum command_flag {
 };
 
 struct command {
-    const char *name;   /* lower case; of a subcommand "client|id" */
-    int arity;          /* arguments with the name; -n: at least n */
-    unsigned flags;     /* enum command_flag */
-    int first_key, last_key, key_step; /* 0: no keys; last_key -1: to the end */
-    call_run *run;              /* over the keyspace, or NULL */
-    session_run *session;       /* over the session, or NULL */
-    const struct command *subcommands; /* ended by a row without a name, or NULL */
+    const char *name;                                 /* lower case; of a subcommand "client|id" */
+    int arity;                                        /* arguments with the name; -n: at least n */
+    unsigned flags;                                   /* enum command_flag */
+    int first_key, last_key, key_step;                /* 0: no keys; last_key -1: to the end */
+    call_run *run;                                    /* over the keyspace, or NULL */
+    session_run *session;                             /* over the session, or NULL */
+    const struct command *subcommands;                /* ended by a row without a name, or NULL */
     const char *summary, *since, *group, *complexity; /* COMMAND DOCS */
-    unsigned categories;        /* ACL categories as COMMAND INFO lists them: see table.c */
-    const char *const *tips;    /* COMMAND INFO; NULL-terminated or NULL */
+    unsigned categories;                              /* enum command_category, beyond what the flags imply */
+    const char *const *tips;                          /* COMMAND INFO; NULL-terminated or NULL */
+    const struct command_keys
+        *keys; /* COMMAND INFO: what is done with the keys; ended by a row without flags, or NULL */
+};
+
+/* What a command does with its keys. One row speaks of all of them; of several rows each speaks of one key, in their order. */
+struct command_keys {
+    const char *flags; /* words as COMMAND INFO tells them: "RW access update" */
+    const char *notes; /* or NULL */
+};
+
+/* ACL categories, in the order in which COMMAND INFO lists them. READ WRITE ADMIN FAST SLOW and, of ADMIN, DANGEROUS follow from flags. */
+enum command_category {
+    CATEGORY_KEYSPACE = 1 << 0,
+    CATEGORY_READ = 1 << 1,
+    CATEGORY_WRITE = 1 << 2,
+    CATEGORY_STRING = 1 << 3,
+    CATEGORY_ADMIN = 1 << 4,
+    CATEGORY_FAST = 1 << 5,
+    CATEGORY_SLOW = 1 << 6,
+    CATEGORY_DANGEROUS = 1 << 7,
+    CATEGORY_CONNECTION = 1 << 8,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */
 const struct command *command_find(const struct resp_arg *args, size_t count);
+/* The row with this name in one word, "client|id" for a subcommand; NULL when unknown. */
+const struct command *command_find_name(const struct resp_arg *name);
 /* All top-level rows. */
 const struct command *command_table(size_t *count);
 bool command_arity_ok(const struct command *command, size_t count);
 /* Redis's words for a command that is not there: unknown command, or unknown subcommand of a container. */
 void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t count);
 /* The first key among the arguments, or NULL. */
-const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args, size_t count);
+const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args,
+                                         size_t count);
 /* Redis Cluster's slot of a key: CRC16(key or its {tag}) mod 16384. */
 unsigned command_key_slot(const struct resp_arg *key);
 

@@ -1,0 +1,310 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The command table: one row a command, a table of its own for each container's subcommands. The columns, in their order:
+ *
+ *      name         lower case; of a subcommand "container|name"
+ *      arity        arguments with the name; -n: at least n
+ *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
+ *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
+ *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions
+ *      keys         first, last (-1: to the end), step; 0 0 0: none
+ *      run          over the keyspace, or NULL
+ *      session      over the session, or NULL
+ *      subcommands  of a container, or NULL
+ *      summary since group complexity   COMMAND DOCS; since: the version of Redis, or of redraft, that brought it
+ *      categories   beyond those that the flags imply
+ *      tips, keys   COMMAND INFO; NULL when empty
+ *
+ * A row over the keyspace with neither R nor W (TIME, CLUSTER COUNTKEYSINSLOT) is answered from what this node holds now.
+ */
+#include "rows.h"
+
+#include <stddef.h>
+
+#include "families.h"
+#include "sessions.h"
+
+#define R        COMMAND_READONLY
+#define W        COMMAND_WRITE
+#define OOM      COMMAND_DENYOOM
+#define ADM      COMMAND_ADMIN
+#define NOSCR    COMMAND_NOSCRIPT
+#define LOAD     COMMAND_LOADING
+#define STALE    COMMAND_STALE
+#define FAST     COMMAND_FAST
+#define NOAUTH   COMMAND_NO_AUTH
+#define NOMULTI  COMMAND_NO_MULTI
+#define NOASYNC  COMMAND_NO_ASYNC_LOADING
+#define BUSY     COMMAND_ALLOW_BUSY
+#define REPORT   COMMAND_REPORT
+#define SESSIONS COMMAND_SESSIONS
+#define ANYTIME  (NOSCR | LOAD | STALE)
+#define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
+#define REFUSED  (ADM | STALE | NOASYNC)
+#define NO_KEYS  0, 0, 0
+#define KEY      1, 1, 1
+#define STR      CATEGORY_STRING
+#define KEYSP    CATEGORY_KEYSPACE
+#define CONN     CATEGORY_CONNECTION
+#define DANGER   CATEGORY_DANGEROUS
+#define PARTS    "Depends on subcommand."
+
+/* What is done with the keys. */
+static const struct command_keys key_ro[] = {{"RO", NULL}, {0}};
+static const struct command_keys key_ro_access[] = {{"RO access", NULL}, {0}};
+static const struct command_keys key_rw_access_update[] = {{"RW access update", NULL}, {0}};
+static const struct command_keys key_rw_access_delete[] = {{"RW access delete", NULL}, {0}};
+static const struct command_keys key_rw_update[] = {{"RW update", NULL}, {0}};
+static const struct command_keys key_rw_insert[] = {{"RW insert", NULL}, {0}};
+static const struct command_keys key_ow_insert[] = {{"OW insert", NULL}, {0}};
+static const struct command_keys key_ow_update[] = {{"OW update", NULL}, {0}};
+static const struct command_keys key_rm_delete[] = {{"RM delete", NULL}, {0}};
+static const struct command_keys key_rename[] = {{"RW access delete", NULL}, {"OW update", NULL}, {0}};
+static const struct command_keys key_set[] = {
+    {"RW access update variable_flags", "RW and ACCESS due to the optional `GET` argument"}, {0}};
+
+/* What a client that spreads requests over shards should know. */
+#define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
+TIPS(tip_random, "nondeterministic_output");
+TIPS(tip_order, "nondeterministic_output_order");
+TIPS(tip_split, "request_policy:multi_shard");
+TIPS(tip_split_ok, "request_policy:multi_shard", "response_policy:all_succeeded");
+TIPS(tip_split_sum, "request_policy:multi_shard", "response_policy:agg_sum");
+TIPS(tip_all_ok, "request_policy:all_shards", "response_policy:all_succeeded");
+TIPS(tip_all_sum, "request_policy:all_shards", "response_policy:agg_sum");
+TIPS(tip_all_order, "request_policy:all_shards", "nondeterministic_output_order");
+TIPS(tip_all_random, "request_policy:all_shards", "nondeterministic_output");
+TIPS(tip_nodes_ok, "request_policy:all_nodes", "response_policy:all_succeeded");
+TIPS(tip_scan, "nondeterministic_output", "request_policy:special");
+TIPS(tip_info, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
+
+/* clang-format off */
+
+static const struct command client_rows[] = {
+    {"client|getname", 2, ANYTIME, NO_KEYS, NULL, session_client_getname, NULL,
+     "Tells the connection's name.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|help", 2, LOAD | STALE, NO_KEYS, NULL, session_client_help, NULL,
+     "Lists the subcommands.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|id", 2, ANYTIME, NO_KEYS, NULL, session_client_id, NULL,
+     "Tells the connection's number.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|info", 2, ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_info, NULL,
+     "Describes this connection.", "6.2.0", "connection", "O(N) in connections", CONN, tip_random, NULL},
+    {"client|kill", -3, ADM | ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_kill, NULL,
+     "Closes connections of clients.", "2.4.0", "connection", "O(N) in connections", CONN, NULL, NULL},
+    {"client|list", -2, ADM | ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_list, NULL,
+     "Describes the connections.", "2.4.0", "connection", "O(N) in connections", CONN, tip_random, NULL},
+    {"client|no-evict", 3, ADM | ANYTIME, NO_KEYS, NULL, session_client_no_evict, NULL,
+     "Exempts this connection from being closed to save memory.", "7.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|reply", 3, ANYTIME, NO_KEYS, NULL, session_client_reply, NULL,
+     "Turns replies on, off, or off for one command.", "3.2.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|setinfo", 4, ANYTIME, NO_KEYS, NULL, session_client_setinfo, NULL,
+     "Tells the client library's name or version.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|setname", 3, ANYTIME, NO_KEYS, NULL, session_client_setname, NULL,
+     "Names this connection.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
+    {0},
+};
+
+static const struct command cluster_rows[] = {
+    {"cluster|addslots", -3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|addslotsrange", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "7.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|bumpepoch", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: the epoch is Raft's term.", "3.0.0", "cluster", "O(1)", 0, tip_random, NULL},
+    {"cluster|count-failure-reports", 3, ADM | STALE, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft keeps no such reports.", "3.0.0", "cluster", "O(1)", 0, tip_random, NULL},
+    {"cluster|countkeysinslot", 3, STALE, NO_KEYS, cmd_cluster_countkeysinslot, NULL, NULL,
+     "Counts the keys of a slot.", "3.0.0", "cluster", "O(N) in keys: there is no index by slot", 0, NULL, NULL},
+    {"cluster|delslots", -3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|delslotsrange", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "7.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|failover", -2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft elects the leader.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|flushslots", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|forget", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|getkeysinslot", 4, STALE, NO_KEYS, cmd_cluster_getkeysinslot, NULL, NULL,
+     "Names keys of a slot.", "3.0.0", "cluster", "O(N) in keys: there is no index by slot", 0, tip_random, NULL},
+    {"cluster|help", 2, LOAD | STALE, NO_KEYS, NULL, session_cluster_help, NULL,
+     "Lists the subcommands.", "5.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|info", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_info, NULL,
+     "Describes the state of the cluster.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {"cluster|keyslot", 3, STALE, NO_KEYS, NULL, session_cluster_keyslot, NULL,
+     "Tells the slot of a key.", "3.0.0", "cluster", "O(N) in bytes of the key", 0, NULL, NULL},
+    {"cluster|links", 2, STALE, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: RAFT.INFO describes the links.", "7.0.0", "cluster", "O(1)", 0, tip_random, NULL},
+    {"cluster|meet", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|myid", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_myid, NULL,
+     "Tells this node's id.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|nodes", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_nodes, NULL,
+     "Describes the members, a line each.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {"cluster|replicas", 3, ADM | STALE | REPORT, NO_KEYS, NULL, session_cluster_replicas, NULL,
+     "Describes the followers of the leader.", "5.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {"cluster|replicate", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: every member follows the leader.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|reset", -2, ADM | STALE | NOSCR, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|saveconfig", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|set-config-epoch", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: the epoch is Raft's term.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|setslot", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
+     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"cluster|shards", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_shards, NULL,
+     "Describes the one shard: its slots and its members.", "7.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {"cluster|slaves", 3, ADM | STALE | REPORT, NO_KEYS, NULL, session_cluster_replicas, NULL,
+     "The older name of CLUSTER REPLICAS.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {"cluster|slots", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_slots, NULL,
+     "Tells who serves which slots.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
+    {0},
+};
+
+static const struct command command_command_rows[] = {
+    {"command|count", 2, LOAD | STALE, NO_KEYS, NULL, session_command_count, NULL,
+     "Counts the commands.", "2.8.13", "server", "O(1)", CONN, NULL, NULL},
+    {"command|docs", -2, LOAD | STALE, NO_KEYS, NULL, session_command_docs, NULL,
+     "Describes commands for people.", "7.0.0", "server", "O(N) in commands asked for", CONN, tip_order, NULL},
+    {"command|getkeys", -4, LOAD | STALE, NO_KEYS, NULL, session_command_getkeys, NULL,
+     "Picks the keys out of a command.", "2.8.13", "server", "O(N) in arguments", CONN, NULL, NULL},
+    {"command|help", 2, LOAD | STALE, NO_KEYS, NULL, session_command_help, NULL,
+     "Lists the subcommands.", "5.0.0", "server", "O(1)", CONN, NULL, NULL},
+    {"command|info", -2, LOAD | STALE, NO_KEYS, NULL, session_command_info, NULL,
+     "Describes commands for programs.", "2.8.13", "server", "O(N) in commands asked for", CONN, tip_order, NULL},
+    {"command|list", -2, LOAD | STALE, NO_KEYS, NULL, session_command_list, NULL,
+     "Names the commands.", "7.0.0", "server", "O(N) in commands", CONN, tip_order, NULL},
+    {0},
+};
+
+static const struct command config_rows[] = {
+    {"config|get", -3, ADM | ANYTIME, NO_KEYS, NULL, session_config_get, NULL,
+     "Tells the values of directives.", "2.0.0", "server", "O(N) in directives", 0, NULL, NULL},
+    {"config|help", 2, LOAD | STALE, NO_KEYS, NULL, session_config_help, NULL,
+     "Lists the subcommands.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
+    {"config|resetstat", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_resetstat, NULL,
+     "Sets the counters of INFO to zero.", "2.0.0", "server", "O(1)", 0, NULL, NULL},
+    {"config|set", -4, ADM | ANYTIME, NO_KEYS, NULL, session_config_set, NULL,
+     "Changes directives of this node while it runs.", "2.0.0", "server", "O(N) in directives", 0, tip_nodes_ok, NULL},
+    {0},
+};
+
+const struct command command_rows[] = {
+    /* strings */
+    {"append", 3, W | OOM | FAST, KEY, cmd_append, NULL, NULL,
+     "Adds bytes at the end of a string.", "2.0.0", "string", "O(1)", STR, NULL, key_rw_insert},
+    {"decr", 2, W | OOM | FAST, KEY, cmd_decr, NULL, NULL,
+     "Takes one from an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"decrby", 3, W | OOM | FAST, KEY, cmd_decrby, NULL, NULL,
+     "Takes a number from an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"get", 2, R | FAST, KEY, cmd_get, NULL, NULL,
+     "Reads a string.", "1.0.0", "string", "O(1)", STR, NULL, key_ro_access},
+    {"getdel", 2, W | FAST, KEY, cmd_getdel, NULL, NULL,
+     "Reads a string and deletes its key.", "6.2.0", "string", "O(1)", STR, NULL, key_rw_access_delete},
+    {"getset", 3, W | OOM | FAST, KEY, cmd_getset, NULL, NULL,
+     "Sets a string and tells what it was.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"incr", 2, W | OOM | FAST, KEY, cmd_incr, NULL, NULL,
+     "Adds one to an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"incrby", 3, W | OOM | FAST, KEY, cmd_incrby, NULL, NULL,
+     "Adds a number to an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"mget", -2, R | FAST, 1, -1, 1, cmd_mget, NULL, NULL,
+     "Reads several strings.", "1.0.0", "string", "O(N) in keys", STR, tip_split, key_ro_access},
+    {"mset", -3, W | OOM, 1, -1, 2, cmd_mset, NULL, NULL,
+     "Sets several strings at once.", "1.0.1", "string", "O(N) in keys", STR, tip_split_ok, key_ow_update},
+    {"set", -3, W | OOM, KEY, cmd_set, NULL, NULL,
+     "Sets a string, with conditions and a time to live.", "1.0.0", "string", "O(1)", STR, NULL, key_set},
+    {"setnx", 3, W | OOM | FAST, KEY, cmd_setnx, NULL, NULL,
+     "Sets a string unless the key is there.", "1.0.0", "string", "O(1)", STR, NULL, key_ow_insert},
+    {"strlen", 2, R | FAST, KEY, cmd_strlen, NULL, NULL,
+     "Tells the length of a string.", "2.2.0", "string", "O(1)", STR, NULL, key_ro},
+
+    /* keys */
+    {"del", -2, W, 1, -1, 1, cmd_del, NULL, NULL,
+     "Deletes keys.", "1.0.0", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_rm_delete},
+    {"exists", -2, R | FAST, 1, -1, 1, cmd_exists, NULL, NULL,
+     "Counts those of the keys that are there.", "1.0.0", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_ro},
+    {"keys", 2, R, NO_KEYS, cmd_keys, NULL, NULL,
+     "Names the keys that match a pattern.", "1.0.0", "generic", "O(N) in keys of the database", KEYSP | DANGER, tip_all_order, NULL},
+    {"randomkey", 1, R, NO_KEYS, cmd_randomkey, NULL, NULL,
+     "Names one key at random.", "1.0.0", "generic", "O(1)", KEYSP, tip_all_random, NULL},
+    {"rename", 3, W, 1, 2, 1, cmd_rename, NULL, NULL,
+     "Gives a key another name.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_rename},
+    {"scan", -2, R, NO_KEYS, cmd_scan, NULL, NULL,
+     "Walks through the keys in steps.", "2.8.0", "generic", "O(1) a step, O(N) in keys for the whole walk", KEYSP, tip_scan, NULL},
+    {"type", 2, R | FAST, KEY, cmd_type, NULL, NULL,
+     "Tells the type of a value.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_ro},
+    {"unlink", -2, W | FAST, 1, -1, 1, cmd_unlink, NULL, NULL,
+     "Deletes keys.", "4.0.0", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_rm_delete},
+    {"dbsize", 1, R | FAST, NO_KEYS, cmd_dbsize, NULL, NULL,
+     "Counts the keys of the database.", "1.0.0", "server", "O(1)", KEYSP, tip_all_sum, NULL},
+    {"flushall", -1, W, NO_KEYS, cmd_flushall, NULL, NULL,
+     "Deletes every key of every database.", "1.0.0", "server", "O(N) in keys, in slices afterwards", KEYSP | DANGER, tip_all_ok, NULL},
+    {"flushdb", -1, W, NO_KEYS, cmd_flushdb, NULL, NULL,
+     "Deletes every key of the database.", "1.0.0", "server", "O(N) in keys, in slices afterwards", KEYSP | DANGER, tip_all_ok, NULL},
+
+    /* time */
+    {"expire", -3, W | FAST, KEY, cmd_expire, NULL, NULL,
+     "Gives a key a time to live, in seconds.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_rw_update},
+    {"expireat", -3, W | FAST, KEY, cmd_expireat, NULL, NULL,
+     "Gives a key a deadline, in Unix seconds.", "1.2.0", "generic", "O(1)", KEYSP, NULL, key_rw_update},
+    {"expiretime", 2, R | FAST, KEY, cmd_expiretime, NULL, NULL,
+     "Tells a key's deadline, in Unix seconds.", "7.0.0", "generic", "O(1)", KEYSP, NULL, key_ro_access},
+    {"persist", 2, W | FAST, KEY, cmd_persist, NULL, NULL,
+     "Takes a key's deadline away.", "2.2.0", "generic", "O(1)", KEYSP, NULL, key_rw_update},
+    {"pexpire", -3, W | FAST, KEY, cmd_pexpire, NULL, NULL,
+     "Gives a key a time to live, in milliseconds.", "2.6.0", "generic", "O(1)", KEYSP, NULL, key_rw_update},
+    {"pexpireat", -3, W | FAST, KEY, cmd_pexpireat, NULL, NULL,
+     "Gives a key a deadline, in Unix milliseconds.", "2.6.0", "generic", "O(1)", KEYSP, NULL, key_rw_update},
+    {"pexpiretime", 2, R | FAST, KEY, cmd_pexpiretime, NULL, NULL,
+     "Tells a key's deadline, in Unix milliseconds.", "7.0.0", "generic", "O(1)", KEYSP, NULL, key_ro_access},
+    {"pttl", 2, R | FAST, KEY, cmd_pttl, NULL, NULL,
+     "Tells how long a key has to live, in milliseconds.", "2.6.0", "generic", "O(1)", KEYSP, tip_random, key_ro_access},
+    {"ttl", 2, R | FAST, KEY, cmd_ttl, NULL, NULL,
+     "Tells how long a key has to live, in seconds.", "1.0.0", "generic", "O(1)", KEYSP, tip_random, key_ro_access},
+    {"time", 1, LOAD | STALE | FAST, NO_KEYS, cmd_time, NULL, NULL,
+     "Tells the server's time.", "2.6.0", "server", "O(1)", 0, tip_random, NULL},
+
+    /* the connection */
+    {"auth", -2, GREETING, NO_KEYS, NULL, session_auth, NULL,
+     "Shows the password.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client", -2, 0, NO_KEYS, NULL, NULL, client_rows,
+     "Connections of clients.", "2.4.0", "connection", PARTS, 0, NULL, NULL},
+    {"echo", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_echo, NULL,
+     "Sends the argument back.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"hello", -1, GREETING | REPORT, NO_KEYS, NULL, session_hello, NULL,
+     "Agrees on the protocol, shows the password, names the connection.", "6.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"ping", -1, FAST, NO_KEYS, NULL, session_ping, NULL,
+     "Answers PONG, or sends the argument back.", "1.0.0", "connection", "O(1)", CONN, tip_all_ok, NULL},
+    {"quit", -1, GREETING, NO_KEYS, NULL, session_quit, NULL,
+     "Closes the connection.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"reset", 1, GREETING, NO_KEYS, NULL, session_reset, NULL,
+     "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
+     "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+
+    /* the server */
+    {"command", -1, LOAD | STALE, NO_KEYS, NULL, session_command, command_command_rows,
+     "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
+    {"config", -2, 0, NO_KEYS, NULL, NULL, config_rows,
+     "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
+    {"info", -1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_info, NULL,
+     "Describes the server: state and counters.", "1.0.0", "server", "O(1)", DANGER, tip_info, NULL},
+    {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
+     "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
+    {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY, NO_KEYS, NULL, session_shutdown, NULL,
+     "Ends this node.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
+
+    /* the cluster */
+    {"asking", 1, FAST, NO_KEYS, NULL, session_asking, NULL,
+     "Accepted for cluster clients; nothing ever needs it.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"cluster", -2, 0, NO_KEYS, NULL, NULL, cluster_rows,
+     "The group as a Redis Cluster of one shard.", "3.0.0", "cluster", PARTS, 0, NULL, NULL},
+    {"readonly", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readonly, NULL,
+     "Allows reads of this connection on a follower.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"readwrite", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readwrite, NULL,
+     "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,
+     "Describes Raft's state on this node, a field a line.", "0.1.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {0},
+};

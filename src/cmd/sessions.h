@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The commands over the session, one function each, for the table's rows. The gate has checked arity, authentication and state.
+ */
+#ifndef SESSIONS_H
+#define SESSIONS_H
+
+struct call;
+struct session_call;
+
+/* connection.c */
+void session_ping(struct session_call *call);
+void session_echo(struct session_call *call);
+void session_quit(struct session_call *call);
+void session_select(struct session_call *call);
+void session_hello(struct session_call *call);
+void session_auth(struct session_call *call);
+void session_reset(struct session_call *call);
+
+/* client.c */
+void session_client_id(struct session_call *call);
+void session_client_getname(struct session_call *call);
+void session_client_setname(struct session_call *call);
+void session_client_setinfo(struct session_call *call);
+void session_client_list(struct session_call *call);
+void session_client_info(struct session_call *call);
+void session_client_kill(struct session_call *call);
+void session_client_reply(struct session_call *call);
+void session_client_no_evict(struct session_call *call);
+void session_client_help(struct session_call *call);
+
+/* server.c */
+void session_config_get(struct session_call *call);
+void session_config_set(struct session_call *call);
+void session_config_resetstat(struct session_call *call);
+void session_config_help(struct session_call *call);
+void session_role(struct session_call *call);
+void session_shutdown(struct session_call *call);
+
+/* info.c */
+void session_info(struct session_call *call);
+
+/* introspect.c */
+void session_command(struct session_call *call);
+void session_command_count(struct session_call *call);
+void session_command_info(struct session_call *call);
+void session_command_docs(struct session_call *call);
+void session_command_list(struct session_call *call);
+void session_command_getkeys(struct session_call *call);
+void session_command_help(struct session_call *call);
+
+/* cluster.c */
+void session_cluster_info(struct session_call *call);
+void session_cluster_nodes(struct session_call *call);
+void session_cluster_slots(struct session_call *call);
+void session_cluster_shards(struct session_call *call);
+void session_cluster_myid(struct session_call *call);
+void session_cluster_keyslot(struct session_call *call);
+void session_cluster_replicas(struct session_call *call);
+void session_cluster_refuse(struct session_call *call);
+void session_cluster_help(struct session_call *call);
+void session_readonly(struct session_call *call);
+void session_readwrite(struct session_call *call);
+void session_asking(struct session_call *call);
+
+/* keyslot.c: over the keyspace. They look at every key: there is no index by slot, as there is one shard. */
+void cmd_cluster_countkeysinslot(struct call *call);
+void cmd_cluster_getkeysinslot(struct call *call);
+
+/* raft.c */
+void session_raft_info(struct session_call *call);
+
+#endif
