@@ -25,6 +25,9 @@ struct keyspace;
 struct item; /* one key with its value */
 
 struct keyspace *keyspace_new(unsigned databases);
+/* Random numbers, known to nobody else, for the hash index: clients could otherwise choose keys that collide. Only while there is no
+ * key; nothing that a call shows depends on them. */
+void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1);
 void keyspace_free(struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
 
@@ -33,20 +36,25 @@ unsigned keyspace_databases(const struct keyspace *keyspace);
 uint64_t keyspace_clock(const struct keyspace *keyspace);
 /* Sets the clock (never backwards: an earlier one is ignored). Due keys become invisible at once, in the counts too. */
 void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
-/* Frees up to `count` keys that are gone, in (deadline, insertion) order; returns how many. Changes nothing that a call can see. */
+/*
+ * Frees up to `count` keys that are gone: of each database in turn those that are due, in (deadline, key) order, then what was
+ * flushed. Returns how many (of a flushed database its index counts too); fewer than `count` when nothing is left. Changes no key that
+ * a call can see, but the dense order below: call it at the same points of the log, with the same count, on every node.
+ */
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
-/* The earliest deadline of a key that is still there; 0 when none has one. O(1). */
+/* The earliest deadline of a key that is still there, in any database; 0 when none has one. O(1). */
 uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
 
 /* ---- keys --- */
 
 /* The item of a key, or NULL when there is none (or it is gone). Holds until the next change of the keyspace. */
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
-/* Sets a key to a string, keeping nothing of what was there but, if `keep_deadline`, its deadline. */
+/* Sets a key to a string, keeping nothing of what was there but, if `keep_deadline`, its deadline. The bytes must not be the
+ * keyspace's own. */
 struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  const void *bytes, size_t length, bool keep_deadline, uint64_t version);
 bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
-/* Moves `from` (which must exist) to `to`, whatever was there, with value and deadline. */
+/* Moves `from` (which must exist) to `to`, whatever was there, with value and deadline. Nothing changes when they are the same. */
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
                      const struct resp_arg *to, uint64_t version);
 /* Empties one database. Frees in slices: the keys are gone at once, their memory by keyspace_reclaim. */
@@ -66,11 +74,14 @@ enum value_type item_type(const struct item *item);
 struct resp_arg item_key(const struct item *item);
 uint64_t item_deadline(const struct item *item); /* absolute, Unix milliseconds; KEYSPACE_NO_DEADLINE */
 uint64_t item_version(const struct item *item);  /* index of the log entry that changed it last */
-void item_set_deadline(struct keyspace *keyspace, unsigned db, struct item *item, uint64_t deadline_ms, uint64_t version);
+/* Returns the item, which may have moved. KEYSPACE_NO_DEADLINE takes the deadline away. With one at or before the clock it is gone. */
+struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct item *item,
+                               uint64_t deadline_ms, uint64_t version);
 
 /* A string's bytes; hold until the next change of the keyspace. */
 struct resp_arg item_string(const struct item *item);
 /* Adds bytes at the end; returns the item, which may have moved. Cost follows what is added, not what is there. */
-struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes, size_t length, uint64_t version);
+struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
+                         size_t length, uint64_t version);
 
 #endif
