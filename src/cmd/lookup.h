@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * How commands meet the keyspace, so that each of them keeps one rule: a read that meets a key which is there by the log's
+ * clock but not by the wall's must be done again behind a later clock (command.h, `due`).
+ */
+#ifndef LOOKUP_H
+#define LOOKUP_H
+
+#include "command.h"
+
+/* The item of a key, or NULL. Says `due` where it must; while applying, the two clocks are the same. */
+struct item *lookup(struct call *call, const struct resp_arg *key);
+/* Before a read of all keys: says `due` when any key is. */
+void lookup_all(struct call *call);
+
+/* A decimal argument; answers with an error and returns false when it is none. */
+bool lookup_integer(struct call *call, const struct resp_arg *arg, int64_t *value);
+void lookup_syntax_error(struct call *call);
+
+#endif
