@@ -25,19 +25,24 @@ struct net;
 enum { NET_ADDRESS_MAX = 128, NET_HOST_MAX = 256, NET_WHY_MAX = 256 };
 
 struct net_options {
-    size_t clients_max;        /* maxclients: beyond it a connection is told so and closed; peers have reserve */
-    unsigned peers_reserved;   /* descriptors kept for peers and files */
+    size_t clients_max; /* maxclients: beyond it a connection is told so and closed; peers have reserve */
+    unsigned
+        peers_reserved; /* connections beyond clients_max that are let in until their first bytes show that
+                                they are no peer's */
     int backlog;
-    unsigned keepalive_s;      /* tcp-keepalive; 0: off */
-    size_t in_bytes_max;       /* client-query-buffer-limit: an unconsumed input beyond it closes the client */
-    size_t out_bytes_max;      /* client-output-buffer-limit, hard; 0: none */
-    size_t out_soft_bytes;     /* soft limit, for out_soft_s seconds; 0: none */
+    unsigned keepalive_s;  /* tcp-keepalive; 0: off */
+    size_t in_bytes_max;   /* client-query-buffer-limit: an unconsumed input beyond it closes the client */
+    size_t out_bytes_max;  /* client-output-buffer-limit, hard; 0: none */
+    size_t out_soft_bytes; /* soft limit, for out_soft_s seconds; 0: none */
     unsigned out_soft_s;
 };
 
 struct net_counters {
     uint64_t connections, rejected, bytes_in, bytes_out;
-    size_t clients; /* connected now, peers included */
+    uint64_t descriptors_short; /* times that no descriptor was left for a connection: worth a log line */
+    size_t clients;             /* connected now, peers included */
+    size_t peers;               /* of these, let in as peers */
+    size_t clients_max; /* in force: lower than asked for when RLIMIT_NOFILE cannot be raised that far */
 };
 
 struct net *net_new(struct ev_loop *loop, const struct net_options *options);
@@ -48,6 +53,8 @@ void net_set_options(struct net *net, const struct net_options *options);
 void net_counters(const struct net *net, struct net_counters *counters);
 /* Listens on host (a numeric address) and port. False, with the reason (for a taken port: its number), when it cannot. */
 bool net_listen(struct net *net, const char *host, unsigned port, char why[NET_WHY_MAX]);
+/* The port that the last net_listen got (it may have asked for port 0); 0 when nothing listens. */
+unsigned net_port(const struct net *net);
 /* Stops accepting; connections go on. */
 void net_stop_listening(struct net *net);
 /* Sends what is in every buffer that changed since the last flush, one writev each; what does not go now goes when the socket takes it.
@@ -58,16 +65,17 @@ void net_flush(struct net *net, uint64_t now_ms);
 
 struct client {
     int fd;
-    uint64_t id;          /* 1, 2, 3 ...: CLIENT ID */
+    uint64_t id;                                                   /* 1, 2, 3 ...: CLIENT ID */
     char address[NET_ADDRESS_MAX], local_address[NET_ADDRESS_MAX]; /* ip:port */
-    bool loopback;        /* the other end's address is a loopback address */
-    struct resp_buf in;   /* filled by the network, consumed by the node; no more is read while it is paused */
-    struct resp_buf out;  /* filled by the node, then client_touch; consumed by the network */
-    bool gone;            /* end of file, error, over a limit (see why): nothing more will come or go */
-    bool peer;            /* the node let it in as a peer: exempt from clients_max and output limits */
-    const char *why;      /* when gone: in words, for the log; a static string */
-    void *owner;          /* the node's */
-    uint64_t last_in_ms;  /* Unix milliseconds of the last byte that came */
+    bool loopback;       /* the other end's address is a loopback address */
+    struct resp_buf in;  /* filled by the network, consumed by the node; no more is read while it is paused */
+    struct resp_buf out; /* filled by the node, then client_touch; consumed by the network */
+    bool gone;           /* end of file, error, over a limit (see why): nothing more will come or go */
+    bool peer;           /* the node let it in as a peer: exempt from clients_max and output limits */
+    const char *why;     /* when gone: in words, for the log; a static string */
+    bool ended;          /* the other end will send nothing more; it may still read: see client_hold */
+    void *owner;         /* the node's */
+    uint64_t last_in_ms; /* Unix milliseconds of the last byte that came */
     struct client_io *io; /* the network's own */
 };
 
@@ -82,12 +90,19 @@ void client_touch(struct client *client);
 void client_pause(struct client *client, bool paused);
 /* Sends what is in out as far as the socket takes it now, then closes and frees. The client may be gone already. */
 void client_free(struct client *client);
+/*
+ * Held: replies are still to come, so an end of file does not make it gone yet. Without it a client is gone as soon as the
+ * other end has ended, what it sent was handed over, nothing in `out` is left and nobody asked for it again: `printf
+ * 'SET k v\r\n' | nc` gets its answer only when the node holds the client while its write is under way. A client that
+ * waits for something that may never come (a blocking pop) is not held.
+ */
+void client_hold(struct client *client, bool held);
 /* After what is in out has been sent (or `out` cannot be sent for a second), marks it gone: the node then frees it. */
 void client_close_after_flush(struct client *client);
 /* All clients: the first, and the one after; NULL at the end. Freeing during the walk is allowed only for the one in hand. */
 struct client *net_first_client(struct net *net);
 struct client *net_next_client(struct client *client);
-/* Seconds since anything of `out` could be sent, 0 when nothing waits: for limits and CLIENT LIST. */
+/* Bytes that the connection occupies: the struct and both buffers. */
 size_t client_memory(const struct client *client);
 
 /* ---- links: connections that we open to a peer --------------------------------------------------------------- */
@@ -96,6 +111,9 @@ size_t client_memory(const struct client *client);
  * A link dials, redials with back-off (50 ms doubling to 2 s, with jitter), and carries requests one way; the peer's answers come
  * back as values. Names are resolved on a worker; hiredis opens and reads (redisConnectNonBlock, its reader), writes are our
  * own writev. Nothing that a peer sends can end the process.
+ *
+ * Every attempt ends in exactly one LINK_DOWN, whether it came up before or not, and also after link_drop; the next dial
+ * waits until that event was taken. What is put into a link that is not connected is dropped (and released) in silence.
  */
 struct link;
 
@@ -107,18 +125,20 @@ enum link_state {
 };
 
 enum link_event_type {
-    LINK_UP,      /* just connected */
-    LINK_REPLY,   /* a reply: see args */
-    LINK_DOWN,    /* closed or could not connect: see why and refused */
+    LINK_UP,    /* just connected */
+    LINK_REPLY, /* a reply: see args */
+    LINK_DOWN,  /* closed or could not connect: see why and refused */
 };
 
 struct link_event {
     enum link_event_type type;
-    char kind;                   /* of a reply: '+' '-' ':' '$' '*' */
-    const struct resp_arg *args; /* of a reply: its text, or an array's elements as text; hold until the next link_take */
+    char kind; /* of a reply: '+' '-' ':' '$' '*'; a null of either sort is a '$' */
+    const struct resp_arg
+        *args; /* of a reply: its text, or an array's elements as text, nested ones in line; a null
+                                    has bytes == NULL; hold until the next link_take */
     size_t count;
-    bool refused;                /* of a down: the connection was refused: no process listens there */
-    const char *why;             /* of a down: in words; holds until the next link_take */
+    bool refused;    /* of a down: the connection was refused: no process listens there */
+    const char *why; /* of a down: in words; holds until the next link_take */
 };
 
 /* `host` may be a name. connect_timeout_ms bounds a connect and a name look-up together. */
@@ -126,13 +146,14 @@ struct link *link_new(struct net *net, const char *host, unsigned port, unsigned
 void link_free(struct link *link); /* frees at the end of the turn: safe from anywhere */
 /* Dials another address from now on; drops the connection there is when it differs. */
 void link_set_address(struct link *link, const char *host, unsigned port);
-/* The next link with events, and its next event. */
+/* The next link with events, and its next event: take until false. */
 struct link *net_take_link(struct net *net);
 bool link_take(struct link *link, struct link_event *event);
 /* Room at the back of what is to be sent; link_touch afterwards. Only when connected. */
 struct resp_buf *link_out(struct link *link);
 /* Sends bytes from where they are after what is in link_out so far: `release(owner)` is called on the loop when they have gone or the link fell. */
-void link_send_shared(struct link *link, const void *bytes, size_t length, void (*release)(void *owner), void *owner);
+void link_send_shared(struct link *link, const void *bytes, size_t length, void (*release)(void *owner),
+                      void *owner);
 void link_touch(struct link *link);
 /* Bytes not yet taken by the socket. */
 size_t link_backlog(const struct link *link);

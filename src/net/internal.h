@@ -1,0 +1,201 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of the network share and nobody else sees.
+ *
+ *     net.c        the context: options, the end of a turn
+ *     listener.c   accepting, and what to do when descriptors run out       holder.c   who holds a taken port
+ *     client.c     connections that somebody opened to us
+ *     link.c       connections that we open: dial, fall, back off, dial again
+ *     outbox.c     what a link sends      reply.c   what it reads      resolve.c   where its name leads
+ */
+#ifndef NET_INTERNAL_H
+#define NET_INTERNAL_H
+
+#include <ev.h>
+#include <netinet/in.h>
+#include <sys/socket.h>
+#include <sys/uio.h>
+
+#include "net.h"
+
+/* ---- chains: doubly linked rings, the link embedded in what it links --------------------------------------- */
+
+struct chain {
+    struct chain *next, *previous; /* itself when it stands alone */
+};
+
+#define CHAIN_ENTRY(node, type, field) ((type *)(void *)((char *)(node)-offsetof(type, field)))
+
+static inline void chain_init(struct chain *chain) {
+    chain->next = chain->previous = chain;
+}
+static inline bool chain_alone(const struct chain *chain) {
+    return chain->next == chain;
+}
+static inline void chain_remove(struct chain *node) {
+    node->previous->next = node->next;
+    node->next->previous = node->previous;
+    chain_init(node);
+}
+/* To the end of the chain; stays where it is when it stands in one already. */
+static inline void chain_push(struct chain *chain, struct chain *node) {
+    if (!chain_alone(node))
+        return;
+    node->next = chain;
+    node->previous = chain->previous;
+    chain->previous->next = node;
+    chain->previous = node;
+}
+/* NULL when the chain is empty. */
+static inline struct chain *chain_pop(struct chain *chain) {
+    struct chain *node = chain->next;
+    if (node == chain)
+        return NULL;
+    chain_remove(node);
+    return node;
+}
+/* All of `from` to the end of `to`. */
+static inline void chain_move(struct chain *to, struct chain *from) {
+    for (struct chain *node; (node = chain_pop(from)) != NULL;)
+        chain_push(to, node);
+}
+
+/* ---- the context -------------------------------------------------------------------------------------------- */
+
+enum {
+    NET_SCRATCH_BYTES = 64 * 1024, /* read at once when nobody has asked for more */
+    NET_FILES_RESERVED = 64,       /* descriptors kept for databases, logs, listeners, links and the loop */
+};
+
+struct net {
+    struct ev_loop *loop;
+    struct net_options options;
+    struct net_counters counters;
+    uint64_t now_ms; /* as the last flush was told */
+
+    struct ev_idle awake; /* active while somebody has news that nobody took: the loop must not sleep on it */
+    struct ev_timer tick; /* active while outputs wait */
+    bool ticked;
+
+    struct chain listeners;
+    struct ev_timer pause; /* active while no connection can be accepted */
+    bool pause_over;
+    int spare_fd; /* given up for a moment to tell a connection that there is no descriptor for it; -1: lost */
+
+    struct chain clients; /* all of them, in order of their ids; the freed ones too until the turn ends */
+    struct chain news;    /* clients that net_take_client is to return */
+    struct chain later;   /* the same, in the next turn */
+    struct chain touched; /* clients that the flush must look at */
+    struct chain waiting; /* clients whose socket takes no more */
+    struct chain freed;   /* clients that are reclaimed at the end of the turn */
+    uint64_t last_id;
+
+    struct chain links;     /* all of them, the freed ones too until they can be reclaimed */
+    struct chain link_news; /* links with events */
+    bool links_stepped;     /* in this turn */
+    unsigned random;        /* for the jitter */
+
+    char scratch[NET_SCRATCH_BYTES];
+};
+
+/* listener.c */
+void listeners_init(struct net *net);
+void listeners_resume(struct net *net); /* at the end of a turn: accepts again when the pause is over */
+void listeners_set_keepalive(struct net *net);
+void listeners_close(struct net *net);
+/* keepalive_s 0 turns it off. */
+void socket_set_keepalive(int fd, unsigned keepalive_s);
+
+/* holder.c */
+/* " by PID NAME" of the process that listens on the port, "" when it cannot be told. */
+void port_holder(unsigned port, char text[NET_WHY_MAX]);
+
+/* client.c */
+void clients_init(struct net *net);
+void client_accept(struct net *net, int fd, const struct sockaddr *address, bool probation);
+/* Says that there is no room and closes. */
+void client_reject(struct net *net, int fd);
+void clients_flush(struct net *net);
+void clients_close(struct net *net);
+
+/* link.c */
+void links_init(struct net *net);
+void links_flush(struct net *net);
+void links_close(struct net *net);
+
+/* ---- resolve.c: a name to addresses --------------------------------------------------------------------------- */
+
+enum { ADDRESSES_MAX = 8 };
+
+struct addresses {
+    char text[ADDRESSES_MAX][NET_ADDRESS_MAX]; /* numeric, in order of preference */
+    size_t count;
+};
+
+/* True when the host is an address already; never asks anybody. */
+bool addresses_from_numeric(const char *host, struct addresses *addresses);
+
+struct resolver; /* one name at a time, on a thread of its own */
+
+struct resolver *resolver_new(struct ev_loop *loop);
+/* Waits for a look-up that is under way. */
+void resolver_free(struct resolver *resolver);
+/* Only when it is not busy. */
+void resolver_ask(struct resolver *resolver, const char *host);
+bool resolver_busy(const struct resolver *resolver);
+/* The answer, once: for which host, the addresses (none: why). False while there is none. */
+bool resolver_take(struct resolver *resolver, char host[NET_HOST_MAX], struct addresses *addresses,
+                   const char **why);
+
+/* ---- outbox.c: bytes on their way out, own and shared, in one order -------------------------------------------- */
+
+struct outbox_shared {
+    uint64_t at; /* stands after this many own bytes, counted since the outbox was empty for the first time */
+    const char *bytes;
+    size_t length;
+    void (*release)(void *owner);
+    void *owner;
+};
+
+struct outbox {
+    struct resp_buf own;
+    uint64_t own_sent; /* own bytes sent so far: the position of own's first byte */
+    struct outbox_shared *shared;
+    size_t first, end, capacity; /* shared[first, end) are to be sent, oldest first */
+    size_t first_sent;           /* bytes of shared[first] that have gone */
+    size_t shared_bytes;         /* of all, not yet sent */
+};
+
+void outbox_share(struct outbox *outbox, const void *bytes, size_t length, void (*release)(void *owner),
+                  void *owner);
+size_t outbox_length(const struct outbox *outbox);
+/* The front of what is to be sent as at most `max` parts; returns their number. */
+size_t outbox_parts(const struct outbox *outbox, struct iovec *parts, size_t max);
+/* `length` bytes have gone: releases what went with them. */
+void outbox_sent(struct outbox *outbox, size_t length);
+/* Drops and releases all, gives back the memory. */
+void outbox_close(struct outbox *outbox);
+
+/* ---- reply.c: replies, flattened while hiredis reads them ------------------------------------------------------- */
+
+struct redisReader;
+
+struct reply {
+    char kind;
+    struct resp_arg *args;  /* of a whole reply; owned */
+    size_t count, capacity; /* of args */
+    struct resp_buf text;   /* what args point into */
+    size_t fed;             /* bytes given to the reader since the last whole reply */
+    bool whole;             /* shown to the owner: cleared before the next one */
+};
+
+enum reply_outcome { REPLY_NONE, REPLY_WHOLE, REPLY_BAD };
+
+/* Makes the reader hand its objects to `reply`; both start empty. */
+void reply_start(struct reply *reply, struct redisReader *reader);
+void reply_feed(struct reply *reply, struct redisReader *reader, const char *bytes, size_t length);
+/* The next whole reply into kind, args and count. REPLY_BAD: garbage, or too long; *why says what, until the reader is freed. */
+enum reply_outcome reply_next(struct reply *reply, struct redisReader *reader, const char **why);
+void reply_close(struct reply *reply);
+
+#endif
