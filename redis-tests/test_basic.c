@@ -24,6 +24,7 @@ static size_t leader;
 static int cluster_up(void **state) {
     (void)state;
     cluster = cluster_new(3, NULL);
+    cluster->shared = true;
     leader = cluster_wait_equal(cluster);
     return 0;
 }

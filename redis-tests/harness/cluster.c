@@ -144,20 +144,28 @@ void cluster_free(struct cluster *cluster) {
     unlink_cluster(cluster);
 }
 
+/* A failed test's cluster: what its nodes said last. */
+static void show_and_keep(struct cluster *cluster) {
+    cluster_kill_all(cluster);
+    for (size_t i = 0; i < cluster->count; i++) {
+        char path[CLUSTER_PATH_MAX], prefix[32];
+        snprintf(prefix, sizeof(prefix), "  node %zu | ", i + 1);
+        cluster_log_path(cluster, i, path);
+        file_print_tail(path, prefix, LOG_LINES_SHOWN);
+        cluster_output_path(cluster, i, path);
+        file_print_tail(path, prefix, LOG_LINES_SHOWN);
+    }
+    harness_say("kept: %s", cluster->dir);
+}
+
 int cluster_teardown(void **state) {
     (void)state;
-    while (clusters != NULL) {
-        struct cluster *cluster = clusters;
-        cluster_kill_all(cluster);
-        for (size_t i = 0; i < cluster->count; i++) {
-            char path[CLUSTER_PATH_MAX], prefix[32];
-            snprintf(prefix, sizeof(prefix), "  node %zu | ", i + 1);
-            cluster_log_path(cluster, i, path);
-            file_print_tail(path, prefix, LOG_LINES_SHOWN);
-            cluster_output_path(cluster, i, path);
-            file_print_tail(path, prefix, LOG_LINES_SHOWN);
-        }
-        harness_say("kept: %s", cluster->dir);
+    struct cluster *next;
+    for (struct cluster *cluster = clusters; cluster != NULL; cluster = next) {
+        next = cluster->next;
+        if (cluster->shared)
+            continue;
+        show_and_keep(cluster);
         unlink_cluster(cluster);
     }
     return 0;

@@ -28,7 +28,10 @@ struct load {
     bool ended;
     pthread_mutex_t mutex; /* guards totals */
     struct load_totals totals;
+    struct load *next; /* those not yet freed */
 };
+
+static struct load *loads; /* not yet freed */
 
 /* The key says which attempt it is, the value follows from the key. */
 static void attempt_key(const struct writer *writer, size_t attempt, char key[128]) {
@@ -110,6 +113,8 @@ struct load *load_start(const struct cluster *cluster, const char *prefix, size_
         if (pthread_create(&load->writers[i].thread, NULL, write_on, &load->writers[i]) != 0)
             harness_fail("no thread for a writer");
     }
+    load->next = loads;
+    loads = load;
     return load;
 }
 
@@ -127,7 +132,17 @@ void load_free(struct load *load) {
     for (size_t i = 0; i < load->writer_count; i++)
         free(load->writers[i].outcomes);
     pthread_mutex_destroy(&load->mutex);
+    struct load **link = &loads;
+    while (*link != load)
+        link = &(*link)->next;
+    *link = load->next;
     free(load);
+}
+
+int load_teardown(void **state) {
+    while (loads != NULL)
+        load_free(loads);
+    return cluster_teardown(state);
 }
 
 void load_totals(struct load *load, struct load_totals *totals) {

@@ -15,6 +15,8 @@ struct load *load_start(const struct cluster *cluster, const char *prefix, size_
 /* Ends the writers; counts and outcomes stay. */
 void load_stop(struct load *load);
 void load_free(struct load *load);
+/* A cmocka teardown: ends the writers that a failed test left, then cluster_teardown. */
+int load_teardown(void **state);
 
 struct load_totals {
     uint64_t acknowledged, refused, unknown;
