@@ -20,7 +20,8 @@ struct worker_job {
     struct worker_job *next;
 };
 
-/* Runs on the worker's thread: a batch, oldest first, linked through next; must leave the links alone. */
+/* Runs on the worker's thread: a batch, oldest first, linked through next; must leave the links alone. Once the batch has been
+ * handed back it is called with NULL: housekeeping that nobody waits for. */
 typedef void worker_run(void *context, struct worker_job *batch);
 
 /* Starts a worker. Each finished batch wakes `loop` (an ev_async with an empty callback): take it in the loop's turn.

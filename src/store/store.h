@@ -62,7 +62,7 @@ struct store_log;
 /*
  * Checks, opens (or makes) dir/raft.db. `node` and `incarnation` (fresh, random) are written when the file is made;
  * afterwards `node` must be the one in the file. Reads the whole log once: each row's checksum, the order of the indexes, the terms.
- * `sync` false is for tests that plant the fault; a server passes true. The text in `why` names the file, what is wrong, and what to do.
+ * The text in `why` names the file, what is wrong, and what to do.
  */
 enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation, struct store_log **log,
                                  struct store_boot *boot, char why[STORE_WHY_MAX]);
@@ -111,7 +111,8 @@ struct store_job *store_job_new(enum store_job_type type);
 /* Frees a job: drops a reference of each of its entries, frees what it owns. On the loop's thread. */
 void store_job_free(struct store_job *job);
 
-/* The log's worker's run function: one transaction for the batch, reads answered in their place. context: the store_log. */
+/* The log's worker's run function: one transaction for the batch, reads answered in their place. context: the store_log.
+ * With no batch: housekeeping, when there is some to do. */
 void store_log_run(void *context, struct worker_job *batch);
 
 #endif

@@ -1,0 +1,189 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the files of this folder share. Nobody outside includes it.
+ *
+ *      log.c       raft.db's life: made, checked, opened, closed; the worker's batches
+ *      job.c       jobs as values
+ *      rows.c      rows <-> values, each with its checksum
+ *      check.c     is this file ours and whole? Asked before anything may change it
+ *      wal.c       the -wal's frames, walked without SQLite
+ *      mark.c      what was acknowledged, told by a second file
+ *      file.c      the few things that SQLite's file layer cannot do
+ *      sqlite.c    small helpers on SQLite
+ *      checksum.c  CRC-32C
+ */
+#ifndef STORE_INTERNAL_H
+#define STORE_INTERNAL_H
+
+#include <sqlite3.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "store.h"
+
+enum {
+    STORE_APPLICATION_ID = 0x72645246, /* "rdRF", SQLite's application_id */
+    STORE_FORMAT = 1,                  /* SQLite's user_version */
+    STORE_PAGE_BYTES = 4096,           /* measured, see log.c */
+    STORE_PARTS_MAX = 1024,            /* a log row's id = index * this + part */
+    STORE_ENTRY_BYTES_MAX = 512 * 1024 * 1024,
+};
+
+/* The files of one directory. */
+struct store_paths {
+    char *dir;
+    char *db;      /* dir/raft.db */
+    char *wal;     /* dir/raft.db-wal */
+    char *journal; /* dir/raft.db-journal: not ours */
+    char *mark;    /* dir/raft.db-acked */
+    char *fresh;   /* dir/raft.db.new: one being made */
+};
+void store_paths_init(struct store_paths *paths, const char *dir);
+void store_paths_close(struct store_paths *paths);
+
+/* ---- checksum.c ------------------------------------------------------------------------------------------ */
+
+/* Continues `crc` (0 to begin) over `length` bytes. */
+uint32_t store_crc32c(uint32_t crc, const void *bytes, size_t length);
+uint32_t store_crc32c_portable(uint32_t crc, const void *bytes, size_t length); /* the same, by table */
+/* Over the number's eight bytes, least significant first. */
+uint32_t store_crc32c_number(uint32_t crc, uint64_t number);
+/* Over the length, then the bytes: two texts never run into each other. */
+uint32_t store_crc32c_text(uint32_t crc, const char *text);
+
+/* ---- sqlite.c -------------------------------------------------------------------------------------------- */
+
+/* `result`'s words for a failure of `db` (NULL: there is none yet) while `doing` something to `path`. */
+void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result);
+/* Runs statements that return no rows that matter. SQLite's result. */
+int store_sql_exec(sqlite3 *db, const char *sql);
+/* The first column of the first row, a number. SQLite's result; SQLITE_DONE when there is no row. */
+int store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
+/* Steps a statement that returns no rows and resets it. SQLITE_OK or why not. */
+int store_sql_run(sqlite3_stmt *statement);
+/* Moves all of the WAL into the file and makes it durable. */
+int store_sql_checkpoint(sqlite3 *db, int mode);
+/* Reads a text column of at most `max` bytes; false when it is another type, too long, or holds a NUL. */
+bool store_sql_text(sqlite3_stmt *statement, int column, char *text, size_t max);
+
+/* ---- file.c ---------------------------------------------------------------------------------------------- */
+
+/* A file read or written through SQLite's file layer: as the simulator's disk sees it, and without the plain close()
+ * that would drop SQLite's locks. */
+struct store_file {
+    sqlite3_file *file;
+    const char *name;
+};
+
+/* The file layer that takes no locks: for the checks, which run under the directory's lock. */
+#define STORE_VFS_UNLOCKED "unix-none"
+
+int store_file_open(struct store_file *file, const char *path, int flags); /* SQLite's result and flags */
+void store_file_close(struct store_file *file);
+int64_t store_file_size(struct store_file *file); /* -1: it cannot be told */
+/* False when fewer bytes are there or the disk fails. */
+bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_t offset);
+bool store_file_exists(const char *path);
+int store_file_remove(const char *path); /* SQLite's result; one that is not there is fine */
+
+/* Makes the directory and its parents, durably; 0 or errno. */
+int store_dir_make(const char *dir);
+int store_dir_sync(const char *dir);
+/* Takes the directory for this process; a descriptor to close, or -1 with the reason. */
+int store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
+void store_dir_unlock(int lock);
+/* Moves `from` to `to`, durably; 0 or errno. */
+int store_file_rename(const char *dir, const char *from, const char *to);
+
+/* ---- rows.c ---------------------------------------------------------------------------------------------- */
+
+/* The tables, in the order of their making. */
+struct store_table {
+    const char *name;
+    const char *sql;
+};
+enum { STORE_TABLE_COUNT = 5 };
+extern const struct store_table store_tables[STORE_TABLE_COUNT];
+
+/* The row of `state`. */
+struct store_state {
+    raft_term term;
+    raft_id vote;
+    raft_index log_start; /* index of the first entry that the log may hold */
+    uint64_t save;        /* number of the transaction that wrote it */
+};
+
+/* A row of `log`: one part of an entry. Each part but the last is STORE_ROW_BYTES_MAX long. */
+struct store_part {
+    raft_index index;
+    unsigned part;
+    raft_term term;
+    uint8_t type;
+    uint64_t bytes;   /* of the whole entry */
+    bool no_data;     /* the entry's data is NULL: not even empty */
+    uint64_t save;    /* number of the transaction that wrote it */
+    const void *data; /* of this part; holds until the statement moves on */
+    size_t length;
+};
+unsigned store_part_count(uint64_t bytes); /* rows of an entry of so many bytes; at least 1 */
+size_t store_part_length(uint64_t bytes, unsigned part);
+
+#define STORE_SQL_PART_COLUMNS "id, term, type, bytes, save, checksum, data"
+#define STORE_SQL_PART_PUT     "INSERT INTO log (" STORE_SQL_PART_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
+#define STORE_SQL_STATE_PUT                                                                                  \
+    "REPLACE INTO state (id, term, vote, log_start, save, checksum) VALUES (1, ?, ?, ?, ?, ?)"
+
+int store_part_put(sqlite3_stmt *put, const struct store_part *part);
+/* False when the row is not what was written. Index and part are right even then, as far as they can be told. */
+bool store_part_get(sqlite3_stmt *row, struct store_part *part);
+int store_state_put(sqlite3_stmt *put, const struct store_state *state);
+
+enum store_row { STORE_ROW_OK, STORE_ROW_BAD, STORE_ROW_ERROR /* SQLite said no: sqlite3_errmsg */ };
+enum store_row store_state_get(sqlite3 *db, struct store_state *state);
+/* Replaces the identity and all members. SQLite's result. */
+int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
+enum store_row store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
+
+/* ---- wal.c ----------------------------------------------------------------------------------------------- */
+
+/* What the -wal holds: the pages of its committed frames. */
+struct store_wal {
+    uint64_t frames;      /* committed */
+    uint32_t pages;       /* of the database after the last commit; 0: no commit */
+    int64_t first_page;   /* offset of the newest committed page 1 in the file; 0: none */
+    uint8_t *covered;     /* a bit for each page that a committed frame holds */
+    uint32_t covered_max; /* pages that `covered` has bits for */
+};
+/* Walks the file. STORE_OK also when it is not there or empty. `why` says what is wrong, without the path. */
+enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
+bool store_wal_covers(const struct store_wal *wal, uint32_t page);
+void store_wal_close(struct store_wal *wal);
+
+/* ---- mark.c ---------------------------------------------------------------------------------------------- */
+
+/* False when there is none, or none that can be believed. */
+bool store_mark_read(const char *path, const char *incarnation, uint64_t *save);
+int store_mark_open(struct store_file *file,
+                    const char *path); /* made when it is not there; SQLite's result */
+/* Says that transaction `save` is durable. Not synced, and a failure is ignored: see mark.c. */
+void store_mark_write(struct store_file *file, const char *incarnation, uint64_t save);
+
+/* ---- check.c --------------------------------------------------------------------------------------------- */
+
+/* What the check has read on its way. */
+struct store_found {
+    struct store_identity identity;
+    struct store_state state;
+    uint64_t save;                      /* number of the last transaction */
+    raft_index first_index, last_index; /* 0: the log is empty */
+    uint64_t log_bytes;
+    struct raft_term_start *terms;
+    size_t term_count;
+};
+/* Reads all of paths->db and its -wal without changing a bit of either. */
+enum store_result store_check(const struct store_paths *paths, raft_id node, struct store_found *found,
+                              char why[STORE_WHY_MAX]);
+void store_found_close(struct store_found *found);
+
+#endif

@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Rows and the values they hold.
+ *
+ * SQLite keeps no checksums, so each row carries one over everything in it, its place included: a row that a flipped
+ * bit has changed, or that stands where another belongs, is known. The sum is CRC-32C, numbers as 8 bytes, least
+ * significant first, texts and data after their length:
+ *
+ *      log       index, part, term, type, bytes of the entry, 1 when the entry has no data, save, data of the part
+ *      state     term, vote, log start, save
+ *      identity  node, incarnation, cluster, save, number of members; of each: id, address, incarnation
+ *
+ * `save` is the number of the transaction that wrote the row. Each transaction writes a row of log, state or identity, and
+ * a transaction that cuts the log's end puts new rows there, so the largest among the identity, the state and the
+ * log's last row is the number of the last transaction. mark.c lives on that.
+ */
+#include "internal.h"
+
+#include <assert.h>
+#include <string.h>
+
+const struct store_table store_tables[STORE_TABLE_COUNT] = {
+    {"identity",
+     "CREATE TABLE identity (id INTEGER PRIMARY KEY, node INTEGER, incarnation TEXT, cluster TEXT, "
+     "save INTEGER, checksum INTEGER)"},
+    {"members",
+     "CREATE TABLE members (position INTEGER PRIMARY KEY, id INTEGER, address TEXT, incarnation TEXT)"},
+    {"state", "CREATE TABLE state (id INTEGER PRIMARY KEY, term INTEGER, vote INTEGER, log_start INTEGER, "
+              "save INTEGER, checksum INTEGER)"},
+    {"log",
+     "CREATE TABLE log (id INTEGER PRIMARY KEY, term INTEGER, type INTEGER, bytes INTEGER, save INTEGER, "
+     "checksum INTEGER, data BLOB)"},
+    {"terms", "CREATE TABLE terms (first_index INTEGER PRIMARY KEY, term INTEGER)"},
+};
+
+/* ---- log ------------------------------------------------------------------------------------------------- */
+
+unsigned store_part_count(uint64_t bytes) {
+    return bytes == 0 ? 1 : (unsigned)((bytes - 1) / STORE_ROW_BYTES_MAX) + 1;
+}
+
+size_t store_part_length(uint64_t bytes, unsigned part) {
+    uint64_t before = (uint64_t)part * STORE_ROW_BYTES_MAX;
+
+    assert(part < store_part_count(bytes));
+    return bytes - before < STORE_ROW_BYTES_MAX ? (size_t)(bytes - before) : STORE_ROW_BYTES_MAX;
+}
+
+static uint32_t part_checksum(const struct store_part *part) {
+    uint32_t crc = store_crc32c_number(0, part->index);
+
+    crc = store_crc32c_number(crc, part->part);
+    crc = store_crc32c_number(crc, part->term);
+    crc = store_crc32c_number(crc, part->type);
+    crc = store_crc32c_number(crc, part->bytes);
+    crc = store_crc32c_number(crc, part->no_data);
+    crc = store_crc32c_number(crc, part->save);
+    return part->length > 0 ? store_crc32c(crc, part->data, part->length) : crc;
+}
+
+int store_part_put(sqlite3_stmt *put, const struct store_part *part) {
+    int result;
+
+    assert(part->part < store_part_count(part->bytes));
+    assert(part->length == store_part_length(part->bytes, part->part));
+    sqlite3_bind_int64(put, 1, (int64_t)(part->index * STORE_PARTS_MAX + part->part));
+    sqlite3_bind_int64(put, 2, (int64_t)part->term);
+    sqlite3_bind_int64(put, 3, part->type);
+    sqlite3_bind_int64(put, 4, (int64_t)part->bytes);
+    sqlite3_bind_int64(put, 5, (int64_t)part->save);
+    sqlite3_bind_int64(put, 6, part_checksum(part));
+    if (part->no_data)
+        sqlite3_bind_null(put, 7);
+    else if (part->length == 0)
+        sqlite3_bind_zeroblob(put, 7, 0);
+    else
+        sqlite3_bind_blob(put, 7, part->data, (int)part->length, SQLITE_STATIC);
+    result = store_sql_run(put);
+    sqlite3_bind_null(put, 7); /* the data is the caller's */
+    return result;
+}
+
+bool store_part_get(sqlite3_stmt *row, struct store_part *part) {
+    int64_t id = sqlite3_column_int64(row, 0);
+    int64_t type = sqlite3_column_int64(row, 2);
+    int data_type = sqlite3_column_type(row, 6);
+
+    part->index = (raft_index)id / STORE_PARTS_MAX;
+    part->part = (unsigned)((raft_index)id % STORE_PARTS_MAX);
+    part->term = (raft_term)sqlite3_column_int64(row, 1);
+    part->type = (uint8_t)type;
+    part->bytes = (uint64_t)sqlite3_column_int64(row, 3);
+    part->save = (uint64_t)sqlite3_column_int64(row, 4);
+    part->no_data = data_type == SQLITE_NULL;
+    part->data = sqlite3_column_blob(row, 6);
+    part->length = (size_t)sqlite3_column_bytes(row, 6);
+    return id >= STORE_PARTS_MAX && type == part->type && (part->no_data || data_type == SQLITE_BLOB) &&
+           part->bytes <= STORE_ENTRY_BYTES_MAX && part->part < store_part_count(part->bytes) &&
+           part->length == store_part_length(part->bytes, part->part) &&
+           sqlite3_column_int64(row, 5) == part_checksum(part);
+}
+
+/* ---- state ----------------------------------------------------------------------------------------------- */
+
+static uint32_t state_checksum(const struct store_state *state) {
+    uint32_t crc = store_crc32c_number(0, state->term);
+
+    crc = store_crc32c_number(crc, state->vote);
+    crc = store_crc32c_number(crc, state->log_start);
+    return store_crc32c_number(crc, state->save);
+}
+
+int store_state_put(sqlite3_stmt *put, const struct store_state *state) {
+    sqlite3_bind_int64(put, 1, (int64_t)state->term);
+    sqlite3_bind_int64(put, 2, (int64_t)state->vote);
+    sqlite3_bind_int64(put, 3, (int64_t)state->log_start);
+    sqlite3_bind_int64(put, 4, (int64_t)state->save);
+    sqlite3_bind_int64(put, 5, state_checksum(state));
+    return store_sql_run(put);
+}
+
+enum store_row store_state_get(sqlite3 *db, struct store_state *state) {
+    enum store_row row = STORE_ROW_BAD;
+    sqlite3_stmt *get;
+    int result;
+
+    if (sqlite3_prepare_v2(db, "SELECT term, vote, log_start, save, checksum FROM state WHERE id = 1", -1,
+                           &get, NULL) != SQLITE_OK)
+        return STORE_ROW_ERROR;
+    result = sqlite3_step(get);
+    if (result == SQLITE_ROW) {
+        state->term = (raft_term)sqlite3_column_int64(get, 0);
+        state->vote = (raft_id)sqlite3_column_int64(get, 1);
+        state->log_start = (raft_index)sqlite3_column_int64(get, 2);
+        state->save = (uint64_t)sqlite3_column_int64(get, 3);
+        if (sqlite3_column_int64(get, 4) == state_checksum(state))
+            row = STORE_ROW_OK;
+    } else if (result != SQLITE_DONE) {
+        row = STORE_ROW_ERROR;
+    }
+    sqlite3_finalize(get);
+    return row;
+}
+
+/* ---- identity -------------------------------------------------------------------------------------------- */
+
+static uint32_t identity_checksum(const struct store_identity *identity, uint64_t save) {
+    uint32_t crc = store_crc32c_number(0, identity->node);
+
+    crc = store_crc32c_text(crc, identity->incarnation);
+    crc = store_crc32c_text(crc, identity->cluster);
+    crc = store_crc32c_number(crc, save);
+    crc = store_crc32c_number(crc, identity->member_count);
+    for (size_t i = 0; i < identity->member_count; i++) {
+        crc = store_crc32c_number(crc, identity->members[i].id);
+        crc = store_crc32c_text(crc, identity->members[i].address);
+        crc = store_crc32c_text(crc, identity->members[i].incarnation);
+    }
+    return crc;
+}
+
+static int members_put(sqlite3 *db, const struct store_identity *identity) {
+    sqlite3_stmt *put;
+    int result = store_sql_exec(db, "DELETE FROM members");
+
+    if (result != SQLITE_OK)
+        return result;
+    result = sqlite3_prepare_v2(
+        db, "INSERT INTO members (position, id, address, incarnation) VALUES (?, ?, ?, ?)", -1, &put, NULL);
+    for (size_t i = 0; i < identity->member_count && result == SQLITE_OK; i++) {
+        sqlite3_bind_int64(put, 1, (int64_t)i);
+        sqlite3_bind_int64(put, 2, (int64_t)identity->members[i].id);
+        sqlite3_bind_text(put, 3, identity->members[i].address, -1, SQLITE_STATIC);
+        sqlite3_bind_text(put, 4, identity->members[i].incarnation, -1, SQLITE_STATIC);
+        result = store_sql_run(put);
+    }
+    sqlite3_finalize(put);
+    return result;
+}
+
+int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save) {
+    sqlite3_stmt *put;
+    int result;
+
+    assert(identity->member_count <= STORE_MEMBERS_MAX);
+    assert(strlen(identity->incarnation) <= STORE_ID_LENGTH && strlen(identity->cluster) <= STORE_ID_LENGTH);
+    result = sqlite3_prepare_v2(db,
+                                "REPLACE INTO identity (id, node, incarnation, cluster, save, checksum) "
+                                "VALUES (1, ?, ?, ?, ?, ?)",
+                                -1, &put, NULL);
+    if (result != SQLITE_OK)
+        return result;
+    sqlite3_bind_int64(put, 1, (int64_t)identity->node);
+    sqlite3_bind_text(put, 2, identity->incarnation, -1, SQLITE_STATIC);
+    sqlite3_bind_text(put, 3, identity->cluster, -1, SQLITE_STATIC);
+    sqlite3_bind_int64(put, 4, (int64_t)save);
+    sqlite3_bind_int64(put, 5, identity_checksum(identity, save));
+    result = store_sql_run(put);
+    sqlite3_finalize(put);
+    return result == SQLITE_OK ? members_put(db, identity) : result;
+}
+
+static enum store_row members_get(sqlite3 *db, struct store_identity *identity) {
+    enum store_row row = STORE_ROW_OK;
+    sqlite3_stmt *get;
+    int result;
+
+    if (sqlite3_prepare_v2(db, "SELECT id, address, incarnation FROM members ORDER BY position", -1, &get,
+                           NULL) != SQLITE_OK)
+        return STORE_ROW_ERROR;
+    while ((result = sqlite3_step(get)) == SQLITE_ROW && row == STORE_ROW_OK) {
+        struct store_member *member = &identity->members[identity->member_count];
+
+        if (identity->member_count == STORE_MEMBERS_MAX ||
+            !store_sql_text(get, 1, member->address, STORE_ADDRESS_MAX - 1) ||
+            !store_sql_text(get, 2, member->incarnation, STORE_ID_LENGTH)) {
+            row = STORE_ROW_BAD;
+            break;
+        }
+        member->id = (raft_id)sqlite3_column_int64(get, 0);
+        identity->member_count++;
+    }
+    sqlite3_finalize(get);
+    return row == STORE_ROW_OK && result != SQLITE_DONE ? STORE_ROW_ERROR : row;
+}
+
+enum store_row store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save) {
+    enum store_row row = STORE_ROW_BAD;
+    int64_t checksum = -1;
+    sqlite3_stmt *get;
+    int result;
+
+    memset(identity, 0, sizeof(*identity));
+    if (sqlite3_prepare_v2(db, "SELECT node, incarnation, cluster, save, checksum FROM identity WHERE id = 1",
+                           -1, &get, NULL) != SQLITE_OK)
+        return STORE_ROW_ERROR;
+    result = sqlite3_step(get);
+    if (result == SQLITE_ROW && store_sql_text(get, 1, identity->incarnation, STORE_ID_LENGTH) &&
+        store_sql_text(get, 2, identity->cluster, STORE_ID_LENGTH)) {
+        identity->node = (raft_id)sqlite3_column_int64(get, 0);
+        *save = (uint64_t)sqlite3_column_int64(get, 3);
+        checksum = sqlite3_column_int64(get, 4);
+        row = members_get(db, identity);
+    } else if (result != SQLITE_ROW && result != SQLITE_DONE) {
+        row = STORE_ROW_ERROR;
+    }
+    sqlite3_finalize(get);
+    return row == STORE_ROW_OK && checksum != identity_checksum(identity, *save) ? STORE_ROW_BAD : row;
+}

@@ -1,0 +1,240 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The -wal's frames, walked without SQLite.
+ *
+ * SQLite reads a WAL up to the first frame that does not fit and takes what is behind for a crash's leftovers: one flipped
+ * bit in the middle silently takes back every commit after it. This walk tells the two apart. All numbers are big-endian
+ * (the format is SQLite's: sqlite.org/fileformat2.html#walformat):
+ *
+ *      offset size  of the file
+ *        0      4   0x377f0682, or ...83: the checksums add up big-endian words
+ *        4      4   format, 3007000
+ *        8      4   page size
+ *       12      4   checkpoint number
+ *       16      8   salts: new ones each time the WAL starts over from its beginning
+ *       24      8   checksum of the 24 bytes before
+ *       32          frames, 24 bytes and a page each
+ *
+ *      offset size  of a frame
+ *        0      4   page number
+ *        4      4   of a commit's last frame: the database's size in pages; else 0
+ *        8      8   salts, a copy of the file's
+ *       16      8   checksum of bytes 0-7 and the page, continuing the frame before (the first: the header's)
+ *       24          the page
+ *
+ *      header | 1 2 3c | 4 5c | 6 x 8c | 9 10c | ...older salts...
+ *                               ^ bad    ^ linked: fits the checksum that stands in the frame before
+ *
+ * The chain is summed from what stands in the frame before, so frames behind a bad one can still be told from garbage: they are
+ * linked. Frames with other salts are of an earlier round: overwritten in time, no sign of anything.
+ *
+ * A commit is synced before the next one is begun. Hence, at a crash, only the frames of the last commit may be missing, in any
+ * pattern (a disk writes blocks in any order). A linked frame behind a commit frame behind a bad frame belongs to a later commit, so
+ * the bad one had been durable: damage. Linked frames up to one commit are either; the mark knows (mark.c).
+ */
+#include "internal.h"
+
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    HEADER_BYTES = 32,
+    FRAME_HEADER_BYTES = 24,
+    WAL_FORMAT = 3007000,
+};
+static const uint32_t WAL_MAGIC = 0x377f0682;
+
+struct sums {
+    uint32_t first, second;
+};
+
+struct walk {
+    struct store_file file;
+    int64_t size;
+    bool big_endian;
+    uint8_t salts[8];
+    uint8_t frame[FRAME_HEADER_BYTES + STORE_PAGE_BYTES]; /* the one looked at */
+    struct sums before;                                   /* as they stand in the frame before it */
+    struct store_wal *wal;
+    uint32_t *pending; /* pages of frames that no commit frame has followed yet */
+    size_t pending_count, pending_max;
+    int64_t pending_first_page;
+};
+
+static uint32_t big(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static uint32_t little(const uint8_t *at) {
+    return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
+}
+
+static struct sums add(struct sums sums, bool big_endian, const uint8_t *at, size_t length) {
+    uint32_t (*word)(const uint8_t *) = big_endian ? big : little;
+
+    assert(length % 8 == 0);
+    for (size_t i = 0; i < length; i += 8) {
+        sums.first += word(at + i) + sums.second;
+        sums.second += word(at + i + 4) + sums.first;
+    }
+    return sums;
+}
+
+static bool sums_are(struct sums sums, const uint8_t *at) {
+    return sums.first == big(at) && sums.second == big(at + 4);
+}
+
+/* False when it is not the header of a WAL of ours. */
+static bool read_header(struct walk *walk) {
+    uint8_t header[HEADER_BYTES];
+    uint32_t magic;
+
+    if (!store_file_read(&walk->file, header, sizeof(header), 0))
+        return false;
+    magic = big(header);
+    walk->big_endian = magic & 1;
+    memcpy(walk->salts, header + 16, sizeof(walk->salts));
+    walk->before = (struct sums){big(header + 24), big(header + 28)};
+    return (magic & ~1u) == WAL_MAGIC && big(header + 4) == WAL_FORMAT &&
+           big(header + 8) == STORE_PAGE_BYTES &&
+           sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
+}
+
+/* Whether the frame at hand has the file's salts, and fits the checksum that stands in the one before. */
+static bool has_salts(const struct walk *walk) {
+    return memcmp(walk->frame + 8, walk->salts, sizeof(walk->salts)) == 0;
+}
+
+static bool is_linked(const struct walk *walk) {
+    struct sums sums;
+
+    if (!has_salts(walk) || big(walk->frame) == 0)
+        return false;
+    sums = add(walk->before, walk->big_endian, walk->frame, 8);
+    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, STORE_PAGE_BYTES);
+    return sums_are(sums, walk->frame + 16);
+}
+
+static void cover(struct store_wal *wal, uint32_t page) {
+    if (page >= wal->covered_max) {
+        uint32_t max = page < UINT32_MAX / 2 ? (page + 1) * 2 : UINT32_MAX;
+        size_t before = (size_t)wal->covered_max / 8 + 1, after = (size_t)max / 8 + 1;
+
+        wal->covered = realloc(wal->covered, after);
+        if (wal->covered == NULL)
+            abort();
+        if (wal->covered_max == 0)
+            before = 0;
+        memset(wal->covered + before, 0, after - before);
+        wal->covered_max = max;
+    }
+    wal->covered[page / 8] |= (uint8_t)(1 << page % 8);
+}
+
+bool store_wal_covers(const struct store_wal *wal, uint32_t page) {
+    return page < wal->covered_max && (wal->covered[page / 8] >> page % 8 & 1);
+}
+
+/* A frame of the sound beginning: its page counts once a commit frame has come. */
+static void take_frame(struct walk *walk, uint64_t number, int64_t offset) {
+    uint32_t page = big(walk->frame), pages = big(walk->frame + 4);
+
+    if (walk->pending_count == walk->pending_max) {
+        walk->pending_max = walk->pending_max * 2 + 64;
+        walk->pending = realloc(walk->pending, walk->pending_max * sizeof(*walk->pending));
+        if (walk->pending == NULL)
+            abort();
+    }
+    walk->pending[walk->pending_count++] = page;
+    if (page == 1)
+        walk->pending_first_page = offset + FRAME_HEADER_BYTES;
+    if (pages == 0)
+        return;
+    for (size_t i = 0; i < walk->pending_count; i++)
+        cover(walk->wal, walk->pending[i]);
+    walk->pending_count = 0;
+    walk->wal->first_page = walk->pending_first_page;
+    walk->wal->frames = number;
+    walk->wal->pages = pages;
+}
+
+/* Number of the first bad frame behind which a later commit stands; 0: none. */
+static uint64_t walk_frames(struct walk *walk, bool *readable) {
+    uint64_t number, bad = 0;
+    bool committed_since = false;
+    int64_t offset = HEADER_BYTES;
+
+    for (number = 1; walk->size - offset >= (int64_t)sizeof(walk->frame); number++) {
+        bool linked;
+
+        *readable = store_file_read(&walk->file, walk->frame, sizeof(walk->frame), offset);
+        if (!*readable)
+            return 0;
+        linked = is_linked(walk);
+        if (linked && committed_since)
+            return bad;
+        if (linked && bad == 0)
+            take_frame(walk, number, offset);
+        else if (bad == 0)
+            bad = number;
+        if (bad != 0 && has_salts(walk) && big(walk->frame + 4) != 0)
+            committed_since = true;
+        walk->before = (struct sums){big(walk->frame + 16), big(walk->frame + 20)};
+        offset += (int64_t)sizeof(walk->frame);
+    }
+    return 0;
+}
+
+static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
+    bool readable = true;
+    uint64_t bad;
+
+    walk->size = store_file_size(&walk->file);
+    if (walk->size >= 0 && walk->size <= HEADER_BYTES)
+        return STORE_OK; /* nothing in it: frames are written once the header is durable */
+    if (walk->size > 0 && !read_header(walk)) {
+        snprintf(why, STORE_WHY_MAX, "the header is damaged, and %" PRId64 " bytes stand behind it",
+                 walk->size - HEADER_BYTES);
+        return STORE_DAMAGED;
+    }
+    bad = walk->size > 0 ? walk_frames(walk, &readable) : 0;
+    if (walk->size < 0 || !readable) {
+        snprintf(why, STORE_WHY_MAX, "it cannot be read: the disk reports an error");
+        return STORE_IO;
+    }
+    if (bad != 0) {
+        snprintf(why, STORE_WHY_MAX,
+                 "frame %" PRIu64 " (at byte %" PRIu64 ") is damaged, and durable commits stand behind it",
+                 bad, HEADER_BYTES + (bad - 1) * sizeof(walk->frame));
+        return STORE_DAMAGED;
+    }
+    return STORE_OK;
+}
+
+enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]) {
+    struct walk walk = {.wal = wal};
+    enum store_result result;
+    int opened;
+
+    *wal = (struct store_wal){0};
+    if (!store_file_exists(path))
+        return STORE_OK;
+    opened = store_file_open(&walk.file, path, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL);
+    if (opened != SQLITE_OK) {
+        snprintf(why, STORE_WHY_MAX, "it cannot be opened: %s", sqlite3_errstr(opened));
+        return STORE_IO;
+    }
+    result = walk_file(&walk, why);
+    store_file_close(&walk.file);
+    free(walk.pending);
+    assert(result != STORE_OK || (wal->frames == 0) == (wal->pages == 0));
+    return result;
+}
+
+void store_wal_close(struct store_wal *wal) {
+    free(wal->covered);
+    *wal = (struct store_wal){0};
+}

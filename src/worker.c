@@ -1,0 +1,173 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A worker: two queues under one lock, a thread between them.
+ *
+ *      loop                                thread
+ *      worker_submit --> waiting --take all--> run(batch) --put all--> finished --> worker_take
+ *                                                              `-- ev_async wakes the loop
+ *
+ * The lock is held for a few pointer moves only, never while a batch runs, so neither side waits for the other's work. Once a batch has
+ * been handed back, the thread runs housekeeping that nobody waits for (run with no batch).
+ */
+#define _GNU_SOURCE /* pthread_setname_np */
+#include "worker.h"
+
+#include <assert.h>
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+struct queue {
+    struct worker_job *first;
+    struct worker_job *last; /* NULL exactly when first is */
+};
+
+struct worker {
+    struct ev_loop *loop;
+    ev_async wake;
+    pthread_t thread;
+    worker_run *run;
+    void *context;
+    char name[16]; /* as long as the system allows */
+    bool stopped;  /* worker_stop has returned; the loop's */
+
+    pthread_mutex_t lock;
+    pthread_cond_t more;   /* something waits, or stopping */
+    struct queue waiting;  /* under lock */
+    struct queue finished; /* under lock */
+    bool stopping;         /* under lock */
+};
+
+/* Moves all of `from` behind `to`. */
+static void queue_move(struct queue *to, struct queue *from) {
+    assert((to->first == NULL) == (to->last == NULL));
+    if (from->first == NULL)
+        return;
+    if (to->last != NULL)
+        to->last->next = from->first;
+    else
+        to->first = from->first;
+    to->last = from->last;
+    assert(to->last->next == NULL);
+    *from = (struct queue){0};
+}
+
+/* Waits for jobs and takes them all; empty when the worker is to stop and nothing waits. */
+static struct queue next_batch(struct worker *worker) {
+    struct queue batch = {0};
+
+    pthread_mutex_lock(&worker->lock);
+    while (worker->waiting.first == NULL && !worker->stopping)
+        pthread_cond_wait(&worker->more, &worker->lock);
+    queue_move(&batch, &worker->waiting);
+    pthread_mutex_unlock(&worker->lock);
+    return batch;
+}
+
+static void hand_back(struct worker *worker, struct queue *batch) {
+    pthread_mutex_lock(&worker->lock);
+    queue_move(&worker->finished, batch);
+    pthread_mutex_unlock(&worker->lock);
+    ev_async_send(worker->loop, &worker->wake);
+}
+
+static void *thread_main(void *context) {
+    struct worker *worker = context;
+    struct queue batch;
+
+    pthread_setname_np(pthread_self(), worker->name);
+    for (batch = next_batch(worker); batch.first != NULL; batch = next_batch(worker)) {
+        worker->run(worker->context, batch.first);
+        hand_back(worker, &batch);
+        worker->run(worker->context, NULL);
+    }
+    return NULL;
+}
+
+static void woken(struct ev_loop *loop, ev_async *watcher, int events) {
+    (void)loop;
+    (void)watcher;
+    (void)events;
+}
+
+/* The thread gets no signals: they belong to the loop's. */
+static void start_thread(struct worker *worker) {
+    sigset_t all, before;
+    int error;
+
+    sigfillset(&all);
+    pthread_sigmask(SIG_SETMASK, &all, &before);
+    error = pthread_create(&worker->thread, NULL, thread_main, worker);
+    pthread_sigmask(SIG_SETMASK, &before, NULL);
+    if (error != 0) {
+        fprintf(stderr, "redraft: cannot start the thread \"%s\": %s\n", worker->name, strerror(error));
+        exit(EXIT_FAILURE);
+    }
+}
+
+struct worker *worker_new(struct ev_loop *loop, const char *name, worker_run *run, void *context) {
+    struct worker *worker = calloc(1, sizeof(*worker));
+
+    if (worker == NULL)
+        abort();
+    worker->loop = loop;
+    worker->run = run;
+    worker->context = context;
+    snprintf(worker->name, sizeof(worker->name), "%s", name);
+    pthread_mutex_init(&worker->lock, NULL);
+    pthread_cond_init(&worker->more, NULL);
+    ev_async_init(&worker->wake, woken);
+    ev_async_start(loop, &worker->wake);
+    start_thread(worker);
+    return worker;
+}
+
+void worker_stop(struct worker *worker) {
+    assert(!worker->stopped);
+    pthread_mutex_lock(&worker->lock);
+    worker->stopping = true;
+    pthread_cond_signal(&worker->more);
+    pthread_mutex_unlock(&worker->lock);
+    pthread_join(worker->thread, NULL);
+    ev_async_stop(worker->loop, &worker->wake);
+    worker->stopped = true;
+    assert(worker->waiting.first == NULL);
+}
+
+void worker_free(struct worker *worker) {
+    assert(worker->stopped);
+    assert(worker->finished.first == NULL);
+    pthread_cond_destroy(&worker->more);
+    pthread_mutex_destroy(&worker->lock);
+    free(worker);
+}
+
+void worker_submit(struct worker *worker, struct worker_job *job) {
+    struct queue one = {job, job};
+
+    assert(!worker->stopped);
+    job->next = NULL;
+    pthread_mutex_lock(&worker->lock);
+    queue_move(&worker->waiting, &one);
+    pthread_cond_signal(&worker->more);
+    pthread_mutex_unlock(&worker->lock);
+}
+
+struct worker_job *worker_take(struct worker *worker) {
+    struct worker_job *job;
+
+    pthread_mutex_lock(&worker->lock);
+    job = worker->finished.first;
+    if (job != NULL) {
+        worker->finished.first = job->next;
+        if (job->next == NULL)
+            worker->finished.last = NULL;
+        job->next = NULL;
+    }
+    pthread_mutex_unlock(&worker->lock);
+    return job;
+}
