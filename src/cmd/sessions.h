@@ -27,13 +27,11 @@ void session_client_info(struct session_call *call);
 void session_client_kill(struct session_call *call);
 void session_client_reply(struct session_call *call);
 void session_client_no_evict(struct session_call *call);
-void session_client_help(struct session_call *call);
 
 /* server.c */
 void session_config_get(struct session_call *call);
 void session_config_set(struct session_call *call);
 void session_config_resetstat(struct session_call *call);
-void session_config_help(struct session_call *call);
 void session_role(struct session_call *call);
 void session_shutdown(struct session_call *call);
 
@@ -47,7 +45,7 @@ void session_command_info(struct session_call *call);
 void session_command_docs(struct session_call *call);
 void session_command_list(struct session_call *call);
 void session_command_getkeys(struct session_call *call);
-void session_command_help(struct session_call *call);
+void session_help(struct session_call *call); /* HELP of any container, from its rows */
 
 /* cluster.c */
 void session_cluster_info(struct session_call *call);
@@ -58,7 +56,6 @@ void session_cluster_myid(struct session_call *call);
 void session_cluster_keyslot(struct session_call *call);
 void session_cluster_replicas(struct session_call *call);
 void session_cluster_refuse(struct session_call *call);
-void session_cluster_help(struct session_call *call);
 void session_readonly(struct session_call *call);
 void session_readwrite(struct session_call *call);
 void session_asking(struct session_call *call);

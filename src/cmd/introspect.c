@@ -1,0 +1,374 @@
+/* SPDX-License-Identifier: MIT */
+/* COMMAND and the HELP of every container: the table, told to clients. Everything here is read off the rows. */
+#include "command.h"
+
+#include <assert.h>
+#include <ctype.h>
+#include <string.h>
+
+#include "../data/glob.h"
+#include "rows.h"
+#include "sessions.h"
+#include "text.h"
+
+struct bit_name {
+    unsigned bit;
+    const char *name;
+};
+
+/* In the order in which Redis tells them. */
+static const struct bit_name flag_names[] = {
+    {COMMAND_WRITE, "write"},
+    {COMMAND_READONLY, "readonly"},
+    {COMMAND_DENYOOM, "denyoom"},
+    {COMMAND_ADMIN, "admin"},
+    {COMMAND_PUBSUB, "pubsub"},
+    {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_LOADING, "loading"},
+    {COMMAND_STALE, "stale"},
+    {COMMAND_SKIP_MONITOR, "skip_monitor"},
+    {COMMAND_SKIP_SLOWLOG, "skip_slowlog"},
+    {COMMAND_FAST, "fast"},
+    {COMMAND_NO_AUTH, "no_auth"},
+    {COMMAND_MAY_REPLICATE, "may_replicate"},
+    {COMMAND_SENTINEL, "sentinel"},
+    {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
+    {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {0, NULL},
+};
+
+static const struct bit_name category_names[] = {
+    {CATEGORY_KEYSPACE, "@keyspace"},
+    {CATEGORY_READ, "@read"},
+    {CATEGORY_WRITE, "@write"},
+    {CATEGORY_STRING, "@string"},
+    {CATEGORY_ADMIN, "@admin"},
+    {CATEGORY_FAST, "@fast"},
+    {CATEGORY_SLOW, "@slow"},
+    {CATEGORY_DANGEROUS, "@dangerous"},
+    {CATEGORY_CONNECTION, "@connection"},
+    {0, NULL},
+};
+
+static unsigned categories_of(const struct command *row) {
+    unsigned categories = row->categories;
+
+    if (row->flags & COMMAND_READONLY)
+        categories |= CATEGORY_READ;
+    if (row->flags & COMMAND_WRITE)
+        categories |= CATEGORY_WRITE;
+    if (row->flags & COMMAND_ADMIN)
+        categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
+    return categories | (row->flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);
+}
+
+static size_t rows_of(const struct command *rows) {
+    size_t count = 0;
+
+    while (rows && rows[count].name)
+        count++;
+    return count;
+}
+
+/* ---- COMMAND, COMMAND INFO --- */
+
+static void reply_bits(struct resp_out *reply, const struct bit_name *names, unsigned bits) {
+    size_t count = 0;
+
+    for (const struct bit_name *name = names; name->name; name++)
+        count += (bits & name->bit) != 0;
+    resp_set(reply, count);
+    for (const struct bit_name *name = names; name->name; name++)
+        if (bits & name->bit)
+            resp_status(reply, name->name);
+}
+
+static void reply_tips(struct resp_out *reply, const char *const *tips) {
+    size_t count = 0;
+
+    while (tips && tips[count])
+        count++;
+    resp_set(reply, count);
+    for (size_t at = 0; at < count; at++)
+        resp_bulk_text(reply, tips[at]);
+}
+
+/* The words of a string as a set of status replies. */
+static void reply_words(struct resp_out *reply, const char *words) {
+    size_t count = 1;
+
+    for (const char *at = words; *at; at++)
+        count += *at == ' ';
+    resp_set(reply, count);
+    while (*words) {
+        char word[32];
+        size_t length = strcspn(words, " ");
+        assert(length < sizeof word);
+        memcpy(word, words, length);
+        word[length] = '\0';
+        resp_status(reply, word);
+        words += length + (words[length] == ' ');
+    }
+}
+
+static void reply_pair(struct resp_out *reply, const char *name, int value) {
+    resp_bulk_text(reply, name);
+    resp_integer(reply, value);
+}
+
+/* Where a key specification begins, and how far and in which steps it goes on from there. */
+static void reply_key_range(struct resp_out *reply, int begin, int last, int step) {
+    resp_bulk_text(reply, "begin_search");
+    resp_map(reply, 2);
+    resp_bulk_text(reply, "type");
+    resp_bulk_text(reply, "index");
+    resp_bulk_text(reply, "spec");
+    resp_map(reply, 1);
+    reply_pair(reply, "index", begin);
+    resp_bulk_text(reply, "find_keys");
+    resp_map(reply, 2);
+    resp_bulk_text(reply, "type");
+    resp_bulk_text(reply, "range");
+    resp_bulk_text(reply, "spec");
+    resp_map(reply, 3);
+    reply_pair(reply, "lastkey", last);
+    reply_pair(reply, "keystep", step);
+    reply_pair(reply, "limit", 0);
+}
+
+static void reply_key_specs(struct resp_out *reply, const struct command *row) {
+    size_t count = 0;
+
+    while (row->keys && row->keys[count].flags)
+        count++;
+    resp_set(reply, count);
+    for (size_t at = 0; at < count; at++) {
+        const struct command_keys *keys = &row->keys[at];
+        int begin = row->first_key + (int)at * row->key_step;
+        int last = count > 1 ? begin : row->last_key; /* of several each speaks of one key */
+        resp_map(reply, keys->notes ? 4 : 3);
+        if (keys->notes) {
+            resp_bulk_text(reply, "notes");
+            resp_bulk_text(reply, keys->notes);
+        }
+        resp_bulk_text(reply, "flags");
+        reply_words(reply, keys->flags);
+        reply_key_range(reply, begin, last < 0 ? last : last - begin, row->key_step);
+    }
+}
+
+static void reply_row(struct resp_out *reply, const struct command *row) {
+    size_t subcommands = rows_of(row->subcommands);
+
+    resp_array(reply, 10);
+    resp_bulk_text(reply, row->name);
+    resp_integer(reply, row->arity);
+    reply_bits(reply, flag_names, row->flags);
+    resp_integer(reply, row->first_key);
+    resp_integer(reply, row->last_key);
+    resp_integer(reply, row->key_step);
+    reply_bits(reply, category_names, categories_of(row));
+    reply_tips(reply, row->tips);
+    reply_key_specs(reply, row);
+    resp_set(reply, subcommands);
+    for (size_t at = 0; at < subcommands; at++)
+        reply_row(reply, &row->subcommands[at]);
+}
+
+void session_command(struct session_call *call) {
+    size_t count;
+    const struct command *rows = command_table(&count);
+
+    resp_array(call->reply, count);
+    for (size_t at = 0; at < count; at++)
+        reply_row(call->reply, &rows[at]);
+}
+
+void session_command_info(struct session_call *call) {
+    if (call->count == 2) {
+        session_command(call);
+        return;
+    }
+    resp_array(call->reply, call->count - 2);
+    for (size_t at = 2; at < call->count; at++) {
+        const struct command *row = command_find_name(&call->args[at]);
+        if (row)
+            reply_row(call->reply, row);
+        else
+            resp_null_array(call->reply);
+    }
+}
+
+void session_command_count(struct session_call *call) {
+    size_t count;
+
+    command_table(&count);
+    resp_integer(call->reply, (int64_t)count);
+}
+
+/* ---- COMMAND DOCS --- */
+
+static void reply_doc(struct resp_out *reply, const struct command *row) {
+    size_t subcommands = rows_of(row->subcommands);
+
+    resp_bulk_text(reply, row->name);
+    resp_map(reply, subcommands ? 5 : 4);
+    resp_bulk_text(reply, "summary");
+    resp_bulk_text(reply, row->summary);
+    resp_bulk_text(reply, "since");
+    resp_bulk_text(reply, row->since);
+    resp_bulk_text(reply, "group");
+    resp_bulk_text(reply, row->group);
+    resp_bulk_text(reply, "complexity");
+    resp_bulk_text(reply, row->complexity);
+    if (!subcommands)
+        return;
+    resp_bulk_text(reply, "subcommands");
+    resp_map(reply, subcommands);
+    for (size_t at = 0; at < subcommands; at++)
+        reply_doc(reply, &row->subcommands[at]);
+}
+
+/* Names that are not there are left out. */
+void session_command_docs(struct session_call *call) {
+    size_t count, known = 0;
+    const struct command *rows = command_table(&count);
+
+    if (call->count == 2) {
+        resp_map(call->reply, count);
+        for (size_t at = 0; at < count; at++)
+            reply_doc(call->reply, &rows[at]);
+        return;
+    }
+    for (size_t at = 2; at < call->count; at++)
+        known += command_find_name(&call->args[at]) != NULL;
+    resp_map(call->reply, known);
+    for (size_t at = 2; at < call->count; at++) {
+        const struct command *row = command_find_name(&call->args[at]);
+        if (row)
+            reply_doc(call->reply, row);
+    }
+}
+
+/* ---- COMMAND LIST [FILTERBY MODULE|ACLCAT|PATTERN what] --- */
+
+enum list_filter { LIST_ALL, LIST_MODULE, LIST_CATEGORY, LIST_PATTERN };
+
+static bool in_category(const struct command *row, const struct resp_arg *what) {
+    unsigned categories = categories_of(row);
+
+    for (const struct bit_name *name = category_names; name->name; name++)
+        if ((categories & name->bit) && resp_arg_is(what, name->name + 1))
+            return true;
+    return false;
+}
+
+static bool listed(const struct command *row, enum list_filter filter, const struct resp_arg *what) {
+    switch (filter) {
+    case LIST_ALL:
+        return true;
+    case LIST_MODULE: /* there are no modules */
+        return false;
+    case LIST_CATEGORY:
+        return in_category(row, what);
+    case LIST_PATTERN:
+        return glob_match(what, &(struct resp_arg){row->name, strlen(row->name)});
+    }
+    return false;
+}
+
+static size_t list_rows(struct resp_out *reply, const struct command *rows, enum list_filter filter,
+                        const struct resp_arg *what) {
+    size_t count = 0;
+
+    for (const struct command *row = rows; row && row->name; row++) {
+        if (listed(row, filter, what)) {
+            resp_bulk_text(reply, row->name);
+            count++;
+        }
+        count += list_rows(reply, row->subcommands, filter, what);
+    }
+    return count;
+}
+
+void session_command_list(struct session_call *call) {
+    enum list_filter filter = LIST_ALL;
+    const struct resp_arg *kind = call->count == 5 ? &call->args[3] : NULL;
+
+    if (kind && resp_arg_is(&call->args[2], "FILTERBY"))
+        filter = resp_arg_is(kind, "MODULE")    ? LIST_MODULE
+                 : resp_arg_is(kind, "ACLCAT")  ? LIST_CATEGORY
+                 : resp_arg_is(kind, "PATTERN") ? LIST_PATTERN
+                                                : LIST_ALL;
+    if (call->count != 2 && filter == LIST_ALL) {
+        resp_error(call->reply, "ERR syntax error");
+        return;
+    }
+    struct resp_buf lower = {0}; /* the rows' names are in lower case */
+    if (kind)
+        resp_buf_append(&lower, call->args[4].bytes, call->args[4].length);
+    for (size_t at = lower.start; at < lower.end; at++)
+        lower.bytes[at] = (char)tolower((unsigned char)lower.bytes[at]);
+    struct resp_arg what = {resp_buf_length(&lower) ? resp_buf_bytes(&lower) : "", resp_buf_length(&lower)};
+    size_t mark = resp_array_open(call->reply);
+    resp_array_close(call->reply, mark, list_rows(call->reply, command_rows, filter, &what));
+    resp_buf_close(&lower);
+}
+
+/* ---- COMMAND GETKEYS --- */
+
+void session_command_getkeys(struct session_call *call) {
+    const struct resp_arg *args = call->args + 2;
+    size_t count = call->count - 2;
+    const struct command *row = command_find(args, count);
+
+    if (!row) {
+        resp_error(call->reply, "ERR Invalid command specified");
+        return;
+    }
+    if (row->first_key == 0) {
+        resp_error(call->reply, "ERR The command has no key arguments");
+        return;
+    }
+    if (!command_arity_ok(row, count)) {
+        resp_error(call->reply, "ERR Invalid number of arguments specified for command");
+        return;
+    }
+    size_t last = row->last_key < 0 ? count - (size_t)-row->last_key : (size_t)row->last_key;
+    size_t keys = 0, mark = resp_array_open(call->reply);
+    for (size_t at = (size_t)row->first_key; at <= last; at += (size_t)row->key_step, keys++)
+        resp_bulk(call->reply, args[at].bytes, args[at].length);
+    resp_array_close(call->reply, mark, keys);
+}
+
+/* ---- HELP --- */
+
+static void reply_upper(struct resp_out *reply, const char *name, const char *more) {
+    char line[128];
+    size_t length = 0;
+
+    for (; name[length]; length++)
+        line[length] = (char)toupper((unsigned char)name[length]);
+    assert(length + strlen(more) < sizeof line);
+    memcpy(line + length, more, strlen(more) + 1);
+    resp_status(reply, line);
+}
+
+/* Two lines a subcommand, its name and its summary, as Redis lays them out. */
+void session_help(struct session_call *call) {
+    const char *bar = strchr(call->command->name, '|');
+    struct resp_arg name = {call->command->name, (size_t)(bar - call->command->name)};
+    const struct command *container = command_find_name(&name);
+
+    assert(container && container->subcommands);
+    resp_array(call->reply, 1 + 2 * rows_of(container->subcommands));
+    reply_upper(call->reply, container->name, " <subcommand> [<arg> [value] [opt] ...]. Subcommands are:");
+    for (const struct command *row = container->subcommands; row->name; row++) {
+        struct resp_buf line = {0};
+        reply_upper(call->reply, strchr(row->name, '|') + 1, "");
+        text_add(&line, "    %s%c", row->summary, '\0');
+        resp_status(call->reply, resp_buf_bytes(&line));
+        resp_buf_close(&line);
+    }
+}

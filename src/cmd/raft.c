@@ -1,0 +1,142 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * RAFT.INFO: how this node stands in its group, `field:value` lines that are answered in every state.
+ *
+ *      cluster_id        40 hex, "" until the cluster has formed       node_id, incarnation   this node, its data directory
+ *      state             loading joining up removed failed             role   follower pre-candidate candidate leader
+ *      leader_id         0: none now                                   leader_address   as told to clients
+ *      leader_since      Unix milliseconds, 0: there is no leader      quorum_lost_since      Unix milliseconds, 0: it is not lost
+ *      quorum            ok lost                                       health   ok degraded down, with health_reason
+ *      failures_tolerated  further voters that may fail before the quorum is lost
+ *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
+ *      fsync_, commit_   of the last minute, microseconds
+ *
+ * The values of one line never hold a line break; within a nodeN line they hold no comma either.
+ */
+#include "raft_lines.h"
+
+#include <assert.h>
+#include <inttypes.h>
+
+#include "command.h"
+#include "sessions.h"
+#include "text.h"
+
+static const char *yes_no(bool value) {
+    return value ? "yes" : "no";
+}
+
+static void line_text(struct resp_buf *text, const char *prefix, const char *field, const char *value) {
+    text_add(text, "%s%s:", prefix, field);
+    text_add_word(text, value, 0);
+    text_add(text, "\r\n");
+}
+
+static void line_number(struct resp_buf *text, const char *prefix, const char *field, uint64_t value) {
+    text_add(text, "%s%s:%" PRIu64 "\r\n", prefix, field, value);
+}
+
+static void identity_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    const struct report_member *leader = report_member(report, report->leader_id);
+
+    line_text(text, prefix, "cluster_id", report->cluster_id);
+    line_text(text, prefix, "cluster_name", report->cluster_name);
+    line_number(text, prefix, "node_id", report->node_id);
+    line_text(text, prefix, "incarnation", report->incarnation);
+    line_text(text, prefix, "state", report_state_name(report->state));
+    line_text(text, prefix, "role", report_role_name(report->role));
+    line_number(text, prefix, "leader_id", report->leader_id);
+    if (leader)
+        text_add(text, "%sleader_address:%s:%u\r\n", prefix, leader->host, leader->port);
+    else
+        line_text(text, prefix, "leader_address", "");
+}
+
+static void log_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "current_term", report->term);
+    line_number(text, prefix, "voted_for", report->voted_for);
+    line_number(text, prefix, "commit_index", report->commit_index);
+    line_number(text, prefix, "last_applied_index", report->applied_index);
+    line_number(text, prefix, "last_log_index", report->last_index);
+    line_number(text, prefix, "last_saved_index", report->saved_index);
+    line_number(text, prefix, "log_entries", report->log_entries);
+    line_number(text, prefix, "log_bytes", report->log_bytes);
+}
+
+/* How far a member's log is behind: the leader knows it of everyone, the others of themselves. */
+static int64_t lag_of(const struct report *report, const struct report_member *member) {
+    if (report->role != REPORT_LEADER && member->id != report->node_id)
+        return -1;
+    return report->last_index > member->match_index ? (int64_t)(report->last_index - member->match_index) : 0;
+}
+
+static void member_line(struct resp_buf *text, const struct report *report,
+                        const struct report_member *member, const char *prefix) {
+    bool self = member->id == report->node_id;
+
+    text_add(text, "%snode%" PRIu64 ":id=%" PRIu64 ",address=%s:%u,voting=%s,link=%s", prefix, member->id,
+             member->id, member->host, member->port, yes_no(member->voting), report_link_name(member->link));
+    text_add(text, ",match_index=%" PRIu64 ",lag=%" PRId64 ",last_contact_ms=%" PRId64 ",version=%s",
+             member->match_index, lag_of(report, member), self ? 0 : member->last_contact_ms,
+             self ? report->version : member->version);
+    text_add(text,
+             ",clock_offset_ms=%" PRId64 ",link_error=", member->clock_known ? member->clock_offset_ms : 0);
+    text_add_word(text, member->link_error, ',');
+    text_add(text, "\r\n");
+}
+
+static void group_lines(struct resp_buf *text, const struct report *report, const struct health *health,
+                        const char *prefix) {
+    line_text(text, prefix, "quorum", health->quorum ? "ok" : "lost");
+    line_number(text, prefix, "num_nodes", health->nodes);
+    line_number(text, prefix, "num_voting_nodes", health->voters);
+    for (size_t at = 0; at < report->member_count; at++)
+        member_line(text, report, &report->members[at], prefix);
+    line_text(text, prefix, "health", health_name(health->state));
+    line_text(text, prefix, "health_reason", health->reason);
+    line_number(text, prefix, "failures_tolerated", health->failures_tolerated);
+    line_number(text, prefix, "leader_since", report->leader_since_ms);
+    line_text(text, prefix, "last_leader_change_reason", report->leader_change_reason);
+    line_number(text, prefix, "quorum_lost_since", report->quorum_lost_since_ms);
+}
+
+static void latency_lines(struct resp_buf *text, const struct latency_figures *figures, const char *prefix,
+                          const char *what) {
+    text_add(text, "%s%s_p50_us:%" PRIu64 "\r\n", prefix, what, figures->p50_us);
+    text_add(text, "%s%s_p99_us:%" PRIu64 "\r\n", prefix, what, figures->p99_us);
+    text_add(text, "%s%s_max_us:%" PRIu64 "\r\n", prefix, what, figures->max_us);
+}
+
+static void figure_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    double batch = report->fsync_count ? (double)report->writes_logged / (double)report->fsync_count : 0;
+
+    line_number(text, prefix, "pending_writes", report->pending_writes);
+    line_number(text, prefix, "unsaved_bytes", report->unsaved_bytes);
+    line_number(text, prefix, "outcomes_in_doubt", report->outcomes_in_doubt);
+    text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->loop_stall_max_us / 1000);
+    latency_lines(text, &report->fsync, prefix, "fsync");
+    latency_lines(text, &report->commit, prefix, "commit");
+    line_number(text, prefix, "fsync_count", report->fsync_count);
+    text_add(text, "%swrites_per_fsync:%.2f\r\n", prefix, batch);
+    line_number(text, prefix, "elections", report->elections);
+    line_number(text, prefix, "leader_changes", report->leader_changes);
+    line_number(text, prefix, "uptime_in_seconds", report->uptime_s);
+}
+
+void raft_lines(struct resp_buf *text, const struct report *report, const struct health *health,
+                const char *prefix) {
+    identity_lines(text, report, prefix);
+    log_lines(text, report, prefix);
+    group_lines(text, report, health, prefix);
+    figure_lines(text, report, prefix);
+}
+
+void session_raft_info(struct session_call *call) {
+    struct resp_buf text = {0};
+    struct health health;
+
+    assert(call->report);
+    health_judge(call->report, &health);
+    raft_lines(&text, call->report, &health, "");
+    text_reply(&text, call->reply);
+}
