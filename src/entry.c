@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: MIT */
+#include "entry.h"
+
+#include <assert.h>
+#include <string.h>
+
+/* A log may hold what an earlier configuration allowed: replay parses without limits. */
+static const struct resp_limits no_limits = {
+    .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
+
+void entry_add(struct entry_builder *builder, unsigned db, const struct resp_command *command) {
+    assert(command->count > 0);
+    if (builder->db != db) {
+        resp_request(&builder->commands, 2);
+        resp_request_text(&builder->commands, "SELECT");
+        resp_request_unsigned(&builder->commands, db);
+        builder->db = db;
+    }
+    resp_buf_append(&builder->commands, command->raw, command->raw_length);
+    builder->count++;
+}
+
+size_t entry_size(const struct entry_builder *builder) {
+    return resp_buf_length(&builder->commands) + ENTRY_OVERHEAD_MAX;
+}
+
+struct raft_blob *entry_close(struct entry_builder *builder, uint64_t clock_ms) {
+    enum { COMMANDS_KEPT_MAX = 1024 * 1024 };
+    struct resp_buf header = {0};
+    resp_request(&header, 3);
+    resp_request_text(&header, "ENTRY");
+    resp_request_unsigned(&header, ENTRY_LEVEL);
+    resp_request_unsigned(&header, clock_ms);
+
+    size_t header_length = resp_buf_length(&header), length = resp_buf_length(&builder->commands);
+    struct raft_blob *blob = raft_blob_new(header_length + length);
+    memcpy(blob->bytes, resp_buf_bytes(&header), header_length);
+    if (length > 0)
+        memcpy(blob->bytes + header_length, resp_buf_bytes(&builder->commands), length);
+    resp_buf_close(&header);
+    resp_buf_consume(&builder->commands, length, COMMANDS_KEPT_MAX);
+    builder->db = 0;
+    builder->count = 0;
+    return blob;
+}
+
+void entry_builder_close(struct entry_builder *builder) {
+    resp_buf_close(&builder->commands);
+    memset(builder, 0, sizeof *builder);
+}
+
+static bool reader_parse(struct entry_reader *reader, struct resp_command *command) {
+    if (reader->at == reader->length)
+        return false;
+    enum resp_outcome outcome = resp_parse(reader->parser, reader->bytes + reader->at,
+                                           reader->length - reader->at, &no_limits, command);
+    assert(outcome == RESP_COMMAND);
+    (void)outcome;
+    reader->at += command->consumed;
+    return true;
+}
+
+bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struct resp_parser *parser) {
+    *reader = (struct entry_reader){.bytes = blob->bytes, .length = blob->length, .parser = parser};
+    resp_parser_reset(parser);
+    struct resp_command header;
+    int64_t level, clock_ms;
+    if (!reader_parse(reader, &header) || header.count < 3 || !resp_arg_is(&header.args[0], "ENTRY") ||
+        !resp_arg_integer(&header.args[1], &level) || !resp_arg_integer(&header.args[2], &clock_ms))
+        return false;
+    reader->level = (unsigned)level;
+    reader->clock_ms = (uint64_t)clock_ms;
+    return level >= 1 && level <= ENTRY_LEVEL;
+}
+
+bool entry_next(struct entry_reader *reader, struct resp_command *command) {
+    while (reader_parse(reader, command)) {
+        int64_t db;
+        if (!resp_arg_is(&command->args[0], "SELECT"))
+            return true;
+        bool understood = command->count == 2 && resp_arg_integer(&command->args[1], &db);
+        assert(understood);
+        if (!understood)
+            return false;
+        reader->db = (unsigned)db;
+    }
+    return false;
+}
