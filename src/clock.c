@@ -1,0 +1,78 @@
+/* SPDX-License-Identifier: MIT */
+#include "clock.h"
+
+#include <assert.h>
+
+void clock_init(struct clock *clock, uint32_t skew_max_ms) {
+    *clock = (struct clock){.skew_max_ms = skew_max_ms};
+}
+
+static bool heard_lately(const struct clock_peer *peer, uint64_t mono_ms) {
+    return peer->heard_mono_ms != 0 && mono_ms - peer->heard_mono_ms <= CLOCK_HEARD_MS;
+}
+
+void clock_heard(struct clock *clock, uint64_t peer, uint64_t peer_ms, uint64_t wall_ms, uint64_t mono_ms) {
+    size_t at = 0;
+    while (at < clock->peer_count && clock->peers[at].id != peer)
+        at++;
+    if (at == CLOCK_PEERS_MAX)
+        return;
+    if (at == clock->peer_count)
+        clock->peers[clock->peer_count++].id = peer;
+    clock->peers[at].offset_ms = (int64_t)(peer_ms - wall_ms);
+    clock->peers[at].heard_mono_ms = mono_ms;
+}
+
+int64_t clock_median_offset(const struct clock *clock, uint64_t mono_ms) {
+    int64_t sorted[CLOCK_PEERS_MAX + 1] = {0}; /* ours is the first */
+    size_t count = 1;
+    for (size_t i = 0; i < clock->peer_count; i++) {
+        if (!heard_lately(&clock->peers[i], mono_ms))
+            continue;
+        size_t at = count++;
+        for (; at > 0 && sorted[at - 1] > clock->peers[i].offset_ms; at--)
+            sorted[at] = sorted[at - 1];
+        sorted[at] = clock->peers[i].offset_ms;
+    }
+    return sorted[(count - 1) / 2];
+}
+
+bool clock_agrees(const struct clock *clock, uint64_t mono_ms) {
+    int64_t offset = clock_median_offset(clock, mono_ms);
+    return offset <= (int64_t)clock->skew_max_ms && -offset <= (int64_t)clock->skew_max_ms;
+}
+
+bool clock_peer_offset(const struct clock *clock, uint64_t peer, uint64_t mono_ms, int64_t *offset_ms) {
+    for (size_t i = 0; i < clock->peer_count; i++) {
+        if (clock->peers[i].id != peer)
+            continue;
+        *offset_ms = clock->peers[i].offset_ms;
+        return heard_lately(&clock->peers[i], mono_ms);
+    }
+    return false;
+}
+
+void clock_floor(struct clock *clock, uint64_t clock_ms, uint64_t mono_ms) {
+    if (clock_ms > clock->told_ms) {
+        clock->told_ms = clock_ms;
+        clock->told_mono_ms = mono_ms;
+    }
+}
+
+uint64_t clock_tell(struct clock *clock, uint64_t wall_ms, uint64_t mono_ms) {
+    uint64_t now = wall_ms;
+    if (clock->told_ms != 0) {
+        assert(mono_ms >= clock->told_mono_ms);
+        uint64_t steady = clock->told_ms + (mono_ms - clock->told_mono_ms);
+        if (steady > now)
+            now = steady;
+    }
+    int64_t median = (int64_t)wall_ms + clock_median_offset(clock, mono_ms);
+    int64_t lowest = median - (int64_t)clock->skew_max_ms, highest = median + (int64_t)clock->skew_max_ms;
+    if ((int64_t)now < lowest)
+        now = (uint64_t)lowest;
+    if ((int64_t)now > highest)
+        now = highest > 0 ? (uint64_t)highest : 0;
+    clock_floor(clock, now, mono_ms);
+    return clock->told_ms > now ? clock->told_ms : now;
+}
