@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+#include "admission.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "entry.h"
+#include "version.h"
+
+enum { FACTS = 10 }; /* in the order of write_facts */
+
+/* ---- chance and digests ---------------------------------------------------------------------------------- */
+
+static void random_bytes(void *bytes, size_t length) {
+    for (size_t have = 0; have < length;) {
+        ssize_t got = getrandom((char *)bytes + have, length - have, 0);
+        if (got < 0 && errno != EINTR)
+            abort();
+        have += got > 0 ? (size_t)got : 0;
+    }
+}
+
+static void to_hex(const unsigned char *bytes, size_t length, char *hex) {
+    for (size_t i = 0; i < length; i++)
+        snprintf(hex + 2 * i, 3, "%02x", bytes[i]);
+}
+
+void admission_random_id(char id[STORE_ID_LENGTH + 1]) {
+    unsigned char bytes[STORE_ID_LENGTH / 2];
+    random_bytes(bytes, sizeof bytes);
+    to_hex(bytes, sizeof bytes, id);
+}
+
+uint64_t admission_random(void) {
+    uint64_t number;
+    random_bytes(&number, sizeof number);
+    return number;
+}
+
+static void random_nonce(char nonce[ADMISSION_NONCE_LENGTH + 1]) {
+    unsigned char bytes[ADMISSION_NONCE_LENGTH / 2];
+    random_bytes(bytes, sizeof bytes);
+    to_hex(bytes, sizeof bytes, nonce);
+}
+
+bool admission_read_secret(struct admission *admission, const char *path, char why[ADMISSION_WHY_MAX]) {
+    FILE *file = fopen(path, "re");
+    if (!file) {
+        snprintf(why, ADMISSION_WHY_MAX, "raft-secret-file %s: %s", path, strerror(errno));
+        return false;
+    }
+    bool read = fgets(admission->secret, sizeof admission->secret, file) != NULL;
+    fclose(file);
+    admission->secret_length = read ? strcspn(admission->secret, "\r\n") : 0;
+    if (admission->secret_length >= 16)
+        return true;
+    snprintf(why, ADMISSION_WHY_MAX,
+             "raft-secret-file %s: its first line must hold a secret of at least 16 bytes", path);
+    return false;
+}
+
+/* ---- facts ------------------------------------------------------------------------------------------------- */
+
+static void write_facts(struct resp_buf *out, const struct admission_facts *facts) {
+    resp_request_unsigned(out, facts->protocol);
+    resp_request_unsigned(out, facts->from);
+    resp_request_unsigned(out, facts->to);
+    resp_request_text(out, facts->name);
+    resp_request_text(out, facts->cluster[0] ? facts->cluster : "-");
+    resp_request_text(out, facts->incarnation);
+    resp_request_text(out, facts->members);
+    resp_request_unsigned(out, facts->level);
+    resp_request_text(out, facts->version);
+    resp_request_text(out, facts->announced);
+}
+
+static bool read_text(const struct resp_arg *arg, char *text, size_t size) {
+    if (arg->length >= size || memchr(arg->bytes, 0, arg->length))
+        return false;
+    memcpy(text, arg->bytes, arg->length);
+    text[arg->length] = 0;
+    return true;
+}
+
+static bool read_number(const struct resp_arg *arg, uint64_t *number) {
+    int64_t value;
+    if (!resp_arg_integer(arg, &value) || value < 0)
+        return false;
+    *number = (uint64_t)value;
+    return true;
+}
+
+static bool read_facts(const struct resp_arg *args, struct admission_facts *facts) {
+    uint64_t protocol, level;
+    if (!read_number(&args[0], &protocol) || !read_number(&args[1], &facts->from) ||
+        !read_number(&args[2], &facts->to) || !read_text(&args[3], facts->name, sizeof facts->name) ||
+        !read_text(&args[4], facts->cluster, sizeof facts->cluster) ||
+        !read_text(&args[5], facts->incarnation, sizeof facts->incarnation) ||
+        !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
+        !read_text(&args[8], facts->version, sizeof facts->version) ||
+        !read_text(&args[9], facts->announced, sizeof facts->announced))
+        return false;
+    facts->protocol = (unsigned)protocol;
+    facts->level = (unsigned)level;
+    if (strcmp(facts->cluster, "-") == 0)
+        facts->cluster[0] = 0;
+    return strlen(facts->incarnation) == STORE_ID_LENGTH;
+}
+
+static int by_id(const void *left, const void *right) {
+    raft_id a = ((const struct store_member *)left)->id, b = ((const struct store_member *)right)->id;
+    return a < b ? -1 : a > b;
+}
+
+static void our_facts(const struct admission *admission, raft_id to, struct admission_facts *facts) {
+    const struct store_identity *identity = &admission->identity;
+    *facts = (struct admission_facts){.protocol = ADMISSION_PROTOCOL,
+                                      .from = identity->node,
+                                      .to = to,
+                                      .level = ENTRY_LEVEL,
+                                      .version = REDRAFT_VERSION};
+    snprintf(facts->name, sizeof facts->name, "%s", admission->name);
+    snprintf(facts->cluster, sizeof facts->cluster, "%s", identity->cluster);
+    snprintf(facts->incarnation, sizeof facts->incarnation, "%s", identity->incarnation);
+    snprintf(facts->announced, sizeof facts->announced, "%s", admission->announced);
+
+    struct store_member sorted[STORE_MEMBERS_MAX];
+    memcpy(sorted, identity->members, sizeof sorted);
+    qsort(sorted, identity->member_count, sizeof *sorted, by_id);
+    size_t at = 0;
+    for (size_t i = 0; i < identity->member_count; i++)
+        at += (size_t)snprintf(facts->members + at, sizeof facts->members - at, "%s%llu=%s", i ? "," : "",
+                               (unsigned long long)sorted[i].id, sorted[i].address);
+    assert(at < sizeof facts->members);
+}
+
+/* ---- proofs ------------------------------------------------------------------------------------------------ */
+
+static void prove(const struct admission *admission, const char *side,
+                  const struct admission_exchange *exchange, bool we_prove,
+                  char proof[ADMISSION_PROOF_LENGTH + 1]) {
+    if (admission->secret_length == 0) {
+        strcpy(proof, "-");
+        return;
+    }
+    struct resp_buf text = {0};
+    resp_request(&text, 3 + 2 * FACTS);
+    resp_request_text(&text, side);
+    resp_request_text(&text, we_prove ? exchange->our_nonce : exchange->their_nonce);
+    resp_request_text(&text, we_prove ? exchange->their_nonce : exchange->our_nonce);
+    write_facts(&text, we_prove ? &exchange->ours : &exchange->theirs);
+    write_facts(&text, we_prove ? &exchange->theirs : &exchange->ours);
+
+    unsigned char mac[EVP_MAX_MD_SIZE];
+    unsigned mac_length = 0;
+    if (!HMAC(EVP_sha256(), admission->secret, (int)admission->secret_length,
+              (const unsigned char *)resp_buf_bytes(&text), resp_buf_length(&text), mac, &mac_length))
+        abort();
+    resp_buf_close(&text);
+    assert(mac_length * 2 == ADMISSION_PROOF_LENGTH);
+    to_hex(mac, mac_length, proof);
+}
+
+static bool proof_holds(const struct admission *admission, const char *side,
+                        const struct admission_exchange *exchange, const struct resp_arg *shown) {
+    char proof[ADMISSION_PROOF_LENGTH + 1];
+    prove(admission, side, exchange, false, proof);
+    return shown->length == strlen(proof) && CRYPTO_memcmp(shown->bytes, proof, shown->length) == 0;
+}
+
+/* ---- judgement --------------------------------------------------------------------------------------------- */
+
+static const struct store_member *member_of(const struct store_identity *identity, raft_id id) {
+    for (size_t i = 0; i < identity->member_count; i++)
+        if (identity->members[i].id == id)
+            return &identity->members[i];
+    return NULL;
+}
+
+#define REFUSE(...) (snprintf(why, ADMISSION_WHY_MAX, __VA_ARGS__), false)
+
+/* What a stranger may be told and a member must know; before any proof. */
+static bool judge_place(const struct admission *admission, const struct admission_facts *theirs,
+                        char why[ADMISSION_WHY_MAX]) {
+    const struct store_identity *identity = &admission->identity;
+    unsigned long long from = theirs->from, us = identity->node;
+    if (theirs->protocol != ADMISSION_PROTOCOL)
+        return REFUSE("node %llu speaks peer protocol %u, node %llu speaks %d", from, theirs->protocol, us,
+                      ADMISSION_PROTOCOL);
+    if (strcmp(theirs->name, admission->name) != 0)
+        return REFUSE("node %llu belongs to cluster '%.100s', node %llu to '%.100s' (raft-cluster-name)",
+                      from, theirs->name, us, admission->name);
+    if (theirs->to != identity->node)
+        return REFUSE("node %llu takes this address for node %llu's, but node %llu answers here", from,
+                      (unsigned long long)theirs->to, us);
+    if (theirs->from == identity->node)
+        return REFUSE("node %llu met a second node %llu: an id may be used once (raft-id)", us, us);
+    if (!member_of(identity, theirs->from))
+        return REFUSE("node %llu is not a member: the members of node %llu are its raft-node lines", from,
+                      us);
+    return true;
+}
+
+static bool judge_identity(const struct admission *admission, const struct admission_exchange *exchange,
+                           char why[ADMISSION_WHY_MAX]) {
+    const struct admission_facts *ours = &exchange->ours, *theirs = &exchange->theirs;
+    const struct store_member *member = member_of(&admission->identity, theirs->from);
+    unsigned long long from = theirs->from;
+    if (ours->cluster[0] && theirs->cluster[0] && strcmp(ours->cluster, theirs->cluster) != 0)
+        return REFUSE("node %llu belongs to another cluster (%s) of this name; this is %s", from,
+                      theirs->cluster, ours->cluster);
+    if (member->incarnation[0] && strcmp(member->incarnation, theirs->incarnation) != 0)
+        return REFUSE("node %llu is known as incarnation %.8s, this one is %.8s: its data directory is new. "
+                      "Wrong dir or mount? If its "
+                      "disk is lost, remove the node from the cluster and add it again",
+                      from, member->incarnation, theirs->incarnation);
+    if (!(ours->cluster[0] && theirs->cluster[0]) && strcmp(ours->members, theirs->members) != 0)
+        return REFUSE("the raft-node lines differ: node %llu has %.400s, node %llu has %.400s",
+                      (unsigned long long)ours->from, ours->members, from, theirs->members);
+    return true;
+}
+
+/* ---- the four steps ---------------------------------------------------------------------------------------- */
+
+void admission_hello(struct admission *admission, raft_id to, struct admission_exchange *exchange,
+                     struct resp_buf *out) {
+    *exchange = (struct admission_exchange){0};
+    our_facts(admission, to, &exchange->ours);
+    random_nonce(exchange->our_nonce);
+    resp_request(out, 1 + FACTS + 1);
+    resp_request_text(out, "RAFT.HELLO");
+    write_facts(out, &exchange->ours);
+    resp_request_text(out, exchange->our_nonce);
+}
+
+static bool refuse_aloud(struct resp_buf *out, const char *why) {
+    struct resp_out reply = {.buf = out, .protocol = 2};
+    resp_error(&reply, "ERR %s", why);
+    return false;
+}
+
+static bool judge_hello(struct admission *admission, const struct resp_arg *args, size_t count,
+                        struct admission_exchange *exchange, char why[ADMISSION_WHY_MAX]) {
+    if (count != 1 + FACTS + 1 || !read_facts(args + 1, &exchange->theirs) ||
+        !read_text(&args[1 + FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
+        return REFUSE("RAFT.HELLO is malformed");
+    return judge_place(admission, &exchange->theirs, why);
+}
+
+bool admission_answer(struct admission *admission, const struct resp_arg *args, size_t count,
+                      struct admission_exchange *exchange, struct resp_buf *out,
+                      char why[ADMISSION_WHY_MAX]) {
+    *exchange = (struct admission_exchange){0};
+    if (!judge_hello(admission, args, count, exchange, why))
+        return refuse_aloud(out, why);
+    our_facts(admission, exchange->theirs.from, &exchange->ours);
+    random_nonce(exchange->our_nonce);
+    if (!judge_identity(admission, exchange, why))
+        return refuse_aloud(out, why);
+    char proof[ADMISSION_PROOF_LENGTH + 1];
+    prove(admission, "answer", exchange, true, proof);
+    resp_request(out, FACTS + 2);
+    write_facts(out, &exchange->ours);
+    resp_request_text(out, exchange->our_nonce);
+    resp_request_text(out, proof);
+    return true;
+}
+
+bool admission_prove(struct admission *admission, const struct resp_arg *args, size_t count,
+                     struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]) {
+    if (count != FACTS + 2 || !read_facts(args, &exchange->theirs) ||
+        !read_text(&args[FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
+        return REFUSE("the answer to RAFT.HELLO is malformed");
+    if (exchange->theirs.from != exchange->ours.to)
+        return REFUSE("node %llu answers where node %llu was expected",
+                      (unsigned long long)exchange->theirs.from, (unsigned long long)exchange->ours.to);
+    if (!judge_place(admission, &exchange->theirs, why))
+        return false;
+    if (!proof_holds(admission, "answer", exchange, &args[FACTS + 1]))
+        return REFUSE("node %llu could not prove that it knows the raft-secret",
+                      (unsigned long long)exchange->theirs.from);
+    if (!judge_identity(admission, exchange, why))
+        return false;
+    char proof[ADMISSION_PROOF_LENGTH + 1];
+    prove(admission, "dial", exchange, true, proof);
+    resp_request(out, 2);
+    resp_request_text(out, "RAFT.AUTH");
+    resp_request_text(out, proof);
+    return true;
+}
+
+bool admission_proved(struct admission *admission, const struct resp_arg *args, size_t count,
+                      struct admission_exchange *exchange, struct resp_buf *out,
+                      char why[ADMISSION_WHY_MAX]) {
+    if (exchange->theirs.from == 0 || count != 2 || !proof_holds(admission, "dial", exchange, &args[1])) {
+        snprintf(why, ADMISSION_WHY_MAX, "node %llu could not prove that it knows the raft-secret",
+                 (unsigned long long)exchange->theirs.from);
+        return refuse_aloud(out, why);
+    }
+    struct resp_out reply = {.buf = out, .protocol = 2};
+    resp_status(&reply, "OK");
+    return true;
+}
+
+/* ---- forming ----------------------------------------------------------------------------------------------- */
+
+static void digest_cluster(const struct admission *admission, char cluster[STORE_ID_LENGTH + 1]) {
+    struct store_identity sorted = admission->identity;
+    qsort(sorted.members, sorted.member_count, sizeof *sorted.members, by_id);
+    struct resp_buf text = {0};
+    resp_request(&text, 1 + 2 * sorted.member_count);
+    resp_request_text(&text, admission->name);
+    for (size_t i = 0; i < sorted.member_count; i++) {
+        resp_request_unsigned(&text, sorted.members[i].id);
+        resp_request_text(&text, sorted.members[i].incarnation);
+    }
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    if (!EVP_Digest(resp_buf_bytes(&text), resp_buf_length(&text), digest, NULL, EVP_sha256(), NULL))
+        abort();
+    resp_buf_close(&text);
+    to_hex(digest, STORE_ID_LENGTH / 2, cluster);
+}
+
+bool admission_form(struct admission *admission) {
+    struct store_identity *identity = &admission->identity;
+    if (identity->cluster[0])
+        return false;
+    for (size_t i = 0; i < identity->member_count; i++)
+        if (!identity->members[i].incarnation[0])
+            return false;
+    digest_cluster(admission, identity->cluster);
+    return true;
+}
+
+bool admission_meet(struct admission *admission, const struct admission_facts *theirs) {
+    struct store_identity *identity = &admission->identity;
+    for (size_t i = 0; i < identity->member_count; i++)
+        if (identity->members[i].id == theirs->from && !identity->members[i].incarnation[0])
+            strcpy(identity->members[i].incarnation, theirs->incarnation);
+    return admission_form(admission);
+}

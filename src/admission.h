@@ -1,0 +1,92 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Who may be a peer, and how a cluster forms. Pure: it builds and judges the words of the handshake, the node sends them.
+ *
+ * The node that dials says hello, the one that is dialled answers with the same facts about itself and a proof; then the dialler proves itself:
+ *
+ *     RAFT.HELLO <facts> <nonce>      ->
+ *                                     <-   *  <facts> <nonce> <proof>          or -ERR with the reason, in words
+ *     RAFT.AUTH <proof>               ->
+ *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
+ *
+ *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
+ *             feature level, version, announced client address
+ *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
+ *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
+ *
+ * An incarnation is random and made with the data directory. Nobody votes until all initial members have exchanged theirs once; then the
+ * cluster's id is SHA-256 over name, ids and incarnations, cut to 40 hex digits, and stored with them. From then on a member that shows another
+ * incarnation has lost its disk, and with it votes it gave and entries it acknowledged: it is refused, in words.
+ */
+#ifndef ADMISSION_H
+#define ADMISSION_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "../resp/resp.h"
+#include "store/store.h"
+
+enum {
+    ADMISSION_PROTOCOL = 1,
+    ADMISSION_SECRET_MAX = 1024,
+    ADMISSION_NONCE_LENGTH = 32,
+    ADMISSION_PROOF_LENGTH = 64,
+    ADMISSION_TEXT_MAX = 512,
+    ADMISSION_WHY_MAX = 1024,
+};
+
+/* What one side says of itself. */
+struct admission_facts {
+    unsigned protocol;
+    raft_id from, to;
+    char name[ADMISSION_TEXT_MAX];     /* raft-cluster-name */
+    char cluster[STORE_ID_LENGTH + 1]; /* "" while forming */
+    char incarnation[STORE_ID_LENGTH + 1];
+    char members[STORE_MEMBERS_MAX * 300]; /* "1=host:port,2=host:port": the initial list, by id */
+    unsigned level;
+    char version[32];
+    char announced[STORE_ADDRESS_MAX]; /* host:port that clients are told */
+};
+
+/* This node's side of every handshake. */
+struct admission {
+    char name[ADMISSION_TEXT_MAX];
+    char secret[ADMISSION_SECRET_MAX];
+    size_t secret_length; /* 0: no secret */
+    char announced[STORE_ADDRESS_MAX];
+    struct store_identity identity; /* members' incarnations are filled in as they are met */
+};
+
+/* One handshake under way on one connection. */
+struct admission_exchange {
+    struct admission_facts ours, theirs;
+    char our_nonce[ADMISSION_NONCE_LENGTH + 1], their_nonce[ADMISSION_NONCE_LENGTH + 1];
+};
+
+/* Reads the secret: the file's first line. False, with the reason. */
+bool admission_read_secret(struct admission *admission, const char *path, char why[ADMISSION_WHY_MAX]);
+/* 40 random hex digits, from the kernel. */
+void admission_random_id(char id[STORE_ID_LENGTH + 1]);
+/* A random number for seeds and the like, from the kernel. */
+uint64_t admission_random(void);
+
+/* The dialler's hello to `to`. */
+void admission_hello(struct admission *admission, raft_id to, struct admission_exchange *exchange,
+                     struct resp_buf *out);
+/* The dialled side judges a hello's arguments and writes the answer, or the error reply when it says false (why: for the log). */
+bool admission_answer(struct admission *admission, const struct resp_arg *args, size_t count,
+                      struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]);
+/* The dialler judges the answer and writes RAFT.AUTH. False: drop the link. */
+bool admission_prove(struct admission *admission, const struct resp_arg *args, size_t count,
+                     struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]);
+/* The dialled side judges RAFT.AUTH. True: the connection is a peer's; it has been told +OK. */
+bool admission_proved(struct admission *admission, const struct resp_arg *args, size_t count,
+                      struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]);
+/* A proven side's facts are taken up: its incarnation while forming. True when that completed the set of incarnations: the
+ * identity now has its cluster id and wants to be stored. */
+bool admission_meet(struct admission *admission, const struct admission_facts *theirs);
+/* A cluster of one forms by itself: the same as the last meeting. */
+bool admission_form(struct admission *admission);
+
+#endif
