@@ -1,0 +1,206 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * From a committed entry, or a confirmed round, to the keyspace and the replies.
+ *
+ * Applying sees only the entry and the keyspace: the clock is the entry's, the seed its index. It never proposes and never
+ * fails: what can be refused was refused before it was proposed. Only the node that took a command has a lane for it and builds replies; an
+ * entry whose lane has another term is not the one that was proposed, so that one certainly did not happen.
+ */
+#include <assert.h>
+#include <time.h>
+
+#include "node_state.h"
+
+enum { TIMED_EVERY = 64 }; /* one call in so many is timed, and counts for all of them */
+
+static uint64_t precise_us(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+/* A good mixer of one word (the finalizer of SplitMix64, Steele et al. 2014): neighbouring indexes give unrelated seeds. */
+static uint64_t mix(uint64_t word) {
+    word += 0x9e3779b97f4a7c15;
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+    return word ^ (word >> 31);
+}
+
+void apply_call(struct node *node, const struct command *command, struct call *call) {
+    size_t rows;
+    struct command_statistics *statistics = &node->statistics.calls[command - command_table(&rows)];
+    struct resp_buf *buf = call->reply->buf;
+    size_t mark = buf ? resp_buf_length(buf) : 0;
+    call->command = command;
+    if (statistics->calls++ % TIMED_EVERY == 0) {
+        uint64_t begun_us = precise_us();
+        command->run(call);
+        statistics->us += TIMED_EVERY * (precise_us() - begun_us);
+    } else {
+        command->run(call);
+    }
+    serve_count_reply(node, command, call->reply, mark);
+}
+
+static const struct command *known_command(const struct resp_command *command) {
+    const struct command *row = command_find(command->args, command->count);
+    assert(row && row->run &&
+           command_arity_ok(row, command->count)); /* the gate let it in; the entry's level is ours */
+    return row;
+}
+
+/* A waiting read, at its place. True when it met a key that is due. */
+static bool answer_read(struct node *node, const struct lane *lane, const struct pending_item *item,
+                        uint64_t wall_ms, uint64_t version) {
+    static const struct resp_limits stored = {
+        .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
+    struct resp_command command;
+    resp_parser_reset(node->item_parser);
+    enum resp_outcome outcome =
+        resp_parse(node->item_parser, lane_bytes(lane, item), item->length, &stored, &command);
+    assert(outcome == RESP_COMMAND);
+    (void)outcome;
+    struct resp_out out = serve_out(node, item);
+    size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
+    struct call call = {
+        .keyspace = node->keyspace,
+        .args = command.args,
+        .count = command.count,
+        .db = item->db,
+        .wall_ms = wall_ms,
+        .seed = mix(node->seed++ ^ version),
+        .reply = &out,
+    };
+    apply_call(node, known_command(&command), &call);
+    if (call.due && out.buf)
+        resp_buf_truncate(out.buf, mark);
+    return call.due;
+}
+
+static void answer_reply(struct node *node, const struct lane *lane, const struct pending_item *item) {
+    struct resp_out out = serve_out(node, item);
+    if (out.buf)
+        resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
+}
+
+/* Answers riders and ready replies from *at on, up to the next write. */
+static void answer_riders(struct node *node, const struct lane *lane, size_t *at, uint64_t version) {
+    for (; *at < lane->count && lane->items[*at].kind != PENDING_WRITE; ++*at) {
+        const struct pending_item *item = &lane->items[*at];
+        if (item->kind == PENDING_MOVED)
+            continue;
+        if (item->kind == PENDING_READ)
+            answer_read(node, lane, item, keyspace_clock(node->keyspace), version);
+        else
+            answer_reply(node, lane, item);
+        serve_answered(node, item->connection);
+    }
+}
+
+static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
+                           const struct lane *lane) {
+    struct resp_command command;
+    size_t at = 0, position = 0;
+    while (entry_next(reader, &command)) {
+        const struct pending_item *item = NULL;
+        if (lane) {
+            answer_riders(node, lane, &at, index);
+            assert(at < lane->count);
+            item = &lane->items[at++];
+        }
+        struct resp_out out = item ? serve_out(node, item) : (struct resp_out){.protocol = 2};
+        struct call call = {
+            .keyspace = node->keyspace,
+            .args = command.args,
+            .count = command.count,
+            .db = reader->db,
+            .wall_ms = reader->clock_ms,
+            .version = index,
+            .seed = mix(index ^ mix(position++)),
+            .reply = &out,
+        };
+        apply_call(node, known_command(&command), &call);
+        if (item)
+            serve_answered(node, item->connection);
+    }
+    if (lane)
+        answer_riders(node, lane, &at, index);
+    if (index > node->boot.raft.last_index)
+        node->statistics.writes_logged += position;
+}
+
+/* The lane that waits for exactly this entry. Those that waited for another entry at this index, or one before, are told. */
+static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
+    struct lane *found = NULL;
+    while (node->writes.first && node->writes.first->index <= entry->index) {
+        struct lane *lane = lanes_take_first(&node->writes);
+        if (lane->index == entry->index && lane->term == entry->term)
+            found = lane;
+        else
+            serve_fail(node, lane);
+    }
+    return found;
+}
+
+static void apply_entry(struct node *node, const struct raft_entry *entry) {
+    struct lane *lane = lane_of(node, entry);
+    if (entry->type == RAFT_ENTRY_COMMAND) {
+        struct entry_reader reader;
+        if (!entry_open(&reader, entry->data, node->entry_parser)) {
+            node_fail(node,
+                      "entry %llu needs feature level %u and this program knows up to %d: start a newer "
+                      "redraft on this directory",
+                      (unsigned long long)entry->index, reader.level, ENTRY_LEVEL);
+            lane_free(lane);
+            return;
+        }
+        keyspace_advance(node->keyspace, reader.clock_ms);
+        clock_floor(&node->clock, reader.clock_ms, node->now_ms);
+        apply_commands(node, &reader, entry->index, lane);
+    }
+    if (lane)
+        latency_add(&node->commit, node->now_ms, node->now.mono_us - lane->begun_us);
+    lane_free(lane);
+}
+
+void apply_entries(struct node *node, const struct raft_entries *entries) {
+    for (size_t i = 0; i < entries->count && node->end != NODE_FAILED; i++) {
+        apply_entry(node, &entries->at[i]);
+        node->raft_status.applied = entries->at[i].index;
+    }
+    if (node->end != NODE_FAILED)
+        raft_applied(node->raft, entries->at[entries->count - 1].index);
+}
+
+/* A read that meets a key which is due by the leader's clock, though not yet by the log's, is asked again behind an entry with a
+ * later clock: riding beside it. What its connection sent after it goes along, also out of later lanes: all of that arrived before
+ * the entry was proposed, so it may ride beside it too. */
+static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
+    for (size_t i = 0; i < lane->count; i++) {
+        struct pending_item *item = &lane->items[i];
+        if (item->kind == PENDING_MOVED)
+            continue;
+        struct connection *connection = item->connection;
+        if (connection->lane->token == 0) {
+            lane_take_along(lane, connection->lane, connection);
+        } else if (item->kind == PENDING_READ && answer_read(node, lane, item, wall_ms, 0)) {
+            lane_take_along(lane, serve_writing(node), connection);
+            connection->lane = node->writing;
+        } else {
+            if (item->kind == PENDING_REPLY)
+                answer_reply(node, lane, item);
+            item->kind = PENDING_MOVED;
+            serve_answered(node, connection);
+        }
+    }
+}
+
+void apply_reads(struct node *node) {
+    while (node->reads.first && node->reads.first->confirmed &&
+           node->reads.first->index <= node->raft_status.applied) {
+        struct lane *lane = lanes_take_first(&node->reads);
+        answer_lane(node, lane, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
+        lane_free(lane);
+    }
+}

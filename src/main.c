@@ -1,0 +1,228 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The process: arguments, configuration, signals, and the loop that turns the node.
+ *
+ * The node's turn runs in a prepare watcher: after the callbacks of the last poll have filled the buffers, before the next
+ * poll may sleep. One timer wakes the loop when the node wants to be turned without news; it sets nothing off by itself.
+ */
+#include <errno.h>
+#include <ev.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "conf.h"
+#include "logger.h"
+#include "node.h"
+#include "version.h"
+
+struct process {
+    struct ev_loop *loop;
+    struct node *node;
+    struct logger *logger;
+    ev_prepare prepare;
+    ev_check check;
+    ev_timer timer;
+    ev_idle idle; /* active while the node has more to do: the poll does not sleep */
+    ev_signal terminate, interrupt;
+    uint64_t polled_us; /* when the last poll returned */
+};
+
+static uint64_t clock_us(clockid_t id) {
+    struct timespec now;
+    clock_gettime(id, &now);
+    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static struct instant now(void) {
+    return (struct instant){.mono_us = clock_us(CLOCK_MONOTONIC), .wall_us = clock_us(CLOCK_REALTIME)};
+}
+
+/* ---- the loop ---------------------------------------------------------------------------------------------------- */
+
+static void on_check(struct ev_loop *loop, ev_check *watcher, int events) {
+    (void)loop, (void)events;
+    struct process *process = watcher->data;
+    process->polled_us = clock_us(CLOCK_MONOTONIC);
+}
+
+static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events) {
+    (void)loop, (void)watcher, (void)events; /* it only ends the poll */
+}
+
+static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events) {
+    (void)loop, (void)watcher, (void)events;
+}
+
+static void arm(struct process *process, uint64_t now_ms) {
+    uint64_t deadline_ms = node_deadline_ms(process->node);
+    ev_timer_stop(process->loop, &process->timer);
+    ev_timer_set(&process->timer, deadline_ms > now_ms ? (double)(deadline_ms - now_ms) / 1000.0 : 0.0, 0.0);
+    ev_now_update(process->loop);
+    ev_timer_start(process->loop, &process->timer);
+}
+
+static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
+    (void)events;
+    struct process *process = watcher->data;
+    struct instant begun = now();
+    bool more = node_turn(process->node, &begun);
+    uint64_t ended_us = clock_us(CLOCK_MONOTONIC);
+    if (process->polled_us)
+        node_stalled(process->node, ended_us - process->polled_us);
+    if (node_ended(process->node) != NODE_RUNNING) {
+        ev_break(loop, EVBREAK_ALL);
+        more = true;
+    }
+    if (more)
+        ev_idle_start(loop, &process->idle);
+    else
+        ev_idle_stop(loop, &process->idle);
+    arm(process, ended_us / 1000);
+}
+
+static void on_terminate(struct ev_loop *loop, ev_signal *watcher, int events) {
+    (void)loop, (void)events;
+    struct process *process = watcher->data;
+    node_stop(process->node);
+}
+
+/* The first ^C asks, the second insists. */
+static void on_interrupt(struct ev_loop *loop, ev_signal *watcher, int events) {
+    struct process *process = watcher->data;
+    ev_signal_stop(loop, watcher);
+    signal(SIGINT, SIG_DFL);
+    node_stop(process->node);
+    (void)events;
+}
+
+static void start_watchers(struct process *process) {
+    struct ev_loop *loop = process->loop;
+    ev_prepare_init(&process->prepare, on_prepare);
+    ev_check_init(&process->check, on_check);
+    ev_set_priority(&process->check, EV_MAXPRI);
+    ev_timer_init(&process->timer, on_timer, 0.0, 0.0);
+    ev_idle_init(&process->idle, on_idle);
+    ev_signal_init(&process->terminate, on_terminate, SIGTERM);
+    ev_signal_init(&process->interrupt, on_interrupt, SIGINT);
+    process->prepare.data = process->check.data = process->terminate.data = process->interrupt.data = process;
+    ev_prepare_start(loop, &process->prepare);
+    ev_check_start(loop, &process->check);
+    ev_signal_start(loop, &process->terminate);
+    ev_signal_start(loop, &process->interrupt);
+}
+
+static void stop_watchers(struct process *process) {
+    ev_prepare_stop(process->loop, &process->prepare);
+    ev_check_stop(process->loop, &process->check);
+    ev_timer_stop(process->loop, &process->timer);
+    ev_idle_stop(process->loop, &process->idle);
+    ev_signal_stop(process->loop, &process->terminate);
+    ev_signal_stop(process->loop, &process->interrupt);
+}
+
+static void write_pid(const char *path) {
+    FILE *file = path[0] ? fopen(path, "we") : NULL;
+    if (!file)
+        return;
+    fprintf(file, "%ld\n", (long)getpid());
+    fclose(file);
+}
+
+static void warn(void *logger, const char *text) {
+    log_warning(logger, "%s", text);
+}
+
+static int serve(struct conf *conf) {
+    struct process process = {.loop = ev_default_loop(EVFLAG_AUTO)};
+    process.logger = logger_new(conf->logfile, conf->loglevel);
+    if (!process.logger || !process.loop) {
+        fprintf(stderr, "redraft: cannot open the log file %s: %s\n", conf->logfile, strerror(errno));
+        return 1;
+    }
+    signal(SIGPIPE, SIG_IGN);
+    signal(SIGHUP, SIG_IGN);
+    conf_warnings(conf, warn, process.logger);
+    log_notice(process.logger, "redraft %s (Redis %s's commands), pid %ld, %s", REDRAFT_VERSION,
+               REDRAFT_REDIS_VERSION, (long)getpid(), conf->file[0] ? conf->file : "no configuration file");
+
+    struct instant begun = now();
+    process.node = node_new(process.loop, conf, process.logger, &begun);
+    if (!process.node) {
+        logger_free(process.logger);
+        return 1;
+    }
+    log_notice(process.logger, "node %llu listens on port %u, data in %s", (unsigned long long)conf->raft_id,
+               conf->port, conf->dir);
+    write_pid(conf->pidfile);
+    start_watchers(&process);
+    ev_run(process.loop, 0);
+    enum node_end end = node_ended(process.node);
+    stop_watchers(&process);
+    node_free(process.node);
+    if (conf->pidfile[0])
+        unlink(conf->pidfile);
+    log_notice(process.logger, "redraft ends%s",
+               end == NODE_STOPPED ? ", bye" : ": it cannot go on; see above");
+    logger_free(process.logger);
+    ev_loop_destroy(process.loop);
+    return end == NODE_STOPPED ? 0 : 1;
+}
+
+/* ---- arguments --------------------------------------------------------------------------------------------------- */
+
+static int help(FILE *to) {
+    fputs("redraft: a Redis-protocol server whose data is replicated by Raft and kept in SQLite\n\n"
+          "usage: redraft [file | -] [--directive value ...]    serve (- reads the configuration from "
+          "standard input)\n"
+          "       redraft --check [file] [--directive value ...]  say whether a configuration is valid\n"
+          "       redraft --version | --help\n\n"
+          "Without a file it runs a durable single node on 127.0.0.1:6379 with its data in ./data.\n\n"
+          "Directives, with their defaults:\n\n",
+          to);
+    conf_help(to);
+    return to == stdout ? 0 : 1;
+}
+
+static int load(struct conf *conf, int argc, char **argv) {
+    const char *path = argc > 0 && (argv[0][0] != '-' || strcmp(argv[0], "-") == 0) ? argv[0] : NULL;
+    char why[CONF_WHY_MAX];
+    conf_init(conf);
+    if (conf_load(conf, path, argc - (path != NULL), argv + (path != NULL), why))
+        return 0;
+    fprintf(stderr, "*** FATAL CONFIG FILE ERROR (redraft %s) ***\n%s\n", REDRAFT_VERSION, why);
+    return 1;
+}
+
+static void print_warning(void *context, const char *text) {
+    (void)context;
+    printf("note: %s\n", text);
+}
+
+static int check(int argc, char **argv) {
+    static struct conf conf;
+    if (load(&conf, argc, argv) != 0)
+        return 1;
+    conf_warnings(&conf, print_warning, NULL);
+    printf("%s is valid: node %llu of %zu, port %u, data in %s\n",
+           conf.file[0] ? conf.file : "the configuration", (unsigned long long)conf.raft_id, conf.node_count,
+           conf.port, conf.dir);
+    return 0;
+}
+
+int main(int argc, char **argv) {
+    static struct conf conf;
+    const char *first = argc > 1 ? argv[1] : "";
+    if (strcmp(first, "--version") == 0 || strcmp(first, "-v") == 0) {
+        printf("redraft v=%s redis=%s malloc=libc bits=64\n", REDRAFT_VERSION, REDRAFT_REDIS_VERSION);
+        return 0;
+    }
+    if (strcmp(first, "--help") == 0 || strcmp(first, "-h") == 0)
+        return help(stdout);
+    if (strcmp(first, "--check") == 0)
+        return check(argc - 2, argv + 2);
+    return load(&conf, argc - 1, argv + 1) == 0 ? serve(&conf) : 1;
+}

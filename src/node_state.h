@@ -1,0 +1,215 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What a node is made of: shared by the files that are the node (node.c serve.c apply.c peers.c status.c) and by nobody else.
+ *
+ *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
+ *     serve.c     from a client's bytes to a lane, a reply, or a wait
+ *     apply.c     from an entry or a confirmed round to the keyspace and the replies
+ *     peers.c     handshakes, messages out and in
+ *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
+ */
+#ifndef NODE_STATE_H
+#define NODE_STATE_H
+
+#include "admission.h"
+#include "clock.h"
+#include "cmd/command.h"
+#include "cmd/report.h"
+#include "conf.h"
+#include "data/keyspace.h"
+#include "entry.h"
+#include "latency.h"
+#include "logger.h"
+#include "net/net.h"
+#include "node.h"
+#include "pending.h"
+#include "store/store.h"
+#include "wire.h"
+#include "worker.h"
+
+enum {
+    NODE_CRON_MS = 100,
+    NODE_ERROR_CODES_MAX = 32,
+    NODE_REASON_MAX = 256,
+    NODE_RATE_SAMPLES = 16,
+};
+
+/* Why a connection's next command stays in its input. */
+enum hold {
+    HOLD_NONE,
+    HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
+    HOLD_LEADER, /* nobody leads (or this leader may not serve yet): until hold_until_ms */
+    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+};
+
+/* A connection that somebody opened: a client's or, once admitted, a peer's. */
+struct connection {
+    struct client *client; /* NULL: gone, but some of its requests are still under way */
+    struct session session;
+    struct resp_parser *parser;
+
+    struct lane *lane; /* of its last unanswered request; NULL: none */
+    size_t pending;    /* unanswered requests */
+    enum hold hold;
+    uint64_t hold_until_ms;
+    struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
+    struct connection *serve_next;                /* of this turn's list */
+    bool to_serve;
+    bool denied; /* protected mode: only a handshake is listened to */
+
+    struct admission_exchange *exchange; /* handshake under way */
+    raft_id peer;                        /* admitted as this member; 0: a client */
+    struct wire_pieces pieces;
+    uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
+};
+
+/* Another member, and the link that we keep to it. */
+struct peer {
+    raft_id id;
+    struct link *link;
+    bool open; /* the handshake is done: messages go */
+    struct admission_exchange exchange;
+    uint64_t sent_bytes, credited_bytes;
+    uint64_t heard_mono_ms; /* its last message; 0: never */
+    char version[32];
+    char host[CONF_HOST_MAX]; /* what clients are told */
+    unsigned port;
+    char refusal[ADMISSION_WHY_MAX]; /* why it or we refused the last handshake; "" when it succeeded */
+};
+
+/* A ready's promises: sent when it is durable. */
+struct promise {
+    struct promise *next;
+    uint64_t sequence;
+    size_t bytes; /* of the entries being saved */
+    struct raft_messages messages;
+};
+
+struct command_statistics {
+    uint64_t calls, us, rejected, failed;
+};
+
+struct statistics {
+    uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
+    uint64_t fsyncs, writes_logged, hits, misses;
+    struct report_error error_codes[NODE_ERROR_CODES_MAX];
+    size_t error_code_count;
+    struct command_statistics *calls; /* one for each row of the table */
+    uint64_t rate_commands[NODE_RATE_SAMPLES], rate_in[NODE_RATE_SAMPLES], rate_out[NODE_RATE_SAMPLES];
+    size_t rate_at;
+    uint64_t base_connections, base_rejected, base_in,
+        base_out; /* of the network's counters at CONFIG RESETSTAT */
+};
+
+struct node {
+    struct conf *conf;
+    struct logger *logger;
+    struct ev_loop *loop;
+    struct net *net;
+    struct instant now;
+    uint64_t now_ms; /* monotonic */
+    struct instant started;
+
+    /* the disk */
+    struct worker *boot_worker; /* opens the log beside the loop */
+    struct worker *log_worker;
+    struct store_log *log;
+    struct store_boot boot;
+    struct promise *promises, *promises_last;
+    uint64_t unsaved_bytes, log_bytes;
+    raft_index log_first;
+    struct latency fsync, commit;
+
+    /* consensus */
+    enum report_state state;
+    char failure[NODE_REASON_MAX];
+    struct admission admission;
+    bool storing_identity;
+    struct raft *raft;              /* NULL until the cluster has formed */
+    struct raft_status raft_status; /* as of the last look this turn */
+    bool late_tick;                 /* a late tick waits for one more poll */
+    raft_id known_leader;
+    uint64_t leader_since_wall_ms, leaderless_since_ms, quorum_lost_since_wall_ms;
+    char leader_change_reason[NODE_REASON_MAX], cause[NODE_REASON_MAX];
+    struct clock clock;
+    struct peer peers[STORE_MEMBERS_MAX];
+    size_t peer_count;
+
+    /* the keyspace, and the way to it */
+    struct keyspace *keyspace;
+    bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
+    struct resp_parser *entry_parser, *item_parser;
+    struct entry_builder batch;
+    struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
+    struct lanes writes, reads;     /* proposed; asked for or waiting to be */
+    uint64_t next_token, seed;
+    uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
+
+    /* connections */
+    struct connection *held;
+    struct connection *serve_first, *serve_last;
+    size_t connections;
+    uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
+
+    struct statistics statistics;
+    char run_id[STORE_ID_LENGTH + 1];
+    uint64_t cron_ms;
+    size_t memory_peak, memory_startup;
+    bool stopping;
+    uint64_t stop_by_ms;
+    enum node_end end;
+};
+
+/* node.c */
+void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void node_propose(struct node *node);         /* closes the entry being filled and proposes it */
+void node_set_net_options(struct node *node); /* takes up changed limits */
+void node_form(struct node *node); /* the identity now has its cluster id: store it, then start Raft */
+static inline uint64_t node_wall_ms(const struct node *node) {
+    return node->now.wall_us / 1000;
+}
+
+/* serve.c */
+void serve_news(
+    struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
+void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
+void serve_fail(
+    struct node *node,
+    struct lane *lane); /* definitely not done: every item of the lane is told, and the lane is freed */
+void serve_doubt(struct node *node, struct lane *lane); /* outcome unknown: -INDOUBT to its writes */
+void serve_answered(struct node *node, struct connection *connection); /* one of its requests has its reply */
+struct resp_out serve_out(struct node *node, const struct pending_item *item);
+void serve_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
+                       size_t mark);
+struct lane *serve_writing(struct node *node);
+void serve_close(struct node *node, struct connection *connection);
+size_t serve_held(const struct node *node);
+
+/* apply.c */
+void apply_entries(struct node *node, const struct raft_entries *entries);
+void apply_reads(struct node *node); /* every confirmed lane whose index is applied */
+void apply_call(struct node *node, const struct command *command, struct call *call);
+
+/* peers.c */
+void peers_open(struct node *node);
+void peers_take(struct node *node); /* what the links have */
+void peers_send(struct node *node, const struct raft_messages *messages);
+bool peers_command(struct node *node, struct connection *connection,
+                   const struct resp_command *command); /* true: it was a peer's */
+struct peer *peers_find(struct node *node, raft_id id);
+void peers_close(struct node *node);
+
+/* status.c */
+struct report_member;
+void status_report(struct node *node, struct report *report);
+void status_report_free(struct report *report);
+void status_watch(struct node *node); /* takes note of a changed role, leader or quorum, and logs it */
+void status_down_reason(const struct node *node, char *text,
+                        size_t size); /* why no request can be taken now */
+void status_cron(struct node *node);
+void status_reset(struct node *node);        /* CONFIG RESETSTAT */
+void status_conf_changed(struct node *node); /* CONFIG SET */
+/* Every session, filled in for commands that list them; the caller frees the array. */
+struct session **status_sessions(struct node *node, size_t *count);
+
+#endif

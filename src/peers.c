@@ -1,0 +1,333 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Peers: each node dials each other node, says who it is, and sends its Raft messages over that link; the other's messages come over the
+ * connection that the other dialled. Messages are one-way, so no answer waits behind another.
+ *
+ *     node 1                                     node 2
+ *     link to 2  --- RAFT.MSG (appends) -------> connection, admitted as 1
+ *     connection, admitted as 2 <-- RAFT.MSG ---- link to 1      (acknowledgements)
+ *
+ * A link that falls or refuses tells Raft: stop pipelining there; and, when the process is known to be gone, that its leader is.
+ */
+#include <assert.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "node_state.h"
+
+enum { CONNECT_TIMEOUT_MS = 1000 };
+
+struct peer *peers_find(struct node *node, raft_id id) {
+    for (size_t i = 0; i < node->peer_count; i++)
+        if (node->peers[i].id == id)
+            return &node->peers[i];
+    return NULL;
+}
+
+/* "host:port", the port behind the last colon: an IPv6 address has more of them. False when it is not that. */
+static bool split_address(const char *address, char host[CONF_HOST_MAX], unsigned *port) {
+    const char *colon = strrchr(address, ':');
+    if (!colon || colon == address || (size_t)(colon - address) >= CONF_HOST_MAX)
+        return false;
+    memcpy(host, address, (size_t)(colon - address));
+    host[colon - address] = 0;
+    char *end;
+    unsigned long number = strtoul(colon + 1, &end, 10);
+    *port = (unsigned)number;
+    return *end == 0 && number > 0 && number < 65536;
+}
+
+void peers_open(struct node *node) {
+    const struct store_identity *identity = &node->admission.identity;
+    for (size_t i = 0; i < identity->member_count; i++) {
+        if (identity->members[i].id == identity->node)
+            continue;
+        struct peer *peer = &node->peers[node->peer_count++];
+        peer->id = identity->members[i].id;
+        bool understood = split_address(identity->members[i].address, peer->host, &peer->port);
+        assert(understood); /* the configuration was checked, and the store's own checksum */
+        (void)understood;
+        peer->link = link_new(node->net, peer->host, peer->port, CONNECT_TIMEOUT_MS);
+        link_set_owner(peer->link, peer);
+    }
+}
+
+void peers_close(struct node *node) {
+    for (size_t i = 0; i < node->peer_count; i++)
+        link_free(node->peers[i].link);
+    node->peer_count = 0;
+}
+
+/* ---- proven ------------------------------------------------------------------------------------------------------ */
+
+static void meet(struct node *node, const struct admission_facts *theirs) {
+    struct peer *peer = peers_find(node, theirs->from);
+    assert(peer);
+    snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
+    char host[CONF_HOST_MAX];
+    unsigned port;
+    if (split_address(theirs->announced, host, &port)) {
+        memcpy(peer->host, host, sizeof host);
+        peer->port = port;
+    }
+    peer->refusal[0] = 0;
+    if (admission_meet(&node->admission, theirs))
+        node_form(node);
+}
+
+static void refuse(struct node *node, struct peer *peer, const char *why) {
+    if (peer && strcmp(peer->refusal, why) != 0) {
+        log_warning(node->logger, "no link with node %llu: %s", (unsigned long long)peer->id, why);
+        snprintf(peer->refusal, sizeof peer->refusal, "%s", why);
+    }
+}
+
+/* ---- links: we dialled ------------------------------------------------------------------------------------------- */
+
+static void link_up(struct node *node, struct peer *peer) {
+    admission_hello(&node->admission, peer->id, &peer->exchange, link_out(peer->link));
+    link_touch(peer->link);
+}
+
+static void link_down(struct node *node, struct peer *peer, const struct link_event *event) {
+    if (peer->open)
+        log_notice(node->logger, "the link to node %llu fell: %s", (unsigned long long)peer->id, event->why);
+    peer->open = false;
+    if (!node->raft)
+        return;
+    raft_unreachable(node->raft, peer->id);
+    if (event->refused)
+        raft_leader_gone(node->raft, node->now_ms, peer->id);
+}
+
+static void drop(struct node *node, struct peer *peer, const char *why) {
+    refuse(node, peer, why);
+    link_drop(peer->link, why);
+}
+
+static void link_opened(struct node *node, struct peer *peer) {
+    peer->open = true;
+    peer->sent_bytes = peer->credited_bytes = 0;
+    link_open(peer->link);
+    log_notice(node->logger, "linked to node %llu (%s:%u, redraft %s)", (unsigned long long)peer->id,
+               peer->host, peer->port, peer->exchange.theirs.version);
+    meet(node, &peer->exchange.theirs);
+}
+
+static void link_reply(struct node *node, struct peer *peer, const struct link_event *event) {
+    char why[ADMISSION_WHY_MAX];
+    int64_t credited;
+    if (event->kind == '-') {
+        const char *text = event->count > 0 ? event->args[0].bytes : "";
+        int length = event->count > 0 ? (int)event->args[0].length : 0;
+        snprintf(why, sizeof why, "it says: %.*s", length, text);
+        if (strncmp(text, "LOADING", 7) == 0)
+            link_drop(peer->link, why); /* it will soon be ready */
+        else
+            drop(node, peer, why);
+    } else if (peer->open) {
+        if (event->kind == ':' && event->count == 1 && resp_arg_integer(event->args, &credited))
+            peer->credited_bytes = (uint64_t)credited;
+        else
+            drop(node, peer, "it answers a message with something else than a credit");
+    } else if (event->kind == '*') {
+        if (admission_prove(&node->admission, event->args, event->count, &peer->exchange,
+                            link_out(peer->link), why))
+            link_touch(peer->link);
+        else
+            drop(node, peer, why);
+    } else if (event->kind == '+' && peer->exchange.theirs.from == peer->id) {
+        link_opened(node, peer);
+    } else {
+        drop(node, peer, "it answers the handshake with something else");
+    }
+}
+
+void peers_take(struct node *node) {
+    for (struct link *link; (link = net_take_link(node->net));) {
+        struct peer *peer = link_owner(link);
+        for (struct link_event event; link_take(link, &event);) {
+            if (event.type == LINK_UP)
+                link_up(node, peer);
+            else if (event.type == LINK_DOWN)
+                link_down(node, peer, &event);
+            else if (link_state(link) == LINK_CONNECTED)
+                link_reply(node, peer, &event);
+        }
+    }
+}
+
+/* ---- messages out ------------------------------------------------------------------------------------------------ */
+
+static void release_blob(void *blob) {
+    raft_blob_unref(blob);
+}
+
+/* A request with an entry too large for one message goes in pieces: what comes before the entry's bytes, the bytes from where they are, CRLF. */
+static void send_pieces(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
+    struct raft_blob *data = message->entries.at[0].data;
+    struct resp_buf head = {0}, *out = link_out(peer->link);
+    wire_write_head(&head, message, clock_ms);
+    size_t head_length = resp_buf_length(&head), whole = head_length + data->length + 2;
+    wire_write_piece_head(out, whole, 0, head_length);
+    resp_buf_append(out, resp_buf_bytes(&head), head_length);
+    resp_buf_append(out, "\r\n", 2);
+    resp_buf_close(&head);
+    for (size_t at = 0, length; at < data->length; at += length) {
+        length = data->length - at < WIRE_MESSAGE_MAX ? data->length - at : WIRE_MESSAGE_MAX;
+        wire_write_piece_head(link_out(peer->link), whole, head_length + at, length);
+        link_send_shared(peer->link, data->bytes + at, length, release_blob, raft_blob_ref(data));
+        resp_buf_append(link_out(peer->link), "\r\n", 2);
+    }
+    wire_write_piece_head(link_out(peer->link), whole, whole - 2, 2);
+    resp_buf_append(link_out(peer->link), "\r\n\r\n", 4);
+}
+
+static void send_one(struct node *node, const struct raft_message *message) {
+    struct peer *peer = peers_find(node, message->to);
+    if (!peer || !peer->open)
+        return; /* lost, as any message may be */
+    if (peer->sent_bytes - peer->credited_bytes > WIRE_WINDOW_BYTES) {
+        raft_unreachable(node->raft, peer->id);
+        return;
+    }
+    size_t size = wire_size(message);
+    if (size > WIRE_MESSAGE_MAX && message->entries.count == 1)
+        send_pieces(peer, message, node_wall_ms(node));
+    else
+        wire_write(link_out(peer->link), message, node_wall_ms(node));
+    peer->sent_bytes += size;
+    node->statistics.peer_out++;
+    node->statistics.peer_bytes_out += size;
+    link_touch(peer->link);
+}
+
+void peers_send(struct node *node, const struct raft_messages *messages) {
+    for (size_t i = 0; i < messages->count; i++)
+        send_one(node, &messages->at[i]);
+}
+
+/* ---- messages in ------------------------------------------------------------------------------------------------- */
+
+static void credit(struct connection *connection, size_t bytes) {
+    connection->taken_bytes += bytes;
+    if (connection->taken_bytes - connection->credited_bytes < WIRE_CREDIT_BYTES || !connection->client)
+        return;
+    connection->credited_bytes = connection->taken_bytes;
+    struct resp_out out = {.buf = &connection->client->out, .protocol = 2};
+    resp_integer(&out, (int64_t)connection->taken_bytes);
+    client_touch(connection->client);
+}
+
+static bool take_message(struct node *node, struct connection *connection, const struct resp_arg *args,
+                         size_t count) {
+    struct raft_message message;
+    uint64_t peer_ms;
+    if (!wire_read(args, count, &message, &peer_ms))
+        return false;
+    bool honest = message.from == connection->peer && message.to == node->admission.identity.node;
+    if (honest) {
+        struct peer *peer = peers_find(node, message.from);
+        peer->heard_mono_ms = node->now_ms;
+        clock_heard(&node->clock, message.from, peer_ms, node_wall_ms(node), node->now_ms);
+        node->statistics.peer_in++;
+        node->statistics.peer_bytes_in += wire_size(&message);
+        if (node->raft)
+            raft_step(node->raft, node->now_ms, &message);
+        credit(connection, wire_size(&message));
+    }
+    wire_free(&message);
+    return honest;
+}
+
+static bool take_whole(struct node *node, struct connection *connection) {
+    static const struct resp_limits whole = {
+        .bulk_max = SIZE_MAX / 4, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
+    struct resp_command command;
+    resp_parser_reset(node->item_parser);
+    const struct resp_buf *buf = &connection->pieces.buf;
+    bool good = resp_parse(node->item_parser, resp_buf_bytes(buf), resp_buf_length(buf), &whole, &command) ==
+                    RESP_COMMAND &&
+                command.count > 0 && take_message(node, connection, command.args, command.count);
+    wire_pieces_close(&connection->pieces);
+    return good;
+}
+
+static bool take_piece(struct node *node, struct connection *connection, const struct resp_command *command) {
+    size_t whole_max = (size_t)node->conf->entry_bytes_max + 2 * WIRE_MESSAGE_MAX;
+    switch (wire_piece(&connection->pieces, command->args, command->count, whole_max)) {
+    case WIRE_PIECE_MORE:
+        return true;
+    case WIRE_PIECE_WHOLE:
+        return take_whole(node, connection);
+    default:
+        return false;
+    }
+}
+
+/* ---- connections: they dialled ----------------------------------------------------------------------------------- */
+
+static void hello(struct node *node, struct connection *connection, const struct resp_command *command) {
+    char why[ADMISSION_WHY_MAX];
+    struct resp_out out = {.buf = &connection->client->out, .protocol = 2};
+    client_touch(connection->client);
+    if (node->admission.identity.node == 0) {
+        resp_error(&out, "LOADING node %llu opens its data directory",
+                   (unsigned long long)node->conf->raft_id);
+        connection->session.close = true;
+        return;
+    }
+    if (!connection->exchange)
+        connection->exchange = malloc(sizeof *connection->exchange);
+    if (!connection->exchange)
+        abort();
+    if (admission_answer(&node->admission, command->args, command->count, connection->exchange, out.buf, why))
+        return;
+    refuse(node, peers_find(node, connection->exchange->theirs.from), why);
+    connection->session.close = true;
+}
+
+static void auth(struct node *node, struct connection *connection, const struct resp_command *command) {
+    char why[ADMISSION_WHY_MAX];
+    client_touch(connection->client);
+    if (!admission_proved(&node->admission, command->args, command->count, connection->exchange,
+                          &connection->client->out, why)) {
+        refuse(node, peers_find(node, connection->exchange->theirs.from), why);
+        connection->session.close = true;
+        return;
+    }
+    connection->peer = connection->exchange->theirs.from;
+    connection->session.peer = true;
+    connection->client->peer = true;
+    meet(node, &connection->exchange->theirs);
+    free(connection->exchange);
+    connection->exchange = NULL;
+}
+
+bool peers_command(struct node *node, struct connection *connection, const struct resp_command *command) {
+    const struct resp_arg *name = &command->args[0];
+    if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
+        return false;
+    if (connection->peer) {
+        if (resp_arg_is(name, "RAFT.MSG")
+                ? !take_message(node, connection, command->args, command->count)
+                : resp_arg_is(name, "RAFT.PART") && !take_piece(node, connection, command)) {
+            log_warning(node->logger, "node %llu sent a malformed message; its connection is closed",
+                        (unsigned long long)connection->peer);
+            connection->session.close = true;
+        }
+        return resp_arg_is(name, "RAFT.MSG") || resp_arg_is(name, "RAFT.PART");
+    }
+    if (connection->pending > 0)
+        return false; /* a client that turns into a peer would answer out of order: it stays a client */
+    if (resp_arg_is(name, "RAFT.HELLO")) {
+        hello(node, connection, command);
+        return true;
+    }
+    if (connection->exchange && resp_arg_is(name, "RAFT.AUTH")) {
+        auth(node, connection, command);
+        return true;
+    }
+    return false;
+}

@@ -1,0 +1,443 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What the node tells: the report from which INFO, RAFT.INFO and CLUSTER answer, and the log's lines on who leads and whether
+ * there is a quorum.
+ */
+#include <malloc.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/utsname.h>
+#include <unistd.h>
+
+#include <openssl/evp.h>
+
+#include "node_state.h"
+#include "version.h"
+
+enum { STALL_SLICE_MS = 10000 };
+
+/* ---- who leads ------------------------------------------------------------------------------------------------- */
+
+static size_t voters_heard(const struct node *node) {
+    size_t heard = 1;
+    for (size_t i = 0; i < node->peer_count; i++)
+        heard += node->peers[i].heard_mono_ms != 0 &&
+                 node->now_ms - node->peers[i].heard_mono_ms <= 2ull * node->conf->election_timeout_ms;
+    return heard;
+}
+
+void status_down_reason(const struct node *node, char *text, size_t size) {
+    size_t voters = node->admission.identity.member_count, heard = voters_heard(node);
+    if (node->stopping) {
+        snprintf(text, size, "this node is shutting down");
+    } else if (!node->raft) {
+        size_t at = (size_t)snprintf(text, size, "the cluster has not formed: not met yet:");
+        for (size_t i = 0; i < voters && at < size; i++)
+            if (!node->admission.identity.members[i].incarnation[0])
+                at += (size_t)snprintf(text + at, size - at, " node %llu",
+                                       (unsigned long long)node->admission.identity.members[i].id);
+    } else if (heard <= voters / 2) {
+        snprintf(text, size, "no quorum (%zu of %zu voters reachable)", heard, voters);
+    } else {
+        snprintf(text, size, "no leader (%zu of %zu voters reachable; an election is under way)", heard,
+                 voters);
+    }
+}
+
+static char role_letter(enum raft_role role) {
+    return role == RAFT_LEADER ? 'M' : role == RAFT_FOLLOWER ? 'S' : 'C';
+}
+
+/* Why each member is out of reach: for the line that says that the quorum is lost. */
+static void tell_unreachable(struct node *node) {
+    char reason[NODE_REASON_MAX];
+    status_down_reason(node, reason, sizeof reason);
+    log_warning(node->logger, "%s: writes and linearizable reads wait, then get -CLUSTERDOWN", reason);
+    for (size_t i = 0; i < node->peer_count; i++) {
+        const struct peer *peer = &node->peers[i];
+        if (peer->heard_mono_ms == 0 || node->now_ms - peer->heard_mono_ms > node->conf->election_timeout_ms)
+            log_warning(node->logger, "node %llu (%s:%u) was last heard %lld ms ago: %s",
+                        (unsigned long long)peer->id, peer->host, peer->port,
+                        peer->heard_mono_ms ? (long long)(node->now_ms - peer->heard_mono_ms) : -1ll,
+                        peer->refusal[0] ? peer->refusal : link_last_error(peer->link));
+    }
+}
+
+static void leader_known(struct node *node, raft_id leader) {
+    uint64_t leaderless_ms = node->leaderless_since_ms ? node->now_ms - node->leaderless_since_ms : 0;
+    node->leader_since_wall_ms = node_wall_ms(node);
+    node->leaderless_since_ms = 0;
+    if (leader != node->known_leader || node->raft_status.role == RAFT_LEADER)
+        snprintf(node->leader_change_reason, sizeof node->leader_change_reason, "%s",
+                 node->cause[0] ? node->cause : "first election");
+    node->known_leader = leader;
+    log_notice(node->logger, "node %llu leads term %llu; leaderless %llu ms; %zu requests waited",
+               (unsigned long long)leader, (unsigned long long)node->raft_status.term,
+               (unsigned long long)leaderless_ms, serve_held(node));
+}
+
+void status_watch(struct node *node) {
+    const struct raft_status *status = &node->raft_status;
+    logger_set_role(node->logger, role_letter(status->role));
+    if (status->leader != 0 && (node->leaderless_since_ms != 0 || status->leader != node->known_leader))
+        leader_known(node, status->leader);
+    if (status->leader == 0 && node->leaderless_since_ms == 0) {
+        node->leaderless_since_ms = node->now_ms;
+        node->leader_since_wall_ms = 0;
+    }
+    bool lost = status->leader == 0 &&
+                node->now_ms - node->leaderless_since_ms > 2ull * node->conf->election_timeout_ms &&
+                voters_heard(node) <= node->admission.identity.member_count / 2;
+    if (lost && node->quorum_lost_since_wall_ms == 0) {
+        node->quorum_lost_since_wall_ms = node_wall_ms(node);
+        tell_unreachable(node);
+    } else if (status->leader != 0 && node->quorum_lost_since_wall_ms != 0) {
+        log_notice(node->logger, "the quorum is back after %llu ms",
+                   (unsigned long long)(node_wall_ms(node) - node->quorum_lost_since_wall_ms));
+        node->quorum_lost_since_wall_ms = 0;
+    }
+    if (!node->caught_up && status->leader != 0 && status->commit > 0 && status->applied >= status->commit) {
+        node->caught_up = true;
+        node->state = REPORT_UP;
+        log_notice(node->logger, "caught up: %llu entries applied", (unsigned long long)status->applied);
+    }
+}
+
+/* ---- every tenth of a second ------------------------------------------------------------------------------------- */
+
+static void close_idle(struct node *node) {
+    uint64_t bound_ms = node->conf->timeout_s * 1000;
+    if (bound_ms == 0)
+        return;
+    for (struct client *client = net_first_client(node->net), *next; client; client = next) {
+        next = net_next_client(client);
+        struct connection *connection = client->owner;
+        if (connection && !connection->peer && connection->pending == 0 && connection->hold == HOLD_NONE &&
+            node_wall_ms(node) - connection->session.active_ms > bound_ms) {
+            log_verbose(node->logger, "closing client %s: idle for %llu s", client->address,
+                        (unsigned long long)node->conf->timeout_s);
+            serve_close(node, connection);
+        }
+    }
+}
+
+void status_cron(struct node *node) {
+    struct statistics *statistics = &node->statistics;
+    struct net_counters counters;
+    net_counters(node->net, &counters);
+    statistics->rate_at = (statistics->rate_at + 1) % NODE_RATE_SAMPLES;
+    statistics->rate_commands[statistics->rate_at] = statistics->commands;
+    statistics->rate_in[statistics->rate_at] = counters.bytes_in;
+    statistics->rate_out[statistics->rate_at] = counters.bytes_out;
+    if (statistics->rate_at == 0)
+        close_idle(node);
+}
+
+void node_stalled(struct node *node, uint64_t us) {
+    uint64_t slice = node->now_ms / STALL_SLICE_MS;
+    for (; node->stall_slice < slice; node->stall_slice++) {
+        if (slice - node->stall_slice > 6)
+            node->stall_slice = slice - 6;
+        node->stall_max_us[(node->stall_slice + 1) % 6] = 0;
+    }
+    if (us > node->stall_max_us[slice % 6])
+        node->stall_max_us[slice % 6] = us;
+}
+
+void status_reset(struct node *node) {
+    struct statistics *statistics = &node->statistics;
+    struct net_counters counters;
+    net_counters(node->net, &counters);
+    size_t rows;
+    command_table(&rows);
+    memset(statistics->calls, 0, rows * sizeof *statistics->calls);
+    struct statistics fresh = {.calls = statistics->calls,
+                               .in_doubt = statistics->in_doubt,
+                               .fsyncs = statistics->fsyncs,
+                               .writes_logged = statistics->writes_logged,
+                               .base_connections = counters.connections,
+                               .base_rejected = counters.rejected,
+                               .base_in = counters.bytes_in,
+                               .base_out = counters.bytes_out};
+    *statistics = fresh;
+}
+
+void status_conf_changed(struct node *node) {
+    logger_set_level(node->logger, node->conf->loglevel);
+    node_set_net_options(node);
+}
+
+struct session **status_sessions(struct node *node, size_t *count) {
+    struct net_counters counters;
+    net_counters(node->net, &counters);
+    struct session **sessions = calloc(counters.clients + 1, sizeof *sessions);
+    if (!sessions)
+        abort();
+    *count = 0;
+    for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
+        struct connection *connection = client->owner;
+        if (!connection || client->gone || *count == counters.clients)
+            continue;
+        struct session *session = &connection->session;
+        session->in_bytes = resp_buf_length(&client->in);
+        session->in_free = client->in.capacity - client->in.end;
+        session->out_bytes = resp_buf_length(&client->out);
+        session->memory = sizeof *connection + client_memory(client) + resp_parser_memory(connection->parser);
+        sessions[(*count)++] = session;
+    }
+    return sessions;
+}
+
+/* ---- the report ---------------------------------------------------------------------------------------------------- */
+
+/* A member's id in CLUSTER's answers: the same on every node, and for as long as the cluster lives. */
+static void member_run_id(const struct node *node, raft_id id, char run_id[REPORT_RUN_ID_LENGTH + 1]) {
+    char text[STORE_ID_LENGTH + 64];
+    int length = snprintf(text, sizeof text, "%s/%s/%llu", node->admission.name,
+                          node->admission.identity.cluster, (unsigned long long)id);
+    unsigned char digest[EVP_MAX_MD_SIZE];
+    if (!EVP_Digest(text, (size_t)length, digest, NULL, EVP_sha256(), NULL))
+        abort();
+    for (size_t i = 0; i < REPORT_RUN_ID_LENGTH / 2; i++)
+        snprintf(run_id + 2 * i, 3, "%02x", digest[i]);
+}
+
+static enum report_link link_of(const struct peer *peer) {
+    if (peer->open)
+        return REPORT_LINK_UP;
+    return link_state(peer->link) == LINK_WAITING ? REPORT_LINK_DOWN : REPORT_LINK_CONNECTING;
+}
+
+static void report_peer(struct node *node, struct peer *peer, struct report_member *member) {
+    snprintf(member->host, sizeof member->host, "%s", peer->host);
+    member->port = peer->port;
+    member->link = link_of(peer);
+    member->last_contact_ms = peer->heard_mono_ms ? (int64_t)(node->now_ms - peer->heard_mono_ms) : -1;
+    snprintf(member->version, sizeof member->version, "%s", peer->version);
+    member->clock_known = clock_peer_offset(&node->clock, peer->id, node->now_ms, &member->clock_offset_ms);
+    snprintf(member->link_error, sizeof member->link_error, "%.*s", (int)sizeof member->link_error - 1,
+             peer->refusal[0] ? peer->refusal : link_last_error(peer->link));
+    struct raft_peer_status status;
+    if (node->raft && raft_peer_status(node->raft, peer->id, &status))
+        member->match_index = status.match;
+}
+
+static void report_self_member(struct node *node, struct report_member *member) {
+    const char *announced = node->admission.announced, *colon = strrchr(announced, ':');
+    snprintf(member->host, sizeof member->host, "%.*s", (int)(colon - announced), announced);
+    member->port = (unsigned)strtoul(colon + 1, NULL, 10);
+    member->link = REPORT_LINK_SELF;
+    member->clock_known = true;
+    member->match_index = node->raft_status.saved_index;
+    snprintf(member->version, sizeof member->version, "%s", REDRAFT_VERSION);
+}
+
+static void report_members(struct node *node, struct report *report) {
+    const struct store_identity *identity = &node->admission.identity;
+    struct report_member *members = calloc(identity->member_count + 1, sizeof *members);
+    if (!members)
+        abort();
+    for (size_t i = 0; i < identity->member_count; i++) {
+        struct report_member *member = &members[i];
+        member->id = identity->members[i].id;
+        member->voting = true;
+        member_run_id(node, member->id, member->run_id);
+        const char *address = identity->members[i].address, *colon = strrchr(address, ':');
+        snprintf(member->peer_host, sizeof member->peer_host, "%.*s", (int)(colon - address), address);
+        member->peer_port = (unsigned)strtoul(colon + 1, NULL, 10);
+        struct peer *peer = peers_find(node, member->id);
+        if (peer)
+            report_peer(node, peer, member);
+        else
+            report_self_member(node, member);
+    }
+    report->members = members;
+    report->member_count = identity->member_count;
+}
+
+static void report_raft(struct node *node, struct report *report) {
+    const struct raft_status *status = &node->raft_status;
+    const struct store_identity *identity = &node->admission.identity;
+    snprintf(report->cluster_id, sizeof report->cluster_id, "%s", identity->cluster);
+    snprintf(report->incarnation, sizeof report->incarnation, "%s", identity->incarnation);
+    snprintf(report->cluster_name, sizeof report->cluster_name, "%.*s", (int)sizeof report->cluster_name - 1,
+             node->conf->cluster_name);
+    report->node_id = node->conf->raft_id;
+    report->state = node->state;
+    snprintf(report->failure, sizeof report->failure, "%s", node->failure);
+    report->role = (enum report_role)status->role;
+    report->serving = status->serving;
+    report->quorum = status->quorum;
+    report->leader_id = status->leader;
+    report->known_leader_id = node->known_leader;
+    report->term = status->term;
+    report->voted_for = status->vote;
+    report->commit_index = status->commit;
+    report->applied_index = status->applied;
+    report->last_index = status->last_index;
+    report->saved_index = status->saved_index;
+    report->log_entries = node->log_first && status->saved_index >= node->log_first
+                              ? status->saved_index - node->log_first + 1
+                              : 0;
+    report->log_bytes = node->log_bytes;
+    report->leader_since_ms = node->leader_since_wall_ms;
+    report->quorum_lost_since_ms = node->quorum_lost_since_wall_ms;
+    snprintf(report->leader_change_reason, sizeof report->leader_change_reason, "%s",
+             node->leader_change_reason);
+    for (const struct lane *lane = node->writes.first; lane; lane = lane->next)
+        report->pending_writes += lane->writes;
+    report->unsaved_bytes = node->unsaved_bytes;
+    report->outcomes_in_doubt = node->statistics.in_doubt;
+    latency_read(&node->fsync, node->now_ms, &report->fsync);
+    latency_read(&node->commit, node->now_ms, &report->commit);
+    report->fsync_count = node->statistics.fsyncs;
+    report->writes_logged = node->statistics.writes_logged;
+    report->elections = status->elections;
+    report->leader_changes = status->leader_changes;
+    report->election_timeout_ms = node->conf->election_timeout_ms;
+    report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
+    report_members(node, report);
+}
+
+static void report_process(struct node *node, struct report *report) {
+    report->version = REDRAFT_VERSION;
+    report->build = "";
+    snprintf(report->run_id, sizeof report->run_id, "%s", node->run_id);
+    struct utsname name;
+    if (uname(&name) == 0)
+        snprintf(report->os, sizeof report->os, "%.60s %.60s %.60s", name.sysname, name.release,
+                 name.machine);
+    ssize_t length = readlink("/proc/self/exe", report->executable, sizeof report->executable - 1);
+    report->executable[length > 0 ? length : 0] = 0;
+    report->process_id = getpid();
+    report->tcp_port = node->conf->port;
+    report->now_us = node->now.wall_us;
+    report->uptime_s = (node->now.mono_us - node->started.mono_us) / 1000000;
+    struct rusage usage;
+    if (getrusage(RUSAGE_SELF, &usage) == 0) {
+        report->cpu_sys_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+        report->cpu_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+    }
+    for (size_t i = 0; i < 6; i++)
+        if (node->stall_max_us[i] > report->loop_stall_max_us)
+            report->loop_stall_max_us = node->stall_max_us[i];
+}
+
+static void report_memory(struct node *node, struct report *report) {
+    struct mallinfo2 info = mallinfo2();
+    report->allocator = "libc";
+    report->memory_used = info.uordblks + info.hblkhd;
+    if (report->memory_used > node->memory_peak)
+        node->memory_peak = report->memory_used;
+    report->memory_used_peak = node->memory_peak;
+    report->memory_used_startup = node->memory_startup;
+    report->memory_keyspace = keyspace_memory(node->keyspace);
+    long page = sysconf(_SC_PAGESIZE);
+    report->memory_system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)page;
+    FILE *file = fopen("/proc/self/statm", "re");
+    unsigned long total, resident;
+    if (file && fscanf(file, "%lu %lu", &total, &resident) == 2)
+        report->memory_resident = resident * (size_t)page;
+    if (file)
+        fclose(file);
+}
+
+static void report_connections(struct node *node, struct report *report) {
+    for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
+        const struct connection *connection = client->owner;
+        if (!connection)
+            continue;
+        report->memory_clients += client_memory(client);
+        if (connection->peer) {
+            report->peer_links++;
+            continue;
+        }
+        report->clients++;
+        report->clients_waiting += connection->hold != HOLD_NONE;
+        if (resp_buf_length(&client->in) > report->input_max)
+            report->input_max = resp_buf_length(&client->in);
+        if (resp_buf_length(&client->out) > report->output_max)
+            report->output_max = resp_buf_length(&client->out);
+    }
+    for (size_t i = 0; i < node->peer_count; i++)
+        report->peer_links += node->peers[i].open;
+}
+
+/* Per second, over the last samples. */
+static double rate(const struct statistics *statistics, const uint64_t *samples) {
+    uint64_t newest = samples[statistics->rate_at],
+             oldest = samples[(statistics->rate_at + 1) % NODE_RATE_SAMPLES];
+    return newest > oldest ? (double)(newest - oldest) * 1000.0 / ((NODE_RATE_SAMPLES - 1) * NODE_CRON_MS)
+                           : 0;
+}
+
+static void report_counters(struct node *node, struct report *report) {
+    const struct statistics *statistics = &node->statistics;
+    struct net_counters counters;
+    net_counters(node->net, &counters);
+    report->connections = counters.connections - statistics->base_connections;
+    report->rejected_connections = counters.rejected - statistics->base_rejected;
+    report->bytes_in = counters.bytes_in - statistics->base_in;
+    report->bytes_out = counters.bytes_out - statistics->base_out;
+    report->commands = statistics->commands;
+    report->peer_bytes_in = statistics->peer_bytes_in;
+    report->peer_bytes_out = statistics->peer_bytes_out;
+    report->peer_messages_in = statistics->peer_in;
+    report->peer_messages_out = statistics->peer_out;
+    report->commands_per_s = rate(statistics, statistics->rate_commands);
+    report->kbytes_in_per_s = rate(statistics, statistics->rate_in) / 1024;
+    report->kbytes_out_per_s = rate(statistics, statistics->rate_out) / 1024;
+    report->expired_keys = statistics->expired_keys;
+    report->keyspace_hits = statistics->hits;
+    report->keyspace_misses = statistics->misses;
+    report->error_replies = statistics->errors;
+    report->errors = statistics->error_codes;
+    report->error_count = statistics->error_code_count;
+
+    size_t rows;
+    const struct command *table = command_table(&rows);
+    struct report_calls *calls = calloc(rows, sizeof *calls);
+    if (!calls)
+        abort();
+    for (size_t i = 0; i < rows; i++) {
+        const struct command_statistics *row = &statistics->calls[i];
+        if (row->calls || row->rejected || row->failed)
+            calls[report->call_count++] = (struct report_calls){.command = &table[i],
+                                                                .calls = row->calls,
+                                                                .us = row->us,
+                                                                .rejected = row->rejected,
+                                                                .failed = row->failed};
+    }
+    report->calls = calls;
+}
+
+static void report_keyspace(struct node *node, struct report *report) {
+    report->database_count = keyspace_databases(node->keyspace);
+    struct report_database *databases = calloc(report->database_count, sizeof *databases);
+    if (!databases)
+        abort();
+    for (unsigned db = 0; db < report->database_count; db++) {
+        databases[db].keys = keyspace_size(node->keyspace, db);
+        databases[db].deadlines = keyspace_deadlines(node->keyspace, db);
+    }
+    report->databases = databases;
+}
+
+void status_report(struct node *node, struct report *report) {
+    *report = (struct report){0};
+    report_process(node, report);
+    report_memory(node, report);
+    report_connections(node, report);
+    report_counters(node, report);
+    report_keyspace(node, report);
+    report_raft(node, report);
+}
+
+void status_report_free(struct report *report) {
+    void *owned[] = {(void *)(uintptr_t)report->members, (void *)(uintptr_t)report->calls,
+                     (void *)(uintptr_t)report->databases};
+    for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
+        free(owned[i]);
+}
