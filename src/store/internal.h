@@ -5,6 +5,7 @@
  *      log.c       raft.db's life: made, checked, opened, closed; the worker's batches
  *      job.c       jobs as values
  *      rows.c      rows <-> values, each with its checksum
+ *      make.c      a new raft.db
  *      check.c     is this file ours and whole? Asked before anything may change it
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
@@ -168,6 +169,13 @@ int store_mark_open(struct store_file *file,
                     const char *path); /* made when it is not there; SQLite's result */
 /* Says that transaction `save` is durable. Not synced, and a failure is ignored: see mark.c. */
 void store_mark_write(struct store_file *file, const char *incarnation, uint64_t save);
+
+/* ---- make.c ---------------------------------------------------------------------------------------------- */
+
+/* Makes paths->db when there is none. */
+enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
+                             bool *created, char why[STORE_WHY_MAX]);
+enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, const char *doing, int error);
 
 /* ---- check.c --------------------------------------------------------------------------------------------- */
 

@@ -13,7 +13,24 @@
  * and what is read back then is not what the disk holds. So nothing is written after it, not even at the closing, and every
  * later batch fails at once.
  *
- * exclusive locking keeps the WAL's index on the heap (no -shm) and any other program out.
+ * SQLite's settings, and why. Figures: one commit after the other on a virtual machine whose disk takes 0.09 ms for
+ * an fdatasync of 4 KB over written bytes and 0.14 ms for one that makes the file longer.
+ *
+ *      synchronous FULL      a commit returns when the WAL is on the disk. That is what this file is for.
+ *      locking EXCLUSIVE     the WAL's index is on the heap: no -shm file, and no other program gets in between.
+ *      page size 4096        the file systems' own. 8, 16 and 32 KB gain nothing clear at 64 KB a commit, and lose
+ *                            at 100 bytes: 9,900, 9,200, 8,700, 7,500 commits a second.
+ *      the WAL is moved      into the file once it has 2 MB, after the batch's jobs have been handed back, so that nobody waits
+ *                            but a batch that comes meanwhile: 0.4 ms at 100 bytes a commit, 2 ms at 4 KB, 4-8 ms at
+ *                            64 KB. With 4 MB: 0.6, 3, 15 ms; with 16 MB: 1.2, 12-25, 58 ms; as many commits a second with each.
+ *                            SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
+ *                            from its beginning: a sync that need not make a file longer is faster.
+ *      journal_size_limit    an entry of 512 MB makes a WAL of 512 MB; the next round cuts it to 16 MB.
+ *      cache 8 MB, no mmap   the log is appended to, hardly read; through a map an I/O error would be a signal without words.
+ *      secure_delete off     Debian's default writes zeros over all that is deleted.
+ *
+ * So set: 100 bytes: 9,000 commits a second, median 0.09 ms, p99 0.21, p99.9 0.3; 4 KB: 7,300, 0.11, 0.25, 0.5;
+ * 64 KB: 2,100 (136 MB/s), 0.19, 0.4, 0.5 with the machine at rest (other work on it shows as 3-4 ms in the p99.9).
  */
 #include "internal.h"
 
@@ -26,8 +43,8 @@
 #include <time.h>
 
 enum {
-    /* Frames in the WAL from which on housekeeping moves them into the file: 4 MB. */
-    WAL_FRAMES = 1024,
+    /* Frames in the WAL from which on housekeeping moves them into the file: 2 MB. */
+    WAL_FRAMES = 512,
     /* From which on a batch does not wait for housekeeping. */
     WAL_FRAMES_MAX = 4 * WAL_FRAMES,
 };
@@ -364,104 +381,6 @@ void store_log_run(void *context, struct worker_job *batch) {
 
 /* ---- opening, closing ------------------------------------------------------------------------------------ */
 
-static enum store_result refuse_io(char why[STORE_WHY_MAX], const char *path, const char *doing, int error) {
-    snprintf(why, STORE_WHY_MAX, "%s: %s: %s", path, doing, strerror(error));
-    return STORE_IO;
-}
-
-static int remove_fresh(const struct store_paths *paths) {
-    static const char *const suffixes[] = {"-wal", "-journal", ""};
-    int result = SQLITE_OK;
-
-    for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && result == SQLITE_OK; i++) {
-        char *path = sqlite3_mprintf("%s%s", paths->fresh, suffixes[i]);
-
-        if (path == NULL)
-            abort();
-        result = store_file_remove(path);
-        sqlite3_free(path);
-    }
-    return result;
-}
-
-static int make_tables(sqlite3 *db, raft_id node, const char *incarnation) {
-    struct store_identity identity = {.node = node};
-    struct store_state state = {.log_start = 1, .save = 1};
-    sqlite3_stmt *put = NULL;
-    int result = store_sql_exec(db, "BEGIN");
-
-    snprintf(identity.incarnation, sizeof(identity.incarnation), "%s", incarnation);
-    for (size_t i = 0; i < STORE_TABLE_COUNT && result == SQLITE_OK; i++)
-        result = store_sql_exec(db, store_tables[i].sql);
-    if (result == SQLITE_OK)
-        result = store_identity_put(db, &identity, state.save);
-    if (result == SQLITE_OK)
-        result = sqlite3_prepare_v2(db, STORE_SQL_STATE_PUT, -1, &put, NULL);
-    if (result == SQLITE_OK)
-        result = store_state_put(put, &state);
-    sqlite3_finalize(put);
-    return result == SQLITE_OK ? store_sql_exec(db, "COMMIT") : result;
-}
-
-static int fill_fresh(sqlite3 *db, raft_id node, const char *incarnation) {
-    char *sql =
-        sqlite3_mprintf("PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = %d; PRAGMA application_id = %d; "
-                        "PRAGMA user_version = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                        STORE_PAGE_BYTES, STORE_APPLICATION_ID, STORE_FORMAT);
-    int result;
-
-    if (sql == NULL)
-        abort();
-    result = store_sql_exec(db, sql);
-    sqlite3_free(sql);
-    if (result == SQLITE_OK)
-        result = make_tables(db, node, incarnation);
-    return result == SQLITE_OK ? store_sql_checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE) : result;
-}
-
-/* Makes the file under another name, whole and durable, and gives it its own in one step: raft.db is there or it is not. */
-static enum store_result make_file(const struct store_paths *paths, raft_id node, const char *incarnation,
-                                   char *why) {
-    sqlite3 *db = NULL;
-    int error, result = remove_fresh(paths);
-
-    if (result == SQLITE_OK)
-        result = sqlite3_open_v2(paths->fresh, &db,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
-    if (result == SQLITE_OK)
-        result = fill_fresh(db, node, incarnation);
-    if (result != SQLITE_OK) {
-        store_sql_why(why, paths->db, "make", db, result);
-        sqlite3_close(db);
-        return STORE_IO;
-    }
-    sqlite3_close(db);
-    error = store_file_rename(paths->dir, paths->fresh, paths->db);
-    return error == 0 ? STORE_OK : refuse_io(why, paths->db, "make", error);
-}
-
-/* Makes raft.db when there is none, and nothing that says that there was one: a node that forgot its vote is dangerous. */
-static enum store_result make_if_new(const struct store_paths *paths, raft_id node, const char *incarnation,
-                                     bool *created, char *why) {
-    const char *witness = store_file_exists(paths->mark)  ? paths->mark
-                          : store_file_exists(paths->wal) ? paths->wal
-                                                          : NULL;
-
-    *created = false;
-    if (store_file_exists(paths->db))
-        return STORE_OK;
-    if (witness != NULL) {
-        snprintf(why, STORE_WHY_MAX,
-                 "%s is gone, but %s is there; nothing was changed. Put it back, or replace this node: move "
-                 "%s aside, "
-                 "remove node %" PRIu64 " from the cluster and add it again",
-                 paths->db, witness, paths->dir, node);
-        return STORE_DAMAGED;
-    }
-    *created = true;
-    return make_file(paths, node, incarnation, why);
-}
-
 static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
     struct store_log *log = context;
 
@@ -539,11 +458,11 @@ static enum store_result open_log(struct store_log *log, raft_id node, const cha
     int error = store_dir_make(log->paths.dir);
 
     if (error != 0)
-        return refuse_io(why, log->paths.dir, "make the directory", error);
+        return store_refuse_io(why, log->paths.dir, "make the directory", error);
     log->lock = store_dir_lock(log->paths.dir, why);
     if (log->lock < 0)
         return STORE_IO;
-    result = make_if_new(&log->paths, node, incarnation, &boot->created, why);
+    result = store_make(&log->paths, node, incarnation, &boot->created, why);
     if (result == STORE_OK)
         result = store_check(&log->paths, node, &found, why);
     if (result == STORE_OK)
