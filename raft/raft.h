@@ -33,7 +33,8 @@ struct raft_blob {
     uint32_t references;
     char bytes[];
 };
-struct raft_blob *raft_blob_new(size_t length); /* one reference; the caller fills bytes[] before sharing it */
+/* One reference. The caller fills bytes[] before sharing it. */
+struct raft_blob *raft_blob_new(size_t length);
 struct raft_blob *raft_blob_ref(struct raft_blob *blob);
 void raft_blob_unref(struct raft_blob *blob); /* NULL is allowed */
 
@@ -63,19 +64,19 @@ enum raft_message_type {
     RAFT_VOTE_REPLY = 4,
     RAFT_APPEND = 5, /* also the heartbeat: with no entries */
     RAFT_APPEND_REPLY = 6,
-    RAFT_ROUND_REPLY = 7, /* "I heard round N in this term": says nothing about entries, waits for no disk but the term's */
+    RAFT_ROUND_REPLY = 7, /* "I heard round N in this term": when the append's own reply waits for the disk */
 };
 
 struct raft_message {
     enum raft_message_type type;
     raft_id from, to;
-    raft_term term;      /* the sender's; of a pre-vote and its grant: the term asked about */
-    raft_index index;    /* (pre-)vote: candidate's last; append: the entry before; reply: match, or the hint when rejected */
-    raft_term log_term;  /* term of the entry at index: candidate's last, before the entries, at the hint */
-    raft_index rejected_index; /* append reply, rejected: the index that did not fit */
-    raft_index commit;   /* append: leader's commit index */
-    uint64_t round;      /* append: the leader's read round; replies echo it */
-    bool rejected;       /* of a reply */
+    raft_term term;            /* the sender's; of a pre-vote and its grant: the term asked about */
+    raft_index index;          /* a candidate's last; append: before the entries; its reply: match or hint */
+    raft_term log_term;        /* of the entry at index */
+    raft_index rejected_index; /* append reply, rejected: the index that did not fit; `index` is the hint */
+    raft_index commit;         /* append: leader's commit index */
+    uint64_t round;            /* append: the leader's read round; replies echo it */
+    bool rejected;             /* of a reply */
     struct raft_entries entries; /* append */
 };
 
@@ -91,11 +92,11 @@ struct raft_config {
     const raft_id *voters; /* self included; copied */
     size_t voter_count;
     uint64_t seed;                /* of the randomised timers: different on each node and start */
-    uint32_t election_timeout_ms; /* a follower stands after this + up to as much again at random, see raft.c */
-    uint32_t heartbeat_ms;
-    size_t tail_bytes_max;      /* entries kept in memory; older ones are asked for through raft_ready.fetch */
-    size_t append_bytes_max;    /* entries of one append (one entry always fits) */
-    size_t window_bytes_max;    /* unacknowledged appends to one follower */
+    uint32_t election_timeout_ms; /* a follower stands after this + up to a half at random: election.c */
+    uint32_t heartbeat_ms;        /* less than the election timeout: a fifth to a tenth of it */
+    size_t tail_bytes_max;   /* memory of entries kept; older ones are asked for through raft_ready.fetch */
+    size_t append_bytes_max; /* entries of one append (one entry always fits) */
+    size_t window_bytes_max; /* unacknowledged appends to one follower (one entry always fits) */
     size_t window_messages_max;
     size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
     size_t apply_bytes_max;       /* of one ready's apply */
@@ -112,7 +113,7 @@ struct raft_boot {
     raft_term term;
     raft_id vote;
     raft_index last_index;
-    raft_index applied;             /* the state machine already holds everything up to here */
+    raft_index applied;                  /* the state machine already holds everything up to here */
     const struct raft_term_start *terms; /* of the whole log, ascending; copied */
     size_t term_count;
 };
@@ -177,15 +178,24 @@ struct raft_fetches {
 };
 
 struct raft_ready {
-    uint64_t sequence;             /* raft_saved(sequence) says: all of this ready is durable; 0: nothing to save or promise */
-    const struct raft_vote *vote;  /* make durable; NULL when unchanged */
-    struct raft_entries save;      /* make durable; overwrites from save.at[0].index on */
-    struct raft_messages send;     /* at once: a leader's appends, requests for votes of a durable term, round acks of a durable term */
-    struct raft_messages promise;  /* once this ready is durable: votes granted, append acks, anything that carries a term not yet durable */
-    struct raft_entries apply;     /* committed, in order; then raft_applied */
-    struct raft_reads reads;       /* answer when applied >= read.index */
-    struct raft_fetches fetch;     /* read back from the disk; then raft_fetched */
-    const char *trace;             /* what happened, in words, a line each; "" when nothing worth telling did */
+    /* raft_saved(sequence) says: all of this ready is durable. 0: nothing to save or promise. */
+    uint64_t sequence;
+    /* Make durable: the term and vote (NULL when unchanged), the entries (they overwrite from save.at[0].index on). */
+    const struct raft_vote *vote;
+    struct raft_entries save;
+    /* At once, beside the saving: appends, and whatever tells of nothing that is not durable yet. */
+    struct raft_messages send;
+    /* Once this ready is durable (which it may be without saving anything, when the readies before it are): votes given
+     * and asked for, acknowledgements of appends, anything that carries a term not yet durable. */
+    struct raft_messages promise;
+    /* Committed, in order; then raft_applied. The next come after that. */
+    struct raft_entries apply;
+    /* Answer when applied >= read.index. */
+    struct raft_reads reads;
+    /* Read back from the disk; then raft_fetched. */
+    struct raft_fetches fetch;
+    /* What happened, in words, each line ended by \n; "" when nothing worth telling did. */
+    const char *trace;
 };
 
 /*
@@ -201,10 +211,11 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready);
 void raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
 /* The state machine has applied everything up to `index`. */
 void raft_applied(struct raft *raft, raft_index index);
-/* The answer to a fetch. Entries that the log has replaced meanwhile are noticed and ignored. */
+/* The answer to a fetch: each gets one, with no entries if none were found. References are taken. Entries that the log
+ * has replaced meanwhile are noticed and ignored. */
 void raft_fetched(struct raft *raft, const struct raft_fetch *fetch, const struct raft_entries *entries);
 
-/* When raft_tick should be called next, in now_ms's clock. */
+/* When raft_tick should be called next, in now_ms's clock. UINT64_MAX: never (a leader without followers). */
 uint64_t raft_deadline(const struct raft *raft);
 
 enum raft_role {
@@ -220,11 +231,11 @@ struct raft_status {
     raft_id vote;
     raft_id leader; /* 0 when unknown */
     bool serving;   /* leader, and an entry of its own term is applied: may take commands (section 6.4) */
-    bool quorum;    /* a leader: a majority answered within the election timeout; a follower: it hears a leader */
+    bool quorum;    /* leader: a majority answered within the election timeout; follower: it has a leader */
     raft_index commit, applied, last_index, saved_index;
     raft_term last_term;
     size_t uncommitted_bytes, tail_bytes;
-    uint64_t leader_since_ms;       /* when this term's leader became known here; 0 when unknown */
+    uint64_t leader_since_ms;           /* when this term's leader became known here; 0 when unknown */
     uint64_t elections, leader_changes; /* counted since start */
 };
 void raft_status(const struct raft *raft, struct raft_status *status);

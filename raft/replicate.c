@@ -1,0 +1,226 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The leader's side of the log: sending entries, counting who has them, committing.
+ *
+ * A leader sends while its own disk is still writing (section 10.2.1): the leader is one voter of many, and its own copy
+ * counts when raft_saved says so, not before.
+ *
+ * An entry of an earlier term is never committed by counting its copies (section 3.6.2, figure 3.7), because a
+ * majority that holds it can still be outvoted:
+ *
+ *            index 1 2 3
+ *      S1 term     1 2 .     led term 2, index 2 is on S1 and S2; crashed; leads term 4 and copies index 2 to S3:
+ *      S2          1 2       a majority has it, and yet
+ *      S3          1 (2)
+ *      S4          1
+ *      S5          1 3       S5 can be elected by S2, S3, S4 (its last term, 3, is greater) and replace it
+ *
+ * With an entry of term 4 on a majority S5 can't win, and index 2 is committed along with it. So each leader begins with
+ * an entry of its own, the no-op.
+ *
+ * An append without entries is a heartbeat. It goes out at `match`, where it can't be refused, however much of the
+ * pipeline has been lost: a refusal would stop the pipelining for nothing.
+ */
+#include "internal.h"
+
+/* A follower learns of a commit with the next append. If none is on its way, it is told after a tenth of a heartbeat: soon
+ * enough for its readers, late enough for a busy leader not to send twice as many messages. */
+static uint64_t announce_delay_ms(const struct raft *raft) {
+    return raft->config.heartbeat_ms / 10 + 1;
+}
+
+static void send_append(struct raft *raft, struct raft_progress *peer, raft_index before,
+                        struct raft_entries entries) {
+    raft_index end = before + entries.count;
+    peer->heartbeat_due = false;
+    peer->round_sent = raft->reads.round;
+    if (!peer->probing)
+        peer->commit_sent = raft->log.commit < end ? raft->log.commit : end;
+    raft_emit(raft, &(struct raft_message){
+                        .type = RAFT_APPEND,
+                        .to = peer->id,
+                        .term = raft->hard.term,
+                        .index = before,
+                        .log_term = raft_log_term_at(&raft->log, before),
+                        .commit = raft->log.commit,
+                        .round = raft->reads.round,
+                        .entries = entries,
+                    });
+}
+
+static void send_empty(struct raft *raft, struct raft_progress *peer, raft_index before) {
+    send_append(raft, peer, before, (struct raft_entries){NULL, 0});
+}
+
+static void fetch_for(struct raft *raft, struct raft_progress *peer, size_t room) {
+    peer->fetching = true;
+    raft_outbox_fetch(raft->filling, &(struct raft_fetch){
+                                         .for_peer = peer->id,
+                                         .from = peer->next,
+                                         .to = raft->log.first - 1,
+                                         .bytes_max = room,
+                                     });
+}
+
+/* As much as the window takes; false when nothing went out. */
+static bool send_entries(struct raft *raft, struct raft_progress *peer) {
+    struct raft_log *log = &raft->log;
+    bool any = false;
+    while (peer->next <= log->last) {
+        size_t bytes, room = raft_progress_room(raft, peer);
+        if (room == 0)
+            break;
+        if (peer->next < log->first) {
+            fetch_for(raft, peer, room);
+            break;
+        }
+        size_t count = raft_log_fit(log, peer->next, log->last, room, &bytes);
+        if (bytes > room && peer->window_count)
+            break; /* a big one: it goes alone */
+        struct raft_entries entries = raft_outbox_slice(raft->filling, log, peer->next, count);
+        send_append(raft, peer, peer->next - 1, entries);
+        raft_progress_sent(raft, peer, peer->next + count - 1, bytes);
+        any = true;
+    }
+    return any;
+}
+
+static void send_to(struct raft *raft, struct raft_progress *peer) {
+    if (peer->probing) {
+        if (!peer->probe_sent)
+            send_empty(raft, peer, peer->next - 1);
+        peer->probe_sent = true;
+        return;
+    }
+    if (!send_entries(raft, peer) && (peer->heartbeat_due || peer->round_sent < raft->reads.round))
+        send_empty(raft, peer, peer->match);
+}
+
+void raft_replicate_send(struct raft *raft) {
+    assert(raft->role == RAFT_LEADER);
+    for (size_t i = 0; i < raft->peer_count; i++)
+        if (&raft->peers[i] != raft->self)
+            send_to(raft, &raft->peers[i]);
+}
+
+void raft_replicate_lead(struct raft *raft) {
+    for (size_t i = 0; i < raft->peer_count; i++)
+        raft_progress_lead(raft, &raft->peers[i]);
+    raft->noop_index = raft->log.last + 1;
+    raft->heartbeat_at_ms = raft->now_ms + raft->config.heartbeat_ms;
+    raft->announce_at_ms = 0;
+    raft_readindex_reset(raft);
+    raft_log_append(&raft->log, &(struct raft_entry){
+                                    .index = raft->noop_index,
+                                    .term = raft->hard.term,
+                                    .type = RAFT_ENTRY_NOOP,
+                                });
+}
+
+void raft_replicate_commit(struct raft *raft) {
+    struct raft_log *log = &raft->log;
+    for (size_t i = 0; i < raft->peer_count; i++)
+        raft->scratch[i] = &raft->peers[i] == raft->self ? log->saved : raft->peers[i].match;
+    raft_index reached = raft_quorum_reached(raft->scratch, raft->peer_count);
+    if (reached <= log->commit || raft_log_term_at(log, reached) != raft->hard.term)
+        return;
+    raft_log_commit(log, reached);
+    if (raft->announce_at_ms == 0 && raft->peer_count > 1)
+        raft->announce_at_ms = raft->now_ms + announce_delay_ms(raft);
+    raft_readindex_release(raft); /* some may have waited for the no-op */
+}
+
+uint64_t raft_replicate_quorum_ms(const struct raft *raft) {
+    for (size_t i = 0; i < raft->peer_count; i++)
+        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->now_ms : raft->peers[i].active_ms;
+    return raft_quorum_reached(raft->scratch, raft->peer_count);
+}
+
+static void heartbeat(struct raft *raft) {
+    raft->heartbeat_at_ms = raft->now_ms + raft->config.heartbeat_ms;
+    for (size_t i = 0; i < raft->peer_count; i++) {
+        struct raft_progress *peer = &raft->peers[i];
+        if (raft_progress_stuck(raft, peer))
+            raft_progress_probe(peer);
+        peer->heartbeat_due = true;
+        peer->probe_sent = false;
+    }
+}
+
+static void announce(struct raft *raft) {
+    raft->announce_at_ms = 0;
+    for (size_t i = 0; i < raft->peer_count; i++) {
+        struct raft_progress *peer = &raft->peers[i];
+        if (peer->commit_sent < raft->log.commit && peer->commit_sent < peer->match)
+            peer->heartbeat_due = true;
+    }
+}
+
+void raft_replicate_tick(struct raft *raft) {
+    if (raft->peer_count == 1)
+        return;
+    uint64_t quorum_ms = raft_replicate_quorum_ms(raft);
+    if (raft->now_ms - quorum_ms >= raft->config.election_timeout_ms) {
+        raft_trace(raft, "stepping down from term %llu: no quorum for %llu ms",
+                   (unsigned long long)raft->hard.term, (unsigned long long)(raft->now_ms - quorum_ms));
+        raft_election_follow(raft, raft->hard.term, 0);
+        return;
+    }
+    if (raft->now_ms >= raft->heartbeat_at_ms)
+        heartbeat(raft);
+    if (raft->announce_at_ms && raft->now_ms >= raft->announce_at_ms)
+        announce(raft);
+}
+
+uint64_t raft_replicate_deadline(const struct raft *raft) {
+    if (raft->peer_count == 1)
+        return UINT64_MAX;
+    uint64_t deadline = raft_replicate_quorum_ms(raft) + raft->config.election_timeout_ms;
+    if (raft->heartbeat_at_ms < deadline)
+        deadline = raft->heartbeat_at_ms;
+    if (raft->announce_at_ms && raft->announce_at_ms < deadline)
+        deadline = raft->announce_at_ms;
+    return deadline;
+}
+
+/* It follows us: counts for the quorum, and for reads. */
+static struct raft_progress *answered(struct raft *raft, const struct raft_message *message) {
+    struct raft_progress *peer = raft_progress_find(raft, message->from);
+    peer->active_ms = raft->now_ms;
+    if (message->round > peer->round_acked) {
+        peer->round_acked = message->round;
+        raft_readindex_release(raft);
+    }
+    return peer;
+}
+
+void raft_replicate_append_reply(struct raft *raft, const struct raft_message *message) {
+    if (raft->role != RAFT_LEADER)
+        return;
+    struct raft_progress *peer = answered(raft, message);
+    if (!message->rejected) {
+        if (raft_progress_accepted(raft, peer, message->index))
+            raft_replicate_commit(raft);
+    } else if (raft_progress_rejected(raft, peer, message->rejected_index, message->index,
+                                      message->log_term)) {
+        raft_trace(raft, "follower %llu rejected %llu, trying %llu", (unsigned long long)peer->id,
+                   (unsigned long long)message->rejected_index, (unsigned long long)(peer->next - 1));
+    }
+}
+
+void raft_replicate_round_reply(struct raft *raft, const struct raft_message *message) {
+    if (raft->role == RAFT_LEADER)
+        answered(raft, message);
+}
+
+void raft_replicate_fetched(struct raft *raft, struct raft_progress *peer,
+                            const struct raft_entries *entries) {
+    if (raft->role != RAFT_LEADER || entries->at[0].index != peer->next ||
+        raft_progress_room(raft, peer) == 0)
+        return; /* it has moved on; what it needs now is asked for again */
+    size_t bytes = 0;
+    for (size_t i = 0; i < entries->count; i++)
+        bytes += entries->at[i].data ? entries->at[i].data->length : 0;
+    send_append(raft, peer, peer->next - 1, raft_outbox_copy(raft->filling, entries->at, entries->count));
+    raft_progress_sent(raft, peer, peer->next + entries->count - 1, bytes);
+}
