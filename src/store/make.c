@@ -88,7 +88,7 @@ static enum store_result make_file(const struct store_paths *paths, raft_id node
 }
 
 enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
-                             bool *created, char *why) {
+                             bool *created, char why[STORE_WHY_MAX]) {
     const char *witness = store_file_exists(paths->mark)  ? paths->mark
                           : store_file_exists(paths->wal) ? paths->wal
                                                           : NULL;
