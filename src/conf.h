@@ -9,6 +9,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <stdio.h>
 
 #include "logger.h"
 
@@ -18,10 +19,12 @@ enum {
     CONF_BINDS_MAX = 16,
     CONF_NODES_MAX = 64,
     CONF_HOST_MAX = 256,
+    CONF_IGNORED_MAX = 192,
 };
 
 enum conf_consistency { CONF_LINEARIZABLE };
 enum conf_follower_mode { CONF_REDIRECT };
+enum conf_eviction { CONF_NOEVICTION };
 
 /* raft-node <id> <host>:<port> */
 struct conf_node {
@@ -40,7 +43,7 @@ struct conf {
 
     /* Redis's */
     unsigned port;
-    char bind[CONF_BINDS_MAX][CONF_HOST_MAX];
+    char bind[CONF_BINDS_MAX][CONF_HOST_MAX]; /* numeric (`*` has become 0.0.0.0); "-" before it: may fail */
     size_t bind_count;
     bool protected_mode;
     unsigned tcp_backlog;
@@ -56,6 +59,7 @@ struct conf {
     char pidfile[CONF_TEXT_MAX];
     unsigned databases;
     uint64_t maxmemory;
+    enum conf_eviction maxmemory_policy;
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
 
@@ -68,21 +72,33 @@ struct conf {
     unsigned election_timeout_ms, heartbeat_ms;
     enum conf_consistency read_consistency;
     enum conf_follower_mode follower_mode;
-    uint64_t entry_bytes_max;   /* raft-entry-max-size: a log entry, and so a command */
+    uint64_t entry_bytes_max; /* raft-entry-max-size: a log entry, and so a command */
     uint64_t uncommitted_bytes_max;
-    uint64_t log_cache_bytes;   /* raft-log-cache-size: tail of the log kept in memory */
+    uint64_t log_cache_bytes; /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
+
+    /* Redis's directives that were given and mean nothing here: rows of the table, see conf_warnings. */
+    uint16_t ignored[CONF_IGNORED_MAX];
+    size_t ignored_count;
 };
 
 /* Everything at its default. */
 void conf_init(struct conf *conf);
 /*
- * Reads a file (path NULL: none; "-": standard input) and then the command line's `--directive value ...` on top. False, with
- * file, line, the line itself and the reason in `why`, at the first error; also checks what only the whole can show (raft-id names one of
+ * Reads a file (path NULL: none; "-": standard input) and then the command line's `--directive value ...` on top; raft-node lines
+ * there replace all of the file's. False, with file, line, the line itself and the reason in `why` (three lines, to be printed below
+ * "*** FATAL CONFIG FILE ERROR ***"), at the first error; also checks what only the whole can show (raft-id names one of
  * the raft-node lines, a secret where an address is not loopback ...). Not the file system beyond the files it reads.
  */
 bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv, char why[CONF_WHY_MAX]);
+
+/* What is accepted but should be said at start, a line each: directives of Redis that mean nothing here, an even number of
+ * members, a port that is not the one peers dial. */
+void conf_warnings(const struct conf *conf, void (*each)(void *context, const char *text), void *context);
+
+/* Every directive with its default and one line of help, for `redraft --help`. */
+void conf_help(FILE *out);
 
 /* CONFIG GET: calls `each` for every directive whose name matches one of the glob patterns, sorted by name. Secrets are shown as Redis does. */
 void conf_get(const struct conf *conf, const char *const *patterns, size_t count,
