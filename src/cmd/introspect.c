@@ -171,7 +171,10 @@ static void reply_row(struct resp_out *reply, const struct command *row) {
     reply_bits(reply, category_names, categories_of(row));
     reply_tips(reply, row->tips);
     reply_key_specs(reply, row);
-    resp_set(reply, subcommands);
+    if (subcommands)
+        resp_array(reply, subcommands);
+    else
+        resp_set(reply, 0); /* Redis's two shapes */
     for (size_t at = 0; at < subcommands; at++)
         reply_row(reply, &row->subcommands[at]);
 }
@@ -196,7 +199,7 @@ void session_command_info(struct session_call *call) {
         if (row)
             reply_row(call->reply, row);
         else
-            resp_null_array(call->reply);
+            resp_null(call->reply);
     }
 }
 
