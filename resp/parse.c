@@ -367,13 +367,13 @@ static enum resp_outcome parse_multibulk(struct resp_parser *parser, const char 
 
 /* ---- inline -------------------------------------------------------------------------------------------- */
 
-/* Turns a line into arguments that point to the parser's words. False when its quotes are unbalanced. */
+/* Turns a line into arguments that point to the parser's words. A CR at its end is a blank like others. False
+ * when its quotes are unbalanced. */
 static bool split(struct resp_parser *parser, const char *line, size_t length) {
-    resp_buf_truncate(&parser->words, 0);
     struct resp_words words = {
         .at = line,
         .end = line + length,
-        .out = resp_buf_reserve(&parser->words, length),
+        .out = resp_buf_reserve(&parser->words, length), /* never committed: written over next time */
     };
     enum resp_words_outcome outcome;
     struct resp_arg word;
@@ -391,8 +391,6 @@ static enum resp_outcome parse_inline(struct resp_parser *parser, const char *by
     if (line == LINE_TOO_LONG)
         return fail(parser, "ERR Protocol error: too big inline request");
     parser->position = size + 1;
-    if (size > 0 && bytes[size - 1] == '\r')
-        size--;
     if (!split(parser, bytes, size))
         return fail(parser, "ERR Protocol error: unbalanced quotes in request");
     parser->canonical = false;

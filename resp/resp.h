@@ -42,9 +42,9 @@ void resp_buf_append(struct resp_buf *buf, const void *bytes, size_t length);
 void resp_buf_consume(struct resp_buf *buf, size_t length, size_t keep_max);
 /* Drops everything after the first `length` live bytes: takes back what was written last. */
 void resp_buf_truncate(struct resp_buf *buf, size_t length);
-/* First live byte (never dereference when the length is 0), and how many there are. */
+/* First live byte (never dereference when the length is 0; it may be NULL), and how many there are. */
 static inline const char *resp_buf_bytes(const struct resp_buf *buf) {
-    return buf->bytes + buf->start;
+    return buf->bytes ? buf->bytes + buf->start : NULL;
 }
 static inline size_t resp_buf_length(const struct resp_buf *buf) {
     return buf->end - buf->start;
