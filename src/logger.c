@@ -118,8 +118,8 @@ static void write_repeats(struct logger *logger, const struct timespec *now, uin
         return;
     char text[TEXT_MAX], count[80];
     int count_length =
-        snprintf(count, sizeof count, " (%llu more within %.1f s)",
-                 (unsigned long long)logger->repeats, (double)(logger->seen_ms - logger->written_ms) / 1000);
+        snprintf(count, sizeof count, " (%llu more within %.1f s)", (unsigned long long)logger->repeats,
+                 (double)(logger->seen_ms - logger->written_ms) / 1000);
     size_t keep = strlen(logger->last);
     if (keep > TEXT_MAX - 1 - (size_t)count_length)
         keep = TEXT_MAX - 1 - (size_t)count_length;
