@@ -48,6 +48,7 @@ struct world_node {
     raft_index checkpoint; /* the state machine's, at its last start */
 
     struct world_job *jobs, **jobs_end;
+    uint64_t done; /* the newest save that was done: the core may not have been told */
     raft_index applied;
 };
 
@@ -242,19 +243,29 @@ static inline void world_read_back(struct world_node *node, const struct raft_fe
     raft_fetched(node->raft, fetch, &entries);
 }
 
-/* Does the oldest job; `tell` the core, or leave that to the next save that it is told of. */
-static inline void world_work(struct world *world, struct world_node *node, bool tell) {
+/* Does the oldest job. Its core is told of a save by world_tell. */
+static inline void world_do(struct world *world, struct world_node *node) {
     struct world_job *job = world_first_job(node);
     if (job->fetches) {
         world_read_back(node, &job->fetch);
     } else {
         world_write(world, node, job);
+        node->done = job->sequence;
         for (size_t i = 0; i < job->promise.count; i++)
             world_send(world, node, &job->promise.at[i]);
-        if (tell)
-            raft_saved(node->raft, node->now_ms, job->sequence);
     }
     world_free_job(job);
+}
+
+static inline void world_tell(struct world_node *node) {
+    if (node->done)
+        raft_saved(node->raft, node->now_ms, node->done);
+    node->done = 0;
+}
+
+static inline void world_work(struct world *world, struct world_node *node) {
+    world_do(world, node);
+    world_tell(node);
 }
 
 /* ---- readies --------------------------------------------------------------------------------------------- */
@@ -345,6 +356,7 @@ static inline void world_start(struct world *world, struct world_node *node, uin
 static inline void world_crash(struct world_node *node) {
     raft_free(node->raft);
     node->raft = NULL;
+    node->done = 0;
     while (node->jobs)
         world_free_job(world_first_job(node));
 }
