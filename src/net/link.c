@@ -255,13 +255,16 @@ static void take_addresses(struct link *link) {
         fall(link, false, "%s: %s", link->host, why);
 }
 
-/* A port in the range of the kernel's own choice may be connected to itself. */
+/* A socket may be given the very port that it dials, and then connects to itself. It is closed without the usual wait,
+ * which would keep the port from the peer. */
 static bool is_itself(int fd) {
+    struct linger at_once = {.l_onoff = 1};
     struct sockaddr_storage here = {0}, there = {0};
     socklen_t here_length = sizeof here, there_length = sizeof there;
     return getsockname(fd, (struct sockaddr *)&here, &here_length) == 0 &&
            getpeername(fd, (struct sockaddr *)&there, &there_length) == 0 && here_length == there_length &&
-           memcmp(&here, &there, here_length) == 0;
+           memcmp(&here, &there, here_length) == 0 &&
+           setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0;
 }
 
 static void finish_connect(struct link *link) {
