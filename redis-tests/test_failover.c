@@ -25,6 +25,7 @@ enum {
     WRITE_PAUSE_US = 1000,
     RESUME_MS = 1500, /* from the kill to the next acknowledged write, with default timers */
     RETURN_MS = 15000,
+    STEADY_MS = 500,
     WIRE_MS = 20000,
 };
 
@@ -64,6 +65,7 @@ static void a_killed_leader_takes_no_acknowledged_write_with_it(void **state) {
     for (uint64_t i = 0; i < kills; i++) {
         size_t leader = cluster_wait_equal(cluster);
         wait_ack(load, "before a kill");
+        harness_sleep_ms(STEADY_MS);
         uint64_t killed_us = harness_now_us();
         cluster_kill(cluster, leader);
         uint64_t acked_us = load_wait_ack(load, harness_now_us(), harness_scaled_ms(RETURN_MS));
@@ -87,7 +89,7 @@ static void killing_all_nodes_at_once_loses_nothing(void **state) {
     struct load *load = load_start(cluster, "all", WRITERS, WRITE_PAUSE_US);
     for (int i = 0; i < 3; i++) {
         wait_ack(load, "before killing all");
-        harness_sleep_ms(300);
+        harness_sleep_ms(STEADY_MS);
         cluster_kill_all(cluster);
         cluster_spawn_all(cluster);
         wait_ack(load, "after killing all");
@@ -106,6 +108,7 @@ static void a_leader_that_is_told_to_stop_loses_nothing(void **state) {
     for (int i = 0; i < 3; i++) {
         size_t leader = cluster_wait_equal(cluster);
         wait_ack(load, "before SIGTERM");
+        harness_sleep_ms(STEADY_MS);
         assert_int_equal(cluster_end(cluster, leader), 0);
         wait_ack(load, "after SIGTERM");
         cluster_spawn(cluster, leader);

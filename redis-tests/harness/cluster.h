@@ -30,6 +30,7 @@ struct cluster {
     struct node nodes[CLUSTER_NODES_MAX];
     char dir[CLUSTER_PATH_MAX];
     const char *const *options; /* of all nodes, NULL-terminated; NULL: none; must outlive the cluster */
+    const char *password;       /* requirepass, for what the harness itself asks; NULL: none */
     bool shared;                /* by the tests of a group: cluster_teardown leaves it alone */
     struct cluster *next;       /* those not yet freed */
 };

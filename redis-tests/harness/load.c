@@ -47,12 +47,12 @@ static void attempt_value(const char *key, char value[VALUE_BYTES + 1]) {
 
 static void count_outcome(struct load *load, enum outcome outcome, const char *why) {
     static const char *const expected[] = {"MOVED", "CLUSTERDOWN", "LOADING", "refused", "reset"};
-    uint64_t now = harness_now_us();
     bool known = false;
     for (size_t i = 0; i < sizeof(expected) / sizeof(*expected); i++)
         known = known || strstr(why, expected[i]) != NULL;
     pthread_mutex_lock(&load->mutex);
     struct load_totals *totals = &load->totals;
+    uint64_t now = harness_now_us();
     if (outcome == OUTCOME_DONE) {
         if (totals->last_ack_us != 0 && now - totals->last_ack_us > totals->longest_pause_us)
             totals->longest_pause_us = now - totals->last_ack_us;

@@ -1,0 +1,389 @@
+/* SPDX-License-Identifier: MIT */
+#include "generate.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "harness.h"
+
+/*
+ * One row a command. `arguments` is a template, one letter for each:
+ *
+ *     k key   K 1-4 keys   v value   P 1-4 pairs of key and value   n integer   o options of SET, 0-4
+ *     s seconds from now   S milliseconds from now   a Unix seconds   A Unix milliseconds
+ *     p pattern   O options of SCAN   d database   f option of a flush   e option of EXPIRE, often none
+ *     g a directive that both have, or none   w a word that means nothing
+ *
+ * A '!' at its start: never with one argument more or less, which would be another command.
+ */
+static const struct row {
+    const char *name;
+    unsigned weight;
+    const char *arguments;
+    enum comparison comparison;
+} rows[] = {
+    {"SET", 120, "kvo", COMPARE_BYTES},
+    {"GET", 60, "k", COMPARE_BYTES},
+    {"MGET", 20, "K", COMPARE_BYTES},
+    {"MSET", 20, "P", COMPARE_BYTES},
+    {"SETNX", 15, "kv", COMPARE_BYTES},
+    {"GETSET", 15, "kv", COMPARE_BYTES},
+    {"GETDEL", 15, "k", COMPARE_BYTES},
+    {"INCR", 25, "k", COMPARE_BYTES},
+    {"DECR", 20, "k", COMPARE_BYTES},
+    {"INCRBY", 25, "kn", COMPARE_BYTES},
+    {"DECRBY", 25, "kn", COMPARE_BYTES},
+    {"APPEND", 30, "kv", COMPARE_BYTES},
+    {"STRLEN", 20, "k", COMPARE_BYTES},
+    {"DEL", 25, "K", COMPARE_BYTES},
+    {"UNLINK", 15, "K", COMPARE_BYTES},
+    {"EXISTS", 20, "K", COMPARE_BYTES},
+    {"TYPE", 15, "k", COMPARE_BYTES},
+    {"RENAME", 20, "kk", COMPARE_BYTES},
+    {"EXPIRE", 20, "kse", COMPARE_BYTES},
+    {"PEXPIRE", 20, "kSe", COMPARE_BYTES},
+    {"EXPIREAT", 20, "kae", COMPARE_BYTES},
+    {"PEXPIREAT", 20, "kAe", COMPARE_BYTES},
+    {"PERSIST", 15, "k", COMPARE_BYTES},
+    {"TTL", 25, "k", COMPARE_TIME},
+    {"PTTL", 25, "k", COMPARE_TIME},
+    {"EXPIRETIME", 20, "k", COMPARE_TIME},
+    {"PEXPIRETIME", 20, "k", COMPARE_TIME},
+    {"KEYS", 12, "p", COMPARE_ANY_ORDER},
+    {"SCAN", 15, "O", COMPARE_ANY_ORDER},
+    {"RANDOMKEY", 6, "", COMPARE_SHAPE},
+    {"DBSIZE", 10, "", COMPARE_BYTES},
+    {"SELECT", 12, "d", COMPARE_BYTES},
+    {"FLUSHDB", 2, "f", COMPARE_BYTES},
+    {"FLUSHALL", 1, "f", COMPARE_BYTES},
+    {"PING", 5, "", COMPARE_BYTES},
+    {"PING", 5, "v", COMPARE_BYTES},
+    {"ECHO", 8, "v", COMPARE_BYTES},
+    {"TIME", 3, "", COMPARE_SHAPE},
+    {"AUTH", 3, "w", COMPARE_BYTES},
+    {"AUTH", 3, "ww", COMPARE_BYTES},
+    {"HELLO", 2, "!w", COMPARE_BYTES},
+    {"CLIENT|GETNAME", 4, "", COMPARE_BYTES},
+    {"CLIENT|SETNAME", 4, "w", COMPARE_BYTES},
+    {"CLIENT|SETNAME", 2, "v", COMPARE_BYTES},
+    {"CLIENT|ID", 3, "", COMPARE_SHAPE},
+    {"CLIENT|NO-EVICT", 3, "w", COMPARE_BYTES},
+    {"CLIENT|REPLY", 2, "n", COMPARE_BYTES},
+    {"CLIENT|KILL", 3, "w", COMPARE_BYTES},
+    {"CLIENT|NOTHING", 2, "w", COMPARE_BYTES},
+    {"CONFIG|GET", 3, "!g", COMPARE_BYTES},
+    {"CONFIG|SET", 3, "ww", COMPARE_BYTES},
+    {"CONFIG|NOTHING", 2, "w", COMPARE_BYTES},
+    {"NOSUCH", 4, "", COMPARE_BYTES},
+    {"NO|SUCH|COMMAND", 4, "vkv", COMPARE_BYTES},
+};
+enum { ROWS = sizeof(rows) / sizeof(*rows) };
+
+static uint64_t below(uint64_t *seed, uint64_t limit) {
+    return harness_random(seed) % limit;
+}
+
+static bool one_in(uint64_t *seed, uint64_t n) {
+    return below(seed, n) == 0;
+}
+
+static void add(struct request *request, const void *bytes, size_t length) {
+    if (request->count == GENERATE_ARGS_MAX || length > sizeof(request->bytes) - request->used)
+        harness_fail("a generated command is too large");
+    request->args[request->count].start = request->used;
+    request->args[request->count++].length = length;
+    memcpy(request->bytes + request->used, bytes, length);
+    request->used += length;
+}
+
+static void add_text(struct request *request, const char *text) {
+    add(request, text, strlen(text));
+}
+
+static void add_integer(struct request *request, int64_t value) {
+    char text[32];
+    add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
+}
+
+#define PICK(seed, list) ((list)[below(seed, sizeof(list) / sizeof(*(list)))])
+
+/* ---- arguments ------------------------------------------------------------------------------------------- */
+
+static void add_key(uint64_t *seed, struct request *request) {
+    static const struct {
+        const char *bytes;
+        size_t length;
+    } odd[] = {
+        {"", 0},           {"\0\r\n\xff", 4}, {"{tag}a", 6}, {"{tag}b", 6}, {"with space", 10},
+        {"\"quoted\"", 8}, {"a*b?[c]", 7},
+    };
+    char text[32];
+    if (one_in(seed, 8)) {
+        size_t at = below(seed, sizeof(odd) / sizeof(*odd));
+        add(request, odd[at].bytes, odd[at].length);
+        return;
+    }
+    snprintf(text, sizeof(text), "key:%llu", (unsigned long long)below(seed, 24));
+    add_text(request, text);
+}
+
+static void add_random_bytes(uint64_t *seed, struct request *request, size_t length) {
+    char bytes[20000];
+    for (size_t i = 0; i < length; i++)
+        bytes[i] = (char)harness_random(seed);
+    add(request, bytes, length);
+}
+
+static void add_number(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {
+        "0",
+        "-0",
+        "-1",
+        "+1",
+        "01",
+        " 1",
+        "1 ",
+        "1.5",
+        "1e3",
+        "0x10",
+        "",
+        "ten",
+        "9223372036854775807",
+        "9223372036854775806",
+        "-9223372036854775808",
+        "-9223372036854775807",
+        "9223372036854775808",
+        "-9223372036854775809",
+        "18446744073709551616",
+        "99999999999999999999999999",
+    };
+    if (one_in(seed, 3))
+        add_text(request, PICK(seed, odd));
+    else
+        add_integer(request, (int64_t)below(seed, 2001) - 1000);
+}
+
+static void add_value(uint64_t *seed, struct request *request) {
+    switch (below(seed, 8)) {
+    case 0:
+    case 1:
+    case 2:
+        add_number(seed, request);
+        break;
+    case 3:
+        add_random_bytes(seed, request, below(seed, 64));
+        break;
+    case 4:
+        add_random_bytes(seed, request, one_in(seed, 10) ? below(seed, 20000) : below(seed, 300));
+        break;
+    default:
+        add_text(request, one_in(seed, 2) ? "a plain value" : "another one, somewhat longer than the first");
+    }
+}
+
+/* Far enough away that it cannot pass while the test runs, or past already. */
+static int64_t far_seconds(uint64_t *seed) {
+    static const int64_t seconds[] = {1000, 5000, 86400, 1000000, 100000000};
+    return PICK(seed, seconds);
+}
+
+static void add_time(uint64_t *seed, struct request *request, int64_t from, int64_t unit) {
+    static const char *const odd[] = {
+        "x",
+        "",
+        "1.5",
+        "9223372036854775807",
+        "-9223372036854775808",
+        "9223372036854775",
+        "92233720368547758070",
+    };
+    if (one_in(seed, 10))
+        add_text(request, PICK(seed, odd));
+    else if (one_in(seed, 6))
+        add_integer(request, -(int64_t)below(seed, 100));
+    else
+        add_integer(request, (from + far_seconds(seed)) * unit + (unit > 1 ? (int64_t)below(seed, 1000) : 0));
+}
+
+static void add_set_options(uint64_t *seed, struct request *request) {
+    static const char *const flags[] = {"NX", "XX", "GET", "KEEPTTL", "nx", "get"};
+    static const char *const times[] = {"EX", "PX", "EXAT", "PXAT"};
+    for (uint64_t count = one_in(seed, 2) ? 0 : 1 + below(seed, 3); count > 0; count--) {
+        uint64_t kind = below(seed, 10);
+        if (kind < 6) {
+            add_text(request, PICK(seed, flags));
+            continue;
+        }
+        size_t time_kind = below(seed, 4);
+        add_text(request, times[time_kind]);
+        /* Never a time long past: Redis counts such a key in DBSIZE until it comes by. 0 and less are errors. */
+        int64_t from = time_kind < 2 ? 0 : 4000000000, unit = time_kind % 2 == 0 ? 1 : 1000;
+        if (one_in(seed, 8))
+            add_integer(request, -(int64_t)below(seed, 3));
+        else
+            add_integer(request, (from + far_seconds(seed)) * unit);
+    }
+}
+
+static void add_scan_options(uint64_t *seed, struct request *request) {
+    static const char *const patterns[] = {"*", "key:1*", "key:[2-5]", "[^k]*", "\\*", "?", "nothing", ""};
+    static const char *const bad[] = {"x", "1.5", "", "99999999999999999999999"};
+    add_text(request, one_in(seed, 12) ? PICK(seed, bad) : "0");
+    add_text(request, "COUNT");
+    add_text(request, one_in(seed, 12) ? "0" : "1000000");
+    if (one_in(seed, 2)) {
+        add_text(request, "MATCH");
+        add_text(request, PICK(seed, patterns));
+    }
+    if (one_in(seed, 4)) {
+        add_text(request, "TYPE");
+        add_text(request, one_in(seed, 2) ? "string" : "list");
+    }
+}
+
+static void add_argument(uint64_t *seed, struct request *request, char kind) {
+    static const char *const patterns[] = {
+        "*", "key:*", "key:?", "key:1[0-3]", "*[^0-9]", "[a", "\\", "a\\*b*", "**", "{tag}?", "nothing",
+    };
+    static const char *const words[] = {"word", "*", "nothing",   "default", "yes",
+                                        "12",   "4", "two words", "\n",      ""};
+    static const char *const flushes[] = {"ASYNC", "SYNC", "async", "NOW"};
+    static const char *const conditions[] = {"NX", "XX", "GT", "LT", "gt", "QQ"};
+    switch (kind) {
+    case 'k':
+        add_key(seed, request);
+        break;
+    case 'K':
+        for (uint64_t count = 1 + below(seed, 4); count > 0; count--)
+            add_key(seed, request);
+        break;
+    case 'v':
+        add_value(seed, request);
+        break;
+    case 'P':
+        for (uint64_t count = 1 + below(seed, 4); count > 0; count--) {
+            add_key(seed, request);
+            add_value(seed, request);
+        }
+        break;
+    case 'n':
+        add_number(seed, request);
+        break;
+    case 'o':
+        add_set_options(seed, request);
+        break;
+    case 's':
+        add_time(seed, request, 0, 1);
+        break;
+    case 'S':
+        add_time(seed, request, 0, 1000);
+        break;
+    case 'a':
+        add_time(seed, request, 4000000000, 1);
+        break;
+    case 'A':
+        add_time(seed, request, 4000000000, 1000);
+        break;
+    case 'p':
+        add_text(request, PICK(seed, patterns));
+        break;
+    case 'O':
+        add_scan_options(seed, request);
+        break;
+    case 'd':
+        add_integer(request, one_in(seed, 6) ? (int64_t)below(seed, 40) - 10 : (int64_t)below(seed, 3));
+        break;
+    case 'f':
+        if (!one_in(seed, 3))
+            add_text(request, PICK(seed, flushes));
+        break;
+    case 'g':
+        add_text(request, one_in(seed, 2) ? "databases" : "no-such-*");
+        break;
+    case 'e':
+        if (one_in(seed, 4))
+            add_text(request, PICK(seed, conditions));
+        break;
+    default:
+        add_text(request, PICK(seed, words));
+    }
+}
+
+/* ---- commands -------------------------------------------------------------------------------------------- */
+
+static const struct row *pick_row(uint64_t *seed) {
+    uint64_t sum = 0;
+    for (size_t i = 0; i < ROWS; i++)
+        sum += rows[i].weight;
+    uint64_t at = below(seed, sum);
+    const struct row *row = rows;
+    for (; at >= row->weight; row++)
+        at -= row->weight;
+    return row;
+}
+
+/* The name, or command and subcommand, in changing case. */
+static void add_name(uint64_t *seed, struct request *request, const char *name) {
+    char text[64];
+    for (bool more = true; more;) {
+        size_t length = strcspn(name, "|");
+        bool lower = one_in(seed, 2);
+        for (size_t i = 0; i < length; i++)
+            text[i] = (char)(lower ? tolower(name[i]) : name[i]);
+        add(request, text, length);
+        more = name[length] == '|';
+        name += length + 1;
+    }
+}
+
+/* One argument less, or more. */
+static void spoil(uint64_t *seed, struct request *request) {
+    switch (below(seed, 3)) {
+    case 0:
+        if (request->count > 1)
+            request->count--;
+        break;
+    case 1:
+        add_value(seed, request);
+        break;
+    default:
+        add_number(seed, request);
+        add_text(request, "EX");
+    }
+}
+
+enum comparison generate_request(uint64_t *seed, struct request *request) {
+    const struct row *row = pick_row(seed);
+    request->count = request->used = 0;
+    add_name(seed, request, row->name);
+    bool exact = row->arguments[0] == '!';
+    for (const char *kind = row->arguments + exact; *kind != '\0'; kind++)
+        add_argument(seed, request, *kind);
+    if (!exact && one_in(seed, 12))
+        spoil(seed, request);
+    return row->comparison;
+}
+
+size_t generate_encode(const struct request *request, bool as_inline, char *out) {
+    size_t used = as_inline ? 0 : (size_t)sprintf(out, "*%zu\r\n", request->count);
+    for (size_t i = 0; i < request->count; i++) {
+        const char *bytes = request->bytes + request->args[i].start;
+        size_t length = request->args[i].length;
+        if (!as_inline) {
+            used += (size_t)sprintf(out + used, "$%zu\r\n", length);
+            memcpy(out + used, bytes, length);
+            used += length;
+        } else {
+            used += (size_t)sprintf(out + used, i == 0 ? "\"" : " \"");
+            for (size_t j = 0; j < length; j++)
+                used += (size_t)sprintf(out + used, isalnum((unsigned char)bytes[j]) ? "%c" : "\\x%02x",
+                                        (unsigned char)bytes[j]);
+            out[used++] = '"';
+        }
+        if (!as_inline)
+            used += (size_t)sprintf(out + used, "\r\n");
+    }
+    return as_inline ? used + (size_t)sprintf(out + used, "\r\n") : used;
+}

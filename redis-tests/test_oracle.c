@@ -1,0 +1,367 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Redis's own behaviour as the judge: the same commands, right and wrong, to a real redis-server 7.0 and to a cluster of
+ * three; every reply must be the same, byte for byte.
+ *
+ * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. What differs on purpose:
+ *
+ *     RANDOMKEY, TIME, CLIENT ID    only the types of the replies are compared
+ *     KEYS, SCAN                    the elements may come in any order
+ *     TTL and its kin               may differ by the time between the two servers' commands
+ *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
+ *     HELLO with an answer, INFO, COMMAND, CONFIG's directives, CLUSTER: not compared, they speak of another server
+ */
+#include <errno.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "harness/cluster.h"
+#include "harness/generate.h"
+#include "harness/wire.h"
+
+enum { BATCH = 48, WIRE_MS = 30000, CLOCKS_APART_MS = 3000, ELEMENTS_MAX = 4096, SHOWN = 400 };
+
+static struct cluster *cluster;
+static pid_t redis;
+static unsigned redis_port;
+
+/* ---- the two servers ------------------------------------------------------------------------------------- */
+
+static bool start_redis(void) {
+    static const char *const version[] = {"redis-server", "--version", NULL};
+    struct process_result result;
+    process_run(version, NULL, 0, 10000, &result);
+    bool there = result.in_time && result.status == 0;
+    if (there && strstr(result.output, "v=7.0.") == NULL) {
+        harness_say("not the redis-server that this is compared with (7.0): %s", result.output);
+        there = false;
+    }
+    free(result.output);
+    if (!there)
+        return false;
+    char port[16];
+    redis_port = cluster_free_port();
+    snprintf(port, sizeof(port), "%u", redis_port);
+    const char *const argv[] = {"redis-server", "--port", port, "--bind", "127.0.0.1", "--save", "", NULL};
+    redis = process_start(argv, NULL);
+    for (int i = 0; i < 500; i++) {
+        struct wire *wire = wire_open(redis_port, 1000);
+        wire_close(wire);
+        if (wire != NULL)
+            return true;
+        harness_sleep_ms(10);
+    }
+    return false;
+}
+
+static int both_up(void **state) {
+    (void)state;
+    if (!start_redis()) {
+        harness_say("no redis-server 7.0 here: nothing to compare with");
+        return 0;
+    }
+    cluster = cluster_new(3, NULL);
+    cluster->shared = true;
+    return 0;
+}
+
+static int both_down(void **state) {
+    (void)state;
+    if (cluster != NULL)
+        cluster_free(cluster);
+    if (redis != 0)
+        process_kill(redis);
+    return 0;
+}
+
+static struct wire *open_port(unsigned port) {
+    struct wire *wire = wire_open(port, harness_scaled_ms(WIRE_MS));
+    assert_non_null(wire);
+    return wire;
+}
+
+static struct wire *open_redraft(void) {
+    return open_port(cluster->nodes[cluster_wait_leader(cluster)].port);
+}
+
+/* ---- comparing ------------------------------------------------------------------------------------------- */
+
+struct reply {
+    const char *bytes;
+    size_t length;
+};
+
+static int order_replies(const void *a, const void *b) {
+    const struct reply *one = a, *other = b;
+    size_t shorter = one->length < other->length ? one->length : other->length;
+    int order = memcmp(one->bytes, other->bytes, shorter);
+    return order != 0 ? order : (one->length > other->length) - (one->length < other->length);
+}
+
+/* The elements of the array that `reply` ends with: of *2 <cursor> <array>, the second's. Its headers go to *head. */
+static size_t elements_of(struct reply reply, struct reply *elements, struct reply *head) {
+    size_t at = (size_t)((const char *)memchr(reply.bytes, '\n', reply.length) - reply.bytes) + 1;
+    long count = strtol(reply.bytes + 1, NULL, 10);
+    if (count == 2 && at < reply.length && reply.bytes[at] == '$') {
+        size_t cursor = (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
+        if (at + cursor < reply.length && reply.bytes[at + cursor] == '*') {
+            at += cursor;
+            count = strtol(reply.bytes + at + 1, NULL, 10);
+            at += (size_t)((const char *)memchr(reply.bytes + at, '\n', reply.length - at) - reply.bytes) +
+                  1 - at;
+        }
+    }
+    *head = (struct reply){reply.bytes, at};
+    size_t found = 0;
+    for (; found < (size_t)count && found < ELEMENTS_MAX; found++) {
+        elements[found].bytes = reply.bytes + at;
+        elements[found].length = (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
+        at += elements[found].length;
+    }
+    qsort(elements, found, sizeof(*elements), order_replies);
+    return found;
+}
+
+static bool equal_bytes(struct reply one, struct reply other) {
+    return one.length == other.length && memcmp(one.bytes, other.bytes, one.length) == 0;
+}
+
+static bool equal_in_any_order(struct reply one, struct reply other) {
+    static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
+    struct reply head, other_head;
+    if (one.bytes[0] != '*' || other.bytes[0] != '*')
+        return equal_bytes(one, other);
+    size_t count = elements_of(one, ones, &head);
+    if (elements_of(other, others, &other_head) != count || !equal_bytes(head, other_head))
+        return false;
+    for (size_t i = 0; i < count; i++) {
+        if (!equal_bytes(ones[i], others[i]))
+            return false;
+    }
+    return true;
+}
+
+static bool equal_in_time(struct reply one, struct reply other) {
+    long long a = strtoll(one.bytes + 1, NULL, 10), b = strtoll(other.bytes + 1, NULL, 10);
+    if (one.bytes[0] != ':' || other.bytes[0] != ':' || a <= 0 || b <= 0)
+        return equal_bytes(one, other);
+    return llabs(a - b) <= (long long)harness_scaled_ms(CLOCKS_APART_MS);
+}
+
+/* Types line by line; a bulk's bytes do not count. */
+static bool equal_in_shape(struct reply one, struct reply other) {
+    if (one.bytes[0] != other.bytes[0] || one.bytes[0] == '-')
+        return equal_bytes(one, other);
+    if (one.bytes[0] == '*') {
+        static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
+        struct reply head;
+        return elements_of(one, ones, &head) == elements_of(other, others, &head);
+    }
+    return (one.bytes[1] == '-') == (other.bytes[1] == '-');
+}
+
+static bool (*const equal[])(struct reply one, struct reply other) = {
+    [COMPARE_BYTES] = equal_bytes,
+    [COMPARE_ANY_ORDER] = equal_in_any_order,
+    [COMPARE_TIME] = equal_in_time,
+    [COMPARE_SHAPE] = equal_in_shape,
+};
+
+/* ---- the sequence ---------------------------------------------------------------------------------------- */
+
+/* One connection to each server, in one protocol. */
+struct pair {
+    struct wire *redis, *redraft;
+};
+
+static struct pair pair_open(const char *hello) {
+    struct pair pair = {.redis = open_port(redis_port), .redraft = open_redraft()};
+    if (strncmp(wire_ask(pair.redis, hello), "-", 1) == 0 ||
+        strncmp(wire_ask(pair.redraft, hello), "-", 1) == 0)
+        harness_fail("%s is refused", hello);
+    return pair;
+}
+
+static void pair_close(struct pair *pair) {
+    wire_close(pair->redis);
+    wire_close(pair->redraft);
+}
+
+/* A batch as it is sent, and where each of its commands is in it. */
+struct batch {
+    char *bytes;
+    size_t used;
+    size_t starts[BATCH + 1];
+    enum comparison comparisons[BATCH];
+};
+
+static void batch_fill(struct batch *batch, uint64_t *seed) {
+    static struct request request;
+    batch->used = 0;
+    for (int i = 0; i < BATCH; i++) {
+        batch->starts[i] = batch->used;
+        batch->comparisons[i] = generate_request(seed, &request);
+        bool as_inline = harness_random(seed) % 10 == 0 && request.used < 4000;
+        batch->used += generate_encode(&request, as_inline, batch->bytes + batch->used);
+    }
+    batch->starts[BATCH] = batch->used;
+}
+
+static struct reply take(struct wire *wire, const char *whose) {
+    struct reply reply;
+    enum wire_result result = wire_read(wire, &reply.bytes, &reply.length);
+    if (result != WIRE_OK)
+        harness_fail("%s %s", whose, result == WIRE_CLOSED ? "closed the connection" : "does not answer");
+    return reply;
+}
+
+static void complain(const struct batch *batch, int at, struct reply redis_reply, struct reply redraft_reply,
+                     uint64_t number, uint64_t seed) {
+    size_t length = batch->starts[at + 1] - batch->starts[at];
+    char *command = wire_text(batch->bytes + batch->starts[at], length < SHOWN ? length : SHOWN);
+    char *theirs = wire_text(redis_reply.bytes, redis_reply.length < SHOWN ? redis_reply.length : SHOWN);
+    char *ours = wire_text(redraft_reply.bytes, redraft_reply.length < SHOWN ? redraft_reply.length : SHOWN);
+    harness_fail("command %llu of REDRAFT_SEED=%llu\n  %s\n  redis    %s\n  redraft  %s",
+                 (unsigned long long)number, (unsigned long long)seed, command, theirs, ours);
+}
+
+static void compare_batch(struct pair *pair, const struct batch *batch, uint64_t number, uint64_t seed) {
+    if (!wire_send(pair->redis, batch->bytes, batch->used) ||
+        !wire_send(pair->redraft, batch->bytes, batch->used))
+        harness_fail("a batch could not be sent");
+    for (int i = 0; i < BATCH; i++) {
+        struct reply theirs = take(pair->redis, "redis"), ours = take(pair->redraft, "redraft");
+        if (!equal[batch->comparisons[i]](theirs, ours))
+            complain(batch, i, theirs, ours, number + (uint64_t)i, seed);
+    }
+}
+
+static void every_reply_is_the_one_that_redis_gives(void **state) {
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    uint64_t count = harness_setting("REDRAFT_COMMANDS", 50000);
+    uint64_t first = harness_setting("REDRAFT_SEED", harness_now_us() % 1000000), seed = first;
+    struct batch batch = {.bytes = malloc(BATCH * (4 * 100000 + 64 * GENERATE_ARGS_MAX))};
+    struct pair pairs[2] = {pair_open("HELLO 2"), pair_open("HELLO 3")};
+    uint64_t since = harness_now_ms();
+    harness_say("REDRAFT_SEED=%llu REDRAFT_COMMANDS=%llu", (unsigned long long)first,
+                (unsigned long long)count);
+    for (uint64_t number = 0; number < count; number += BATCH) {
+        batch_fill(&batch, &seed);
+        compare_batch(&pairs[harness_random(&seed) % 2], &batch, number, first);
+    }
+    harness_say("%llu commands compared in %llu ms", (unsigned long long)count,
+                (unsigned long long)(harness_now_ms() - since));
+    free(batch.bytes);
+    pair_close(&pairs[0]);
+    pair_close(&pairs[1]);
+}
+
+/* ---- malformed input ------------------------------------------------------------------------------------- */
+
+/* What breaks the protocol, and PING behind what does not. */
+static const char *const malformed[] = {
+    "*1\r\n!4\r\nPING\r\n",
+    "*1\r\n$-5\r\n",
+    "*1\r\n$x\r\n",
+    "*1\r\n$536870913\r\n",
+    "*1\r\n$99999999999999999999\r\n",
+    "*99999999999\r\n",
+    "*x\r\n",
+    "*-1\r\nPING\r\n",
+    "*0\r\nPING\r\n",
+    "\r\nPING\r\n",
+    "\r\n\r\n\r\nPING\r\n",
+    "PING\nPING\r\nECHO \"\"\r\n",
+    "ECHO 'it\\'s'\r\n",
+    "ECHO \"\\x41\\n\\t\\q\"\r\n",
+    "ECHO \"open\r\nPING\r\n",
+    "ECHO 'open\r\nPING\r\n",
+    "ECHO \"a\"b\r\nPING\r\n",
+    "*2\r\n$4\r\nECHO\r\n$2\r\nabc\r\nPING\r\n",
+    "*2\r\n$4\r\nECHO\r\n$3\r\nabcXYPING\r\n",
+    "*1\r\n$4\r\nPI",
+    "GET / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "POST / HTTP/1.1\r\nHost: x\r\n\r\n",
+    "*3\r\n$3\r\nSET\r\n$1\r\na\r\n$1\r\n1\r\n*2\r\n$3\r\nGET\r\n$1\r\na\r\n*1\r\n$x\r\n",
+    "*1\r\n$0\r\n\r\nPING\r\n",
+};
+
+/* Everything that a server says to this input until it closes; our own side is closed after sending. */
+static size_t whole_answer(unsigned port, const char *input, char *answer, size_t size) {
+    struct wire *wire = open_port(port);
+    int fd = wire_descriptor(wire);
+    size_t used = 0;
+    assert_true(wire_send(wire, input, strlen(input)));
+    shutdown(fd, SHUT_WR);
+    uint64_t deadline = harness_now_ms() + harness_scaled_ms(WIRE_MS);
+    while (harness_now_ms() < deadline) {
+        ssize_t got = read(fd, answer + used, size - used);
+        if (got > 0)
+            used += (size_t)got;
+        else if (got == 0 || errno != EAGAIN)
+            break;
+        else
+            harness_sleep_ms(1);
+    }
+    if (harness_now_ms() >= deadline)
+        harness_fail("port %u neither answers nor closes after %s", port, input);
+    wire_close(wire);
+    return used;
+}
+
+static void malformed_input_gets_the_answer_that_redis_gives(void **state) {
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    unsigned redraft_port = cluster->nodes[cluster_wait_leader(cluster)].port;
+    for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
+        char theirs[4096], ours[4096];
+        size_t theirs_length = whole_answer(redis_port, malformed[i], theirs, sizeof(theirs));
+        size_t ours_length = whole_answer(redraft_port, malformed[i], ours, sizeof(ours));
+        if (theirs_length != ours_length || memcmp(theirs, ours, ours_length) != 0)
+            harness_fail("%s\n  redis    %s\n  redraft  %s", wire_text(malformed[i], strlen(malformed[i])),
+                         wire_text(theirs, theirs_length), wire_text(ours, ours_length));
+    }
+}
+
+/* Rows of COMMAND INFO: name, arity, flags, keys, categories, tips, key specifications, subcommands. */
+static void command_info_describes_commands_as_redis_does(void **state) {
+    static const char *const names[] = {
+        "get",       "set",     "del",   "unlink",  "exists",     "keys",        "type",    "dbsize",
+        "flushall",  "flushdb", "incr",  "decr",    "incrby",     "decrby",      "append",  "strlen",
+        "mget",      "mset",    "setnx", "getset",  "getdel",     "expire",      "pexpire", "expireat",
+        "pexpireat", "ttl",     "pttl",  "persist", "expiretime", "pexpiretime", "scan",    "randomkey",
+        "rename",    "ping",    "echo",  "select",
+    };
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    struct pair pair = pair_open("HELLO 2");
+    for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
+        char words[64];
+        snprintf(words, sizeof(words), "COMMAND INFO %s", names[i]);
+        const char *theirs = wire_ask(pair.redis, words), *ours = wire_ask(pair.redraft, words);
+        if (strcmp(theirs, ours) != 0)
+            harness_fail("%s\n  redis    %s\n  redraft  %s", words, theirs, ours);
+    }
+    pair_close(&pair);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(every_reply_is_the_one_that_redis_gives),
+        cmocka_unit_test(malformed_input_gets_the_answer_that_redis_gives),
+        cmocka_unit_test(command_info_describes_commands_as_redis_does),
+    };
+    return cmocka_run_group_tests_name("oracle", tests, both_up, both_down);
+}
