@@ -192,12 +192,9 @@ static char *view_uri(const struct check *check) {
 
 static enum store_result open_view(struct check *check) {
     char *uri = view_uri(check);
-    int result =
-        sqlite3_open_v2(uri, &check->db, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI | SQLITE_OPEN_NOMUTEX, NULL);
+    int result = store_sql_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &check->db);
 
     free(uri);
-    if (check->db == NULL)
-        abort();
     if (result == SQLITE_OK)
         result = store_sql_exec(check->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; "
                                            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; BEGIN");

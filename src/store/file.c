@@ -62,6 +62,7 @@ int store_file_open(struct store_file *file, const char *path, int flags) {
     file->file = calloc(1, (size_t)vfs->szOsFile);
     if (file->name == NULL || file->file == NULL)
         abort();
+    errno = 0;
     result = vfs->xOpen(vfs, file->name, file->file, flags, NULL);
     if (result != SQLITE_OK)
         store_file_close(file);

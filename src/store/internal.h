@@ -55,8 +55,11 @@ uint32_t store_crc32c_text(uint32_t crc, const char *text);
 
 /* ---- sqlite.c -------------------------------------------------------------------------------------------- */
 
-/* `result`'s words for a failure of `db` (NULL: there is none yet) while `doing` something to `path`. */
+/* `result`'s words for a failure of `db` (NULL: there is none yet) while `doing` something to `path`. At once after it: errno
+ * is told too, unless it was cleared before. */
 void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result);
+/* *db is to be closed in any case. */
+int store_sql_open(const char *path, int flags, sqlite3 **db);
 /* Runs statements that return no rows that matter. SQLite's result. */
 int store_sql_exec(sqlite3 *db, const char *sql);
 /* The first column of the first row, a number. SQLite's result; SQLITE_DONE when there is no row. */

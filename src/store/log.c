@@ -368,6 +368,7 @@ void store_log_run(void *context, struct worker_job *batch) {
             move_wal(log);
         return;
     }
+    errno = 0;
     if (!log->failed) {
         if (writes)
             run_transaction(log, batch, &commit_us);
@@ -392,7 +393,7 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
 
 static int open_database(struct store_log *log) {
     int64_t synchronous = 0;
-    int result = sqlite3_open_v2(log->paths.db, &log->db, SQLITE_OPEN_READWRITE | SQLITE_OPEN_NOMUTEX, NULL);
+    int result = store_sql_open(log->paths.db, SQLITE_OPEN_READWRITE, &log->db);
 
     if (result == SQLITE_OK)
         result = store_sql_exec(log->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; "

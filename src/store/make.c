@@ -73,8 +73,7 @@ static enum store_result make_file(const struct store_paths *paths, raft_id node
     int error, result = remove_fresh(paths);
 
     if (result == SQLITE_OK)
-        result = sqlite3_open_v2(paths->fresh, &db,
-                                 SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX, NULL);
+        result = store_sql_open(paths->fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);
     if (result == SQLITE_OK)
         result = fill_fresh(db, node, incarnation);
     if (result != SQLITE_OK) {

@@ -5,6 +5,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 /* What an operator should read first: SQLite says "database or disk is full" and "disk I/O error" for much. */
@@ -26,18 +27,17 @@ static const char *plainly(int result, int error) {
         return "the disk is full: ";
     case EFBIG:
         return "the file has reached the largest size allowed (ulimit -f): ";
-    case EROFS:
-    case EACCES:
-        return "it cannot be written: ";
     default:
         return "";
     }
 }
 
 void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result) {
+    int last_errno = errno; /* SQLite keeps none of a failed commit; each call here begins by clearing it */
     const char *words = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
     int code = db != NULL ? sqlite3_extended_errcode(db) : result;
-    int error = db != NULL ? sqlite3_system_errno(db) : 0;
+    bool io = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
+    int error = db != NULL && sqlite3_system_errno(db) != 0 ? sqlite3_system_errno(db) : io ? last_errno : 0;
 
     assert(result != SQLITE_OK);
     if ((code & 0xff) != (result & 0xff)) { /* a later call has cleared it */
@@ -48,7 +48,18 @@ void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing,
              code, error != 0 ? "; " : "", error != 0 ? strerror(error) : "");
 }
 
+int store_sql_open(const char *path, int flags, sqlite3 **db) {
+    int result;
+
+    errno = 0;
+    result = sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    if (*db == NULL)
+        abort();
+    return result;
+}
+
 int store_sql_exec(sqlite3 *db, const char *sql) {
+    errno = 0;
     return sqlite3_exec(db, sql, NULL, NULL, NULL);
 }
 
@@ -68,8 +79,10 @@ int store_sql_number(sqlite3 *db, const char *sql, int64_t *number) {
 }
 
 int store_sql_run(sqlite3_stmt *statement) {
-    int result = sqlite3_step(statement);
+    int result;
 
+    errno = 0;
+    result = sqlite3_step(statement);
     assert(result != SQLITE_ROW);
     sqlite3_reset(statement);
     return result == SQLITE_DONE ? SQLITE_OK : result;
@@ -77,8 +90,10 @@ int store_sql_run(sqlite3_stmt *statement) {
 
 int store_sql_checkpoint(sqlite3 *db, int mode) {
     int frames, moved;
-    int result = sqlite3_wal_checkpoint_v2(db, NULL, mode, &frames, &moved);
+    int result;
 
+    errno = 0;
+    result = sqlite3_wal_checkpoint_v2(db, NULL, mode, &frames, &moved);
     if (result == SQLITE_OK && frames != moved)
         result = SQLITE_BUSY; /* nobody else may have it open */
     return result;

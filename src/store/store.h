@@ -18,8 +18,8 @@
 #include "../worker.h"
 
 enum {
-    STORE_WHY_MAX = 1024,     /* bytes of a message that says why */
-    STORE_ID_LENGTH = 40,     /* cluster ids and incarnations: lower-case hex */
+    STORE_WHY_MAX = 1024, /* bytes of a message that says why */
+    STORE_ID_LENGTH = 40, /* cluster ids and incarnations: lower-case hex */
     STORE_MEMBERS_MAX = 64,
     STORE_ADDRESS_MAX = 256,
     STORE_ROW_BYTES_MAX = 1024 * 1024, /* an entry's data is kept in rows of at most this */
@@ -35,8 +35,8 @@ enum store_result {
 /* One initial or present member, as the handshakes made it known. */
 struct store_member {
     raft_id id;
-    char address[STORE_ADDRESS_MAX];           /* host:port that peers dial */
-    char incarnation[STORE_ID_LENGTH + 1];     /* "" until first met */
+    char address[STORE_ADDRESS_MAX];       /* host:port that peers dial */
+    char incarnation[STORE_ID_LENGTH + 1]; /* "" until first met */
 };
 
 /* Who this node is: written once at first start, completed once when the cluster has formed. */
@@ -51,7 +51,7 @@ struct store_identity {
 /* What the disk says at start. */
 struct store_boot {
     struct store_identity identity;
-    struct raft_boot raft; /* its terms belong to the log: they hold until store_log_close */
+    struct raft_boot raft;  /* its terms belong to the log: they hold until store_log_close */
     raft_index first_index; /* 0: the log is empty */
     uint64_t log_bytes;     /* of the entries' data */
     bool created;           /* the file was made now */
@@ -64,8 +64,8 @@ struct store_log;
  * afterwards `node` must be the one in the file. Reads the whole log once: each row's checksum, the order of the indexes, the terms.
  * The text in `why` names the file, what is wrong, and what to do.
  */
-enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation, struct store_log **log,
-                                 struct store_boot *boot, char why[STORE_WHY_MAX]);
+enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation,
+                                 struct store_log **log, struct store_boot *boot, char why[STORE_WHY_MAX]);
 /* Closes the database. No worker may be using it. */
 void store_log_close(struct store_log *log);
 
@@ -86,7 +86,7 @@ struct store_job {
     enum store_job_type type;
 
     /* STORE_SAVE in */
-    uint64_t sequence;          /* of the ready; the submitter's business */
+    uint64_t sequence; /* of the ready; the submitter's business */
     bool has_vote;
     struct raft_vote vote;
     struct raft_entries entries; /* at: owned by the job; replaces everything from entries.at[0].index on */

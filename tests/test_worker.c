@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include <ev.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "../src/worker.h"
+
+struct job {
+    struct worker_job job;
+    size_t number;
+    size_t batch; /* written by run */
+    pthread_t thread;
+};
+
+/* What run shares with the test: counters are the worker's until it is stopped. */
+struct bench {
+    struct ev_loop *loop;
+    struct worker *worker;
+    size_t batches;
+    size_t housekeepings;
+    size_t ran;
+    sigset_t blocked;
+    atomic_size_t begun;  /* batches that have come to the gate */
+    pthread_mutex_t gate; /* held by a test that wants a batch to last */
+};
+
+static void run(void *context, struct worker_job *batch) {
+    struct bench *bench = context;
+
+    if (batch == NULL) {
+        bench->housekeepings++;
+        return;
+    }
+    atomic_fetch_add(&bench->begun, 1);
+    pthread_mutex_lock(&bench->gate);
+    pthread_mutex_unlock(&bench->gate);
+    bench->batches++;
+    pthread_sigmask(SIG_SETMASK, NULL, &bench->blocked);
+    for (; batch != NULL; batch = batch->next) {
+        struct job *job = (struct job *)batch;
+
+        job->batch = bench->batches;
+        job->thread = pthread_self();
+        bench->ran++;
+    }
+}
+
+static void bench_open(struct bench *bench) {
+    memset(bench, 0, sizeof(*bench));
+    pthread_mutex_init(&bench->gate, NULL);
+    bench->loop = ev_loop_new(EVFLAG_AUTO);
+    assert_non_null(bench->loop);
+    bench->worker = worker_new(bench->loop, "test", run, bench);
+}
+
+static void bench_close(struct bench *bench) {
+    worker_free(bench->worker);
+    ev_loop_destroy(bench->loop);
+    pthread_mutex_destroy(&bench->gate);
+}
+
+static void submit(struct bench *bench, size_t number) {
+    struct job *job = calloc(1, sizeof(*job));
+
+    assert_non_null(job);
+    job->number = number;
+    worker_submit(bench->worker, &job->job);
+}
+
+/* Runs the loop, which only the worker can wake, until a job is there. */
+static struct job *take(struct bench *bench) {
+    struct worker_job *job;
+
+    while ((job = worker_take(bench->worker)) == NULL)
+        ev_run(bench->loop, EVRUN_ONCE);
+    return (struct job *)job;
+}
+
+static void jobs_come_back_in_the_order_of_their_submission(void **state) {
+    enum { COUNT = 20000 };
+    struct bench bench;
+    size_t back = 0;
+
+    (void)state;
+    bench_open(&bench);
+    for (size_t i = 0; i < COUNT; i++) {
+        struct worker_job *job;
+
+        submit(&bench, i);
+        while (i % 7 == 0 && (job = worker_take(bench.worker)) != NULL) {
+            assert_int_equal(((struct job *)job)->number, back++);
+            free(job);
+        }
+    }
+    while (back < COUNT) {
+        struct job *job = take(&bench);
+
+        assert_int_equal(job->number, back++);
+        free(job);
+    }
+    assert_null(worker_take(bench.worker));
+    worker_stop(bench.worker);
+    assert_int_equal(bench.ran, COUNT);
+    bench_close(&bench);
+}
+
+static void what_waits_while_a_batch_runs_shares_the_next_one(void **state) {
+    struct bench bench;
+
+    (void)state;
+    bench_open(&bench);
+    pthread_mutex_lock(&bench.gate);
+    submit(&bench, 0);
+    while (atomic_load(&bench.begun) == 0)
+        usleep(100);
+    for (size_t i = 1; i < 6; i++)
+        submit(&bench, i);
+    pthread_mutex_unlock(&bench.gate);
+    for (size_t i = 0; i < 6; i++) {
+        struct job *job = take(&bench);
+
+        assert_int_equal(job->number, i);
+        assert_int_equal(job->batch, i == 0 ? 1 : 2);
+        free(job);
+    }
+    worker_stop(bench.worker);
+    assert_int_equal(bench.batches, 2);
+    bench_close(&bench);
+}
+
+static void taking_does_not_wait_for_a_batch_that_runs(void **state) {
+    struct bench bench;
+
+    (void)state;
+    bench_open(&bench);
+    pthread_mutex_lock(&bench.gate);
+    submit(&bench, 0);
+    for (int i = 0; i < 1000; i++) /* would stand still for ever if it waited */
+        assert_null(worker_take(bench.worker));
+    pthread_mutex_unlock(&bench.gate);
+    free(take(&bench));
+    worker_stop(bench.worker);
+    bench_close(&bench);
+}
+
+static void stopping_runs_all_that_was_submitted_and_leaves_it_to_be_taken(void **state) {
+    struct bench bench;
+    struct worker_job *job;
+    size_t count = 0;
+
+    (void)state;
+    bench_open(&bench);
+    for (size_t i = 0; i < 100; i++)
+        submit(&bench, i);
+    worker_stop(bench.worker);
+    for (; (job = worker_take(bench.worker)) != NULL; count++) {
+        assert_int_equal(((struct job *)job)->number, count);
+        assert_int_not_equal(((struct job *)job)->batch, 0);
+        free(job);
+    }
+    assert_int_equal(count, 100);
+    bench_close(&bench);
+}
+
+static void housekeeping_follows_every_batch(void **state) {
+    struct bench bench;
+
+    (void)state;
+    bench_open(&bench);
+    for (size_t i = 0; i < 5; i++) {
+        submit(&bench, i);
+        free(take(&bench));
+    }
+    worker_stop(bench.worker);
+    assert_int_equal(bench.housekeepings, bench.batches);
+    assert_true(bench.batches > 0);
+    bench_close(&bench);
+}
+
+static void jobs_run_on_a_thread_of_their_own_that_takes_no_signals(void **state) {
+    static const int signals[] = {SIGTERM, SIGINT, SIGHUP, SIGUSR1, SIGCHLD};
+    struct bench bench;
+    struct job *job;
+    sigset_t mine;
+
+    (void)state;
+    bench_open(&bench);
+    submit(&bench, 0);
+    job = take(&bench);
+    assert_false(pthread_equal(job->thread, pthread_self()));
+    free(job);
+    worker_stop(bench.worker);
+    pthread_sigmask(SIG_SETMASK, NULL, &mine);
+    for (size_t i = 0; i < sizeof(signals) / sizeof(signals[0]); i++) {
+        assert_true(sigismember(&bench.blocked, signals[i]));
+        assert_false(sigismember(&mine, signals[i]));
+    }
+    bench_close(&bench);
+}
+
+static void two_workers_of_one_loop_do_not_wait_for_each_other(void **state) {
+    struct bench slow, fast;
+
+    (void)state;
+    bench_open(&slow);
+    bench_open(&fast);
+    pthread_mutex_lock(&slow.gate);
+    submit(&slow, 1);
+    submit(&fast, 2);
+    free(take(&fast));
+    assert_null(worker_take(slow.worker));
+    pthread_mutex_unlock(&slow.gate);
+    free(take(&slow));
+    worker_stop(slow.worker);
+    worker_stop(fast.worker);
+    bench_close(&slow);
+    bench_close(&fast);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(jobs_come_back_in_the_order_of_their_submission),
+        cmocka_unit_test(what_waits_while_a_batch_runs_shares_the_next_one),
+        cmocka_unit_test(taking_does_not_wait_for_a_batch_that_runs),
+        cmocka_unit_test(stopping_runs_all_that_was_submitted_and_leaves_it_to_be_taken),
+        cmocka_unit_test(housekeeping_follows_every_batch),
+        cmocka_unit_test(jobs_run_on_a_thread_of_their_own_that_takes_no_signals),
+        cmocka_unit_test(two_workers_of_one_loop_do_not_wait_for_each_other),
+    };
+
+    return cmocka_run_group_tests_name("worker", tests, NULL, NULL);
+}
