@@ -10,6 +10,8 @@
 #include <string.h>
 #include <strings.h>
 
+#include "data/glob.h"
+
 /* ---- start values ------------------------------------------------------------------------------------------ */
 
 static void set_initial(const struct conf_directive *row, struct conf *conf) {
@@ -171,64 +173,20 @@ void conf_warnings(const struct conf *conf, void (*each)(void *context, const ch
 
 /* ---- CONFIG GET and SET ------------------------------------------------------------------------------------ */
 
-/* Whether c is in the class behind a `[`; *pattern goes to its `]`, or to the last character. */
-static bool class_has(const char **pattern, int c) {
-    const char *at = *pattern;
-    bool negated = *at == '^', found = false;
-    for (at += negated; *at != '\0' && *at != ']'; at++) {
-        if (*at == '\\' && at[1] != '\0')
-            at++;
-        int low = tolower((unsigned char)*at), high = low;
-        if (at[1] == '-' && at[2] != '\0' && at[2] != ']')
-            high = tolower((unsigned char)*(at += 2));
-        found |= (c >= low && c <= high) || (c >= high && c <= low);
-    }
-    *pattern = *at == '\0' ? at - 1 : at;
-    return found != negated;
-}
-
-/* One character of `name` against one place of the pattern, which *pattern is moved behind. */
-static bool place_matches(const char **pattern, char c) {
-    const char *at = *pattern;
-    bool ok;
-    if (*at == '[' && at[1] != '\0') {
-        at++;
-        ok = class_has(&at, c);
-    } else if (*at == '\\' && at[1] != '\0') {
-        at++;
-        ok = *at == c;
-    } else {
-        ok = *at == '?' || strncasecmp(at, &c, 1) == 0;
-    }
-    *pattern = at + 1;
-    return ok;
-}
-
-/* Redis's glob. On a mismatch only the last star is tried again, one character further: never more than |pattern| * |name| steps. */
-static bool glob_matches(const char *pattern, const char *name) {
-    const char *star = NULL, *resume = NULL;
-    for (;;) {
-        if (*pattern == '*') {
-            star = ++pattern;
-            resume = name;
-            continue;
-        }
-        if (*name == '\0' && *pattern == '\0')
-            return true;
-        if (*name != '\0' && *pattern != '\0' && place_matches(&pattern, *name)) {
-            name++;
-            continue;
-        }
-        if (star == NULL || *resume == '\0')
-            return false;
-        pattern = star;
-        name = ++resume;
-    }
+/* Names are lower case; the case of a pattern does not matter. */
+static bool matches(const char *pattern, const char *name) {
+    char lower[128];
+    size_t length = strlen(pattern);
+    if (length >= sizeof lower)
+        return false;
+    for (size_t i = 0; i < length; i++)
+        lower[i] = (char)tolower((unsigned char)pattern[i]);
+    return glob_match(&(struct resp_arg){lower, length}, &(struct resp_arg){name, strlen(name)});
 }
 
 static bool matches_any(const char *const *patterns, size_t count, const char *name) {
     for (size_t i = 0; i < count; i++)
-        if (glob_matches(patterns[i], name))
+        if (matches(patterns[i], name))
             return true;
     return false;
 }
