@@ -27,13 +27,19 @@ static uint64_t mix(uint64_t word) {
     return word ^ (word >> 31);
 }
 
-void apply_call(struct node *node, const struct command *command, struct call *call) {
+/* A container's subcommands are not counted: they are no rows of the table. */
+static struct command_statistics *statistics_of(struct node *node, const struct command *command) {
     size_t rows;
-    struct command_statistics *statistics = &node->statistics.calls[command - command_table(&rows)];
+    const struct command *table = command_table(&rows);
+    return command >= table && command < table + rows ? &node->statistics.calls[command - table] : NULL;
+}
+
+void apply_call(struct node *node, const struct command *command, struct call *call) {
+    struct command_statistics *statistics = statistics_of(node, command);
     struct resp_buf *buf = call->reply->buf;
     size_t mark = buf ? resp_buf_length(buf) : 0;
     call->command = command;
-    if (statistics->calls++ % TIMED_EVERY == 0) {
+    if (statistics && statistics->calls++ % TIMED_EVERY == 0) {
         uint64_t begun_us = precise_us();
         command->run(call);
         statistics->us += TIMED_EVERY * (precise_us() - begun_us);

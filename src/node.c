@@ -179,6 +179,24 @@ static void set_members(struct node *node, struct store_identity *identity) {
     }
 }
 
+/* Addresses are not identity: a member of a formed cluster is dialled where the configuration says. */
+static void take_addresses(struct node *node, struct store_identity *identity) {
+    const struct conf *conf = node->conf;
+    for (size_t i = 0; i < conf->node_count; i++) {
+        size_t at = 0;
+        while (at < identity->member_count && identity->members[at].id != conf->nodes[i].id)
+            at++;
+        if (at < identity->member_count)
+            snprintf(identity->members[at].address, sizeof identity->members[at].address, "%.240s:%u",
+                     conf->nodes[i].host, conf->nodes[i].port);
+        else
+            log_warning(
+                node->logger,
+                "raft-node %llu is not a member: the cluster has formed without it; the line is ignored",
+                (unsigned long long)conf->nodes[i].id);
+    }
+}
+
 /* A cluster that has formed is who its file says; one that has not is who its configuration says. */
 static void take_identity(struct node *node) {
     struct store_identity *identity = &node->admission.identity;
@@ -186,6 +204,8 @@ static void take_identity(struct node *node) {
     if (!identity->cluster[0]) {
         identity->member_count = 0;
         set_members(node, identity);
+    } else {
+        take_addresses(node, identity);
     }
     node->state = REPORT_JOINING;
     peers_open(node);

@@ -456,7 +456,6 @@ static enum served serve_one(struct node *node, struct connection *connection,
         hold(node, connection, connection->pending > 0 ? HOLD_ORDER : HOLD_ROOM);
         return HELD;
     }
-    connection->hold_until_ms = 0;
     session->last = row ? row : session->last;
     session->commands++;
     return SERVED;
@@ -528,6 +527,8 @@ static void parse_input(struct node *node, struct connection *connection) {
     }
     if (connection->client)
         resp_buf_consume(&client->in, done, IN_KEPT_BYTES);
+    if (connection->hold != HOLD_LEADER)
+        connection->hold_until_ms = 0; /* one patience for all that came together, not one for each command */
 }
 
 static void serve_connection(struct node *node, struct connection *connection) {
