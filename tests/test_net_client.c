@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Clients, over real sockets on the loopback. The node is replaced by the smallest thing that answers: each whole line
- * that came is sent back behind a '+'; a line "hold" or "free" or "close" does what it says.
+ * Clients, over real sockets on the loopback. The node is replaced by the smallest thing that answers: each
+ * whole line that came is sent back behind a '+'; a line "hold" or "free" or "close" does what it says.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -136,7 +136,7 @@ static struct net_counters counters(const struct fixture *f) {
         assert_true(condition);                                                                              \
     } while (0)
 
-/* ---- the other end --------------------------------------------------------------------------------------------- */
+/* ---- the other end ------------------------------------------------------------------------------------- */
 
 static int dial(unsigned port) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
@@ -195,7 +195,7 @@ static struct client *only_client(struct fixture *f) {
     return client;
 }
 
-/* ---- bytes in ----------------------------------------------------------------------------------------------------- */
+/* ---- bytes in ------------------------------------------------------------------------------------------ */
 
 static void a_line_that_comes_in_pieces_is_answered_when_it_is_whole(void **state) {
     struct fixture *f = start(&usual);
@@ -338,7 +338,7 @@ static void a_long_argument_is_read_into_the_room_that_was_reserved(void **state
     stop(f);
 }
 
-/* ---- bytes out ------------------------------------------------------------------------------------------------------ */
+/* ---- bytes out ----------------------------------------------------------------------------------------- */
 
 static void fill(struct client *client, size_t length) {
     memset(resp_buf_reserve(&client->out, length), 'z', length);
@@ -464,7 +464,7 @@ static void the_last_reply_survives_input_that_was_never_read(void **state) {
     stop(f);
 }
 
-/* ---- turns ----------------------------------------------------------------------------------------------------------- */
+/* ---- turns --------------------------------------------------------------------------------------------- */
 
 static void a_paused_client_is_not_read_and_resumes_in_order(void **state) {
     struct fixture *f = start(&usual);
@@ -572,7 +572,7 @@ static void freeing_in_the_turn_still_sends_what_was_said(void **state) {
     stop(f);
 }
 
-/* ---- many, and too many ------------------------------------------------------------------------------------------------ */
+/* ---- many, and too many -------------------------------------------------------------------------------- */
 
 static void a_thousand_connections_are_served_and_own_no_buffers_when_idle(void **state) {
     enum { COUNT = 1000 };
@@ -818,7 +818,7 @@ static void the_limit_of_descriptors_is_raised_to_what_is_needed(void **state) {
     run_alone(raise_limit);
 }
 
-/* ---- listening ------------------------------------------------------------------------------------------------------------ */
+/* ---- listening ----------------------------------------------------------------------------------------- */
 
 static void a_taken_port_is_named_with_its_holder(void **state) {
     struct fixture *f = start(&usual);

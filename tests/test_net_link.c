@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Links, over real sockets on the loopback. The peer is a bare socket that the test accepts, reads and writes by hand, so
- * that it can do what no honest peer would.
+ * Links, over real sockets on the loopback. The peer is a bare socket that the test accepts, reads and
+ * writes by hand, so that it can do what no honest peer would.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -219,7 +219,7 @@ static void count_release(void *owner) {
     ++*(int *)owner;
 }
 
-/* ---- dialling ---------------------------------------------------------------------------------------------------- */
+/* ---- dialling ------------------------------------------------------------------------------------------ */
 
 static void a_link_connects_and_sends_own_and_shared_bytes_in_order(void **state) {
     struct fixture *f = start_link("127.0.0.1");
@@ -455,7 +455,7 @@ static void a_dial_that_reaches_itself_counts_as_refused(void **state) {
     assert_int_equal(WEXITSTATUS(status), 0);
 }
 
-/* ---- replies -------------------------------------------------------------------------------------------------------- */
+/* ---- replies ------------------------------------------------------------------------------------------- */
 
 static const char many_kinds[] = "+OK\r\n-ERR no\r\n:-42\r\n$5\r\nhe\nlo\r\n$0\r\n\r\n$-1\r\n*0\r\n*-1\r\n"
                                  "*3\r\n$2\r\nab\r\n:7\r\n$-1\r\n*2\r\n*2\r\n+x\r\n$1\r\ny\r\n+z\r\n";
@@ -557,7 +557,7 @@ static void a_reply_without_end_is_cut_at_a_megabyte(void **state) {
     stop(f);
 }
 
-/* ---- sending ----------------------------------------------------------------------------------------------------------- */
+/* ---- sending ------------------------------------------------------------------------------------------- */
 
 enum { BLOBS = 1000, BLOB_BYTES = 10007 };
 
@@ -669,7 +669,7 @@ static void freeing_the_network_releases_what_was_not_sent(void **state) {
     close(fd);
 }
 
-/* ---- the owner's hand ---------------------------------------------------------------------------------------------------- */
+/* ---- the owner's hand ---------------------------------------------------------------------------------- */
 
 static void a_dropped_link_delivers_nothing_more_and_backs_off(void **state) {
     struct fixture *f = start_link("127.0.0.1");
@@ -772,7 +772,7 @@ static void many_links_live_side_by_side(void **state) {
     stop(f);
 }
 
-/* ---- the outbox against a stupid twin -------------------------------------------------------------------------------------- */
+/* ---- the outbox against a stupid twin ------------------------------------------------------------------ */
 
 static size_t gather(const struct iovec *parts, size_t count, char *bytes, size_t max) {
     size_t length = 0;

@@ -2,21 +2,22 @@
 /*
  * Connections that somebody opened to us.
  *
- * A client stands in up to four chains: `clients` for as long as it exists, `news` when the node is to look at it,
- * `touched` when the flush is to look at it, `waiting` while its socket takes no more.
+ * A client stands in up to four chains: `clients` for as long as it exists, `news` when the node is to look
+ * at it, `touched` when the flush is to look at it, `waiting` while its socket takes no more.
  *
  *     accepted, readable ---> news ---> node ---> touched ---> flush: write, limits, ends ---> news (gone)
  *                              ^                    ^
  *             client_again -> later            writable again
  *
- * Memory. A connection that is idle owns no buffer. What is read goes into the room that `in` has, if the node reserved
- * some for a long argument, and beyond it into the scratch that all share, from where exactly what came is appended.
- * An emptied `in` or `out` is given back at the end of the turn: ten thousand idle connections cost their structs only.
+ * Memory. A connection that is idle owns no buffer. What is read goes into the room that `in` has, if the
+ * node reserved some for a long argument, and beyond it into the scratch that all share, from where exactly
+ * what came is appended. An emptied `in` or `out` is given back at the end of the turn: ten thousand idle
+ * connections cost their structs only.
  *
- * The end of a connection. An end of file is not the end: the other end may have sent its commands, closed its half and
- * now waits for the replies. The client is `ended` first and becomes `gone` when there is nothing left to wait for. An error
- * or a limit makes it gone at once. The descriptor is closed and the memory reclaimed at the end of the turn in which
- * the node frees it, whatever libev may have had pending.
+ * The end of a connection. An end of file is not the end: the other end may have sent its commands, closed
+ * its half and now waits for the replies. The client is `ended` first and becomes `gone` when there is
+ * nothing left to wait for. An error or a limit makes it gone at once. The descriptor is closed and the
+ * memory reclaimed at the end of the turn in which the node frees it, whatever libev may have had pending.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -70,7 +71,7 @@ void clients_init(struct net *net) {
     chain_init(&net->freed);
 }
 
-/* ---- reading ----------------------------------------------------------------------------------------------- */
+/* ---- reading ------------------------------------------------------------------------------------------- */
 
 static void watch_reads(struct client_io *io) {
     if (io->paused || io->closing || io->freed || io->client.gone || io->client.ended)
@@ -186,7 +187,7 @@ static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
     }
 }
 
-/* ---- writing ----------------------------------------------------------------------------------------------- */
+/* ---- writing ------------------------------------------------------------------------------------------- */
 
 static void on_writable(struct ev_loop *loop, struct ev_io *watcher, int events) {
     (void)loop, (void)events;
@@ -276,9 +277,10 @@ static void flush_one(struct client_io *io) {
         check_ends(io);
 }
 
-/* ---- life ---------------------------------------------------------------------------------------------------- */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
-/* Drops what has come already: closing with unread input would reset the connection and take the last reply with it. */
+/* Drops what has come already: closing with unread input would reset the connection and take the last
+ * reply with it. */
 static void drain_and_close(struct net *net, int fd) {
     for (size_t drained = 0; drained < DRAIN_MAX;) {
         ssize_t got = recv(fd, net->scratch, NET_SCRATCH_BYTES, MSG_DONTWAIT);
@@ -402,7 +404,7 @@ void clients_close(struct net *net) {
     assert(net->counters.clients == 0 && net->counters.peers == 0);
 }
 
-/* ---- what the node asks for ------------------------------------------------------------------------------------ */
+/* ---- what the node asks for ---------------------------------------------------------------------------- */
 
 struct client *net_take_client(struct net *net) {
     struct chain *node = chain_pop(&net->news);

@@ -16,7 +16,8 @@
 
 enum { STATE_LISTENING = 0x0A };
 
-/* The inode of the socket that listens on the port according to a table of the kernel; 0 when there is none. */
+/* The inode of the socket that listens on the port according to a table of the kernel; 0 when there is
+ * none. */
 static uint64_t inode_in(const char *table, unsigned port) {
     FILE *file = fopen(table, "re");
     if (!file)

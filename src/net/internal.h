@@ -18,7 +18,7 @@
 
 #include "net.h"
 
-/* ---- chains: doubly linked rings, the link embedded in what it links --------------------------------------- */
+/* ---- chains: doubly linked rings, the link embedded in what it links ----------------------------------- */
 
 struct chain {
     struct chain *next, *previous; /* itself when it stands alone */
@@ -60,7 +60,7 @@ static inline void chain_move(struct chain *to, struct chain *from) {
         chain_push(to, node);
 }
 
-/* ---- the context -------------------------------------------------------------------------------------------- */
+/* ---- the context --------------------------------------------------------------------------------------- */
 
 enum {
     NET_SCRATCH_BYTES = 64 * 1024, /* read at once when nobody has asked for more */
@@ -80,7 +80,7 @@ struct net {
     struct chain listeners;
     struct ev_timer pause; /* active while no connection can be accepted */
     bool pause_over;
-    int spare_fd; /* given up for a moment to tell a connection that there is no descriptor for it; -1: lost */
+    int spare_fd; /* given up for a moment to tell a connection that there is none for it; -1: lost */
 
     struct chain clients; /* all of them, in order of their ids; the freed ones too until the turn ends */
     struct chain news;    /* clients that net_take_client is to return */
@@ -123,7 +123,7 @@ void links_init(struct net *net);
 void links_flush(struct net *net);
 void links_close(struct net *net);
 
-/* ---- resolve.c: a name to addresses --------------------------------------------------------------------------- */
+/* ---- resolve.c: a name to addresses -------------------------------------------------------------------- */
 
 enum { ADDRESSES_MAX = 8 };
 
@@ -147,7 +147,7 @@ bool resolver_busy(const struct resolver *resolver);
 bool resolver_take(struct resolver *resolver, char host[NET_HOST_MAX], struct addresses *addresses,
                    const char **why);
 
-/* ---- outbox.c: bytes on their way out, own and shared, in one order -------------------------------------------- */
+/* ---- outbox.c: bytes on their way out, own and shared, in one order ------------------------------------ */
 
 struct outbox_shared {
     uint64_t at; /* stands after this many own bytes, counted since the outbox was empty for the first time */
@@ -176,7 +176,7 @@ void outbox_sent(struct outbox *outbox, size_t length);
 /* Drops and releases all, gives back the memory. */
 void outbox_close(struct outbox *outbox);
 
-/* ---- reply.c: replies, flattened while hiredis reads them ------------------------------------------------------- */
+/* ---- reply.c: replies, flattened while hiredis reads them ---------------------------------------------- */
 
 struct redisReader;
 
@@ -194,7 +194,8 @@ enum reply_outcome { REPLY_NONE, REPLY_WHOLE, REPLY_BAD };
 /* Makes the reader hand its objects to `reply`; both start empty. */
 void reply_start(struct reply *reply, struct redisReader *reader);
 void reply_feed(struct reply *reply, struct redisReader *reader, const char *bytes, size_t length);
-/* The next whole reply into kind, args and count. REPLY_BAD: garbage, or too long; *why says what, until the reader is freed. */
+/* The next whole reply into kind, args and count. REPLY_BAD: garbage, or too long; *why says what, until
+ * the reader is freed. */
 enum reply_outcome reply_next(struct reply *reply, struct redisReader *reader, const char **why);
 void reply_close(struct reply *reply);
 

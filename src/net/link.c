@@ -5,22 +5,25 @@
  *                    name            address
  *     WAITING ---> RESOLVING ---> CONNECTING ---> CONNECTED
  *        ^             |               |              |
- *        +-------------+-- LINK_DOWN --+--------------+        (the owner takes the event, then the wait begins)
+ *        +-------------+-- LINK_DOWN --+--------------+     (the owner takes the event, then it waits)
  *
- * Callbacks only note: the socket is ready, bytes came, time is over. The states change in step(), which runs when the
- * owner asks for news and once more in the flush: a timer that expired beside a connect that succeeded in the same poll
- * therefore finds it connected.
+ * Callbacks only note: the socket is ready, bytes came, time is over. The states change in step(), which
+ * runs when the owner asks for news and once more in the flush: a timer that expired beside a connect that
+ * succeeded in the same poll therefore finds it connected.
  *
- * A fall in two moments. The socket fails first (`fallen`: watchers stop, the link has news); what was read until then is
- * still delivered, then LINK_DOWN, and only there the connection is closed, everything shared is released, and the next
- * dial is set. So each LINK_UP has its LINK_DOWN, in order, whatever happens in between.
+ * A fall in two moments. The socket fails first (`fallen`: watchers stop, the link has news); what was read
+ * until then is still delivered, then LINK_DOWN, and only there the connection is closed, everything shared
+ * is released, and the next dial is set. So each LINK_UP has its LINK_DOWN, in order, whatever happens in
+ * between.
  *
- * When to dial again. A link that was open (the handshake had succeeded) dials at once: a refusal is the fastest proof
- * that the peer's process is gone, and a passing fault is over soonest. Anything else backs off. A name is looked up for
- * each dial but that first one; addresses that were good once serve while the name server is silent.
+ * When to dial again. A link that was open (the handshake had succeeded) dials at once: a refusal is the
+ * fastest proof that the peer's process is gone, and a passing fault is over soonest. Anything else backs
+ * off. A name is looked up for each dial but that first one; addresses that were good once serve while the
+ * name server is silent.
  *
- * TCP_USER_TIMEOUT bounds how long sent bytes may stay unacknowledged. Without it a link over a healed partition would wait
- * for the next retransmission, which may be minutes away, while a new connection works at once.
+ * TCP_USER_TIMEOUT bounds how long sent bytes may stay unacknowledged. Without it a link over a healed
+ * partition would wait for the next retransmission, which may be minutes away, while a new connection works
+ * at once.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -97,7 +100,7 @@ void links_init(struct net *net) {
     chain_init(&net->link_news);
 }
 
-/* ---- falling ------------------------------------------------------------------------------------------------- */
+/* ---- falling ------------------------------------------------------------------------------------------- */
 
 static void stop_timer(struct link *link) {
     ev_timer_stop(link->net->loop, &link->timer);
@@ -171,9 +174,10 @@ static void wait_to_dial(struct link *link) {
         link->time_over = true;
 }
 
-/* ---- dialling ------------------------------------------------------------------------------------------------ */
+/* ---- dialling ------------------------------------------------------------------------------------------ */
 
-/* False, with errno-like knowledge in `refused` and words in `why`, when not even the attempt could be made. */
+/* False, with errno-like knowledge in `refused` and words in `why`, when not even the attempt could be
+ * made. */
 static bool open_context(struct link *link, const char *address, char why[NET_WHY_MAX], bool *refused) {
     redisContext *context = redisConnectNonBlock(address, (int)link->port);
     if (!context)
@@ -196,7 +200,8 @@ static bool open_context(struct link *link, const char *address, char why[NET_WH
     return true;
 }
 
-/* The addresses of this dial that were not tried yet, in turn; when there is none left the dial has failed. */
+/* The addresses of this dial that were not tried yet, in turn; when there is none left the dial has
+ * failed. */
 static void connect_next(struct link *link, const char *why) {
     char failure[NET_WHY_MAX];
     snprintf(failure, sizeof failure, "%s", why);
@@ -255,8 +260,8 @@ static void take_addresses(struct link *link) {
         fall(link, false, "%s: %s", link->host, why);
 }
 
-/* A socket may be given the very port that it dials, and then connects to itself. It is closed without the usual wait,
- * which would keep the port from the peer. */
+/* A socket may be given the very port that it dials, and then connects to itself. It is closed without the
+ * usual wait, which would keep the port from the peer. */
 static bool is_itself(int fd) {
     struct linger at_once = {.l_onoff = 1};
     struct sockaddr_storage here = {0}, there = {0};
@@ -314,7 +319,7 @@ static void step(struct link *link) {
              link->connect_timeout_ms);
 }
 
-/* ---- bytes --------------------------------------------------------------------------------------------------- */
+/* ---- bytes --------------------------------------------------------------------------------------------- */
 
 static void on_time(struct ev_loop *loop, struct ev_timer *watcher, int events) {
     (void)loop, (void)events;
@@ -368,7 +373,7 @@ static void send_out(struct link *link) {
     }
 }
 
-/* ---- life ------------------------------------------------------------------------------------------------------ */
+/* ---- life ---------------------------------------------------------------------------------------------- */
 
 static void reclaim(struct link *link) {
     assert(link->freed && chain_alone(&link->news) && !link->context);
@@ -473,7 +478,7 @@ void link_open(struct link *link) {
     link->backoff_ms = BACKOFF_MIN_MS;
 }
 
-/* ---- what the owner takes and gives ------------------------------------------------------------------------------ */
+/* ---- what the owner takes and gives -------------------------------------------------------------------- */
 
 struct link *net_take_link(struct net *net) {
     if (!net->links_stepped) {

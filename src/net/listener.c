@@ -2,13 +2,13 @@
 /*
  * Accepting connections, and what to do when no descriptor is left.
  *
- * A listening socket stays readable as long as a connection waits in its backlog. Without a descriptor accept() fails,
- * the connection stays, and the loop would spin. So one descriptor is kept in reserve:
+ * A listening socket stays readable as long as a connection waits in its backlog. Without a descriptor
+ * accept() fails, the connection stays, and the loop would spin. So one descriptor is kept in reserve:
  *
- *     accept -> EMFILE -> close the spare -> accept -> say "max number of clients reached" -> close -> open the spare
+ *     accept -> EMFILE -> close the spare -> accept -> say that it is full -> close -> open the spare
  *
- * Whoever knocks is told and the backlog drains. If even that fails (another thread took the descriptor, or the whole
- * machine has none), the listeners rest for 100 ms.
+ * Whoever knocks is told and the backlog drains. If even that fails (another thread took the descriptor, or
+ * the whole machine has none), the listeners rest for 100 ms.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -89,7 +89,8 @@ static bool is_passing(int error) {
     return false;
 }
 
-/* Tells the connection at the front of the backlog, with the spare descriptor. False when that is impossible too. */
+/* Tells the connection at the front of the backlog, with the spare descriptor. False when that is
+ * impossible too. */
 static bool turn_away(struct net *net, int listening_fd) {
     net->counters.descriptors_short++;
     if (net->spare_fd < 0)

@@ -2,9 +2,10 @@
 /*
  * The context, its limits, and the end of a turn.
  *
- * Between two polls there is one turn, and whoever has news must be heard in it. Callbacks run while the loop polls, the
- * node takes the news in the turn, the flush ends it. News that arises in the turn itself (a write failed, a client was
- * put back with client_again) belongs to the next one; `awake`, an idle watcher, keeps the loop from sleeping before.
+ * Between two polls there is one turn, and whoever has news must be heard in it. Callbacks run while the
+ * loop polls, the node takes the news in the turn, the flush ends it. News that arises in the turn itself (a
+ * write failed, a client was put back with client_again) belongs to the next one; `awake`, an idle watcher,
+ * keeps the loop from sleeping before.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -28,7 +29,8 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *watcher, int events) 
     net->ticked = true;
 }
 
-/* Raises the process's limit of descriptors so that clients_max fits, else lowers clients_max so that it fits the limit. */
+/* Raises the process's limit of descriptors so that clients_max fits, else lowers clients_max so that it
+ * fits the limit. */
 static void fit_descriptors(struct net *net) {
     size_t reserve = (size_t)net->options.peers_reserved + NET_FILES_RESERVED;
     rlim_t wanted = net->options.clients_max + reserve;

@@ -1,14 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The network: bytes in, bytes out, nothing of what they mean. libev's callbacks only move bytes between sockets and
- * buffers and note who has something new; the node takes what is new once per turn of the loop and answers it:
+ * The network: bytes in, bytes out, nothing of what they mean. libev's callbacks only move bytes between
+ * sockets and buffers and note who has something new; the node takes what is new once per turn of the loop
+ * and answers it:
  *
  *     poll -> callbacks fill client->in, link replies      (here)
  *     node_turn: net_take_client, net_take_link, commands, client->out, link_send   (above)
  *     net_flush: one write per connection that has something to say           (here)
  *
- * A client that was accepted lives until the node frees it: the network marks it `gone` and never pulls it from under
- * anybody's feet.
+ * A client that was accepted lives until the node frees it: the network marks it `gone` and never pulls it
+ * from under anybody's feet.
  */
 #ifndef NET_H
 #define NET_H
@@ -51,17 +52,19 @@ void net_free(struct net *net);
 /* Takes up changed limits (CONFIG SET). */
 void net_set_options(struct net *net, const struct net_options *options);
 void net_counters(const struct net *net, struct net_counters *counters);
-/* Listens on host (a numeric address) and port. False, with the reason (for a taken port: its number), when it cannot. */
+/* Listens on host (a numeric address) and port. False, with the reason (for a taken port: its number),
+ * when it cannot. */
 bool net_listen(struct net *net, const char *host, unsigned port, char why[NET_WHY_MAX]);
 /* The port that the last net_listen got (it may have asked for port 0); 0 when nothing listens. */
 unsigned net_port(const struct net *net);
 /* Stops accepting; connections go on. */
 void net_stop_listening(struct net *net);
-/* Sends what is in every buffer that changed since the last flush, one writev each; what does not go now goes when the socket takes it.
- * Call at the end of every turn. `now_ms`: Unix milliseconds, for the soft limit. */
+/* Sends what is in every buffer that changed since the last flush, one writev each; what does not go now
+ * goes when the socket takes it. Call at the end of every turn. `now_ms`: Unix milliseconds, for the soft
+ * limit. */
 void net_flush(struct net *net, uint64_t now_ms);
 
-/* ---- clients: connections that somebody opened to us ------------------------------------------------------ */
+/* ---- clients: connections that somebody opened to us --------------------------------------------------- */
 
 struct client {
     int fd;
@@ -79,41 +82,49 @@ struct client {
     struct client_io *io; /* the network's own */
 };
 
-/* The next client with something new: just accepted, more input, or gone. NULL when there is none. Each is returned once per news. */
+/* The next client with something new: just accepted, more input, or gone. NULL when there is none. Each is
+ * returned once per news. */
 struct client *net_take_client(struct net *net);
-/* Puts it among those that net_take_client returns: the node has work left for it (in a later turn: net_take_client never returns it
- * again within the same run until net_flush). */
+/* Puts it among those that net_take_client returns: the node has work left for it (in a later turn:
+ * net_take_client never returns it again within the same run until net_flush). */
 void client_again(struct client *client);
 /* out has grown: it is to be flushed. */
 void client_touch(struct client *client);
-/* Stops or resumes reading from the socket (back-pressure: the kernel's buffer fills, then the sender waits). */
+/* Stops or resumes reading from the socket (back-pressure: the kernel's buffer fills, then the sender
+ * waits). */
 void client_pause(struct client *client, bool paused);
-/* Sends what is in out as far as the socket takes it now, then closes and frees. The client may be gone already. */
+/* Sends what is in out as far as the socket takes it now, then closes and frees. The client may be gone
+ * already. */
 void client_free(struct client *client);
 /*
- * Held: replies are still to come, so an end of file does not make it gone yet. Without it a client is gone as soon as the
- * other end has ended, what it sent was handed over, nothing in `out` is left and nobody asked for it again: `printf
- * 'SET k v\r\n' | nc` gets its answer only when the node holds the client while its write is under way. A client that
- * waits for something that may never come (a blocking pop) is not held.
+ * Held: replies are still to come, so an end of file does not make it gone yet. Without it a client is gone
+ * as soon as the other end has ended, what it sent was handed over, nothing in `out` is left and nobody
+ * asked for it again: `printf 'SET k v\r\n' | nc` gets its answer only when the node holds the client while
+ * its write is under way. A client that waits for something that may never come (a blocking pop) is not
+ * held.
  */
 void client_hold(struct client *client, bool held);
-/* After what is in out has been sent (or `out` cannot be sent for a second), marks it gone: the node then frees it. */
+/* After what is in out has been sent (or `out` cannot be sent for a second), marks it gone: the node then
+ * frees it. */
 void client_close_after_flush(struct client *client);
-/* All clients: the first, and the one after; NULL at the end. Freeing during the walk is allowed only for the one in hand. */
+/* All clients: the first, and the one after; NULL at the end. Freeing during the walk is allowed only for
+ * the one in hand. */
 struct client *net_first_client(struct net *net);
 struct client *net_next_client(struct client *client);
 /* Bytes that the connection occupies: the struct and both buffers. */
 size_t client_memory(const struct client *client);
 
-/* ---- links: connections that we open to a peer --------------------------------------------------------------- */
+/* ---- links: connections that we open to a peer --------------------------------------------------------- */
 
 /*
- * A link dials, redials with back-off (50 ms doubling to 2 s, with jitter), and carries requests one way; the peer's answers come
- * back as values. Names are resolved on a worker; hiredis opens and reads (redisConnectNonBlock, its reader), writes are our
- * own writev. Nothing that a peer sends can end the process.
+ * A link dials, redials with back-off (50 ms doubling to 2 s, with jitter), and carries requests one way;
+ * the peer's answers come back as values. Names are resolved on a worker; hiredis opens and reads
+ * (redisConnectNonBlock, its reader), writes are our own writev. Nothing that a peer sends can end the
+ * process.
  *
- * Every attempt ends in exactly one LINK_DOWN, whether it came up before or not, and also after link_drop; the next dial
- * waits until that event was taken. What is put into a link that is not connected is dropped (and released) in silence.
+ * Every attempt ends in exactly one LINK_DOWN, whether it came up before or not, and also after link_drop;
+ * the next dial waits until that event was taken. What is put into a link that is not connected is dropped
+ * (and released) in silence.
  */
 struct link;
 
@@ -151,7 +162,8 @@ struct link *net_take_link(struct net *net);
 bool link_take(struct link *link, struct link_event *event);
 /* Room at the back of what is to be sent; link_touch afterwards. Only when connected. */
 struct resp_buf *link_out(struct link *link);
-/* Sends bytes from where they are after what is in link_out so far: `release(owner)` is called on the loop when they have gone or the link fell. */
+/* Sends bytes from where they are after what is in link_out so far: `release(owner)` is called on the loop
+ * when they have gone or the link fell. */
 void link_send_shared(struct link *link, const void *bytes, size_t length, void (*release)(void *owner),
                       void *owner);
 void link_touch(struct link *link);

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Bytes on their way out: own ones, in one buffer, and shared ones that are sent from where they are. A shared run
- * remembers after how many own bytes it stands, so both go out in the order in which they were put in:
+ * Bytes on their way out: own ones, in one buffer, and shared ones that are sent from where they are. A
+ * shared run remembers after how many own bytes it stands, so both go out in the order in which they were
+ * put in:
  *
  *     own       | header A | header B      | tail B |
  *     shared               ^ entry A       ^ entry B
  *     sent      | header A | entry A | header B | entry B | tail B |
  *
- * An entry is thus encoded once and sent to every peer without being copied; who owns it hears when it may go.
+ * An entry is thus encoded once and sent to every peer without being copied; who owns it hears when it may
+ * go.
  */
 #include "internal.h"
 

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Replies from a peer. hiredis's reader finds them in the bytes; instead of its tree of objects, which a hostile
- * header ("*2147483647") makes as large as it likes, its hooks write each leaf's text behind the last one:
+ * Replies from a peer. hiredis's reader finds them in the bytes; instead of its tree of objects, which a
+ * hostile header ("*2147483647") makes as large as it likes, its hooks write each leaf's text behind the
+ * last one:
  *
  *     *2 $2 OK *1 :7          ->       kind '*'   text "OK7"   args [0,2) [2,3)
  *
- * The text may move while it grows, so args get their pointers when the reply is whole. What one reply may take
- * is bounded by the bytes that were fed for it.
+ * The text may move while it grows, so args get their pointers when the reply is whole. What one reply may
+ * take is bounded by the bytes that were fed for it.
  */
 #include "internal.h"
 

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A name to addresses. getaddrinfo blocks, so it runs on a worker. Each link that has a name has a worker of its own:
- * a name whose servers do not answer keeps nobody else waiting, and links are few. The C library is told to ask
- * quickly: its default of 5 s a try and server would keep a closing server from ending.
+ * A name to addresses. getaddrinfo blocks, so it runs on a worker. Each link that has a name has a worker of
+ * its own: a name whose servers do not answer keeps nobody else waiting, and links are few. The C library is
+ * told to ask quickly: its default of 5 s a try and server would keep a closing server from ending.
  */
 #include "internal.h"
 
