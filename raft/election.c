@@ -54,11 +54,13 @@ void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
     assert(term >= raft->hard.term && leader != raft->self->id);
     if (raft->role == RAFT_LEADER)
         raft_readindex_reset(raft);
+    if (raft->role != RAFT_FOLLOWER || leader)
+        raft_election_reset_timer(
+            raft); /* a candidate that brings a newer term and gets no vote earns no patience */
     if (term > raft->hard.term)
         enter_term(raft, term, 0);
     raft->role = RAFT_FOLLOWER;
     leader_is(raft, leader);
-    raft_election_reset_timer(raft);
     if (leader)
         raft_trace(raft, "following %llu in term %llu", (unsigned long long)leader, (unsigned long long)term);
 }

@@ -1,0 +1,266 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * One core alone: the test plays its peers, its disk and its clock, and looks at everything that comes out.
+ */
+#ifndef RAFT_LONE_H
+#define RAFT_LONE_H
+
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "../raft/raft.h"
+
+enum {
+    LONE_MAX = 256,
+    LONE_TIMEOUT_MS = 1000,
+    LONE_HEARTBEAT_MS = 100,
+};
+
+struct lone {
+    struct raft *raft;
+    uint64_t now_ms;
+    uint64_t sequence; /* of the newest ready with one */
+    /* what came out since the last lone_forget; a message's entries are copies without data */
+    struct raft_message sent[LONE_MAX], promised[LONE_MAX];
+    size_t sent_count, promised_count;
+    struct raft_vote vote; /* the newest to be saved */
+    size_t votes;          /* how many readies had one */
+    struct raft_entry saved[LONE_MAX], applied[LONE_MAX];
+    size_t saved_count, applied_count;
+    struct raft_read_point reads[LONE_MAX];
+    size_t read_count;
+    struct raft_fetch fetches[LONE_MAX];
+    size_t fetch_count;
+    char trace[8192];
+    struct raft_entry entries[LONE_MAX * 4]; /* of the messages */
+    size_t entry_count;
+};
+
+/* What a core starts with; terms of the log's entries as one string: "1 1 1 4 4 5". */
+struct lone_start {
+    size_t voters;
+    raft_term term;
+    raft_id vote;
+    const char *log;
+    raft_index applied;
+    uint64_t seed;
+    struct raft_config config; /* zeros: the usual */
+};
+
+static inline size_t lone_usual(size_t given, size_t usual) {
+    return given ? given : usual;
+}
+
+/* Core 1 of `voters`. The term is at least the log's last. */
+static inline void lone_open(struct lone *lone, struct lone_start start) {
+    static const raft_id voters[] = {1, 2, 3, 4, 5, 6, 7};
+    struct raft_term_start terms[64];
+    struct raft_boot boot = {.term = start.term, .vote = start.vote, .applied = start.applied};
+    for (const char *at = start.log ? start.log : ""; *at; at += *at == ' ') {
+        char *end;
+        raft_term term = strtoull(at, &end, 10);
+        at = end;
+        boot.last_index++;
+        if (boot.term_count == 0 || terms[boot.term_count - 1].term != term)
+            terms[boot.term_count++] = (struct raft_term_start){term, boot.last_index};
+        if (boot.term < term)
+            boot.term = term;
+    }
+    boot.terms = terms;
+    struct raft_config config = start.config;
+    config.self = 1;
+    config.voters = voters;
+    config.voter_count = start.voters;
+    config.seed = start.seed;
+    config.election_timeout_ms = LONE_TIMEOUT_MS;
+    config.heartbeat_ms = LONE_HEARTBEAT_MS;
+    config.tail_bytes_max = lone_usual(config.tail_bytes_max, 1 << 20);
+    config.append_bytes_max = lone_usual(config.append_bytes_max, 1 << 16);
+    config.window_bytes_max = lone_usual(config.window_bytes_max, 1 << 18);
+    config.window_messages_max = lone_usual(config.window_messages_max, 32);
+    config.uncommitted_bytes_max = lone_usual(config.uncommitted_bytes_max, 1 << 20);
+    config.apply_bytes_max = lone_usual(config.apply_bytes_max, 1 << 16);
+    memset(lone, 0, sizeof *lone);
+    lone->now_ms = 5000;
+    lone->raft = raft_new(&config, &boot, lone->now_ms);
+}
+
+static inline void lone_close(struct lone *lone) {
+    raft_free(lone->raft);
+}
+
+static inline void lone_forget(struct lone *lone) {
+    lone->sent_count = lone->promised_count = lone->votes = lone->saved_count = lone->applied_count = 0;
+    lone->read_count = lone->fetch_count = lone->entry_count = 0;
+    lone->trace[0] = '\0';
+}
+
+static inline void lone_keep(struct lone *lone, struct raft_message *list, size_t *count,
+                             const struct raft_messages *messages) {
+    for (size_t i = 0; i < messages->count; i++) {
+        assert_true(*count < LONE_MAX && lone->entry_count + messages->at[i].entries.count < LONE_MAX * 4);
+        struct raft_message *message = &list[(*count)++];
+        *message = messages->at[i];
+        message->entries.at = lone->entries + lone->entry_count;
+        for (size_t k = 0; k < message->entries.count; k++)
+            lone->entries[lone->entry_count++] = messages->at[i].entries.at[k];
+    }
+}
+
+/* Takes out all that is ready; applies at once, saves nothing. */
+static inline void lone_collect(struct lone *lone) {
+    struct raft_ready ready;
+    while (raft_ready(lone->raft, &ready)) {
+        if (ready.sequence)
+            lone->sequence = ready.sequence;
+        if (ready.vote) {
+            lone->vote = *ready.vote;
+            lone->votes++;
+        }
+        lone_keep(lone, lone->sent, &lone->sent_count, &ready.send);
+        lone_keep(lone, lone->promised, &lone->promised_count, &ready.promise);
+        for (size_t i = 0; i < ready.save.count; i++)
+            lone->saved[lone->saved_count++] = ready.save.at[i];
+        for (size_t i = 0; i < ready.apply.count; i++)
+            lone->applied[lone->applied_count++] = ready.apply.at[i];
+        for (size_t i = 0; i < ready.reads.count; i++)
+            lone->reads[lone->read_count++] = ready.reads.at[i];
+        for (size_t i = 0; i < ready.fetch.count; i++)
+            lone->fetches[lone->fetch_count++] = ready.fetch.at[i];
+        strncat(lone->trace, ready.trace, sizeof lone->trace - strlen(lone->trace) - 1);
+        if (ready.apply.count)
+            raft_applied(lone->raft, ready.apply.at[ready.apply.count - 1].index);
+    }
+}
+
+/* Takes out all that is ready and makes it durable, until nothing is left. */
+static inline void lone_settle(struct lone *lone) {
+    uint64_t told = 0;
+    lone_collect(lone);
+    while (lone->sequence > told) {
+        told = lone->sequence;
+        raft_saved(lone->raft, lone->now_ms, told);
+        lone_collect(lone);
+    }
+}
+
+static inline void lone_step(struct lone *lone, struct raft_message message) {
+    message.to = 1;
+    raft_step(lone->raft, lone->now_ms, &message);
+}
+
+/* Time passes and is told. */
+static inline void lone_wait(struct lone *lone, uint64_t ms) {
+    lone->now_ms += ms;
+    raft_tick(lone->raft, lone->now_ms);
+}
+
+static inline struct raft_status lone_status(const struct lone *lone) {
+    struct raft_status status;
+    raft_status(lone->raft, &status);
+    return status;
+}
+
+static inline enum raft_role lone_role(const struct lone *lone) {
+    return lone_status(lone).role;
+}
+
+/* The messages of one type that were sent or, if it is not saved yet, promised to a peer (0: to anybody). */
+static inline size_t lone_count(const struct lone *lone, enum raft_message_type type, raft_id to) {
+    size_t count = 0;
+    for (size_t i = 0; i < lone->sent_count; i++)
+        count += lone->sent[i].type == type && (!to || lone->sent[i].to == to);
+    for (size_t i = 0; i < lone->promised_count; i++)
+        count += lone->promised[i].type == type && (!to || lone->promised[i].to == to);
+    return count;
+}
+
+/* The last of them; NULL when there is none. */
+static inline const struct raft_message *lone_last(const struct lone *lone, enum raft_message_type type,
+                                                   raft_id to) {
+    for (size_t i = lone->sent_count; i > 0; i--)
+        if (lone->sent[i - 1].type == type && (!to || lone->sent[i - 1].to == to))
+            return &lone->sent[i - 1];
+    for (size_t i = lone->promised_count; i > 0; i--)
+        if (lone->promised[i - 1].type == type && (!to || lone->promised[i - 1].to == to))
+            return &lone->promised[i - 1];
+    return NULL;
+}
+
+/* The core stands: its timer has run out, all pre-votes are granted. */
+static inline void lone_stand(struct lone *lone) {
+    lone_wait(lone, 2 * LONE_TIMEOUT_MS);
+    lone_collect(lone);
+    struct raft_status status = lone_status(lone);
+    for (raft_id from = 2; status.role == RAFT_PRE_CANDIDATE && from <= 7; from++) {
+        lone_step(lone,
+                  (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = from, .term = status.term + 1});
+        status.role = lone_role(lone);
+    }
+    assert_int_equal(lone_role(lone), RAFT_CANDIDATE);
+}
+
+/* The core is elected with everybody's vote, its no-op saved; nothing is answered yet. */
+static inline void lone_lead(struct lone *lone) {
+    lone_stand(lone);
+    lone_settle(lone);
+    raft_term term = lone_status(lone).term;
+    for (raft_id from = 2; lone_role(lone) == RAFT_CANDIDATE && from <= 7; from++)
+        lone_step(lone, (struct raft_message){.type = RAFT_VOTE_REPLY, .from = from, .term = term});
+    assert_int_equal(lone_role(lone), RAFT_LEADER);
+    lone_settle(lone);
+}
+
+/* A follower acknowledges everything through `index`. */
+static inline void lone_ack(struct lone *lone, raft_id from, raft_index index) {
+    lone_step(lone,
+              (struct raft_message){
+                  .type = RAFT_APPEND_REPLY, .from = from, .term = lone_status(lone).term, .index = index});
+}
+
+static inline raft_index lone_propose(struct lone *lone, const char *text) {
+    struct raft_blob *blob = raft_blob_new(strlen(text));
+    raft_index index;
+    raft_term term;
+    memcpy(blob->bytes, text, blob->length);
+    assert_int_equal(raft_propose(lone->raft, blob, &index, &term), RAFT_OK);
+    raft_blob_unref(blob);
+    return index;
+}
+
+/* An append with entries of the given terms: "2 2 3". The entries are no-ops: their data does not matter. */
+static inline void lone_append(struct lone *lone, struct raft_message message, const char *terms) {
+    struct raft_entry entries[64];
+    message.type = RAFT_APPEND;
+    message.entries.at = entries;
+    for (const char *at = terms; *at; at += *at == ' ') {
+        char *end;
+        entries[message.entries.count] = (struct raft_entry){
+            .index = message.index + message.entries.count + 1,
+            .term = strtoull(at, &end, 10),
+            .type = RAFT_ENTRY_NOOP,
+        };
+        message.entries.count++;
+        at = end;
+    }
+    lone_step(lone, message);
+}
+
+/* Whether the log's terms are exactly these. */
+static inline void lone_expect_log(const struct lone *lone, const char *terms) {
+    raft_index index = 0;
+    for (const char *at = terms; *at; at += *at == ' ') {
+        char *end;
+        assert_int_equal(raft_term_at(lone->raft, ++index), strtoull(at, &end, 10));
+        at = end;
+    }
+    assert_int_equal(lone_status(lone).last_index, index);
+}
+
+#endif
