@@ -43,6 +43,9 @@ void process_kill(pid_t pid);
 /* Takes over a child that was made otherwise (forkpty): it is killed like the rest. */
 void process_adopt(pid_t pid);
 
+/* What /proc/<pid>/status says in kB, in bytes: "VmRSS" now in memory, "VmHWM" at most so far. */
+size_t process_bytes(pid_t pid, const char *field);
+
 struct process_result {
     bool in_time;  /* ended by itself */
     int status;    /* exit status, 128 + signal, or -1 when it was killed at the deadline */

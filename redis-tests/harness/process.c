@@ -106,6 +106,18 @@ void process_kill(pid_t pid) {
         harness_fail("process %d survives SIGKILL", (int)pid);
 }
 
+size_t process_bytes(pid_t pid, const char *field) {
+    char path[64];
+    snprintf(path, sizeof(path), "/proc/%d/status", (int)pid);
+    char *text = file_read(path, NULL);
+    const char *at = text == NULL ? NULL : strstr(text, field);
+    if (at == NULL || at[strlen(field)] != ':')
+        harness_fail("%s tells no %s", path, field);
+    size_t kilobytes = strtoull(at + strlen(field) + 1, NULL, 10);
+    free(text);
+    return kilobytes * 1024;
+}
+
 /* Moves bytes in both directions until the program closes its output; false at the deadline. */
 static bool converse(int in, int out, const char *input, size_t input_length, uint64_t deadline,
                      struct process_result *result) {
