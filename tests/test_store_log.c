@@ -310,12 +310,13 @@ static void behind_a_worker_jobs_share_commits_and_come_back_in_order(void **sta
     world_open(world);
     worker = worker_new(loop, "log", store_log_run, world->log);
     for (uint64_t sequence = 1; sequence <= COUNT; sequence++) {
+        raft_index written = sequence - sequence / 10; /* each tenth job reads */
         struct store_job *job =
-            sequence % 10 == 0 ? job_read(sequence - 3, sequence - 2, 1000) : job_save(sequence == 1, 1);
+            sequence % 10 == 0 ? job_read(written - 1, written, 1000) : job_save(sequence == 1, 1);
 
         job->sequence = sequence;
         if (job->type == STORE_SAVE)
-            job_add(job, entry_make(sequence - sequence / 10, 1, 100));
+            job_add(job, entry_make(written, 1, 100));
         worker_submit(worker, &job->job);
     }
     while (back < COUNT) {
