@@ -69,7 +69,8 @@ static void free_all(struct dict *dict) {
     assert_int_equal(*dict->memory, 0);
 }
 
-/* One step: removes the name when it is there, adds it when it is not. `bias` of 10 steps add rather than remove. */
+/* One step: removes the name when it is there, adds it when it is not. `bias` of 10 steps add rather than
+ * remove. */
 static void step(struct dict *dict, struct twin *twin, bool *there, uint64_t *seed, unsigned bias) {
     bool adds = draw(seed) % 10 < bias;
     if (adds || twin->count == 0) {

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* The ordered deadlines against a stupid twin: an array that is kept sorted by moving everything behind a place. */
+/* The ordered deadlines against a stupid twin: an array that is kept sorted by moving everything behind a
+ * place. */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keyspace against a stupid twin: an array of keys a database, searched from front to back, in which a removal moves the last
- * key into the hole and existence is asked of each key anew.
+ * The keyspace against a stupid twin: an array of keys a database, searched from front to back, in which a
+ * removal moves the last key into the hole and existence is asked of each key anew.
  */
 #include <setjmp.h>
 #include <stdarg.h>

@@ -6,8 +6,8 @@
 #include "command.h"
 
 /*
- * The deadline that an argument states: `unit_ms` is what it counts in, `base_ms` what it counts from. False when the number does
- * not fit. The deadline may lie before the epoch.
+ * The deadline that an argument states: `unit_ms` is what it counts in, `base_ms` what it counts from. False
+ * when the number does not fit. The deadline may lie before the epoch.
  */
 bool deadline_from(int64_t amount, int64_t unit_ms, uint64_t base_ms, int64_t *deadline_ms);
 /* Redis's words for a number that does not fit. */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Deadlines. What changes them counts from the keyspace's clock, which is the entry's; what asks for them counts from the wall.
+ * Deadlines. What changes them counts from the keyspace's clock, which is the entry's; what asks for them
+ * counts from the wall.
  */
 #include <assert.h>
 

@@ -78,8 +78,8 @@ static uint64_t mix(uint64_t *state) {
     return z ^ z >> 31;
 }
 
-/* Draws until it meets a key that is there. Only when nearly all are gone and not yet freed does it look for the next one
- * from where the last draw fell. */
+/* Draws until it meets a key that is there. Only when nearly all are gone and not yet freed does it look for
+ * the next one from where the last draw fell. */
 static const struct item *random_item(struct call *call) {
     enum { DRAWS_MAX = 1000 };
     size_t slots = keyspace_slots(call->keyspace, call->db), slot = 0;
@@ -112,9 +112,9 @@ void cmd_randomkey(struct call *call) {
 /* ---- SCAN --- */
 
 /*
- * The cursor is a place in the dense order: those below it are still to be visited. Removals only move keys from the
- * end to lower places, so whatever was there and is not visited yet stays below the cursor, clamped to the length. 0 as the
- * start means the end, and as the answer that nothing is left.
+ * The cursor is a place in the dense order: those below it are still to be visited. Removals only move keys
+ * from the end to lower places, so whatever was there and is not visited yet stays below the cursor, clamped
+ * to the length. 0 as the start means the end, and as the answer that nothing is left.
  */
 struct scan {
     uint64_t cursor;

@@ -10,6 +10,8 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
     struct item *item = keyspace_find(call->keyspace, call->db, key);
     if (item)
         meet(call, item_deadline(item));
+    call->hits += item != NULL;
+    call->misses += item == NULL;
     return item;
 }
 

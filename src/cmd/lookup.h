@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How commands meet the keyspace, so that each of them keeps one rule: a read that meets a key which is there by the log's
- * clock but not by the wall's must be done again behind a later clock (command.h, `due`).
+ * How commands meet the keyspace, so that each of them keeps one rule: a read that meets a key which is there
+ * by the log's clock but not by the wall's must be done again behind a later clock (command.h, `due`).
  */
 #ifndef LOOKUP_H
 #define LOOKUP_H

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Strings. While a command that writes is applied, a key that is due is already gone, so writes look keys up as reads do.
+ * Strings. While a command that writes is applied, a key that is due is already gone, so writes look keys up
+ * as reads do.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -58,7 +59,8 @@ enum set_flag {
     SET_TIMES = SET_EX | SET_PX | SET_EXAT | SET_PXAT,
 };
 
-/* An option, what must not have been said before it, and, for a time, its unit and whether it counts from now. */
+/* An option, what must not have been said before it, and, for a time, its unit and whether it counts from
+ * now. */
 static const struct set_option {
     const char *word;
     unsigned flag, excludes;

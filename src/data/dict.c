@@ -9,21 +9,25 @@
  *     010 --. '---------------> [ ... ]          slot = 1025 ------> [ item item ]  <- count
  *     011 --'-----------------> [ ... ]
  *
- * The array. Items lie in the order in which the log made them. A removal moves the last one into the hole, so that
- * there is never a gap, the n-th key is found in O(1), and the order depends on nothing but the log: the same on every
- * node. That is also why a scan runs downward: what moves goes from the end to a lower place, so that what was not yet
- * visited stays among what is still to be visited. Chunks are added and dropped at the end.
+ * The array. Items lie in the order in which the log made them. A removal moves the last one into the hole,
+ * so that there is never a gap, the n-th key is found in O(1), and the order depends on nothing but the log:
+ * the same on every node. That is also why a scan runs downward: what moves goes from the end to a lower
+ * place, so that what was not yet visited stays among what is still to be visited. Chunks are added and
+ * dropped at the end.
  *
- * The index. Extendible hashing (Fagin and others, 1979): the upper bits of the hash choose a segment through the
- * directory, the segment is a small table with linear probing. A full segment grows by itself up to SEGMENT_SPLIT entries,
- * then splits in two by the next bit of the hash. So the dearest single step is to deal out about a thousand entries, and, at
- * each doubling of the directory, to copy eight bytes for about each 700 keys; there is no phase in which two tables
- * have to be asked, and no table of hundreds of megabytes to clear or give back.
+ * The index. Extendible hashing (Fagin and others, 1979): the upper bits of the hash choose a segment through
+ * the directory, the segment is a small table with linear probing. A full segment grows by itself up to
+ * SEGMENT_SPLIT entries, then splits in two by the next bit of the hash. So the dearest single step is to
+ * deal out about a thousand entries, and, at each doubling of the directory, to copy eight bytes for about
+ * each 700 keys; there is no phase in which two tables have to be asked, and no table of hundreds of
+ * megabytes to clear or give back.
  *
- * An entry keeps 32 bits of the hash beside the 4-byte place: growing and removing look at no item, and a look-up looks at an item's
- * key only when the hash says that it is very likely the one. Load is between 2/3 and 4/5: about 11 bytes a key, and 8 for the array.
+ * An entry keeps 32 bits of the hash beside the 4-byte place: growing and removing look at no item, and a
+ * look-up looks at an item's key only when the hash says that it is very likely the one. Load is between 2/3
+ * and 4/5: about 11 bytes a key, and 8 for the array.
  *
- * The last 16 bits pick the home within the segment after a multiplication, because the directory uses up the upper bits.
+ * The last 16 bits pick the home within the segment after a multiplication, because the directory uses up the
+ * upper bits.
  */
 #include "dict.h"
 
@@ -135,7 +139,8 @@ static inline size_t directory_index(const struct dict *dict, uint32_t hash) {
     return (size_t)((uint64_t)hash >> (32 - dict->depth));
 }
 
-/* Lets every directory pointer in [from, to) of the hashes that start with `hash`'s first `depth` bits show `segment`. */
+/* Lets every directory pointer in [from, to) of the hashes that start with `hash`'s first `depth` bits show
+ * `segment`. */
 static void directory_point(struct dict *dict, uint32_t hash, unsigned depth, struct dict_segment *segment) {
     size_t span = (size_t)1 << (dict->depth - depth);
     size_t first = directory_index(dict, hash) / span * span;

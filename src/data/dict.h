@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keys of one database: a dense array of items in the order of the log, and a hash index beside it. Private to src/data;
- * dict.c has the essay. Nothing that a caller sees depends on the hash.
+ * The keys of one database: a dense array of items in the order of the log, and a hash index beside it.
+ * Private to src/data; dict.c has the essay. Nothing that a caller sees depends on the hash.
  */
 #ifndef DICT_H
 #define DICT_H
@@ -25,8 +25,8 @@ struct dict {
 enum { DICT_CHUNK = 1024 };
 
 void dict_init(struct dict *dict, const struct hash_key *hash_key, size_t *memory);
-/* Frees up to `count` items from the back, then as many segments, then the rest. Returns how many; when fewer than `count`, all is
- * freed. The dict is good for nothing else afterwards. */
+/* Frees up to `count` items from the back, then as many segments, then the rest. Returns how many; when fewer
+ * than `count`, all is freed. The dict is good for nothing else afterwards. */
 size_t dict_free_some(struct dict *dict, size_t count);
 
 uint32_t dict_hash(const struct dict *dict, const struct resp_arg *key);

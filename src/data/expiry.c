@@ -2,36 +2,39 @@
 /*
  * When keys go.
  *
- * Nobody may see a key whose deadline is at or before the keyspace's clock, and everybody must agree on it: the leader, a
- * follower, a replay. So the clock is the log's, existence is a comparison of two numbers, and freeing is a separate
- * matter that can wait. There is no sampling and no timer a key:
+ * Nobody may see a key whose deadline is at or before the keyspace's clock, and everybody must agree on it:
+ * the leader, a follower, a replay. So the clock is the log's, existence is a comparison of two numbers, and
+ * freeing is a separate matter that can wait. There is no sampling and no timer a key:
  *
  *                          clock
  *                            v
- *     deadlines   9  9  12  15 | 15+1  20  20  31 ...
+ *     deadlines   9  9  12  15 | 16  20  20  31 ...
  *                 '---- due --'
  *                 invisible        visible
  *                 freed N at a time, from the left
  *
- * What is asked of the order: how many are due (the count of keys less that is DBSIZE, exact at once when a million go
- * in the same millisecond), the first one behind the clock (when to propose the next clock entry), the first of all (what to free
- * next), and to add and take out any. A B+ tree whose inner nodes count what is below them answers each in O(log n),
- * a few cache lines each, and takes about 24 bytes a deadline, none for a key that has none:
+ * What is asked of the order: how many are due (the count of keys less that is DBSIZE, exact at once when a
+ * million go in the same millisecond), the first one behind the clock (when to propose the next clock entry),
+ * the first of all (what to free next), and to add and take out any. A B+ tree whose inner nodes count what
+ * is below them answers each in O(log n), a few cache lines each, and takes about 24 bytes a deadline, none
+ * for a key that has none:
  *
- *     inner    [ low keys node | low keys node | ... ]        low: the first entry below, keys: how many entries below
+ *     inner    [ low keys node | low keys node | ... ]    low: first entry below, keys: how many
  *                    |               '--------.
  *     leaf     [ deadline item | ... ]   [ deadline item | ... ]
  *
- * Entries with the same deadline are ordered by key. The order then follows from what is there, not from how it came about:
- * a node that loaded a checkpoint frees the same keys in the same slice as one that never stopped, and so keeps
- * the same dense order (dict.c).
+ * Entries with the same deadline are ordered by key. The order then follows from what is there, not from how
+ * it came about: a node that loaded a checkpoint frees the same keys in the same slice as one that never
+ * stopped, and so keeps the same dense order (dict.c).
  *
- * `low` is a copy of an entry in a leaf. Each change goes down to its leaf and refreshes `low` and `keys` on the way back up, so
- * that no copy outlives the item it names. Items that change their address are replaced while the old one can still be read.
+ * `low` is a copy of an entry in a leaf. Each change goes down to its leaf and refreshes `low` and `keys` on
+ * the way back up, so that no copy outlives the item it names. Items that change their address are replaced
+ * while the old one can still be read.
  *
- * Deadlines mostly come in ascending order, so a node that overflows at its end keeps nearly everything and starts the next
- * one nearly empty; nodes stay about full then. A node that has become thin is merged with a neighbour when both fit
- * into one with room to spare. One that does not fit stays thin: its neighbour is full enough for two.
+ * Deadlines mostly come in ascending order, so a node that overflows at its end keeps nearly everything and
+ * starts the next one nearly empty; nodes stay about full then. A node that has become thin is merged with a
+ * neighbour when both fit into one with room to spare. One that does not fit stays thin: its neighbour is
+ * full enough for two.
  */
 #include "expiry.h"
 
@@ -368,7 +371,8 @@ static size_t leaf_due(const struct leaf *leaf, uint64_t clock_ms) {
     return low;
 }
 
-/* Walks down along the border between what is due and what is not: counts what lies left of it, notes the first right of it. */
+/* Walks down along the border between what is due and what is not: counts what lies left of it, notes the
+ * first right of it. */
 static size_t border(const struct expiry *expiry, uint64_t clock_ms, uint64_t *next) {
     size_t due = 0;
     const void *node = expiry->root;

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deadlines of one database's keys, in (deadline, key) order. Private to src/data; expiry.c has the essay.
+ * The deadlines of one database's keys, in (deadline, key) order. Private to src/data; expiry.c has the
+ * essay.
  */
 #ifndef EXPIRY_H
 #define EXPIRY_H
@@ -15,7 +16,8 @@ struct expiry {
 };
 
 void expiry_init(struct expiry *expiry, size_t *memory);
-/* Adds an item, by its deadline and key; removes it; says that `item` has taken the place of `old`, whose key still shows. */
+/* Adds an item, by its deadline and key; removes it; says that `item` has taken the place of `old`, whose key
+ * still shows. */
 void expiry_add(struct expiry *expiry, struct item *item);
 void expiry_remove(struct expiry *expiry, struct item *item);
 void expiry_replace(struct expiry *expiry, struct item *old, struct item *item);

@@ -1,12 +1,13 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Every element of a pattern but the star takes exactly one byte. So when a match fails, only the last star need be tried
- * with one byte more: what the stars before it took was enough to come here, and giving them more only leaves less for
- * the rest. That is the whole of the backtracking, and the cost at worst is the product of the two lengths.
+ * Every element of a pattern but the star takes exactly one byte. So when a match fails, only the last star
+ * need be tried with one byte more: what the stars before it took was enough to come here, and giving them
+ * more only leaves less for the rest. That is the whole of the backtracking, and the cost at worst is the
+ * product of the two lengths.
  *
- * Corners are as clients know them: a class that is not closed ends with the pattern, bytes in a range compare as signed
- * characters, a range may be written backwards, a backslash at the end stands for itself, and an empty text is
- * matched by the empty pattern only.
+ * Corners are as clients know them: a class that is not closed ends with the pattern, bytes in a range
+ * compare as signed characters, a range may be written backwards, a backslash at the end stands for itself,
+ * and an empty text is matched by the empty pattern only.
  */
 #include "glob.h"
 

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * SipHash-1-3 (Aumasson and Bernstein, 2012), keyed: who does not know the key cannot choose keys that collide.
+ * SipHash-1-3 (Aumasson and Bernstein, 2012), keyed: who does not know the key cannot choose keys that
+ * collide.
  */
 #ifndef HASH_H
 #define HASH_H

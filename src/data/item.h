@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * One key with its value, in one allocation. Private to src/data; commands see the item_* calls of keyspace.h.
+ * One key with its value, in one allocation. Private to src/data; commands see the item_* calls of
+ * keyspace.h.
  *
  *     offset   size            what
  *     0        8               version
@@ -13,12 +14,12 @@
  *     ..       key_length      the key
  *     ..       short_length    a short value
  *
- * So a key without a deadline pays nothing for not having one, and a short value needs no second allocation. A long value
- * lies outside: giving the key a deadline must not copy it.
+ * So a key without a deadline pays nothing for not having one, and a short value needs no second allocation.
+ * A long value lies outside: giving the key a deadline must not copy it.
  *
- * A call that changes an item does it in place when the allocation's size stays what it is, and otherwise returns another
- * item that has taken the value over. The one passed in then still shows its key, so that what points to it can be found
- * and corrected, and has to be given to item_release.
+ * A call that changes an item does it in place when the allocation's size stays what it is, and otherwise
+ * returns another item that has taken the value over. The one passed in then still shows its key, so that
+ * what points to it can be found and corrected, and has to be given to item_release.
  */
 #ifndef ITEM_H
 #define ITEM_H

@@ -1,13 +1,15 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Databases of keys under one clock. What a caller may see is decided here, once: find_any sees what is in memory,
- * keyspace_find sees what exists. dict.c keeps the keys, expiry.c their deadlines, value.c what is in them.
+ * Databases of keys under one clock. What a caller may see is decided here, once: find_any sees what is in
+ * memory, keyspace_find sees what exists. dict.c keeps the keys, expiry.c their deadlines, value.c what is in
+ * them.
  *
- * A key that is gone stays in its place until keyspace_reclaim takes it out, or until somebody makes a key of that name: then it is
- * taken out first and the new key is a new key. A flushed database goes to the graves as a whole and is taken apart there.
+ * A key that is gone stays in its place until keyspace_reclaim takes it out, or until somebody makes a key of
+ * that name: then it is taken out first and the new key is a new key. A flushed database goes to the graves
+ * as a whole and is taken apart there.
  *
- * An item moves when it grows, and three things point to it: its place in the dict, its entry in the expiry, and
- * the caller. settle() corrects the first two, a return value the third.
+ * An item moves when it grows, and three things point to it: its place in the dict, its entry in the expiry,
+ * and the caller. settle() corrects the first two, a return value the third.
  */
 #include "keyspace.h"
 

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The keyspace: what the log's commands change and the clients' reads see. Used by one thread; knows no clock but the
- * one it is told, no client, no disk. The same calls in the same order give the same keyspace on every node.
+ * The keyspace: what the log's commands change and the clients' reads see. Used by one thread; knows no clock
+ * but the one it is told, no client, no disk. The same calls in the same order give the same keyspace on
+ * every node.
  *
- * Time (expiry.c has the essay): the keyspace's clock is the clock of the last applied entry. A key whose deadline is at
- * or before it is gone: no call here shows it, counts it or returns it, whether or not its memory is freed yet.
+ * Time (expiry.c has the essay): the keyspace's clock is the clock of the last applied entry. A key whose
+ * deadline is at or before it is gone: no call here shows it, counts it or returns it, whether or not its
+ * memory is freed yet.
  */
 #ifndef KEYSPACE_H
 #define KEYSPACE_H
@@ -25,8 +27,8 @@ struct keyspace;
 struct item; /* one key with its value */
 
 struct keyspace *keyspace_new(unsigned databases);
-/* Random numbers, known to nobody else, for the hash index: clients could otherwise choose keys that collide. Only while there is no
- * key; nothing that a call shows depends on them. */
+/* Random numbers, known to nobody else, for the hash index: clients could otherwise choose keys that collide.
+ * Only while there is no key; nothing that a call shows depends on them. */
 void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1);
 void keyspace_free(struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
@@ -34,12 +36,14 @@ unsigned keyspace_databases(const struct keyspace *keyspace);
 /* ---- time --- */
 
 uint64_t keyspace_clock(const struct keyspace *keyspace);
-/* Sets the clock (never backwards: an earlier one is ignored). Due keys become invisible at once, in the counts too. */
+/* Sets the clock (never backwards: an earlier one is ignored). Due keys become invisible at once, in the
+ * counts too. */
 void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
 /*
- * Frees up to `count` keys that are gone: of each database in turn those that are due, in (deadline, key) order, then what was
- * flushed. Returns how many (of a flushed database its index counts too); fewer than `count` when nothing is left. Changes no key that
- * a call can see, but the dense order below: call it at the same points of the log, with the same count, on every node.
+ * Frees up to `count` keys that are gone: of each database in turn those that are due, in (deadline, key)
+ * order, then what was flushed. Returns how many (of a flushed database its index counts too); fewer than
+ * `count` when nothing is left. Changes no key that a call can see, but the dense order below: call it at the
+ * same points of the log, with the same count, on every node.
  */
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
 /* The earliest deadline of a key that is still there, in any database; 0 when none has one. O(1). */
@@ -47,22 +51,25 @@ uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
 
 /* ---- keys --- */
 
-/* The item of a key, or NULL when there is none (or it is gone). Holds until the next change of the keyspace. */
+/* The item of a key, or NULL when there is none (or it is gone). Holds until the next change of the
+ * keyspace. */
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
-/* Sets a key to a string, keeping nothing of what was there but, if `keep_deadline`, its deadline. The bytes must not be the
- * keyspace's own. */
+/* Sets a key to a string, keeping nothing of what was there but, if `keep_deadline`, its deadline. The bytes
+ * must not be the keyspace's own. */
 struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  const void *bytes, size_t length, bool keep_deadline, uint64_t version);
 bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
-/* Moves `from` (which must exist) to `to`, whatever was there, with value and deadline. Nothing changes when they are the same. */
+/* Moves `from` (which must exist) to `to`, whatever was there, with value and deadline. Nothing changes when
+ * they are the same. */
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
                      const struct resp_arg *to, uint64_t version);
 /* Empties one database. Frees in slices: the keys are gone at once, their memory by keyspace_reclaim. */
 void keyspace_flush(struct keyspace *keyspace, unsigned db);
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db);      /* keys that are there */
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db); /* of them, with a deadline */
-/* Keys are kept in a dense order, 0 .. keyspace_slots(), some of whose places may hold keys that are gone (NULL). A removal moves
- * the last into the hole, so a scan runs from the end downward (design, section 2). */
+/* Keys are kept in a dense order, 0 .. keyspace_slots(), some of whose places may hold keys that are gone
+ * (NULL). A removal moves the last into the hole, so a scan runs from the end downward (design, section
+ * 2). */
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db);
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot);
 /* Bytes of keys, values and indexes. */
@@ -74,13 +81,15 @@ enum value_type item_type(const struct item *item);
 struct resp_arg item_key(const struct item *item);
 uint64_t item_deadline(const struct item *item); /* absolute, Unix milliseconds; KEYSPACE_NO_DEADLINE */
 uint64_t item_version(const struct item *item);  /* index of the log entry that changed it last */
-/* Returns the item, which may have moved. KEYSPACE_NO_DEADLINE takes the deadline away. With one at or before the clock it is gone. */
+/* Returns the item, which may have moved. KEYSPACE_NO_DEADLINE takes the deadline away. With one at or before
+ * the clock it is gone. */
 struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct item *item,
                                uint64_t deadline_ms, uint64_t version);
 
 /* A string's bytes; hold until the next change of the keyspace. */
 struct resp_arg item_string(const struct item *item);
-/* Adds bytes at the end; returns the item, which may have moved. Cost follows what is added, not what is there. */
+/* Adds bytes at the end; returns the item, which may have moved. Cost follows what is added, not what is
+ * there. */
 struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
                          size_t length, uint64_t version);
 

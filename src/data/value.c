@@ -3,7 +3,8 @@
  * Items and the values in them: layout and allocation. item.h draws it.
  *
  * Sizes are rounded up to what the allocator would hand out anyway, so that the room an item has follows from
- * what it holds: a counter that grows by a digit, or a value that is set to another of about its size, stays where it is.
+ * what it holds: a counter that grows by a digit, or a value that is set to another of about its size, stays
+ * where it is.
  */
 #include "item.h"
 
@@ -151,8 +152,8 @@ struct item *item_new(const struct resp_arg *key, const void *bytes, size_t leng
 
 /* ---- change --- */
 
-/* Gives the item other flags and room for a short value of another length, keeping its key and as much of a short value as
- * stays. Its deadline and text are to be put again by the caller when it keeps them. */
+/* Gives the item other flags and room for a short value of another length, keeping its key and as much of a
+ * short value as stays. Its deadline and text are to be put again by the caller when it keeps them. */
 static struct item *reshape(struct item *item, unsigned flags, size_t short_length, size_t *memory) {
     size_t kept = short_length < item->short_length ? short_length : item->short_length;
     size_t size = item_allocation(flags, item->key_length, short_length);
@@ -199,7 +200,8 @@ struct item *item_write(struct item *item, const void *bytes, size_t length, siz
     return item;
 }
 
-/* A long value grows by a quarter at least, so that each byte is copied a few times at most, however it comes in. */
+/* A long value grows by a quarter at least, so that each byte is copied a few times at most, however it comes
+ * in. */
 static struct text *text_extend(struct text *text, const void *bytes, size_t length, size_t *memory) {
     size_t total = text->length + length;
     if (total > text->capacity)
