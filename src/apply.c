@@ -46,6 +46,10 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     } else {
         command->run(call);
     }
+    if ((command->flags & COMMAND_READONLY) && !call->due) {
+        node->statistics.hits += call->hits;
+        node->statistics.misses += call->misses;
+    }
     serve_count_reply(node, command, call->reply, mark);
 }
 

@@ -588,6 +588,11 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     clock_init(&node->clock, conf->clock_skew_max_ms);
     const struct net_options options = net_options_of(conf);
     node->net = net_new(loop, &options);
+    struct net_counters counters;
+    net_counters(node->net, &counters);
+    if (counters.clients_max < conf->clients_max)
+        log_warning(logger, "maxclients is %zu, not %llu: the limit on open files (ulimit -n) allows no more",
+                    counters.clients_max, (unsigned long long)conf->clients_max);
     if (!set_admission(node) || !listen_all(node)) {
         node_free(node);
         return NULL;

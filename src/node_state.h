@@ -153,7 +153,7 @@ struct node {
 
     struct statistics statistics;
     char run_id[STORE_ID_LENGTH + 1];
-    uint64_t cron_ms;
+    uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
     bool stopping;
     uint64_t stop_by_ms;

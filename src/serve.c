@@ -115,8 +115,8 @@ void serve_answered(struct node *node, struct connection *connection) {
     connection->lane = NULL;
     if (!connection->client && !connection->to_serve)
         forget(node, connection);
-    else if (connection->client &&
-             (connection->hold == HOLD_ORDER || connection->session.close || connection->client->gone))
+    else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
+                                    connection->client->ended || connection->client->gone))
         queue(node, connection);
 }
 
@@ -542,6 +542,8 @@ static void serve_connection(struct node *node, struct connection *connection) {
         serve_close(node, connection);
     else if (connection->session.close && connection->pending == 0)
         client_close_after_flush(client);
+    else if (client->ended)
+        client_hold(client, connection->pending > 0 || connection->hold != HOLD_NONE);
 }
 
 /* ---- the turn's part ------------------------------------------------------------------------------------------- */

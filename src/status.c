@@ -131,6 +131,12 @@ void status_cron(struct node *node) {
     statistics->rate_commands[statistics->rate_at] = statistics->commands;
     statistics->rate_in[statistics->rate_at] = counters.bytes_in;
     statistics->rate_out[statistics->rate_at] = counters.bytes_out;
+    if (counters.descriptors_short > node->descriptors_short)
+        log_warning(node->logger,
+                    "no descriptor left for %llu connections: raise the limit on open files (ulimit -n) or "
+                    "lower maxclients",
+                    (unsigned long long)(counters.descriptors_short - node->descriptors_short));
+    node->descriptors_short = counters.descriptors_short;
     if (statistics->rate_at == 0)
         close_idle(node);
 }
