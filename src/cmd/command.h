@@ -37,9 +37,9 @@ struct call {
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
-    bool
-        due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be thrown away and the
-                     read done again behind an entry with a later clock */
+    unsigned hits, misses; /* out: keys looked up that were there, and that were not */
+    bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
+                 thrown away and the read done again behind an entry with a later clock */
 };
 
 typedef void call_run(struct call *call);
