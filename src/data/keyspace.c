@@ -85,7 +85,7 @@ void keyspace_free(struct keyspace *keyspace) {
     for (unsigned i = 0; i < keyspace->count; i++)
         keyspace_flush(keyspace, i);
     while (keyspace->graves)
-        keyspace_reclaim(keyspace, SIZE_MAX);
+        keyspace_reclaim_flushed(keyspace, SIZE_MAX);
     for (unsigned i = 0; i < keyspace->count; i++) {
         dict_free_some(&keyspace->db[i].keys, SIZE_MAX);
         expiry_free_some(&keyspace->db[i].deadlines, SIZE_MAX);
@@ -373,7 +373,7 @@ static size_t reclaim_grave(struct keyspace *keyspace, size_t count) {
     return freed;
 }
 
-size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
+size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
     size_t freed = 0;
     for (unsigned i = 0; i < keyspace->count; i++) {
         struct database *database = &keyspace->db[i];
@@ -384,7 +384,17 @@ size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
             take_out(keyspace, database, &place);
         }
     }
+    return freed;
+}
+
+size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
+    size_t freed = 0;
     while (freed < count && keyspace->graves)
         freed += reclaim_grave(keyspace, count - freed);
     return freed;
+}
+
+size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
+    size_t freed = keyspace_reclaim_due(keyspace, count);
+    return freed + keyspace_reclaim_flushed(keyspace, count - freed);
 }

@@ -40,11 +40,15 @@ uint64_t keyspace_clock(const struct keyspace *keyspace);
  * counts too. */
 void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
 /*
- * Frees up to `count` keys that are gone: of each database in turn those that are due, in (deadline, key)
- * order, then what was flushed. Returns how many (of a flushed database its index counts too); fewer than
- * `count` when nothing is left. Changes no key that a call can see, but the dense order below: call it at the
- * same points of the log, with the same count, on every node.
+ * Frees up to `count` keys whose deadline has passed: of each database in turn, in (deadline, key) order. Returns
+ * how many; fewer than `count` when none is left. Changes no key that a call can see, but the dense order below:
+ * call it at the same points of the log, with the same count, on every node.
  */
+size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count);
+/* Frees up to `count` keys (and parts of the index) of flushed databases. Returns how many; fewer than `count` when
+ * nothing is left. Changes nothing that a call can see: call it at any time. */
+size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count);
+/* Both, `count` together: the due keys first. */
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
 /* The earliest deadline of a key that is still there, in any database; 0 when none has one. O(1). */
 uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
