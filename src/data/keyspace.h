@@ -40,13 +40,13 @@ uint64_t keyspace_clock(const struct keyspace *keyspace);
  * counts too. */
 void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
 /*
- * Frees up to `count` keys whose deadline has passed: of each database in turn, in (deadline, key) order. Returns
- * how many; fewer than `count` when none is left. Changes no key that a call can see, but the dense order below:
- * call it at the same points of the log, with the same count, on every node.
+ * Frees up to `count` keys whose deadline has passed: of each database in turn, in (deadline, key) order.
+ * Returns how many; fewer than `count` when none is left. Changes no key that a call can see, but the dense
+ * order below: call it at the same points of the log, with the same count, on every node.
  */
 size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count);
-/* Frees up to `count` keys (and parts of the index) of flushed databases. Returns how many; fewer than `count` when
- * nothing is left. Changes nothing that a call can see: call it at any time. */
+/* Frees up to `count` keys (and parts of the index) of flushed databases. Returns how many; fewer than
+ * `count` when nothing is left. Changes nothing that a call can see: call it at any time. */
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count);
 /* Both, `count` together: the due keys first. */
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
