@@ -67,8 +67,8 @@ static inline void parse(struct resp_parser *parser, const char *bytes, size_t l
     assert_memory_equal(command.raw, resp_buf_bytes(&result->text), command.raw_length);
 }
 
-/* Gives the first `cuts[0]` bytes, then the first `cuts[1]` ... and at last all, until there is a result; each
- * time in memory of its own, exactly as long. */
+/* Gives the first `cuts[0]` bytes, then the first `cuts[1]` ... and at last all, until there is a result,
+ * each time in memory of its own, exactly as long. */
 static inline void parse_in_pieces(struct resp_parser *parser, const char *bytes, size_t length,
                                    const size_t *cuts, size_t cut_count, const struct resp_limits *limits,
                                    struct result *result) {

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request parser. Samples are given whole, from every split and byte by byte, in memory that moves between
- * calls and ends at a page that must not be touched; limits are tried at, below and above their edges.
+ * The request parser. Samples are given whole, from every split and byte by byte, in memory that moves
+ * between calls and ends at a page that must not be touched; limits are tried at, below and above their
+ * edges.
  */
 #include <setjmp.h>
 #include <stdarg.h>
@@ -18,7 +19,7 @@
 
 #include "resp_result.h"
 
-/* ---- samples --------------------------------------------------------------------------------------------- */
+/* ---- samples ------------------------------------------------------------------------------------------- */
 
 #define PROTOCOL "ERR Protocol error: "
 #define SAMPLE(input, count, text)                                                                           \
@@ -145,7 +146,7 @@ static void each_sample_gives_its_result(void **state) {
     }
 }
 
-/* ---- pieces ---------------------------------------------------------------------------------------------- */
+/* ---- pieces -------------------------------------------------------------------------------------------- */
 
 static void a_command_split_anywhere_gives_the_same_result(void **state) {
     (void)state;
@@ -203,7 +204,7 @@ static void a_reset_forgets_an_incomplete_command(void **state) {
     resp_buf_close(&got.text);
 }
 
-/* ---- the edges of memory --------------------------------------------------------------------------------- */
+/* ---- the edges of memory ------------------------------------------------------------------------------- */
 
 static void no_byte_outside_the_input_is_touched(void **state) {
     (void)state;
@@ -232,7 +233,7 @@ static void no_byte_outside_the_input_is_touched(void **state) {
     munmap(map, 3 * page);
 }
 
-/* ---- limits ---------------------------------------------------------------------------------------------- */
+/* ---- limits -------------------------------------------------------------------------------------------- */
 
 static void assert_outcome(const struct resp_limits *limits, const struct resp_buf *input,
                            const char *error) {
@@ -346,7 +347,7 @@ static void an_inline_command_has_no_limit_of_arguments(void **state) {
     resp_parser_free(parser);
 }
 
-/* ---- memory ---------------------------------------------------------------------------------------------- */
+/* ---- memory -------------------------------------------------------------------------------------------- */
 
 static void the_caller_learns_how_much_is_wanted(void **state) {
     (void)state;

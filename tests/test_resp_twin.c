@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The request parser beside its twin, on random input in random pieces. The twin is slow and obvious: it has the whole
- * input before it each time, remembers nothing, and shares no code with the parser.
+ * The request parser beside its twin, on random input in random pieces. The twin is slow and obvious: it
+ * has the whole input before it each time, remembers nothing, and shares no code with the parser.
  */
 #include "resp_result.h"
 
@@ -10,7 +10,7 @@
 
 #define PROTOCOL "ERR Protocol error: "
 
-/* ---- the twin -------------------------------------------------------------------------------------------- */
+/* ---- the twin ------------------------------------------------------------------------------------------ */
 
 static void say(struct result *result, enum resp_outcome outcome, const char *error) {
     resp_buf_truncate(&result->text, 0);
@@ -118,7 +118,8 @@ static void twin_multibulk(const char *bytes, size_t length, const struct resp_l
     resp_buf_close(&args);
 }
 
-/* An inline command is first turned into symbols: plain bytes, bytes within quotes, quotes that open and close. */
+/* An inline command is first turned into symbols: plain bytes, bytes within quotes, quotes that open and
+ * close. */
 enum { QUOTED = 0x100, OPEN = 0x200, CLOSE = 0x400 };
 
 static bool is_blank(int symbol) {
@@ -218,7 +219,7 @@ static void twin(const char *bytes, size_t length, const struct resp_limits *lim
         twin_inline(bytes, length, limits, result);
 }
 
-/* ---- random input ------------------------------------------------------------------------------------------ */
+/* ---- random input -------------------------------------------------------------------------------------- */
 
 static uint32_t random_below(uint32_t *seed, uint32_t bound) {
     *seed = *seed * 1664525u + 1013904223u;
