@@ -134,8 +134,9 @@ static inline struct bytes bytes_copy(struct bytes from) {
 }
 
 static inline bool bytes_equal(struct bytes a, struct bytes b) {
-    return (a.at == NULL) == (b.at == NULL) && a.length == b.length &&
-           (a.length == 0 || memcmp(a.at, b.at, a.length) == 0);
+    if (a.at == NULL || b.at == NULL)
+        return a.at == b.at;
+    return a.length == b.length && memcmp(a.at, b.at, a.length) == 0;
 }
 
 enum { FILE_DB, FILE_WAL, FILE_MARK, FILE_COUNT };

@@ -62,7 +62,7 @@ __attribute__((format(printf, 2, 3))) static enum store_result foreign(struct ch
 /* SQLite itself has found something. */
 static enum store_result refused_by_sqlite(struct check *check, const char *doing, int result) {
     if ((result & 0xff) == SQLITE_CORRUPT || (result & 0xff) == SQLITE_NOTADB)
-        return damaged(check, check->paths->db, "%s: %s", doing, sqlite3_errmsg(check->db));
+        return damaged(check, check->paths->db, "%s: %s", doing, store_sql_words(check->db, result));
     store_sql_why(check->why, check->paths->db, doing, check->db, result);
     return STORE_IO;
 }
@@ -233,11 +233,11 @@ static enum store_result check_schema(struct check *check) {
 
 static enum store_result check_identity(struct check *check) {
     struct store_found *found = check->found;
-    enum store_row row = store_identity_get(check->db, &found->identity, &found->save);
+    int result = store_identity_get(check->db, &found->identity, &found->save);
 
-    if (row == STORE_ROW_ERROR)
-        return refused_by_sqlite(check, "read the identity", sqlite3_errcode(check->db));
-    if (row == STORE_ROW_BAD)
+    if (result != SQLITE_OK && result != STORE_ROW_BAD)
+        return refused_by_sqlite(check, "read the identity", result);
+    if (result == STORE_ROW_BAD)
         return damaged(check, check->paths->db, "the identity: checksum differs");
     if (found->identity.node != check->node)
         return foreign(check, "belongs to node %" PRIu64 ", this node is %" PRIu64 " (wrong dir or raft-id?)",
@@ -247,11 +247,11 @@ static enum store_result check_identity(struct check *check) {
 
 static enum store_result check_state(struct check *check) {
     struct store_found *found = check->found;
-    enum store_row row = store_state_get(check->db, &found->state);
+    int result = store_state_get(check->db, &found->state);
 
-    if (row == STORE_ROW_ERROR)
-        return refused_by_sqlite(check, "read term and vote", sqlite3_errcode(check->db));
-    if (row == STORE_ROW_BAD)
+    if (result != SQLITE_OK && result != STORE_ROW_BAD)
+        return refused_by_sqlite(check, "read term and vote", result);
+    if (result == STORE_ROW_BAD)
         return damaged(check, check->paths->db, "term and vote: checksum differs");
     if (found->state.save > found->save)
         found->save = found->state.save;

@@ -55,6 +55,8 @@ uint32_t store_crc32c_text(uint32_t crc, const char *text);
 
 /* ---- sqlite.c -------------------------------------------------------------------------------------------- */
 
+/* SQLite's words for `result`, as far as they are of the last call. */
+const char *store_sql_words(sqlite3 *db, int result);
 /* `result`'s words for a failure of `db` (NULL: there is none yet) while `doing` something to `path`. At once after it: errno
  * is told too, unless it was cleared before. */
 void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result);
@@ -143,11 +145,12 @@ int store_part_put(sqlite3_stmt *put, const struct store_part *part);
 bool store_part_get(sqlite3_stmt *row, struct store_part *part);
 int store_state_put(sqlite3_stmt *put, const struct store_state *state);
 
-enum store_row { STORE_ROW_OK, STORE_ROW_BAD, STORE_ROW_ERROR /* SQLite said no: sqlite3_errmsg */ };
-enum store_row store_state_get(sqlite3 *db, struct store_state *state);
+/* These return SQLite's result, or this: the row is missing, or is not what was written. */
+enum { STORE_ROW_BAD = -1 };
+int store_state_get(sqlite3 *db, struct store_state *state);
+int store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
 /* Replaces the identity and all members. SQLite's result. */
 int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
-enum store_row store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
 

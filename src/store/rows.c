@@ -119,27 +119,25 @@ int store_state_put(sqlite3_stmt *put, const struct store_state *state) {
     return store_sql_run(put);
 }
 
-enum store_row store_state_get(sqlite3 *db, struct store_state *state) {
-    enum store_row row = STORE_ROW_BAD;
+int store_state_get(sqlite3 *db, struct store_state *state) {
     sqlite3_stmt *get;
-    int result;
+    int result = sqlite3_prepare_v2(
+        db, "SELECT term, vote, log_start, save, checksum FROM state WHERE id = 1", -1, &get, NULL);
 
-    if (sqlite3_prepare_v2(db, "SELECT term, vote, log_start, save, checksum FROM state WHERE id = 1", -1,
-                           &get, NULL) != SQLITE_OK)
-        return STORE_ROW_ERROR;
+    if (result != SQLITE_OK)
+        return result;
     result = sqlite3_step(get);
     if (result == SQLITE_ROW) {
         state->term = (raft_term)sqlite3_column_int64(get, 0);
         state->vote = (raft_id)sqlite3_column_int64(get, 1);
         state->log_start = (raft_index)sqlite3_column_int64(get, 2);
         state->save = (uint64_t)sqlite3_column_int64(get, 3);
-        if (sqlite3_column_int64(get, 4) == state_checksum(state))
-            row = STORE_ROW_OK;
-    } else if (result != SQLITE_DONE) {
-        row = STORE_ROW_ERROR;
+        result = sqlite3_column_int64(get, 4) == state_checksum(state) ? SQLITE_OK : STORE_ROW_BAD;
+    } else if (result == SQLITE_DONE) {
+        result = STORE_ROW_BAD;
     }
     sqlite3_finalize(get);
-    return row;
+    return result;
 }
 
 /* ---- identity -------------------------------------------------------------------------------------------- */
@@ -200,50 +198,53 @@ int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint6
     return result == SQLITE_OK ? members_put(db, identity) : result;
 }
 
-static enum store_row members_get(sqlite3 *db, struct store_identity *identity) {
-    enum store_row row = STORE_ROW_OK;
-    sqlite3_stmt *get;
-    int result;
+static bool member_get(sqlite3_stmt *row, struct store_identity *identity) {
+    struct store_member *member = &identity->members[identity->member_count];
 
-    if (sqlite3_prepare_v2(db, "SELECT id, address, incarnation FROM members ORDER BY position", -1, &get,
-                           NULL) != SQLITE_OK)
-        return STORE_ROW_ERROR;
-    while ((result = sqlite3_step(get)) == SQLITE_ROW && row == STORE_ROW_OK) {
-        struct store_member *member = &identity->members[identity->member_count];
-
-        if (identity->member_count == STORE_MEMBERS_MAX ||
-            !store_sql_text(get, 1, member->address, STORE_ADDRESS_MAX - 1) ||
-            !store_sql_text(get, 2, member->incarnation, STORE_ID_LENGTH)) {
-            row = STORE_ROW_BAD;
-            break;
-        }
-        member->id = (raft_id)sqlite3_column_int64(get, 0);
-        identity->member_count++;
-    }
-    sqlite3_finalize(get);
-    return row == STORE_ROW_OK && result != SQLITE_DONE ? STORE_ROW_ERROR : row;
+    if (identity->member_count == STORE_MEMBERS_MAX ||
+        !store_sql_text(row, 1, member->address, STORE_ADDRESS_MAX - 1) ||
+        !store_sql_text(row, 2, member->incarnation, STORE_ID_LENGTH))
+        return false;
+    member->id = (raft_id)sqlite3_column_int64(row, 0);
+    identity->member_count++;
+    return true;
 }
 
-enum store_row store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save) {
-    enum store_row row = STORE_ROW_BAD;
+static int members_get(sqlite3 *db, struct store_identity *identity) {
+    sqlite3_stmt *get;
+    int result = sqlite3_prepare_v2(db, "SELECT id, address, incarnation FROM members ORDER BY position", -1,
+                                    &get, NULL);
+
+    if (result != SQLITE_OK)
+        return result;
+    while ((result = sqlite3_step(get)) == SQLITE_ROW)
+        if (!member_get(get, identity)) {
+            result = STORE_ROW_BAD;
+            break;
+        }
+    sqlite3_finalize(get);
+    return result == SQLITE_DONE ? SQLITE_OK : result;
+}
+
+int store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save) {
     int64_t checksum = -1;
     sqlite3_stmt *get;
-    int result;
+    int result = sqlite3_prepare_v2(
+        db, "SELECT node, incarnation, cluster, save, checksum FROM identity WHERE id = 1", -1, &get, NULL);
 
     memset(identity, 0, sizeof(*identity));
-    if (sqlite3_prepare_v2(db, "SELECT node, incarnation, cluster, save, checksum FROM identity WHERE id = 1",
-                           -1, &get, NULL) != SQLITE_OK)
-        return STORE_ROW_ERROR;
+    if (result != SQLITE_OK)
+        return result;
     result = sqlite3_step(get);
     if (result == SQLITE_ROW && store_sql_text(get, 1, identity->incarnation, STORE_ID_LENGTH) &&
         store_sql_text(get, 2, identity->cluster, STORE_ID_LENGTH)) {
         identity->node = (raft_id)sqlite3_column_int64(get, 0);
         *save = (uint64_t)sqlite3_column_int64(get, 3);
         checksum = sqlite3_column_int64(get, 4);
-        row = members_get(db, identity);
-    } else if (result != SQLITE_ROW && result != SQLITE_DONE) {
-        row = STORE_ROW_ERROR;
+        result = members_get(db, identity);
+    } else if (result == SQLITE_ROW || result == SQLITE_DONE) {
+        result = STORE_ROW_BAD;
     }
     sqlite3_finalize(get);
-    return row == STORE_ROW_OK && checksum != identity_checksum(identity, *save) ? STORE_ROW_BAD : row;
+    return result == SQLITE_OK && checksum != identity_checksum(identity, *save) ? STORE_ROW_BAD : result;
 }

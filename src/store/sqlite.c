@@ -32,20 +32,23 @@ static const char *plainly(int result, int error) {
     }
 }
 
+const char *store_sql_words(sqlite3 *db, int result) {
+    bool last = db != NULL && (sqlite3_errcode(db) & 0xff) == (result & 0xff);
+
+    return last ? sqlite3_errmsg(db) : sqlite3_errstr(result);
+}
+
 void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result) {
     int last_errno = errno; /* SQLite keeps none of a failed commit; each call here begins by clearing it */
-    const char *words = db != NULL ? sqlite3_errmsg(db) : sqlite3_errstr(result);
     int code = db != NULL ? sqlite3_extended_errcode(db) : result;
     bool io = (result & 0xff) == SQLITE_IOERR || (result & 0xff) == SQLITE_CANTOPEN;
     int error = db != NULL && sqlite3_system_errno(db) != 0 ? sqlite3_system_errno(db) : io ? last_errno : 0;
 
     assert(result != SQLITE_OK);
-    if ((code & 0xff) != (result & 0xff)) { /* a later call has cleared it */
-        words = sqlite3_errstr(result);
+    if ((code & 0xff) != (result & 0xff)) /* a later call has cleared it */
         code = result;
-    }
-    snprintf(why, STORE_WHY_MAX, "%s: %s: %s%s (SQLite %d%s%s)", path, doing, plainly(result, error), words,
-             code, error != 0 ? "; " : "", error != 0 ? strerror(error) : "");
+    snprintf(why, STORE_WHY_MAX, "%s: %s: %s%s (SQLite %d%s%s)", path, doing, plainly(result, error),
+             store_sql_words(db, result), code, error != 0 ? "; " : "", error != 0 ? strerror(error) : "");
 }
 
 int store_sql_open(const char *path, int flags, sqlite3 **db) {
