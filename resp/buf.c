@@ -101,7 +101,8 @@ void resp_buf_consume(struct resp_buf *buf, size_t length, size_t keep_max) {
     size_t live = resp_buf_length(buf);
     if (live == 0)
         buf->start = buf->end = 0;
-    if (buf->capacity <= keep_max)
+    if (buf->capacity <= keep_max ||
+        (length == 0 && live > 0)) /* room may have been made for what is awaited */
         return;
     if (live == 0) {
         resp_buf_close(buf);

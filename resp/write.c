@@ -283,12 +283,14 @@ void resp_request_text(struct resp_buf *buf, const char *text) {
 
 void resp_request_integer(struct resp_buf *buf, int64_t value) {
     char text[NUMBER_MAX];
-    append_bulk(buf, text, (size_t)(put_integer(text, value) - text));
+    const char *end = put_integer(text, value);
+    append_bulk(buf, text, (size_t)(end - text));
 }
 
 void resp_request_unsigned(struct resp_buf *buf, uint64_t value) {
     char text[NUMBER_MAX];
-    append_bulk(buf, text, (size_t)(put_unsigned(text, value) - text));
+    const char *end = put_unsigned(text, value);
+    append_bulk(buf, text, (size_t)(end - text));
 }
 
 void resp_request_bulk_header(struct resp_buf *buf, size_t length) {

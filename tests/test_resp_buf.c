@@ -112,6 +112,18 @@ static void a_nearly_emptied_buffer_gives_memory_back(void **state) {
     resp_buf_close(&buf);
 }
 
+static void room_made_for_what_is_awaited_stays(void **state) {
+    (void)state;
+    struct resp_buf buf = {0};
+    resp_buf_append(&buf, "beginning", 9);
+    resp_buf_reserve(&buf, 4 * MEGABYTE);
+    size_t capacity = buf.capacity;
+    resp_buf_consume(&buf, 0, 16 * 1024);
+    assert_int_equal(buf.capacity, capacity);
+    assert_holds(&buf, "beginning", 9);
+    resp_buf_close(&buf);
+}
+
 static void growth_wastes_less_than_half_and_later_less_than_an_eighth(void **state) {
     (void)state;
     struct resp_buf buf = {0};
@@ -221,6 +233,7 @@ int main(void) {
         cmocka_unit_test(truncating_takes_back_what_was_written_last),
         cmocka_unit_test(an_emptied_buffer_rewinds_and_keeps_a_little),
         cmocka_unit_test(a_nearly_emptied_buffer_gives_memory_back),
+        cmocka_unit_test(room_made_for_what_is_awaited_stays),
         cmocka_unit_test(growth_wastes_less_than_half_and_later_less_than_an_eighth),
         cmocka_unit_test(room_asked_for_at_once_is_made_at_once),
         cmocka_unit_test(a_stream_that_never_empties_needs_no_more_than_it_holds),
