@@ -71,29 +71,29 @@ $(BUILD)/.setup-%:
 	@touch $@
 
 # ---- compile and link ----------------------------------------------------------------------------------------
+# Everything is made beside its place and moved there whole: an interrupted make, or two at once, leave no half of a file.
 
 $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@mkdir -p $(@D)
 	@echo "  CC    $<"
-	@$(CC) $(ALL_CFLAGS) -MMD -MP -c $< -o $@
+	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call objects,$(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c): | $(BUILD)/.setup-test
 
 $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
-	@rm -f $@
-	@ar rcs $@ $^
+	@ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
 
 $(REDRAFT): $(call objects,src/main.c) $(LIBRARY)
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call programs,$(UNIT)): %: %.o $(LIBRARY)
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 .SECONDARY:
 -include $(patsubst %.o,%.d,$(call objects,$(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c))
