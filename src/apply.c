@@ -11,7 +11,11 @@
 
 #include "node_state.h"
 
-enum { TIMED_EVERY = 64 }; /* one call in so many is timed, and counts for all of them */
+enum {
+    TIMED_EVERY = 64, /* one call in so many is timed, and counts for all of them */
+    RECLAIM_PER_ENTRY =
+        256, /* keys freed behind each entry; the same on every node, for freeing changes SCAN's order */
+};
 
 static uint64_t precise_us(void) {
     struct timespec now;
@@ -168,6 +172,9 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
         apply_commands(node, &reader, entry->index, lane);
+        size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
+        node->statistics.expired_keys += reclaimed;
+        node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }
     if (lane)
         latency_add(&node->commit, node->now_ms, node->now.mono_us - lane->begun_us);

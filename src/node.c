@@ -416,12 +416,15 @@ static void ask_raft(struct node *node) {
         serve_fail(node, lanes_take_first(&node->reads));
 }
 
-/* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. */
+/* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. Each
+ * entry frees so many of them: when more were due, another one frees the next. */
 static void propose_clock(struct node *node) {
+    if (!node->raft_status.serving || node->writing || node->writes.first)
+        return; /* an entry is on its way as it is */
     uint64_t deadline = keyspace_next_deadline(node->keyspace);
-    if (deadline == 0 || node->writing || !node->raft_status.serving ||
-        node->now_ms - node->clock_entry_ms < CLOCK_ENTRY_EVERY_MS ||
-        deadline > clock_tell(&node->clock, node_wall_ms(node), node->now_ms))
+    bool due = deadline != 0 && node->now_ms - node->clock_entry_ms >= CLOCK_ENTRY_EVERY_MS &&
+               deadline <= clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
+    if (!due && !node->due_left)
         return;
     node->clock_entry_ms = node->now_ms;
     serve_writing(node);
@@ -492,9 +495,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     else
         serve_commands(node);
 
-    size_t reclaimed = keyspace_reclaim(node->keyspace, RECLAIM_PER_TURN);
-    node->statistics.expired_keys += reclaimed;
-    more |= reclaimed == RECLAIM_PER_TURN;
+    more |= keyspace_reclaim_flushed(node->keyspace, RECLAIM_PER_TURN) == RECLAIM_PER_TURN;
     if (node->now_ms >= node->cron_ms) {
         node->cron_ms = node->now_ms + NODE_CRON_MS;
         status_cron(node);
@@ -578,6 +579,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->seed = admission_random();
     admission_random_id(node->run_id);
     node->keyspace = keyspace_new(conf->databases);
+    keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());
     node->entry_parser = resp_parser_new();
     node->item_parser = resp_parser_new();
     size_t rows;

@@ -143,6 +143,7 @@ struct node {
     struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
     struct lanes writes, reads;     /* proposed; asked for or waiting to be */
     uint64_t next_token, seed;
+    bool due_left;           /* the last entry did not free all keys that are due */
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
 
     /* connections */

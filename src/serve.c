@@ -424,12 +424,22 @@ static struct gate gate_of(const struct node *node, const struct connection *con
     };
 }
 
+/* A browser that was made to send a request here (cross-protocol scripting): as in Redis, nothing of it is answered. */
+static bool is_http(const struct command *row, const struct resp_command *command) {
+    return !row && (resp_arg_is(&command->args[0], "POST") || resp_arg_is(&command->args[0], "Host:"));
+}
+
 static enum served serve_one(struct node *node, struct connection *connection,
                              const struct resp_command *command) {
     if (peers_command(node, connection, command))
         return SERVED;
     struct session *session = &connection->session;
     const struct command *row = command_find(command->args, command->count);
+    if (is_http(row, command)) {
+        resp_buf_truncate(&connection->client->out, 0);
+        session->close = true;
+        return SERVED;
+    }
     const struct gate gate = gate_of(node, connection);
     enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
     enum served served;
