@@ -17,6 +17,7 @@ enum {
     OUT_PATIENCE_BYTES = 1024 * 1024, /* replies that a client has not read, before it is served no further */
     IN_PAUSE_BYTES = 1024 * 1024,     /* input that a held connection may pile up */
     IN_KEPT_BYTES = 64 * 1024,
+    ROOM_STEP_BYTES = 16 * 1024 * 1024, /* room made at once for an argument that was announced */
     ENTRY_TARGET_BYTES =
         1024 * 1024, /* an entry is closed beyond this, so that it fits one row and few messages */
     PEER_BULK_MAX = 512 * 1024,
@@ -508,9 +509,16 @@ static bool may_go_on(struct node *node, struct connection *connection) {
     return true;
 }
 
+/* How many bytes more the command that is coming in is known to need, at most ROOM_STEP_BYTES: what is promised is not yet sent. */
+static size_t room_wanted(const struct connection *connection, size_t have) {
+    size_t wanted = resp_parser_wanted(connection->parser);
+    size_t missing = wanted > have ? wanted - have : 0;
+    return missing < ROOM_STEP_BYTES ? missing : ROOM_STEP_BYTES;
+}
+
 static void parse_input(struct node *node, struct connection *connection) {
     struct client *client = connection->client;
-    size_t done = 0;
+    size_t done = 0, room = 0;
     while (may_go_on(node, connection)) {
         struct resp_limits own;
         struct resp_command command;
@@ -524,9 +532,7 @@ static void parse_input(struct node *node, struct connection *connection) {
             break;
         }
         if (outcome == RESP_INCOMPLETE) {
-            size_t wanted = resp_parser_wanted(connection->parser);
-            if (wanted > length && wanted - length > IN_KEPT_BYTES)
-                resp_buf_reserve(&client->in, wanted - length);
+            room = room_wanted(connection, length);
             break;
         }
         if (command.count > 0 && serve_one(node, connection, &command) == HELD) {
@@ -535,8 +541,10 @@ static void parse_input(struct node *node, struct connection *connection) {
         }
         done += command.consumed;
     }
-    if (connection->client)
+    if (done > 0)
         resp_buf_consume(&client->in, done, IN_KEPT_BYTES);
+    if (room > IN_KEPT_BYTES)
+        resp_buf_reserve(&client->in, room);
     if (connection->hold != HOLD_LEADER)
         connection->hold_until_ms = 0; /* one patience for all that came together, not one for each command */
 }
