@@ -40,6 +40,7 @@ OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
 BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -49,7 +50,7 @@ LIBRARY  := $(OUT)/libredraft.a
 SLOW ?= redis-tests/test_chaos% redis-tests/test_crash% redis-tests/test_failover% redis-tests/test_fault% \
         redis-tests/test_kill% redis-tests/test_quorum% redis-tests/test_pause% redis-tests/test_load%
 
-.PHONY: all setup run kill-leader demo test check lint bench fuzz install clean help programs FORCE
+.PHONY: all setup objects run kill-leader demo test check lint bench fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -59,7 +60,7 @@ all: $(REDRAFT)
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2
-PACKAGES_lint  := clang clang-format cppcheck
+PACKAGES_lint  := clang clang-format clang-tidy
 
 setup: $(BUILD)/.setup-test
 $(BUILD)/.setup-run:  | $(BUILD)/.setup-build
@@ -78,7 +79,7 @@ $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call objects,$(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c): | $(BUILD)/.setup-test
+$(call objects,$(filter-out $(SOURCES),$(EVERY_C))): | $(BUILD)/.setup-test
 
 $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
 	@ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
@@ -96,7 +97,7 @@ $(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c))
+-include $(patsubst %.c,$(OUT)/%.d,$(EVERY_C))
 
 # ---- run -----------------------------------------------------------------------------------------------------
 
@@ -122,8 +123,13 @@ check: $(REDRAFT) $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
 bench: $(REDRAFT) $(call programs,$(BENCH))
 	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
 
+# Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
-	@OUT=$(BUILD)/lint CC=$(CC) WARNINGS="$(WARNINGS)" tests/lint.sh
+	@$(MAKE) --no-print-directory objects CC=gcc SANITIZE= BUILD=$(BUILD)/lint-gcc CFLAGS="-O2 -g -Werror"
+	@$(MAKE) --no-print-directory objects CC=clang SANITIZE= BUILD=$(BUILD)/lint-clang CFLAGS="-O1 -Werror"
+	@tests/lint.sh $(BUILD)/lint-gcc/plain
+
+objects: $(call objects,$(EVERY_C))
 
 # Each fuzzer runs for FUZZ_SECONDS; what it finds stays in build/fuzz/.
 FUZZ_SECONDS ?= 60
