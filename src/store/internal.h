@@ -5,8 +5,10 @@
  *      log.c       raft.db's life: made, checked, opened, closed; the worker's batches
  *      job.c       jobs as values
  *      rows.c      rows <-> values, each with its checksum
+ *      compact.c   the log's beginning moves
  *      make.c      a new raft.db
  *      check.c     is this file ours and whole? Asked before anything may change it
+ *      check_log.c the same of raft.db's rows
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
@@ -25,7 +27,7 @@
 
 enum {
     STORE_APPLICATION_ID = 0x72645246, /* "rdRF", SQLite's application_id */
-    STORE_FORMAT = 1,                  /* SQLite's user_version */
+    STORE_FORMAT = 2,                  /* SQLite's user_version */
     STORE_PAGE_BYTES = 4096,           /* measured, see log.c */
     STORE_PARTS_MAX = 1024,            /* a log row's id = index * this + part */
     STORE_ENTRY_BYTES_MAX = 512 * 1024 * 1024,
@@ -116,7 +118,9 @@ extern const struct store_table store_tables[STORE_TABLE_COUNT];
 struct store_state {
     raft_term term;
     raft_id vote;
-    raft_index log_start; /* index of the first entry that the log may hold */
+    raft_index log_start; /* index of the first entry that the log may hold; rows before it are leftovers */
+    raft_term base_term;  /* of the entry before log_start; 0: there is none */
+    uint64_t data;        /* generation of the data file */
     uint64_t save;        /* number of the transaction that wrote it */
 };
 
@@ -138,7 +142,8 @@ size_t store_part_length(uint64_t bytes, unsigned part);
 #define STORE_SQL_PART_COLUMNS "id, term, type, bytes, save, checksum, data"
 #define STORE_SQL_PART_PUT     "INSERT INTO log (" STORE_SQL_PART_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 #define STORE_SQL_STATE_PUT                                                                                  \
-    "REPLACE INTO state (id, term, vote, log_start, save, checksum) VALUES (1, ?, ?, ?, ?, ?)"
+    "REPLACE INTO state (id, term, vote, log_start, base_term, data, save, checksum) "                       \
+    "VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
 
 int store_part_put(sqlite3_stmt *put, const struct store_part *part);
 /* False when the row is not what was written. Index and part are right even then, as far as they can be told. */
@@ -151,6 +156,18 @@ int store_state_get(sqlite3 *db, struct store_state *state);
 int store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
 /* Replaces the identity and all members. SQLite's result. */
 int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
+
+/* ---- compact.c ------------------------------------------------------------------------------------------- */
+
+/* The term of the entry at `index`; 0 when there is no such row. SQLite's result, as of all of these. */
+int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term);
+/* Moves the log's beginning (log_start, base_term) over entries up to `through`, as many as one step allows, at least one if
+ * any is there. *bytes: theirs. */
+int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, uint64_t *bytes);
+/* Deletes rows of entries before `index`, as many as one step allows. *more: some are left. */
+int store_log_delete_before(sqlite3 *db, raft_index index, bool *more);
+/* The table of terms begins at `index`, with the term of the entry there; if there is one. */
+int store_terms_begin(sqlite3 *db, raft_index index);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
 
@@ -185,6 +202,43 @@ enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, con
 
 /* ---- check.c --------------------------------------------------------------------------------------------- */
 
+/* What a database must be to be ours. */
+struct store_kind {
+    uint32_t application, format;
+    bool rollback; /* a copy that is not in WAL mode yet */
+    const struct store_table *tables;
+    size_t table_count;
+};
+
+enum { STORE_REMEDY_MAX = 512 };
+
+/* A file that is looked at. The paths and texts are the caller's. */
+struct store_check {
+    const struct store_kind *kind;
+    const char *db, *wal_path, *journal_path;
+    const char *remedy;   /* what to do about damage: a sentence */
+    char *why;            /* STORE_WHY_MAX bytes */
+    struct store_wal wal; /* what was found in it */
+    sqlite3 *view;        /* read-only, in a transaction */
+};
+/* The WAL's frames, the header, the length, the schema; then `view` is open. Close in any case. */
+enum store_result store_check_open(struct store_check *check);
+enum store_result store_check_structure(struct store_check *check);
+void store_check_close(struct store_check *check);
+/* What is wrong, then what to do about a damaged file. */
+__attribute__((format(printf, 3, 4))) enum store_result
+store_damaged(struct store_check *check, const char *path, const char *format, ...);
+__attribute__((format(printf, 2, 3))) enum store_result store_foreign(struct store_check *check,
+                                                                      const char *format, ...);
+/* SQLite itself has found something. */
+enum store_result store_refused(struct store_check *check, const char *doing, int result);
+/* The sentence for a node's own files. */
+void store_remedy(char remedy[STORE_REMEDY_MAX], const char *dir, raft_id node);
+/* A text column is exactly this. */
+bool store_sql_is(sqlite3_stmt *row, int column, const char *expected);
+
+/* ---- check_log.c ----------------------------------------------------------------------------------------- */
+
 /* What the check has read on its way. */
 struct store_found {
     struct store_identity identity;
@@ -192,12 +246,13 @@ struct store_found {
     uint64_t save;                      /* number of the last transaction */
     raft_index first_index, last_index; /* 0: the log is empty */
     uint64_t log_bytes;
+    bool leftovers; /* rows of entries before the log */
     struct raft_term_start *terms;
     size_t term_count;
 };
 /* Reads all of paths->db and its -wal without changing a bit of either. */
-enum store_result store_check(const struct store_paths *paths, raft_id node, struct store_found *found,
-                              char why[STORE_WHY_MAX]);
+enum store_result store_check_log(const struct store_paths *paths, raft_id node, struct store_found *found,
+                                  char why[STORE_WHY_MAX]);
 void store_found_close(struct store_found *found);
 
 #endif

@@ -33,7 +33,7 @@ static int remove_fresh(const struct store_paths *paths) {
 
 static int make_tables(sqlite3 *db, raft_id node, const char *incarnation) {
     struct store_identity identity = {.node = node};
-    struct store_state state = {.log_start = 1, .save = 1};
+    struct store_state state = {.log_start = 1, .data = STORE_DATA_FIRST, .save = 1};
     sqlite3_stmt *put = NULL;
     int result = store_sql_exec(db, "BEGIN");
 
