@@ -121,9 +121,9 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
             return store_damaged(check, check->db, "the header's byte %u is %u, must be %u", fields[i].at,
                                  value, fields[i].value);
     }
-    if (header[18] != (check->kind->rollback ? 1 : 2) || header[19] != header[18]) /* to write, to read */
+    if (header[18] != (check->rollback ? 1 : 2) || header[19] != header[18]) /* to write, to read */
         return store_damaged(check, check->db, "the header's bytes 18 and 19 are %u and %u, must be %d",
-                             header[18], header[19], check->kind->rollback ? 1 : 2);
+                             header[18], header[19], check->rollback ? 1 : 2);
     if (number_at(header + 24) != number_at(header + 92))
         return store_damaged(check, check->db, "the header's change counters differ");
     return STORE_OK;

@@ -18,8 +18,8 @@ struct check {
     struct store_found *found;
 };
 
-static const struct store_kind kind = {STORE_APPLICATION_ID, STORE_FORMAT, false, store_tables,
-                                       STORE_TABLE_COUNT};
+const struct store_kind store_log_kind = {STORE_APPLICATION_ID, STORE_FORMAT, store_tables,
+                                          STORE_TABLE_COUNT};
 
 static enum store_result check_identity(struct check *check) {
     struct store_found *found = check->found;
@@ -189,7 +189,7 @@ enum store_result store_check_log(const struct store_paths *paths, raft_id node,
     };
     char remedy[STORE_REMEDY_MAX];
     struct check check = {
-        .file = {.kind = &kind,
+        .file = {.kind = &store_log_kind,
                  .db = paths->db,
                  .wal_path = paths->wal,
                  .journal_path = paths->journal,

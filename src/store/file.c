@@ -18,6 +18,7 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
@@ -89,6 +90,21 @@ bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_
     return file->file->pMethods->xRead(file->file, bytes, (int)length, offset) == SQLITE_OK;
 }
 
+int store_file_write(struct store_file *file, const void *bytes, size_t length, int64_t offset) {
+    errno = 0;
+    return file->file->pMethods->xWrite(file->file, bytes, (int)length, offset);
+}
+
+int store_file_cut(struct store_file *file, int64_t size) {
+    errno = 0;
+    return file->file->pMethods->xTruncate(file->file, size);
+}
+
+int store_file_sync(struct store_file *file) {
+    errno = 0;
+    return file->file->pMethods->xSync(file->file, SQLITE_SYNC_NORMAL);
+}
+
 bool store_file_exists(const char *path) {
     sqlite3_vfs *vfs = sqlite3_vfs_find(STORE_VFS_UNLOCKED);
     struct store_file file;
@@ -114,6 +130,12 @@ int store_file_remove(const char *path) {
 
 int store_file_rename(const char *dir, const char *from, const char *to) {
     return rename(from, to) == 0 ? store_dir_sync(dir) : errno;
+}
+
+uint64_t store_disk_free(const char *dir) {
+    struct statvfs status;
+
+    return statvfs(dir, &status) == 0 ? (uint64_t)status.f_bavail * status.f_frsize : UINT64_MAX;
 }
 
 /* ---- directories ----------------------------------------------------------------------------------------- */
