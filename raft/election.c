@@ -158,8 +158,16 @@ void raft_election_tick(struct raft *raft) {
         raft_election_reset_timer(raft); /* our own disk is slow: another term would only add to its work */
         return;
     }
+    if (raft->held_back) {
+        raft_election_reset_timer(raft);
+        return;
+    }
     trace_silence(raft);
     pre_campaign(raft);
+}
+
+void raft_hold_back(struct raft *raft, bool held_back) {
+    raft->held_back = held_back;
 }
 
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer) {

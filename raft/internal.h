@@ -208,7 +208,8 @@ struct raft {
     uint64_t leader_since_ms;
     uint64_t leader_heard_ms;
     uint64_t
-        silent_since_ms; /* leader heard, vote given or campaign begun: the election timer runs from here */
+        silent_since_ms; /* leader heard, vote given, campaign begun: the election timer runs from here */
+    bool held_back;      /* the caller wants this node not to stand */
     uint64_t election_timeout_ms; /* this time's, randomised */
     uint64_t answered_round;      /* the leader's newest round that we have answered */
     uint64_t elections, leader_changes;
@@ -222,8 +223,7 @@ struct raft {
     /* the leader's */
     raft_index noop_index; /* opened this term */
     uint64_t heartbeat_at_ms;
-    uint64_t
-        announce_at_ms; /* followers that have not been told the commit index by then are told; 0: nothing to tell */
+    uint64_t announce_at_ms; /* followers not told the commit index by then are told; 0: nothing to tell */
     struct raft_read_queue reads;
 
     struct raft_outbox boxes[2];

@@ -137,6 +137,7 @@ struct node {
 
     /* the keyspace, and the way to it */
     struct keyspace *keyspace;
+    bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *entry_parser, *item_parser;
     struct entry_builder batch;

@@ -123,7 +123,25 @@ static void close_idle(struct node *node) {
     }
 }
 
+/* One machine whose clock is wrong must not stamp the log with it. */
+static void watch_clock(struct node *node) {
+    bool wrong = !clock_agrees(&node->clock, node->now_ms);
+    if (!node->raft || wrong == node->clock_wrong)
+        return;
+    node->clock_wrong = wrong;
+    raft_hold_back(node->raft, wrong);
+    if (wrong)
+        log_warning(
+            node->logger,
+            "this clock is %lld ms off the members' median (raft-max-clock-skew %u): not standing for leader "
+            "until it is set right",
+            (long long)-clock_median_offset(&node->clock, node->now_ms), node->conf->clock_skew_max_ms);
+    else
+        log_notice(node->logger, "this clock agrees with the members' again");
+}
+
 void status_cron(struct node *node) {
+    watch_clock(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
