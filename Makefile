@@ -131,7 +131,7 @@ lint: | $(BUILD)/.setup-lint
 
 objects: $(call objects,$(EVERY_C))
 
-# Each fuzzer runs for FUZZ_SECONDS; what it finds stays in build/fuzz/.
+# Each fuzzer runs for FUZZ_SECONDS, from tests/fuzz/corpus/ and what earlier runs have learnt; what it finds stays in build/fuzz/.
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
@@ -141,8 +141,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) | $(BUILD)/.setup-lint
 	@clang $(FUZZ_FLAGS) $(filter-out src/main.c,$(filter %.c,$^)) $(LIBS) -o $@
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
-	@for program in $^; do mkdir -p $$program.corpus && \
-	    $$program -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$program- $$program.corpus || exit 1; done
+	@for program in $^; do mkdir -p $$program.corpus; echo "  RUN   $$program for $(FUZZ_SECONDS) s"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$$program- \
+	        $$program.corpus $$(ls -d tests/fuzz/corpus/$${program##*fuzz_} 2>/dev/null) || exit 1; done
 
 # ---- install, clean, help --------------------------------------------------------------------------------------
 
