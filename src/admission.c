@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -105,7 +106,8 @@ static bool read_facts(const struct resp_arg *args, struct admission_facts *fact
         !read_text(&args[5], facts->incarnation, sizeof facts->incarnation) ||
         !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
         !read_text(&args[8], facts->version, sizeof facts->version) ||
-        !read_text(&args[9], facts->announced, sizeof facts->announced))
+        !read_text(&args[9], facts->announced, sizeof facts->announced) || protocol > UINT_MAX ||
+        level > UINT_MAX)
         return false;
     facts->protocol = (unsigned)protocol;
     facts->level = (unsigned)level;
@@ -261,9 +263,9 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
     if (!judge_hello(admission, args, count, exchange, why))
         return refuse_aloud(out, why);
     our_facts(admission, exchange->theirs.from, &exchange->ours);
-    random_nonce(exchange->our_nonce);
     if (!judge_identity(admission, exchange, why))
         return refuse_aloud(out, why);
+    random_nonce(exchange->our_nonce);
     char proof[ADMISSION_PROOF_LENGTH + 1];
     prove(admission, "answer", exchange, true, proof);
     resp_request(out, FACTS + 2);
@@ -299,7 +301,8 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
 bool admission_proved(struct admission *admission, const struct resp_arg *args, size_t count,
                       struct admission_exchange *exchange, struct resp_buf *out,
                       char why[ADMISSION_WHY_MAX]) {
-    if (exchange->theirs.from == 0 || count != 2 || !proof_holds(admission, "dial", exchange, &args[1])) {
+    bool answered = exchange->our_nonce[0] != 0; /* a hello that was refused cannot be proved */
+    if (!answered || count != 2 || !proof_holds(admission, "dial", exchange, &args[1])) {
         snprintf(why, ADMISSION_WHY_MAX, "node %llu could not prove that it knows the raft-secret",
                  (unsigned long long)exchange->theirs.from);
         return refuse_aloud(out, why);
