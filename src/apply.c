@@ -112,11 +112,22 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
     }
 }
 
+/* `databases` is part of what the log means: with fewer of them this node would not be the others' replica. */
+static bool database_exists(struct node *node, const struct entry_reader *reader, raft_index index) {
+    if (reader->db < keyspace_databases(node->keyspace))
+        return true;
+    node_fail(node,
+              "entry %llu uses database %u, and this node has %u: set `databases` as on the other members "
+              "and start again",
+              (unsigned long long)index, reader->db, keyspace_databases(node->keyspace));
+    return false;
+}
+
 static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
                            const struct lane *lane) {
     struct resp_command command;
     size_t at = 0, position = 0;
-    while (entry_next(reader, &command)) {
+    while (entry_next(reader, &command) && database_exists(node, reader, index)) {
         const struct pending_item *item = NULL;
         if (lane) {
             answer_riders(node, lane, &at, index);

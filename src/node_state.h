@@ -3,6 +3,7 @@
  * What a node is made of: shared by the files that are the node (node.c serve.c apply.c peers.c status.c) and by nobody else.
  *
  *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
+ *     start.c     how a node begins and ends
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     apply.c     from an entry or a confirmed round to the keyspace and the replies
  *     peers.c     handshakes, messages out and in
@@ -163,13 +164,19 @@ struct node {
 };
 
 /* node.c */
-void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void node_propose(struct node *node);         /* closes the entry being filled and proposes it */
-void node_set_net_options(struct node *node); /* takes up changed limits */
-void node_form(struct node *node); /* the identity now has its cluster id: store it, then start Raft */
+void node_propose(struct node *node); /* closes the entry being filled and proposes it */
 static inline uint64_t node_wall_ms(const struct node *node) {
     return node->now.wall_us / 1000;
 }
+
+/* start.c */
+void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void start_opened(struct node *node); /* takes the opened log, if it is */
+void start_form(struct node *node);   /* the identity now has its cluster id: store it */
+void start_raft(struct node *node);   /* it is stored: this node may vote */
+void start_stop_when_done(
+    struct node *node); /* asked to stop: ends as soon as what is under way is answered */
+void start_set_net_options(struct node *node); /* takes up changed limits */
 
 /* serve.c */
 void serve_news(

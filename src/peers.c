@@ -73,7 +73,7 @@ static void meet(struct node *node, const struct admission_facts *theirs) {
     }
     peer->refusal[0] = 0;
     if (admission_meet(&node->admission, theirs))
-        node_form(node);
+        start_form(node);
 }
 
 static void refuse(struct node *node, struct peer *peer, const char *why) {

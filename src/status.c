@@ -190,7 +190,7 @@ void status_reset(struct node *node) {
 
 void status_conf_changed(struct node *node) {
     logger_set_level(node->logger, node->conf->loglevel);
-    node_set_net_options(node);
+    start_set_net_options(node);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {
