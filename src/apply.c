@@ -54,7 +54,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
         node->statistics.hits += call->hits;
         node->statistics.misses += call->misses;
     }
-    serve_count_reply(node, command, call->reply, mark);
+    connection_count_reply(node, command, call->reply, mark);
 }
 
 static const struct command *known_command(const struct resp_command *command) {
@@ -75,7 +75,7 @@ static bool answer_read(struct node *node, const struct lane *lane, const struct
         resp_parse(node->item_parser, lane_bytes(lane, item), item->length, &stored, &command);
     assert(outcome == RESP_COMMAND);
     (void)outcome;
-    struct resp_out out = serve_out(node, item);
+    struct resp_out out = connection_out(item);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct call call = {
         .keyspace = node->keyspace,
@@ -92,8 +92,8 @@ static bool answer_read(struct node *node, const struct lane *lane, const struct
     return call.due;
 }
 
-static void answer_reply(struct node *node, const struct lane *lane, const struct pending_item *item) {
-    struct resp_out out = serve_out(node, item);
+static void answer_reply(const struct lane *lane, const struct pending_item *item) {
+    struct resp_out out = connection_out(item);
     if (out.buf)
         resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
 }
@@ -107,8 +107,8 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
         if (item->kind == PENDING_READ)
             answer_read(node, lane, item, keyspace_clock(node->keyspace), version);
         else
-            answer_reply(node, lane, item);
-        serve_answered(node, item->connection);
+            answer_reply(lane, item);
+        connection_answered(node, item->connection);
     }
 }
 
@@ -134,7 +134,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
             assert(at < lane->count);
             item = &lane->items[at++];
         }
-        struct resp_out out = item ? serve_out(node, item) : (struct resp_out){.protocol = 2};
+        struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
         struct call call = {
             .keyspace = node->keyspace,
             .args = command.args,
@@ -147,7 +147,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
         };
         apply_call(node, known_command(&command), &call);
         if (item)
-            serve_answered(node, item->connection);
+            connection_answered(node, item->connection);
     }
     if (lane)
         answer_riders(node, lane, &at, index);
@@ -163,7 +163,7 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
         if (lane->index == entry->index && lane->term == entry->term)
             found = lane;
         else
-            serve_fail(node, lane);
+            outcome_fail(node, lane);
     }
     return found;
 }
@@ -217,9 +217,9 @@ static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) 
             connection->lane = node->writing;
         } else {
             if (item->kind == PENDING_REPLY)
-                answer_reply(node, lane, item);
+                answer_reply(lane, item);
             item->kind = PENDING_MOVED;
-            serve_answered(node, connection);
+            connection_answered(node, connection);
         }
     }
 }

@@ -197,7 +197,7 @@ void node_propose(struct node *node) {
     if (raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
         lanes_insert(&node->writes, lane);
     else
-        serve_fail(node, lane);
+        outcome_fail(node, lane);
     node->raft_status.uncommitted_bytes += blob->length;
     raft_blob_unref(blob);
 }
@@ -228,7 +228,7 @@ static void ask_raft(struct node *node) {
     uint64_t patience_us = 2000ull * node->conf->election_timeout_ms;
     while (node->reads.first && !node->reads.first->confirmed &&
            (status->leader != 0 || node->now.mono_us - node->reads.first->begun_us > patience_us))
-        serve_fail(node, lanes_take_first(&node->reads));
+        outcome_fail(node, lanes_take_first(&node->reads));
 }
 
 /* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. Each
@@ -257,7 +257,7 @@ static void doubt_overdue(struct node *node) {
             continue;
         }
         *at = lane->next;
-        serve_doubt(node, lane);
+        outcome_doubt(node, lane);
     }
     node->writes.last = last;
 }

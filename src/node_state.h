@@ -4,7 +4,9 @@
  *
  *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
  *     start.c     how a node begins and ends
+ *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
+ *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry or a confirmed round to the keyspace and the replies
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
@@ -178,21 +180,37 @@ void start_stop_when_done(
     struct node *node); /* asked to stop: ends as soon as what is under way is answered */
 void start_set_net_options(struct node *node); /* takes up changed limits */
 
+/* connection.c */
+struct connection *connection_open(struct node *node, struct client *client);
+/* Closes the socket. What is under way goes on; the connection is forgotten with its last answer. */
+void connection_close(struct node *node, struct connection *connection);
+void connection_forget(struct node *node, struct connection *connection);
+void connection_hold(struct node *node, struct connection *connection, enum hold why);
+void connection_unhold(struct node *node, struct connection *connection);
+/* Among those that serve_commands looks at next. */
+void connection_queue(struct node *node, struct connection *connection);
+/* One of its requests has its answer. */
+void connection_answered(struct node *node, struct connection *connection);
+/* Where an item's reply goes: nowhere, when its connection is gone or wants none. */
+struct resp_out connection_out(const struct pending_item *item);
+/* A reply of `command` (NULL: of none) was written behind `mark`. */
+void connection_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
+                            size_t mark);
+/* Requests that wait: held in their input, or writes under way. */
+size_t connection_waiting(const struct node *node);
+
+/* outcome.c */
+void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
+void outcome_doubt(struct node *node,
+                   struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
+/* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
+void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
+
 /* serve.c */
 void serve_news(
     struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
 void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
-void serve_fail(
-    struct node *node,
-    struct lane *lane); /* definitely not done: every item of the lane is told, and the lane is freed */
-void serve_doubt(struct node *node, struct lane *lane); /* outcome unknown: -INDOUBT to its writes */
-void serve_answered(struct node *node, struct connection *connection); /* one of its requests has its reply */
-struct resp_out serve_out(struct node *node, const struct pending_item *item);
-void serve_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
-                       size_t mark);
-struct lane *serve_writing(struct node *node);
-void serve_close(struct node *node, struct connection *connection);
-size_t serve_held(const struct node *node);
+struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);

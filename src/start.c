@@ -181,7 +181,7 @@ enum node_end node_ended(const struct node *node) {
 void node_stop(struct node *node) {
     if (node->stopping)
         return;
-    log_notice(node->logger, "asked to stop; %zu requests are under way", serve_held(node));
+    log_notice(node->logger, "asked to stop; %zu requests are under way", connection_waiting(node));
     node->stopping = true;
     node->stop_by_ms = node->now_ms + STOP_WAIT_MS;
     net_stop_listening(node->net);
@@ -194,11 +194,11 @@ static void tell_the_end(struct node *node) {
     node->writing = node->reading = NULL;
     for (size_t i = 0; i < 2; i++)
         if (filling[i])
-            serve_fail(node, filling[i]);
+            outcome_fail(node, filling[i]);
     for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
-        serve_doubt(node, lane);
+        outcome_doubt(node, lane);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
-        serve_fail(node, lane);
+        outcome_fail(node, lane);
 }
 
 void start_stop_when_done(struct node *node) {
@@ -331,7 +331,7 @@ void node_free(struct node *node) {
     for (struct client *client = net_first_client(node->net), *next; client; client = next) {
         next = net_next_client(client);
         if (client->owner)
-            serve_close(node, client->owner);
+            connection_close(node, client->owner);
     }
     peers_close(node);
     net_free(node->net);

@@ -75,7 +75,7 @@ static void leader_known(struct node *node, raft_id leader) {
     node->known_leader = leader;
     log_notice(node->logger, "node %llu leads term %llu; leaderless %llu ms; %zu requests waited",
                (unsigned long long)leader, (unsigned long long)node->raft_status.term,
-               (unsigned long long)leaderless_ms, serve_held(node));
+               (unsigned long long)leaderless_ms, connection_waiting(node));
 }
 
 void status_watch(struct node *node) {
@@ -118,7 +118,7 @@ static void close_idle(struct node *node) {
             node_wall_ms(node) - connection->session.active_ms > bound_ms) {
             log_verbose(node->logger, "closing client %s: idle for %llu s", client->address,
                         (unsigned long long)node->conf->timeout_s);
-            serve_close(node, connection);
+            connection_close(node, connection);
         }
     }
 }
