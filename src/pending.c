@@ -43,7 +43,7 @@ struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connec
 }
 
 const char *lane_bytes(const struct lane *lane, const struct pending_item *item) {
-    return resp_buf_bytes(&lane->bytes) + item->at;
+    return item->length > 0 ? resp_buf_bytes(&lane->bytes) + item->at : "";
 }
 
 void lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
