@@ -389,6 +389,21 @@ static void uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entr
     lone_close(&lone);
 }
 
+static void a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .term = 1, .log = "1", .applied = 1});
+    lone_lead(&lone);
+    assert_int_equal(lone.saved[0].index, 2);
+    assert_int_equal(lone.saved[0].term, 2);
+    assert_int_equal(lone.saved[0].type, RAFT_ENTRY_NOOP);
+    assert_false(lone_status(&lone).serving);
+    lone_ack(&lone, 2, 2);
+    assert_false(lone_status(&lone).serving);
+    lone_settle(&lone);
+    assert_true(lone_status(&lone).serving);
+    lone_close(&lone);
+}
+
 /* ---- reads ----------------------------------------------------------------------------------------------- */
 
 static void a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it(void **state) {
@@ -625,6 +640,7 @@ int main(void) {
         cmocka_unit_test(one_part_is_applied_before_the_next_is_given),
         cmocka_unit_test(uncommitted_bytes_are_capped_and_one_proposal_always_gets_in),
         cmocka_unit_test(uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entries),
+        cmocka_unit_test(a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied),
         cmocka_unit_test(a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it),
         cmocka_unit_test(a_late_answer_to_an_older_round_confirms_nothing_newer),
         cmocka_unit_test(an_answer_of_another_term_confirms_nothing),

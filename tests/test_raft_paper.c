@@ -651,23 +651,6 @@ static void the_same_request_twice_does_no_harm(void **state) {
     lone_close(&lone);
 }
 
-/* ---- section 8 ------------------------------------------------------------------------------------------- */
-
-static void a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied(void **state) {
-    (void)state;
-    lone_open(&lone, (struct lone_start){.voters = 3, .term = 1, .log = "1", .applied = 1});
-    lone_lead(&lone);
-    assert_int_equal(lone.saved[0].index, 2);
-    assert_int_equal(lone.saved[0].term, 2);
-    assert_int_equal(lone.saved[0].type, RAFT_ENTRY_NOOP);
-    assert_false(lone_status(&lone).serving);
-    lone_ack(&lone, 2, 2);
-    assert_false(lone_status(&lone).serving);
-    lone_settle(&lone);
-    assert_true(lone_status(&lone).serving);
-    lone_close(&lone);
-}
-
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(committed_entries_are_applied_once_and_in_order),
@@ -706,7 +689,6 @@ int main(void) {
         cmocka_unit_test(entries_of_older_terms_are_committed_only_along_with_one_of_the_current_term),
         cmocka_unit_test(a_silent_follower_is_tried_for_ever),
         cmocka_unit_test(the_same_request_twice_does_no_harm),
-        cmocka_unit_test(a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied),
     };
     return cmocka_run_group_tests_name("raft_paper", tests, NULL, NULL);
 }

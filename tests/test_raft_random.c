@@ -30,7 +30,7 @@
 #include "raft_world.h"
 
 enum {
-    SEEDS = 4000,
+    SEEDS = 6000,
     STEPS = 3000,
     PROPOSALS_MAX = 400,
     READS_MAX = 4000,
@@ -91,6 +91,15 @@ static bool chance(struct storm *storm, unsigned percent) {
 
 static struct world_node *any_node(struct storm *storm) {
     return &storm->world.nodes[any(storm, storm->world.count)];
+}
+
+/* Trouble likes leaders. */
+static struct world_node *prey(struct storm *storm) {
+    if (chance(storm, 50))
+        for (size_t i = 0; i < storm->world.count; i++)
+            if (storm->world.nodes[i].raft && storm->seen_role[i] == RAFT_LEADER)
+                return &storm->world.nodes[i];
+    return any_node(storm);
 }
 
 /* ---- properties ------------------------------------------------------------------------------------------ */
@@ -288,8 +297,7 @@ static void ask_all(struct storm *storm) {
     }
 }
 
-static void crash(struct storm *storm) {
-    struct world_node *node = any_node(storm);
+static void crash(struct storm *storm, struct world_node *node) {
     if (!node->raft)
         return;
     storm->rare.crashes++;
@@ -328,10 +336,10 @@ static void isolate(struct storm *storm, size_t node) {
 }
 
 static void trouble(struct storm *storm) {
-    struct world_node *node = any_node(storm), *other = any_node(storm);
+    struct world_node *node = prey(storm), *other = any_node(storm);
     switch (any(storm, 12)) {
     case 0:
-        crash(storm);
+        crash(storm, node);
         break;
     case 1:
     case 2:
@@ -357,6 +365,7 @@ static void trouble(struct storm *storm) {
         break;
     case 9:
         storm->stalled[node->id - 1] = !storm->stalled[node->id - 1];
+        ask_all(storm); /* who wakes up finds requests waiting */
         break;
     case 10:
         if (node->raft)
