@@ -119,6 +119,18 @@ static void handle(struct raft *raft, const struct raft_message *message) {
     handlers[message->type](raft, message);
 }
 
+void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer) {
+    pass_time(raft, now_ms);
+    struct raft_progress *progress = raft_progress_find(raft, peer);
+    if (!progress)
+        return;
+    progress->heard_ms = raft->now_ms;
+    if (raft->role == RAFT_LEADER)
+        progress->active_ms = raft->now_ms;
+    else if (raft->role == RAFT_FOLLOWER && raft->leader == peer)
+        raft->leader_heard_ms = raft->silent_since_ms = raft->now_ms;
+}
+
 void raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
     pass_time(raft, now_ms);
     if (!raft_check_message(raft, message))

@@ -42,6 +42,26 @@ static void a_pipeline_on_the_leader_is_answered_in_order(void **state) {
               "$-1\r\n+OK\r\n$1\r\n1\r\n:2\r\n+PONG\r\n$1\r\n2\r\n:1\r\n:0\r\n");
 }
 
+/*
+ * 1. a read is asked for: its round goes out;
+ * 2. the same connection sends a read and a write: the write's entry goes out;
+ * 3. the followers acknowledge both at once.
+ * The first read must neither see the write nor be answered behind it.
+ */
+static void a_write_does_not_overtake_a_read_of_an_earlier_turn(void **state) {
+    (void)state;
+    world_ask(world, fd, "SET k old\r\n", "+OK\r\n");
+    for (unsigned i = 0; i < 10; i++) {
+        say("GET k\r\n");
+        world_turns(world, leader, 3);
+        say("GET k\r\nECHO between\r\nSET k new\r\nGET k\r\n");
+        world_turns(world, leader, 10 * (i % 3));
+        turn_followers(30);
+        world_expect(world, fd, "$3\r\nold\r\n$3\r\nold\r\n$7\r\nbetween\r\n+OK\r\n$3\r\nnew\r\n");
+        world_ask(world, fd, "SET k old\r\n", "+OK\r\n");
+    }
+}
+
 static void reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow(void **state) {
     static char expected[WORLD_HEARD_MAX];
     size_t length = 0;
@@ -91,6 +111,7 @@ static void a_leader_that_stood_still_tells_no_old_value(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_pipeline_on_the_leader_is_answered_in_order),
+        TEST(a_write_does_not_overtake_a_read_of_an_earlier_turn),
         TEST(reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow),
         TEST(a_leader_that_stood_still_tells_no_old_value),
     };
