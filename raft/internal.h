@@ -207,11 +207,11 @@ struct raft {
     raft_term leader_term; /* the newest term whose leader became known here */
     uint64_t leader_since_ms;
     uint64_t leader_heard_ms;
-    uint64_t
-        silent_since_ms; /* leader heard, vote given, campaign begun: the election timer runs from here */
-    bool held_back;      /* the caller wants this node not to stand */
+    /* The election timer runs from here: the leader was heard, a vote given, a campaign begun. */
+    uint64_t silent_since_ms;
     uint64_t election_timeout_ms; /* this time's, randomised */
     uint64_t ask_again_ms;        /* a candidate repeats its requests then */
+    bool held_back;               /* the caller wants this node not to stand */
     uint64_t answered_round;      /* the leader's newest round that we have answered */
     uint64_t elections, leader_changes;
 

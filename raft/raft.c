@@ -170,8 +170,8 @@ void raft_unreachable(struct raft *raft, raft_id id) {
     if (raft->role != RAFT_LEADER || !peer || peer == raft->self)
         return;
     raft_progress_probe(peer);
-    peer->probe_sent =
-        true; /* the next goes out with the heartbeat, or each failure would bring another at once */
+    /* The next probe goes out with the heartbeat, or each failure would bring another at once. */
+    peer->probe_sent = true;
     raft_check(raft);
 }
 

@@ -169,6 +169,17 @@ static void a_refusal_with_a_hint_skips_whole_terms(void **state) {
     lone_close(&lone);
 }
 
+static void a_refusal_that_answers_another_probe_is_stale(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1 1 1 1 1 1 1"});
+    lone_lead(&lone);
+    lone_forget(&lone);
+    reject(2, 5, 3, 1); /* 9 is being asked about */
+    lone_settle(&lone);
+    assert_int_equal(lone.sent_count, 0);
+    lone_close(&lone);
+}
+
 static void a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders(void **state) {
     (void)state;
     static const struct {
@@ -630,6 +641,7 @@ int main(void) {
         cmocka_unit_test(a_probe_is_one_empty_append_repeated_with_the_heartbeat),
         cmocka_unit_test(an_unreachable_peer_is_probed_until_it_answers),
         cmocka_unit_test(a_refusal_with_a_hint_skips_whole_terms),
+        cmocka_unit_test(a_refusal_that_answers_another_probe_is_stale),
         cmocka_unit_test(a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders),
         cmocka_unit_test(late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelining),
         cmocka_unit_test(refusals_of_a_whole_pipeline_count_once),

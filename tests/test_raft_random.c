@@ -30,7 +30,7 @@
 #include "raft_world.h"
 
 enum {
-    SEEDS = 6000,
+    SEEDS = 4000,
     STEPS = 3000,
     PROPOSALS_MAX = 400,
     READS_MAX = 4000,
