@@ -253,7 +253,8 @@ static enum store_result check_wal(struct store_check *check) {
     enum store_result result;
 
     if (store_file_exists(check->journal_path))
-        return store_foreign(check, "another program has written to it and left %s", check->journal_path);
+        return store_foreign(check, "another program has written to it and left %s; is dir right?",
+                             check->journal_path);
     result = store_wal_walk(check->wal_path, &check->wal, what);
     if (result == STORE_DAMAGED)
         return store_damaged(check, check->wal_path, "%.256s", what);

@@ -227,7 +227,8 @@ enum store_result store_clean(const char *dir, uint64_t generation, char why[STO
 enum store_result store_restore(const char *backup, const char *dir, const struct store_identity *identity,
                                 const struct store_bytes *members, char why[STORE_WHY_MAX]);
 
-/* Bytes that this process may still write to the directory's file system; UINT64_MAX when it cannot be told. */
-uint64_t store_disk_free(const char *dir);
+/* The directory's file system: bytes that this process may still write, bytes that it has in all. False when it cannot be told.
+ * A few microseconds. */
+bool store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes);
 
 #endif
