@@ -35,7 +35,7 @@ static void receiver_close(struct receiver *receiver) {
 
 static void receiver_make(struct receiver *receiver) {
     memset(receiver, 0, sizeof(*receiver));
-    world_make(&receiver->log);
+    world_make_in_memory(&receiver->log);
     memcpy(receiver->data.dir, receiver->log.dir, sizeof(receiver->data.dir));
     receiver_open(receiver);
 }
@@ -613,7 +613,7 @@ static void a_backup_becomes_a_new_cluster(void **state) {
     store_copy_job_free(run_backup(world, "b.db"));
     world_path(as_world(world), "b.db", path);
     memset(&receiver, 0, sizeof(receiver));
-    world_make(&receiver.log);
+    world_make_in_memory(&receiver.log);
     memcpy(receiver.data.dir, receiver.log.dir, sizeof(receiver.data.dir));
     assert_int_equal(store_restore(path, receiver.log.dir, &identity, &members, why), STORE_OK);
     receiver_open(&receiver);
