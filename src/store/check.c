@@ -116,8 +116,10 @@ static enum store_result check_header(struct check *check, const uint8_t header[
         return foreign(check, "a database of another program (application id 0x%08x); is dir right?",
                        application);
     if (format > STORE_FORMAT)
-        return foreign(check, "written by a newer redraft (format %u, this one knows %d); use that one",
-                       format, STORE_FORMAT);
+        return foreign(
+            check,
+            "written by a newer redraft (format %u, this one knows %d): use that one, or replace the node",
+            format, STORE_FORMAT);
     if (format < STORE_FORMAT)
         return damaged(check, check->paths->db, "the header says format %u, which never was", format);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
