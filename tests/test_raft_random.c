@@ -12,7 +12,8 @@
  *      leader completeness     whoever leads has all that is committed
  *      state-machine safety    what is applied at an index is the same everywhere (raft_world.h)
  *      durability              no message tells of what is not on disk (raft_world.h)
- *      reads never stale       a read point is at or after all that was committed anywhere when the read was asked
+ *      reads never stale       a read point is at or after all that was committed anywhere when the read was asked; so is one
+ *                              under a lease, while clocks differ in speed by up to what the lease allows for
  * and in the calm: within a bound there is a leader that serves, an entry is applied on every node, a read is answered.
  *
  * SEED=n replays one seed with its trace, SEEDS=n runs that many.
@@ -45,7 +46,7 @@ struct read {
 /* What must have happened somewhere in all the runs, or they prove nothing. */
 struct rare {
     size_t elections, commits, overwritten, reads, crashes, torn, fetches, fetched_to_apply, busy, step_downs,
-        doubled;
+        doubled, handed_over, lease_reads;
 };
 
 struct storm {
@@ -163,6 +164,8 @@ static void on_ready(struct world *world, struct world_node *node, const struct 
         read->answered = true;
         storm->rare.reads++;
     }
+    for (size_t i = 0; i < ready->send.count; i++)
+        storm->rare.handed_over += ready->send.at[i].type == RAFT_TIMEOUT_NOW;
     for (size_t i = 0; i < ready->fetch.count; i++) {
         storm->rare.fetches++;
         storm->rare.fetched_to_apply += ready->fetch.at[i].for_peer == 0;
@@ -253,6 +256,10 @@ static void ask_all(struct storm *storm) {
         }
         if (storm->read_count < READS_MAX && raft_read(node->raft, storm->read_count) == RAFT_OK)
             storm->reads[storm->read_count++].committed = storm->committed_count;
+        if (raft_read_lease(node->raft, node->now_ms, &index) == RAFT_OK) {
+            WORLD_CHECK(&storm->world, index >= storm->committed_count, "a stale read under a lease");
+            storm->rare.lease_reads++;
+        }
         settle(storm, node, 70);
     }
 }
@@ -282,7 +289,7 @@ static void crash(struct storm *storm) {
 
 static void trouble(struct storm *storm) {
     struct world_node *node = any_node(storm), *other = any_node(storm);
-    switch (any(storm, 6)) {
+    switch (any(storm, 7)) {
     case 0:
         crash(storm);
         break;
@@ -306,6 +313,12 @@ static void trouble(struct storm *storm) {
     case 5:
         if (node->raft)
             raft_leader_gone(node->raft, node->now_ms, other->id);
+        break;
+    case 6:
+        for (size_t i = 0; i < storm->world.count; i++)
+            if (storm->world.nodes[i].raft)
+                raft_transfer(storm->world.nodes[i].raft, storm->world.nodes[i].now_ms,
+                              chance(storm, 50) ? other->id : 0);
         break;
     }
     settle(storm, node, 90);
@@ -386,8 +399,11 @@ static void calm(struct storm *storm) {
     raft_term term = 0;
     while (storm->now_ms < until && !(index && all_applied(storm, index) && read->answered)) {
         struct world_node *leader = serving(storm);
-        if (leader && raft_term_at(leader->raft, index) != term)
-            index = 0; /* it was lost with its leader: again */
+        struct raft_status status = {.term = 0};
+        if (leader)
+            raft_status(leader->raft, &status);
+        if (leader && status.term != term)
+            index = 0; /* the entry or the read may be lost with its leader: again */
         if (leader && !index) {
             struct raft_blob *blob = world_blob("calm");
             if (raft_propose(leader->raft, blob, &index, &term) == RAFT_OK && !read->answered) {
@@ -435,6 +451,8 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
         .window_messages_max = 1 + any(&storm, 6),
         .uncommitted_bytes_max = 100 + any(&storm, 600),
         .apply_bytes_max = 1 + any(&storm, 300),
+        .leases = chance(&storm, 50),
+        .clock_drift_permille = 350, /* the slowest clock against the fastest, below, and a rounding */
     };
     for (size_t i = 0; i < storm.world.count; i++) {
         storm.speed[i] = 0.8 + (double)any(&storm, 40) / 100;
@@ -456,6 +474,8 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
     rare->busy += storm.rare.busy;
     rare->step_downs += storm.rare.step_downs;
     rare->doubled += storm.rare.doubled;
+    rare->handed_over += storm.rare.handed_over;
+    rare->lease_reads += storm.rare.lease_reads;
     world_close(&storm.world);
     free(storm.committed);
 }
@@ -475,12 +495,13 @@ static void a_cluster_stays_safe_in_a_storm_and_serves_in_the_calm_after_it(void
     print_message(
         "%llu seeds: %zu elections, %zu step-downs, %zu commits, %zu saved entries overwritten, %zu reads, "
         "%zu crashes (%zu with part of the queue written), %zu fetches (%zu to apply), %zu busy, %zu "
-        "messages doubled\n",
+        "messages doubled, %zu told to take over, %zu reads under a lease\n",
         (unsigned long long)count, rare.elections, rare.step_downs, rare.commits, rare.overwritten,
-        rare.reads, rare.crashes, rare.torn, rare.fetches, rare.fetched_to_apply, rare.busy, rare.doubled);
+        rare.reads, rare.crashes, rare.torn, rare.fetches, rare.fetched_to_apply, rare.busy, rare.doubled,
+        rare.handed_over, rare.lease_reads);
     assert_true(rare.elections && rare.step_downs && rare.commits && rare.overwritten && rare.reads);
     assert_true(rare.crashes && rare.torn && rare.fetched_to_apply && rare.fetches > rare.fetched_to_apply);
-    assert_true(rare.busy && rare.doubled);
+    assert_true(rare.busy && rare.doubled && rare.handed_over && rare.lease_reads);
 }
 
 int main(void) {
