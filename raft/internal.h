@@ -230,10 +230,12 @@ struct raft {
     raft_term leader_term; /* the newest term whose leader became known here */
     uint64_t leader_since_ms;
     uint64_t leader_heard_ms;
-    uint64_t
-        silent_since_ms; /* leader heard, vote given, campaign begun: the election timer runs from here */
-    bool held_back;      /* the caller wants this node not to stand */
+    /* The election timer runs from here: the leader was heard, a vote given, a campaign begun. */
+    uint64_t silent_since_ms;
     uint64_t election_timeout_ms; /* this time's, randomised */
+    uint64_t ask_again_ms;        /* a candidate repeats its requests then */
+    bool transfer_campaign;       /* a candidate: the leader asked for it */
+    bool held_back;               /* the caller wants this node not to stand */
     uint64_t answered_round;      /* the leader's newest round that we have answered */
     uint64_t elections, leader_changes;
 
@@ -266,6 +268,7 @@ void raft_trace(struct raft *raft, const char *format, ...) __attribute__((forma
 /* election.c */
 void raft_election_reset_timer(struct raft *raft);
 void raft_election_tick(struct raft *raft);
+uint64_t raft_election_deadline(const struct raft *raft);
 void raft_election_saved(struct raft *raft); /* our own vote may have become durable */
 bool raft_election_ignores(const struct raft *raft, const struct raft_message *message);
 void raft_election_pre_vote(struct raft *raft, const struct raft_message *message);

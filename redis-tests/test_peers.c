@@ -33,12 +33,23 @@ static void must_say(const struct cluster *cluster, size_t at, const char *text)
         harness_fail("node %zu never says \"%s\"", at + 1, text);
 }
 
+/* A node that was just started listens. */
+static void wait_answers(const struct cluster *cluster, size_t at) {
+    uint64_t deadline = harness_now_ms() + harness_scaled_ms(SAID_MS);
+    while (!cluster_info(cluster, at, &info)) {
+        if (harness_now_ms() > deadline)
+            harness_fail("node %zu does not answer RAFT.INFO", at + 1);
+        harness_sleep_ms(10);
+    }
+}
+
 /* `outcast` runs and is not let in: the other two serve; with one of those down nothing is served, although two run. */
 static void must_not_count(struct cluster *cluster, size_t outcast) {
     char reply[256];
     size_t leader = cluster_wait_leader(cluster), third = 3 - leader - outcast;
     assert_int_not_equal(leader, outcast);
     assert_string_equal(ask(cluster, leader, "SET served yes", reply), "+OK");
+    wait_answers(cluster, outcast);
     ask(cluster, outcast, "GET served", reply);
     if (reply[0] != '-')
         harness_fail("who was not let in answers a GET with %s", reply);

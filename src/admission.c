@@ -60,10 +60,12 @@ bool admission_read_secret(struct admission *admission, const char *path, char w
     bool read = fgets(admission->secret, sizeof admission->secret, file) != NULL;
     fclose(file);
     admission->secret_length = read ? strcspn(admission->secret, "\r\n") : 0;
-    if (admission->secret_length >= 16)
+    bool whole = admission->secret_length < sizeof admission->secret - 1;
+    if (admission->secret_length >= 16 && whole)
         return true;
     snprintf(why, ADMISSION_WHY_MAX,
-             "raft-secret-file %s: its first line must hold a secret of at least 16 bytes", path);
+             "raft-secret-file %s: its first line must hold a secret of 16 to %zu bytes", path,
+             sizeof admission->secret - 2);
     return false;
 }
 

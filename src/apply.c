@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a committed entry, or a confirmed round, to the keyspace and the replies.
+ * From a committed entry to the keyspace and the replies.
  *
  * Applying sees only the entry and the keyspace: the clock is the entry's, the seed its index. It never proposes and never
  * fails: what can be refused was refused before it was proposed. Only the node that took a command has a lane for it and builds replies; an
@@ -65,8 +65,8 @@ static const struct command *known_command(const struct resp_command *command) {
 }
 
 /* A waiting read, at its place. True when it met a key that is due. */
-static bool answer_read(struct node *node, const struct lane *lane, const struct pending_item *item,
-                        uint64_t wall_ms, uint64_t version) {
+bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
+                uint64_t version) {
     static const struct resp_limits stored = {
         .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
     struct resp_command command;
@@ -92,7 +92,7 @@ static bool answer_read(struct node *node, const struct lane *lane, const struct
     return call.due;
 }
 
-static void answer_reply(const struct lane *lane, const struct pending_item *item) {
+void apply_reply(const struct lane *lane, const struct pending_item *item) {
     struct resp_out out = connection_out(item);
     if (out.buf)
         resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
@@ -105,9 +105,9 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
         if (item->kind == PENDING_MOVED)
             continue;
         if (item->kind == PENDING_READ)
-            answer_read(node, lane, item, keyspace_clock(node->keyspace), version);
+            apply_read(node, lane, item, keyspace_clock(node->keyspace), version);
         else
-            answer_reply(lane, item);
+            apply_reply(lane, item);
         connection_answered(node, item->connection);
     }
 }
@@ -199,36 +199,4 @@ void apply_entries(struct node *node, const struct raft_entries *entries) {
     }
     if (node->end != NODE_FAILED)
         raft_applied(node->raft, entries->at[entries->count - 1].index);
-}
-
-/* A read that meets a key which is due by the leader's clock, though not yet by the log's, is asked again behind an entry with a
- * later clock: riding beside it. What its connection sent after it goes along, also out of later lanes: all of that arrived before
- * the entry was proposed, so it may ride beside it too. */
-static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
-    for (size_t i = 0; i < lane->count; i++) {
-        struct pending_item *item = &lane->items[i];
-        if (item->kind == PENDING_MOVED)
-            continue;
-        struct connection *connection = item->connection;
-        if (connection->lane->token == 0) {
-            lane_take_along(lane, connection->lane, connection);
-        } else if (item->kind == PENDING_READ && answer_read(node, lane, item, wall_ms, 0)) {
-            lane_take_along(lane, serve_writing(node), connection);
-            connection->lane = node->writing;
-        } else {
-            if (item->kind == PENDING_REPLY)
-                answer_reply(lane, item);
-            item->kind = PENDING_MOVED;
-            connection_answered(node, connection);
-        }
-    }
-}
-
-void apply_reads(struct node *node) {
-    while (node->reads.first && node->reads.first->confirmed &&
-           node->reads.first->index <= node->raft_status.applied) {
-        struct lane *lane = lanes_take_first(&node->reads);
-        answer_lane(node, lane, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
-        lane_free(lane);
-    }
 }

@@ -93,3 +93,8 @@ uint64_t clock_tell(struct clock *clock, uint64_t wall_ms, uint64_t mono_ms) {
     clock_floor(clock, held(clock, now, mono_ms), mono_ms);
     return clock->told_ms;
 }
+
+uint64_t clock_look(const struct clock *clock, uint64_t wall_ms, uint64_t mono_ms) {
+    struct clock copy = *clock;
+    return clock_tell(&copy, wall_ms, mono_ms);
+}

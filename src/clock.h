@@ -46,6 +46,8 @@ void clock_heard(struct clock *clock, uint64_t peer, uint64_t peer_ms, uint64_t 
 void clock_floor(struct clock *clock, uint64_t clock_ms, uint64_t mono_ms);
 /* The cluster's time, Unix milliseconds. */
 uint64_t clock_tell(struct clock *clock, uint64_t wall_ms, uint64_t mono_ms);
+/* The same for whoever only asks: nothing is bound to it, so a node that is cut off with a wrong clock does not keep it. */
+uint64_t clock_look(const struct clock *clock, uint64_t wall_ms, uint64_t mono_ms);
 /* The median of the members' clocks less ours; 0 when nobody else was heard lately. */
 int64_t clock_median_offset(const struct clock *clock, uint64_t mono_ms);
 /* Whether our clock is within the skew allowed of the median: a node outside should not lead. */

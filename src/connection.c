@@ -93,6 +93,7 @@ void connection_answered(struct node *node, struct connection *connection) {
     if (--connection->pending > 0)
         return;
     connection->lane = NULL;
+    connection->rider_bytes = 0;
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
     else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||

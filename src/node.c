@@ -180,8 +180,7 @@ static bool obey(struct node *node) {
     while (node->end != NODE_FAILED && count < READIES_PER_TURN && obey_one(node))
         count++;
     raft_status(node->raft, &node->raft_status);
-    apply_reads(node);
-    return count == READIES_PER_TURN;
+    return reads_answer(node) || count == READIES_PER_TURN;
 }
 
 /* ---- what the turn gathered ------------------------------------------------------------------------------------ */

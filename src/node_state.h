@@ -7,7 +7,8 @@
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     outcome.c   what is told to those that get no reply from applying
- *     apply.c     from an entry or a confirmed round to the keyspace and the replies
+ *     apply.c     from an entry to the keyspace and the replies
+ *     reads.c     from a confirmed round to the replies
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -35,6 +36,8 @@ enum {
     NODE_ERROR_CODES_MAX = 32,
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
+    NODE_OUT_PATIENCE_BYTES =
+        1024 * 1024, /* replies that a client has not taken, before it is served no further */
 };
 
 /* Why a connection's next command stays in its input. */
@@ -51,8 +54,9 @@ struct connection {
     struct session session;
     struct resp_parser *parser;
 
-    struct lane *lane; /* of its last unanswered request; NULL: none */
-    size_t pending;    /* unanswered requests */
+    struct lane *lane;  /* of its last unanswered request; NULL: none */
+    size_t pending;     /* unanswered requests */
+    size_t rider_bytes; /* values that its riders will answer with, about */
     enum hold hold;
     uint64_t hold_until_ms;
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
@@ -145,7 +149,9 @@ struct node {
     struct resp_parser *entry_parser, *item_parser;
     struct entry_builder batch;
     struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
-    struct lanes writes, reads;     /* proposed; asked for or waiting to be */
+    struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
+    size_t turn_reply_bytes;    /* replies to reads made in this turn */
+    struct lanes writes, reads; /* proposed; asked for or waiting to be */
     uint64_t next_token, seed;
     bool due_left;           /* the last entry did not free all keys that are due */
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
@@ -214,8 +220,17 @@ struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
-void apply_reads(struct node *node); /* every confirmed lane whose index is applied */
 void apply_call(struct node *node, const struct command *command, struct call *call);
+
+/* A waiting read, executed now. True when it met a key that is due: it has no reply then. */
+bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
+                uint64_t version);
+/* A reply that was ready, sent now. */
+void apply_reply(const struct lane *lane, const struct pending_item *item);
+
+/* reads.c */
+bool reads_answer(
+    struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -12,8 +12,7 @@
 #include "node_state.h"
 
 enum {
-    OUT_PATIENCE_BYTES = 1024 * 1024, /* replies that a client has not read, before it is served no further */
-    IN_PAUSE_BYTES = 1024 * 1024,     /* input that a held connection may pile up */
+    IN_PAUSE_BYTES = 1024 * 1024, /* input that a held connection may pile up */
     IN_KEPT_BYTES = 64 * 1024,
     ROOM_STEP_BYTES = 16 * 1024 * 1024, /* room made at once for an argument that was announced */
     ENTRY_TARGET_BYTES =
@@ -141,7 +140,7 @@ static void run_local(struct node *node, struct connection *connection, const st
         .reply = out,
     };
     if (!(row->flags & COMMAND_READONLY))
-        call.wall_ms = clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
+        call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     apply_call(node, row, &call);
 }
 
@@ -150,7 +149,7 @@ static enum served answer_now(struct node *node, struct connection *connection, 
                               const struct resp_command *command, enum gate_verdict verdict) {
     if (!may_reply(node, connection))
         return HELD;
-    bool skip = skip_now(&connection->session);
+    bool skip = skip_now(&connection->session) && !(row && strcmp(row->name, "client|reply") == 0);
     struct resp_buf aside = {0};
     struct resp_out out = {.buf = reply_begin(connection, &aside), .protocol = connection->session.protocol};
     size_t mark = resp_buf_length(out.buf);
@@ -174,9 +173,16 @@ static enum served answer_now(struct node *node, struct connection *connection, 
     return SERVED;
 }
 
+/* All that the connection waits for are reads and replies of this turn, in a row. */
+static bool all_in_this_turn(const struct node *node, const struct connection *connection) {
+    return connection->lane == node->reading &&
+           lane_tail_of(node->reading, connection) == connection->pending;
+}
+
 static enum served take_write(struct node *node, struct connection *connection,
                               const struct resp_command *command) {
-    if (connection->lane && connection->lane->token != 0 && connection->lane != node->reading)
+    bool behind_reads = connection->lane && connection->lane->token != 0;
+    if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
     size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
     if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
@@ -186,18 +192,39 @@ static enum served take_write(struct node *node, struct connection *connection,
     if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
         node_propose(node); /* this entry is full */
     struct lane *lane = serve_writing(node);
-    if (node->reading && connection->lane == node->reading)
-        lane_take_along(node->reading, lane, connection);
+    if (behind_reads)
+        lane_take_tail(node->reading, lane, connection->pending);
     connection->lane = lane;
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
 }
 
-static enum served take_read(struct node *node, struct connection *connection,
+/* Bytes of the values that a read asks for, as they are now. */
+static size_t reply_estimate(const struct node *node, const struct connection *connection,
+                             const struct command *row, const struct resp_command *command) {
+    size_t bytes = 0;
+    if (row->first_key == 0)
+        return 0;
+    size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
+    for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
+        struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
+        bytes += item ? item_string(item).length : 0;
+    }
+    return bytes;
+}
+
+static enum served take_read(struct node *node, struct connection *connection, const struct command *row,
                              const struct resp_command *command) {
     if (connection->lane && connection->lane->token == 0 && connection->lane != node->writing)
         return HELD; /* behind a write that is proposed already */
+    if (connection->lane && connection->lane == node->stalled)
+        return HELD; /* it has not taken the replies to what it read before */
+    if (connection->lane && connection->lane == node->writing) {
+        connection->rider_bytes += reply_estimate(node, connection, row, command);
+        if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
+            return HELD; /* replies to riders are all made at once */
+    }
     if (!connection->lane || connection->lane != node->writing) {
         if (!node->reading) {
             node->reading = lane_new();
@@ -257,7 +284,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = take_write(node, connection, command);
         break;
     case GATE_READ:
-        served = take_read(node, connection, command);
+        served = take_read(node, connection, row, command);
         break;
     default:
         served = answer_now(node, connection, row, command, verdict);
@@ -301,7 +328,7 @@ static void protocol_error(struct node *node, struct connection *connection) {
 static bool may_go_on(struct node *node, struct connection *connection) {
     if (!connection->client || connection->session.close)
         return false;
-    if (resp_buf_length(&connection->client->out) > OUT_PATIENCE_BYTES && !connection->peer) {
+    if (resp_buf_length(&connection->client->out) > NODE_OUT_PATIENCE_BYTES && !connection->peer) {
         connection_hold(node, connection, HOLD_ROOM);
         return false;
     }

@@ -190,11 +190,11 @@ void node_stop(struct node *node) {
 /* Every write that was taken is told that its outcome is unknown, and what was not taken that it did not happen, before the
  * sockets close: never silence. */
 static void tell_the_end(struct node *node) {
-    struct lane *filling[] = {node->writing, node->reading};
-    node->writing = node->reading = NULL;
-    for (size_t i = 0; i < 2; i++)
-        if (filling[i])
-            outcome_fail(node, filling[i]);
+    struct lane *undone[] = {node->writing, node->reading, node->stalled};
+    node->writing = node->reading = node->stalled = NULL;
+    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
+        if (undone[i])
+            outcome_fail(node, undone[i]);
     for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
         outcome_doubt(node, lane);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)

@@ -169,6 +169,17 @@ static void a_refusal_with_a_hint_skips_whole_terms(void **state) {
     lone_close(&lone);
 }
 
+static void a_refusal_that_answers_another_probe_is_stale(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1 1 1 1 1 1 1"});
+    lone_lead(&lone);
+    lone_forget(&lone);
+    reject(2, 5, 3, 1); /* 9 is being asked about */
+    lone_settle(&lone);
+    assert_int_equal(lone.sent_count, 0);
+    lone_close(&lone);
+}
+
 static void a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders(void **state) {
     (void)state;
     static const struct {
@@ -386,6 +397,21 @@ static void uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entr
     raft_blob_unref(blob);
     lone_lead(&lone);
     lone_propose(&lone, "1234567890");
+    lone_close(&lone);
+}
+
+static void a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .term = 1, .log = "1", .applied = 1});
+    lone_lead(&lone);
+    assert_int_equal(lone.saved[0].index, 2);
+    assert_int_equal(lone.saved[0].term, 2);
+    assert_int_equal(lone.saved[0].type, RAFT_ENTRY_NOOP);
+    assert_false(lone_status(&lone).serving);
+    lone_ack(&lone, 2, 2);
+    assert_false(lone_status(&lone).serving);
+    lone_settle(&lone);
+    assert_true(lone_status(&lone).serving);
     lone_close(&lone);
 }
 
@@ -615,6 +641,7 @@ int main(void) {
         cmocka_unit_test(a_probe_is_one_empty_append_repeated_with_the_heartbeat),
         cmocka_unit_test(an_unreachable_peer_is_probed_until_it_answers),
         cmocka_unit_test(a_refusal_with_a_hint_skips_whole_terms),
+        cmocka_unit_test(a_refusal_that_answers_another_probe_is_stale),
         cmocka_unit_test(a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders),
         cmocka_unit_test(late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelining),
         cmocka_unit_test(refusals_of_a_whole_pipeline_count_once),
@@ -625,6 +652,7 @@ int main(void) {
         cmocka_unit_test(one_part_is_applied_before_the_next_is_given),
         cmocka_unit_test(uncommitted_bytes_are_capped_and_one_proposal_always_gets_in),
         cmocka_unit_test(uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entries),
+        cmocka_unit_test(a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied),
         cmocka_unit_test(a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it),
         cmocka_unit_test(a_late_answer_to_an_older_round_confirms_nothing_newer),
         cmocka_unit_test(an_answer_of_another_term_confirms_nothing),

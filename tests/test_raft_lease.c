@@ -265,6 +265,20 @@ static void only_its_own_leader_can_make_a_follower_stand(void **state) {
     lone_close(&lone);
 }
 
+static void a_request_that_is_repeated_still_says_that_the_leader_wants_it(void **state) {
+    (void)state;
+    open_core(3, false);
+    heartbeat_from(2);
+    lone_step(&lone, (struct raft_message){.type = RAFT_TIMEOUT_NOW, .from = 2, .term = 1});
+    lone_settle(&lone);
+    lone_forget(&lone);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_collect(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_VOTE, 3), 1);
+    assert_true(lone_last(&lone, RAFT_VOTE, 3)->transfer);
+    lone_close(&lone);
+}
+
 static void the_campaign_after_a_lost_transfer_is_an_ordinary_one(void **state) {
     (void)state;
     open_core(3, false);
@@ -332,6 +346,7 @@ int main(void) {
         cmocka_unit_test(a_lease_ends_before_timeout_now_is_sent_and_stays_away_for_the_term),
         cmocka_unit_test(a_campaign_that_the_leader_asked_for_is_heard_by_everybody),
         cmocka_unit_test(only_its_own_leader_can_make_a_follower_stand),
+        cmocka_unit_test(a_request_that_is_repeated_still_says_that_the_leader_wants_it),
         cmocka_unit_test(the_campaign_after_a_lost_transfer_is_an_ordinary_one),
         cmocka_unit_test(a_leader_that_hands_over_takes_nothing_and_still_reads),
         cmocka_unit_test(without_a_name_the_leadership_goes_to_the_live_voter_whose_log_is_longest),
