@@ -313,7 +313,7 @@ static void another_programs_file_is_refused(void **state) {
 
 /* The words name the file and say what to do. */
 static void must_advise(const struct data_world *world, const char *why) {
-    static const char *const advice[] = {"Replace this node: move", "is dir right?", "redraft"};
+    static const char *const advice[] = {"Replace this node: move", "is dir right?", "or replace the node"};
     bool advised = false;
 
     for (size_t i = 0; i < sizeof(advice) / sizeof(advice[0]); i++)

@@ -106,13 +106,14 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
     if (application != check->kind->application)
         return store_foreign(check, "a database of another program (application id 0x%08x); is dir right?",
                              application);
-    if (format > check->kind->format)
-        return store_foreign(check, "written by a newer redraft (format %u, this one knows %u); use that one",
-                             format, check->kind->format);
-    if (format < check->kind->format)
+    if (format == 0)
+        return store_damaged(check, check->db, "the header says format 0, which never was");
+    if (format != check->kind->format)
         return store_foreign(check,
-                             "written by an older redraft (format %u, this one knows %u); use that one",
-                             format, check->kind->format);
+                             "written by %s redraft (format %u, this one knows %u): use that one, or replace "
+                             "the node",
+                             format > check->kind->format ? "a newer" : "an older", format,
+                             check->kind->format);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         const uint8_t *at = header + fields[i].at;
         uint32_t value = number_at(at) >> (32 - 8 * fields[i].size);
