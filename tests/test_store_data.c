@@ -42,6 +42,23 @@ static void a_new_file_is_the_state_before_the_first_entry(void **state) {
     }
 }
 
+static void a_copy_of_a_meta_is_its_own(void **state) {
+    struct store_meta *meta = twin_meta(23), *copy = store_meta_copy(meta);
+
+    (void)state;
+    meta->pages = meta->bytes = 0;
+    copy->pages = copy->bytes = 0;
+    memset(&twin, 0, sizeof(twin));
+    twin.applied = 23;
+    store_meta_add_term(meta, 1000, 1000);
+    store_bytes_set(&meta->members, "x", 1);
+    store_meta_free(meta);
+    meta_must_be(copy, &twin);
+    store_meta_add_term(copy, 1000, 1000);
+    assert_int_equal(copy->terms[copy->term_count - 1].term, 1000);
+    store_meta_free(copy);
+}
+
 static void everything_committed_comes_back_after_a_restart(void **state) {
     struct data_world *world = *state;
 
@@ -611,6 +628,7 @@ int main(void) {
 #define DATA_TEST(name) cmocka_unit_test_setup_teardown(name, data_setup, data_teardown)
     const struct CMUnitTest tests[] = {
         DATA_TEST(a_new_file_is_the_state_before_the_first_entry),
+        DATA_TEST(a_copy_of_a_meta_is_its_own),
         DATA_TEST(everything_committed_comes_back_after_a_restart),
         DATA_TEST(a_death_leaves_the_old_state_or_the_new),
         DATA_TEST(a_checkpoint_given_up_never_was),

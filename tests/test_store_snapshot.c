@@ -180,6 +180,11 @@ static void a_snapshot_travels_and_becomes_the_other_nodes_state(void **state) {
     meta_must_be(snapshot->meta, &twin);
     receiver_make(&receiver);
     assert_true(receive(world, &receiver, snapshot));
+    data_close(&receiver.data);
+    receiver.data.wants = store_data_wants_next(&receiver.data.wants, 2, snapshot->meta, 7);
+    data_open(&receiver.data); /* without a restart */
+    meta_must_be(receiver.data.meta, &twin);
+    data_must_be(&receiver.data, &twin, 100000);
     receiver_close(&receiver);
     assert_true(must_be_old_or_new(&receiver));
     job = copy_job(STORE_COPY_CLEAN, "");

@@ -13,13 +13,53 @@
  * Unlike raft.db's, a failure here ends nothing: the job comes back failed, with words, what it was part of has been
  * rolled back, and the next may succeed. Only a load that fails tells of damage that no retry mends.
  *
- * The order that the node keeps:
- *      1  a checkpoint at index A commits only when raft.db is durable through A
- *      2  the log before A is deleted only when that commit has come back
- *      3  a snapshot is installed (STORE_COPY_INSTALL), then raft.db points to it (STORE_RESET), then the old file is
- *         closed and removed (STORE_COPY_CLEAN). A crash in between leaves the old state or the new one, whole.
- *
  * store_log_open comes first, for each directory: it holds the lock under which all of this stands.
+ *
+ * HOW A NODE USES IT. Jobs go to workers (worker.h): one for raft.db, one for the data file, three for copies, so that none
+ * waits for another: one copier makes (SNAPSHOT, BACKUP: as long as the file is large), one reads (READ, DROP), one takes in
+ * (BEGIN, WRITE, INSTALL, CLEAN). In a tool without a loop store_log_run, store_data_run and store_copy_run are called
+ * directly. {in} -> out; every job also has failed and why.
+ *
+ *  Start, beside the loop, since all of the file is read:
+ *      store_log_open(dir, ..., &log, &boot, why)
+ *      wants = store_data_wants(&boot)
+ *      store_data_open(dir, &wants, &data, &meta, why)
+ *      store_clean(dir, boot.data, why)
+ *      store_copy_new(dir, &wants)                    for each copier
+ *      LOAD {rewind, bytes_max}, LOAD {bytes_max} ... -> pages, more. Two or three under way keep the disk and the loop busy
+ *      The keyspace is at meta->applied; what follows is in the log. While boot.leftovers: COMPACT {0}.
+ *
+ *  A checkpoint at index A. c is its number, above that of the one before; it begins at 1 with each store_data:
+ *      PAGES {checkpoint c, deletes, pages} ...       a megabyte or so each; a job's deletes come before its pages
+ *      COMMIT {checkpoint c, meta}                    once raft.db is durable through A -> A is the state on the disk
+ *      One fails: so do all behind it, with its words; everything is as before. Take the dirty pages back, try again as
+ *      c + 1 later. To give up one that has not failed: ABORT {checkpoint c}.
+ *      After the COMMIT: COMPACT {through A less a tail} -> more: again.
+ *
+ *  A snapshot for a follower, of the last COMMIT:
+ *      SNAPSHOT {generation}                          -> index, size, crc, meta. One at a time; it stays until DROP or restart
+ *      READ {index, offset, length} ...               -> fragment, crc; in any order, for any number of followers
+ *      DROP {index}
+ *
+ *  A snapshot from the leader, known by an id that names sender and snapshot:
+ *      BEGIN {id}                                     -> offset: how much of it is there
+ *      WRITE {id, offset, fragment, crc} ...          -> offset: where the next begins, also after a failure
+ *      INSTALL {id, size, crc, generation + 1}        -> meta; all of it verified, durable, and not yet anybody's.
+ *                                                     spoiled: BEGIN again; else failed: INSTALL again later
+ *      Now the checkpoint under way is given up, and all data jobs are taken back. Then, with the vote and the identity that
+ *      belong to it in the same batch or before:
+ *      RESET {meta->applied, meta->applied_term, generation + 1} -> kept
+ *      store_data_close(old); store_data_open with store_data_wants_next(&wants, generation + 1, meta, last index); LOAD as at
+ *      the start
+ *      CLEAN {generation + 1}                         removes the old file
+ *      Or not to take it: CLEAN {generation}.
+ *
+ *  A backup, of the last COMMIT (let one come before, for a backup of now):
+ *      BACKUP {generation, backup_dir, name}          -> size, crc, meta
+ *  A restore:
+ *      store_restore(file, dir, &identity, members, why), then a start
+ *
+ *  The disk: store_disk_free(dir, &free, &total), every second or so.
  */
 #ifndef STORE_DATA_H
 #define STORE_DATA_H
@@ -84,6 +124,7 @@ struct store_meta {
 };
 struct store_meta *store_meta_new(void);
 void store_meta_free(struct store_meta *meta); /* with what it owns; NULL is allowed */
+struct store_meta *store_meta_copy(const struct store_meta *meta);
 /* Appends to what a meta holds: copies. */
 void store_meta_add_term(struct store_meta *meta, raft_term term, raft_index first_index);
 void store_bytes_set(struct store_bytes *bytes, const void *from, size_t length);
@@ -103,6 +144,10 @@ struct store_data_wants {
     raft_index last_index; /* ... and none after this one */
 };
 struct store_data_wants store_data_wants(const struct store_boot *boot);
+/* After a RESET: the state of `meta`, in that generation's file, and a log that ends with last_index (meta->applied unless the
+ * reset kept what follows). */
+struct store_data_wants store_data_wants_next(const struct store_data_wants *wants, uint64_t generation,
+                                              const struct store_meta *meta, raft_index last_index);
 
 /*
  * Checks, opens dir/data-<generation>.db. Makes it when it is not there and the log begins with the first entry. *meta: what

@@ -99,6 +99,22 @@ void store_meta_free(struct store_meta *meta) {
     free(meta);
 }
 
+/* A copy's terms have the room that store_meta_add_term expects. */
+struct store_meta *store_meta_copy(const struct store_meta *meta) {
+    struct store_meta *copy = store_meta_new();
+
+    *copy = *meta;
+    copy->terms = NULL;
+    copy->term_count = 0;
+    copy->members = copy->head = copy->digest = (struct store_bytes){0};
+    for (size_t i = 0; i < meta->term_count; i++)
+        store_meta_add_term(copy, meta->terms[i].term, meta->terms[i].first_index);
+    store_bytes_set(&copy->members, meta->members.at, meta->members.length);
+    store_bytes_set(&copy->head, meta->head.at, meta->head.length);
+    store_bytes_set(&copy->digest, meta->digest.at, meta->digest.length);
+    return copy;
+}
+
 void store_meta_add_term(struct store_meta *meta, raft_term term, raft_index first_index) {
     size_t count = meta->term_count;
 
