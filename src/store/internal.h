@@ -224,6 +224,8 @@ struct store_making {
     int (*fill)(sqlite3 *db, const void *context); /* puts its first rows; SQLite's result */
     const void *context;
 };
+/* Removes what is being made under that name, and what SQLite has beside it. SQLite's result. */
+int store_remove_fresh(const char *fresh);
 enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]);
 
 /* The first rows of a raft.db. */
