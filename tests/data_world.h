@@ -198,8 +198,9 @@ static inline struct store_data_job *job_of(struct data_world *world, enum store
     return job;
 }
 
-static size_t live_writes = 60;    /* pages of one job of a checkpoint, at most */
-static struct data_twin live_next; /* what the last checkpoint was to become, whether it did or not */
+static size_t live_writes = 60; /* pages of one job of a checkpoint, at most */
+static _Thread_local struct data_twin
+    live_next; /* what the last checkpoint was to become, whether it did or not */
 
 /*
  * One checkpoint of so many jobs: lived through by the twin, and by the world when there is one. Returns whether it was
