@@ -40,16 +40,16 @@ OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
 BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
 LIBRARY  := $(OUT)/libredraft.a
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= redis-tests/test_chaos% redis-tests/test_crash% redis-tests/test_failover% redis-tests/test_fault% \
-        redis-tests/test_kill% redis-tests/test_quorum% redis-tests/test_pause% redis-tests/test_load%
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers)))
 
-.PHONY: all setup run kill-leader demo test check lint bench fuzz install clean help programs FORCE
+.PHONY: all setup objects run kill-leader demo test check lint bench fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -59,7 +59,7 @@ all: $(REDRAFT)
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2
-PACKAGES_lint  := clang clang-format cppcheck
+PACKAGES_lint  := clang clang-format clang-tidy
 
 setup: $(BUILD)/.setup-test
 $(BUILD)/.setup-run:  | $(BUILD)/.setup-build
@@ -78,7 +78,7 @@ $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call objects,$(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c): | $(BUILD)/.setup-test
+$(call objects,$(filter-out $(SOURCES),$(EVERY_C))): | $(BUILD)/.setup-test
 
 $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
 	@ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
@@ -96,7 +96,7 @@ $(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 .SECONDARY:
--include $(patsubst %.o,%.d,$(call objects,$(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) redis-tests/demo.c))
+-include $(patsubst %.c,$(OUT)/%.d,$(EVERY_C))
 
 # ---- run -----------------------------------------------------------------------------------------------------
 
@@ -122,10 +122,15 @@ check: $(REDRAFT) $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
 bench: $(REDRAFT) $(call programs,$(BENCH))
 	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
 
+# Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
-	@OUT=$(BUILD)/lint CC=$(CC) WARNINGS="$(WARNINGS)" tests/lint.sh
+	@$(MAKE) --no-print-directory objects CC=gcc SANITIZE= BUILD=$(BUILD)/lint-gcc CFLAGS="-O2 -g -Werror"
+	@$(MAKE) --no-print-directory objects CC=clang SANITIZE= BUILD=$(BUILD)/lint-clang CFLAGS="-O1 -Werror -Wno-string-concatenation"
+	@tests/lint.sh $(BUILD)/lint-gcc/plain
 
-# Each fuzzer runs for FUZZ_SECONDS; what it finds stays in build/fuzz/.
+objects: $(call objects,$(EVERY_C))
+
+# Each fuzzer runs for FUZZ_SECONDS, from tests/fuzz/corpus/ and what earlier runs have learnt; what it finds stays in build/fuzz/.
 FUZZ_SECONDS ?= 60
 FUZZ_FLAGS   := -std=gnu11 -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
@@ -135,8 +140,9 @@ $(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) | $(BUILD)/.setup-lint
 	@clang $(FUZZ_FLAGS) $(filter-out src/main.c,$(filter %.c,$^)) $(LIBS) -o $@
 
 fuzz: $(patsubst tests/fuzz/%.c,$(BUILD)/fuzz/%,$(FUZZ))
-	@for program in $^; do mkdir -p $$program.corpus && \
-	    $$program -max_total_time=$(FUZZ_SECONDS) -artifact_prefix=$$program- $$program.corpus || exit 1; done
+	@for program in $^; do mkdir -p $$program.corpus; echo "  RUN   $$program for $(FUZZ_SECONDS) s"; \
+	    $$program -max_total_time=$(FUZZ_SECONDS) -verbosity=0 -print_final_stats=1 -artifact_prefix=$$program- \
+	        $$program.corpus $$(ls -d tests/fuzz/corpus/$${program##*fuzz_} 2>/dev/null) || exit 1; done
 
 # ---- install, clean, help --------------------------------------------------------------------------------------
 

@@ -122,18 +122,20 @@ give_up() {
     exit 1
 }
 
-# Waits until all nodes that run follow the same leader: sets leader and term.
+# Waits up to $1 ms until all nodes that run follow the same leader: sets leader and term. Fails at once when they are too few.
 await_leader() {
-    local deadline=$(($(now_ms) + $1)) node agreed
+    local deadline=$(($(now_ms) + $1)) node agreed alive
     while :; do
         read -r leader term <<<"$(find_leader)"
         agreed=yes
+        alive=0
         for node in 1 2 3; do
             running $node || continue
+            alive=$((alive + 1))
             [ -n "$leader" ] && [ "$(info_of $node | field leader_id)" = "$leader" ] || agreed=
         done
         [ -n "$agreed" ] && [ -n "$leader" ] && return 0
-        [ "$(now_ms)" -gt $deadline ] && return 1
+        [ $alive -lt 2 ] || [ "$(now_ms)" -gt $deadline ] && return 1
         sleep 0.02
     done
 }
@@ -147,7 +149,8 @@ show() {
     echo
     for node in 1 2 3; do
         if [ "$node" = "$leader" ]; then role=leader; else role=follower; fi
-        printf '  node %d  127.0.0.1:%-6d %-9s log ./%s/node%d.log\n' $node "$(port_of $node)" $role $data $node
+        running $node || role="not up"
+        printf '  node %d  127.0.0.1:%-6d %-9s log ./%s/node%d.log\n' $node "$(port_of $node)" "$role" $data $node
     done
     cat <<END
 
@@ -176,7 +179,7 @@ node_ended() {
     if await_leader 10000; then
         echo "node $leader leads in term $term, seen $(($(now_ms) - since)) ms later"
     else
-        echo "no leader within 10 s: see ./$data/node*.log"
+        echo "there is no leader now: see ./$data/node*.log"
     fi
     sleep 3
     [ -n "$stopping" ] && return
@@ -211,6 +214,6 @@ trap stop_all EXIT
 begun=$(now_ms)
 echo "starting three nodes on 127.0.0.1:$(port_of 1)-$(port_of 3)"
 for node in 1 2 3; do start_node $node; done
-await_leader 20000 || give_up "no leader within 20 s"
+await_leader 20000 || give_up "no leader after $(($(now_ms) - begun)) ms"
 show $(($(now_ms) - begun))
 watch_nodes

@@ -65,9 +65,11 @@ void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
         raft_trace(raft, "following %llu in term %llu", (unsigned long long)leader, (unsigned long long)term);
 }
 
+/* Asks those who have not said yes. */
 static void request(struct raft *raft, enum raft_message_type type, raft_term term) {
+    raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
     for (size_t i = 0; i < raft->peer_count; i++)
-        if (&raft->peers[i] != raft->self)
+        if (&raft->peers[i] != raft->self && !raft->peers[i].granted)
             raft_emit(raft, &(struct raft_message){
                                 .type = type,
                                 .to = raft->peers[i].id,
@@ -150,16 +152,36 @@ static void trace_silence(struct raft *raft) {
                (unsigned long long)raft->hard.term + 1);
 }
 
+/* A request may be lost, or have come a moment before its receiver lost patience with the old leader. */
+static void ask_again(struct raft *raft) {
+    if (raft->role == RAFT_PRE_CANDIDATE)
+        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1);
+    else
+        request(raft, RAFT_VOTE, raft->hard.term);
+}
+
 void raft_election_tick(struct raft *raft) {
     assert(raft->role != RAFT_LEADER);
-    if (raft->now_ms - raft->silent_since_ms < raft->election_timeout_ms)
-        return;
-    if (raft->role == RAFT_CANDIDATE && raft->saved.term != raft->hard.term) {
-        raft_election_reset_timer(raft); /* our own disk is slow: another term would only add to its work */
-        return;
+    bool waits = raft->role == RAFT_CANDIDATE && raft->saved.term != raft->hard.term;
+    bool expired = raft->now_ms - raft->silent_since_ms >= raft->election_timeout_ms;
+    if (waits || (expired && raft->held_back)) {
+        raft_election_reset_timer(raft); /* a slow disk of our own: another term would only add to its work */
+        raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
+    } else if (expired) {
+        trace_silence(raft);
+        pre_campaign(raft);
+    } else if (raft->role != RAFT_FOLLOWER && raft->now_ms >= raft->ask_again_ms) {
+        ask_again(raft);
     }
-    trace_silence(raft);
-    pre_campaign(raft);
+}
+
+uint64_t raft_election_deadline(const struct raft *raft) {
+    uint64_t deadline = raft->silent_since_ms + raft->election_timeout_ms;
+    return raft->role != RAFT_FOLLOWER && raft->ask_again_ms < deadline ? raft->ask_again_ms : deadline;
+}
+
+void raft_hold_back(struct raft *raft, bool held_back) {
+    raft->held_back = held_back;
 }
 
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer) {

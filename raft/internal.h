@@ -207,9 +207,11 @@ struct raft {
     raft_term leader_term; /* the newest term whose leader became known here */
     uint64_t leader_since_ms;
     uint64_t leader_heard_ms;
-    uint64_t
-        silent_since_ms; /* leader heard, vote given or campaign begun: the election timer runs from here */
+    /* The election timer runs from here: the leader was heard, a vote given, a campaign begun. */
+    uint64_t silent_since_ms;
     uint64_t election_timeout_ms; /* this time's, randomised */
+    uint64_t ask_again_ms;        /* a candidate repeats its requests then */
+    bool held_back;               /* the caller wants this node not to stand */
     uint64_t answered_round;      /* the leader's newest round that we have answered */
     uint64_t elections, leader_changes;
 
@@ -222,8 +224,7 @@ struct raft {
     /* the leader's */
     raft_index noop_index; /* opened this term */
     uint64_t heartbeat_at_ms;
-    uint64_t
-        announce_at_ms; /* followers that have not been told the commit index by then are told; 0: nothing to tell */
+    uint64_t announce_at_ms; /* followers not told the commit index by then are told; 0: nothing to tell */
     struct raft_read_queue reads;
 
     struct raft_outbox boxes[2];
@@ -238,6 +239,7 @@ void raft_trace(struct raft *raft, const char *format, ...) __attribute__((forma
 /* election.c */
 void raft_election_reset_timer(struct raft *raft);
 void raft_election_tick(struct raft *raft);
+uint64_t raft_election_deadline(const struct raft *raft);
 void raft_election_saved(struct raft *raft); /* our own vote may have become durable */
 bool raft_election_ignores(const struct raft *raft, const struct raft_message *message);
 void raft_election_pre_vote(struct raft *raft, const struct raft_message *message);

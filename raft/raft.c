@@ -98,6 +98,14 @@ static bool brings_its_term(const struct raft_message *message) {
     return message->type != RAFT_PRE_VOTE_REPLY || message->rejected;
 }
 
+static void enter_newer_term(struct raft *raft, const struct raft_message *message) {
+    if (raft->role == RAFT_LEADER)
+        raft_trace(raft, "stepping down from term %llu: %llu is in term %llu",
+                   (unsigned long long)raft->hard.term, (unsigned long long)message->from,
+                   (unsigned long long)message->term);
+    raft_election_follow(raft, message->term, message->type == RAFT_APPEND ? message->from : 0);
+}
+
 static void handle(struct raft *raft, const struct raft_message *message) {
     static void (*const handlers[])(struct raft *, const struct raft_message *) = {
         [RAFT_PRE_VOTE] = raft_election_pre_vote,
@@ -111,6 +119,18 @@ static void handle(struct raft *raft, const struct raft_message *message) {
     handlers[message->type](raft, message);
 }
 
+void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer) {
+    pass_time(raft, now_ms);
+    struct raft_progress *progress = raft_progress_find(raft, peer);
+    if (!progress)
+        return;
+    progress->heard_ms = raft->now_ms;
+    if (raft->role == RAFT_LEADER)
+        progress->active_ms = raft->now_ms;
+    else if (raft->role == RAFT_FOLLOWER && raft->leader == peer)
+        raft->leader_heard_ms = raft->silent_since_ms = raft->now_ms;
+}
+
 void raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
     pass_time(raft, now_ms);
     if (!raft_check_message(raft, message))
@@ -119,7 +139,7 @@ void raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *me
     if (raft_election_ignores(raft, message))
         return;
     if (message->term > raft->hard.term && brings_its_term(message))
-        raft_election_follow(raft, message->term, message->type == RAFT_APPEND ? message->from : 0);
+        enter_newer_term(raft, message);
     if (message->term < raft->hard.term)
         raft_follow_stale(raft, message);
     else
@@ -150,8 +170,8 @@ void raft_unreachable(struct raft *raft, raft_id id) {
     if (raft->role != RAFT_LEADER || !peer || peer == raft->self)
         return;
     raft_progress_probe(peer);
-    peer->probe_sent =
-        true; /* the next goes out with the heartbeat, or each failure would bring another at once */
+    /* The next probe goes out with the heartbeat, or each failure would bring another at once. */
+    peer->probe_sent = true;
     raft_check(raft);
 }
 
@@ -340,7 +360,7 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready) {
 uint64_t raft_deadline(const struct raft *raft) {
     if (raft->role == RAFT_LEADER)
         return raft_replicate_deadline(raft);
-    return raft->silent_since_ms + raft->election_timeout_ms;
+    return raft_election_deadline(raft);
 }
 
 void raft_status(const struct raft *raft, struct raft_status *status) {

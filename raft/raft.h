@@ -146,6 +146,11 @@ void raft_unreachable(struct raft *raft, raft_id peer);
 /* The transport knows that this node's process is gone (connection refused, not merely silent). If it was our leader, stand
  * soon instead of waiting the whole timeout. A hint: never needed, never unsafe for quorum reads. */
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer);
+/* Part of a message from this peer has come, and more is on its way: it lives, whatever the message will say. A large entry takes longer
+ * than an election timeout on a slow link, and heartbeats wait behind it. */
+void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer);
+/* Held back, this node does not stand for election (its clock is off the others', say); it still votes, follows, and leads if it does. */
+void raft_hold_back(struct raft *raft, bool held_back);
 
 /* ---- out ------------------------------------------------------------------------------------------------ */
 

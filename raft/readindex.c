@@ -26,6 +26,7 @@ void raft_readindex_reset(struct raft *raft) {
     reads->count = 0;
     reads->unassigned = 0;
     reads->round = 0;
+    raft->filling->reads.count = 0; /* one that was not handed out yet is forgotten like the others */
 }
 
 enum raft_result raft_read(struct raft *raft, uint64_t token) {

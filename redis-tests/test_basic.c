@@ -163,7 +163,7 @@ static void connections_answer_as_redis_does(void **state) {
         {"CLIENT REPLY ON", "+OK"},
         {"COMMAND COUNT", ":*"},
         {"COMMAND INFO get", "*1 *10 $3 get :2 *2 +readonly +fast :1 :1 :1 *"},
-        {"COMMAND INFO nothing", "*1 *-1"},
+        {"COMMAND INFO nothing", "*1 $-1"},
         {"COMMAND DOCS get", "*2 $3 get *"},
         {"CONFIG GET databases", "*2 $9 databases $2 16"},
         {"CONFIG SET maxclients 5000", "+OK"},

@@ -183,7 +183,7 @@ static void stat_shows_numbers(void **state) {
     if (row == NULL || sscanf(row, " %lu %31s %lu", &keys, memory, &clients) != 3)
         harness_fail("--stat shows no row with 123 keys:\n%s", output);
     assert_true(clients >= 1 && clients < 100);
-    assert_true(strspn(memory, "0123456789.") > 0 && strpbrk(memory, "KMG") != NULL);
+    assert_true(strspn(memory, "0123456789.") > 0 && strpbrk(memory, "BKMG") != NULL);
 }
 
 static void latency_is_measured(void **state) {

@@ -160,6 +160,7 @@ static void with_two_nodes_down_nothing_is_served_until_one_returns(void **state
     uint64_t timeout_ms = cluster_election_timeout_ms(cluster);
     struct load *load = load_start(cluster, "two", WRITERS, WRITE_PAUSE_US);
     wait_ack(load, "with three nodes");
+    harness_sleep_ms(STEADY_MS);
     size_t leader = cluster_wait_equal(cluster);
     struct wire *reader = wire_open(cluster->nodes[leader].port, harness_scaled_ms(WIRE_MS));
     struct wire *writer = wire_open(cluster->nodes[leader].port, harness_scaled_ms(WIRE_MS));

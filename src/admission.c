@@ -3,6 +3,7 @@
 
 #include <assert.h>
 #include <errno.h>
+#include <limits.h>
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
@@ -59,10 +60,12 @@ bool admission_read_secret(struct admission *admission, const char *path, char w
     bool read = fgets(admission->secret, sizeof admission->secret, file) != NULL;
     fclose(file);
     admission->secret_length = read ? strcspn(admission->secret, "\r\n") : 0;
-    if (admission->secret_length >= 16)
+    bool whole = admission->secret_length < sizeof admission->secret - 1;
+    if (admission->secret_length >= 16 && whole)
         return true;
     snprintf(why, ADMISSION_WHY_MAX,
-             "raft-secret-file %s: its first line must hold a secret of at least 16 bytes", path);
+             "raft-secret-file %s: its first line must hold a secret of 16 to %zu bytes", path,
+             sizeof admission->secret - 2);
     return false;
 }
 
@@ -105,7 +108,8 @@ static bool read_facts(const struct resp_arg *args, struct admission_facts *fact
         !read_text(&args[5], facts->incarnation, sizeof facts->incarnation) ||
         !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
         !read_text(&args[8], facts->version, sizeof facts->version) ||
-        !read_text(&args[9], facts->announced, sizeof facts->announced))
+        !read_text(&args[9], facts->announced, sizeof facts->announced) || protocol > UINT_MAX ||
+        level > UINT_MAX)
         return false;
     facts->protocol = (unsigned)protocol;
     facts->level = (unsigned)level;
@@ -261,9 +265,9 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
     if (!judge_hello(admission, args, count, exchange, why))
         return refuse_aloud(out, why);
     our_facts(admission, exchange->theirs.from, &exchange->ours);
-    random_nonce(exchange->our_nonce);
     if (!judge_identity(admission, exchange, why))
         return refuse_aloud(out, why);
+    random_nonce(exchange->our_nonce);
     char proof[ADMISSION_PROOF_LENGTH + 1];
     prove(admission, "answer", exchange, true, proof);
     resp_request(out, FACTS + 2);
@@ -299,7 +303,8 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
 bool admission_proved(struct admission *admission, const struct resp_arg *args, size_t count,
                       struct admission_exchange *exchange, struct resp_buf *out,
                       char why[ADMISSION_WHY_MAX]) {
-    if (exchange->theirs.from == 0 || count != 2 || !proof_holds(admission, "dial", exchange, &args[1])) {
+    bool answered = exchange->our_nonce[0] != 0; /* a hello that was refused cannot be proved */
+    if (!answered || count != 2 || !proof_holds(admission, "dial", exchange, &args[1])) {
         snprintf(why, ADMISSION_WHY_MAX, "node %llu could not prove that it knows the raft-secret",
                  (unsigned long long)exchange->theirs.from);
         return refuse_aloud(out, why);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a committed entry, or a confirmed round, to the keyspace and the replies.
+ * From a committed entry to the keyspace and the replies.
  *
  * Applying sees only the entry and the keyspace: the clock is the entry's, the seed its index. It never proposes and never
  * fails: what can be refused was refused before it was proposed. Only the node that took a command has a lane for it and builds replies; an
@@ -54,7 +54,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
         node->statistics.hits += call->hits;
         node->statistics.misses += call->misses;
     }
-    serve_count_reply(node, command, call->reply, mark);
+    connection_count_reply(node, command, call->reply, mark);
 }
 
 static const struct command *known_command(const struct resp_command *command) {
@@ -65,8 +65,8 @@ static const struct command *known_command(const struct resp_command *command) {
 }
 
 /* A waiting read, at its place. True when it met a key that is due. */
-static bool answer_read(struct node *node, const struct lane *lane, const struct pending_item *item,
-                        uint64_t wall_ms, uint64_t version) {
+bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
+                uint64_t version) {
     static const struct resp_limits stored = {
         .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
     struct resp_command command;
@@ -75,7 +75,7 @@ static bool answer_read(struct node *node, const struct lane *lane, const struct
         resp_parse(node->item_parser, lane_bytes(lane, item), item->length, &stored, &command);
     assert(outcome == RESP_COMMAND);
     (void)outcome;
-    struct resp_out out = serve_out(node, item);
+    struct resp_out out = connection_out(item);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct call call = {
         .keyspace = node->keyspace,
@@ -92,8 +92,8 @@ static bool answer_read(struct node *node, const struct lane *lane, const struct
     return call.due;
 }
 
-static void answer_reply(struct node *node, const struct lane *lane, const struct pending_item *item) {
-    struct resp_out out = serve_out(node, item);
+void apply_reply(const struct lane *lane, const struct pending_item *item) {
+    struct resp_out out = connection_out(item);
     if (out.buf)
         resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
 }
@@ -105,25 +105,36 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
         if (item->kind == PENDING_MOVED)
             continue;
         if (item->kind == PENDING_READ)
-            answer_read(node, lane, item, keyspace_clock(node->keyspace), version);
+            apply_read(node, lane, item, keyspace_clock(node->keyspace), version);
         else
-            answer_reply(node, lane, item);
-        serve_answered(node, item->connection);
+            apply_reply(lane, item);
+        connection_answered(node, item->connection);
     }
+}
+
+/* `databases` is part of what the log means: with fewer of them this node would not be the others' replica. */
+static bool database_exists(struct node *node, const struct entry_reader *reader, raft_index index) {
+    if (reader->db < keyspace_databases(node->keyspace))
+        return true;
+    node_fail(node,
+              "entry %llu uses database %u, and this node has %u: set `databases` as on the other members "
+              "and start again",
+              (unsigned long long)index, reader->db, keyspace_databases(node->keyspace));
+    return false;
 }
 
 static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
                            const struct lane *lane) {
     struct resp_command command;
     size_t at = 0, position = 0;
-    while (entry_next(reader, &command)) {
+    while (entry_next(reader, &command) && database_exists(node, reader, index)) {
         const struct pending_item *item = NULL;
         if (lane) {
             answer_riders(node, lane, &at, index);
             assert(at < lane->count);
             item = &lane->items[at++];
         }
-        struct resp_out out = item ? serve_out(node, item) : (struct resp_out){.protocol = 2};
+        struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
         struct call call = {
             .keyspace = node->keyspace,
             .args = command.args,
@@ -136,7 +147,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
         };
         apply_call(node, known_command(&command), &call);
         if (item)
-            serve_answered(node, item->connection);
+            connection_answered(node, item->connection);
     }
     if (lane)
         answer_riders(node, lane, &at, index);
@@ -152,7 +163,7 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
         if (lane->index == entry->index && lane->term == entry->term)
             found = lane;
         else
-            serve_fail(node, lane);
+            outcome_fail(node, lane);
     }
     return found;
 }
@@ -188,36 +199,4 @@ void apply_entries(struct node *node, const struct raft_entries *entries) {
     }
     if (node->end != NODE_FAILED)
         raft_applied(node->raft, entries->at[entries->count - 1].index);
-}
-
-/* A read that meets a key which is due by the leader's clock, though not yet by the log's, is asked again behind an entry with a
- * later clock: riding beside it. What its connection sent after it goes along, also out of later lanes: all of that arrived before
- * the entry was proposed, so it may ride beside it too. */
-static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
-    for (size_t i = 0; i < lane->count; i++) {
-        struct pending_item *item = &lane->items[i];
-        if (item->kind == PENDING_MOVED)
-            continue;
-        struct connection *connection = item->connection;
-        if (connection->lane->token == 0) {
-            lane_take_along(lane, connection->lane, connection);
-        } else if (item->kind == PENDING_READ && answer_read(node, lane, item, wall_ms, 0)) {
-            lane_take_along(lane, serve_writing(node), connection);
-            connection->lane = node->writing;
-        } else {
-            if (item->kind == PENDING_REPLY)
-                answer_reply(node, lane, item);
-            item->kind = PENDING_MOVED;
-            serve_answered(node, connection);
-        }
-    }
-}
-
-void apply_reads(struct node *node) {
-    while (node->reads.first && node->reads.first->confirmed &&
-           node->reads.first->index <= node->raft_status.applied) {
-        struct lane *lane = lanes_take_first(&node->reads);
-        answer_lane(node, lane, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
-        lane_free(lane);
-    }
 }

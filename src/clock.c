@@ -19,22 +19,30 @@ void clock_heard(struct clock *clock, uint64_t peer, uint64_t peer_ms, uint64_t 
         return;
     if (at == clock->peer_count)
         clock->peers[clock->peer_count++].id = peer;
-    clock->peers[at].offset_ms = (int64_t)(peer_ms - wall_ms);
+    clock->base_ms = (int64_t)(wall_ms - mono_ms);
+    clock->peers[at].base_ms = (int64_t)(peer_ms - mono_ms);
     clock->peers[at].heard_mono_ms = mono_ms;
 }
 
-int64_t clock_median_offset(const struct clock *clock, uint64_t mono_ms) {
-    int64_t sorted[CLOCK_PEERS_MAX + 1] = {0}; /* ours is the first */
+/* The median of the clocks, as a distance from the monotonic one; *heard others are among them. */
+static int64_t median_base(const struct clock *clock, uint64_t mono_ms, size_t *heard) {
+    int64_t sorted[CLOCK_PEERS_MAX + 1] = {clock->base_ms};
     size_t count = 1;
     for (size_t i = 0; i < clock->peer_count; i++) {
         if (!heard_lately(&clock->peers[i], mono_ms))
             continue;
         size_t at = count++;
-        for (; at > 0 && sorted[at - 1] > clock->peers[i].offset_ms; at--)
+        for (; at > 0 && sorted[at - 1] > clock->peers[i].base_ms; at--)
             sorted[at] = sorted[at - 1];
-        sorted[at] = clock->peers[i].offset_ms;
+        sorted[at] = clock->peers[i].base_ms;
     }
+    *heard = count - 1;
     return sorted[(count - 1) / 2];
+}
+
+int64_t clock_median_offset(const struct clock *clock, uint64_t mono_ms) {
+    size_t heard;
+    return median_base(clock, mono_ms, &heard) - clock->base_ms;
 }
 
 bool clock_agrees(const struct clock *clock, uint64_t mono_ms) {
@@ -46,7 +54,7 @@ bool clock_peer_offset(const struct clock *clock, uint64_t peer, uint64_t mono_m
     for (size_t i = 0; i < clock->peer_count; i++) {
         if (clock->peers[i].id != peer)
             continue;
-        *offset_ms = clock->peers[i].offset_ms;
+        *offset_ms = clock->peers[i].base_ms - clock->base_ms;
         return heard_lately(&clock->peers[i], mono_ms);
     }
     return false;
@@ -59,20 +67,34 @@ void clock_floor(struct clock *clock, uint64_t clock_ms, uint64_t mono_ms) {
     }
 }
 
+/* `now`, held within what the members' clocks allow. */
+static uint64_t held(const struct clock *clock, uint64_t now, uint64_t mono_ms) {
+    size_t heard;
+    int64_t median = (int64_t)mono_ms + median_base(clock, mono_ms, &heard);
+    int64_t lowest = median - (int64_t)clock->skew_max_ms, highest = median + (int64_t)clock->skew_max_ms;
+    if (heard == 0)
+        return now;
+    if ((int64_t)now < lowest)
+        return (uint64_t)lowest;
+    if ((int64_t)now > highest)
+        return highest > 0 ? (uint64_t)highest : 0;
+    return now;
+}
+
 uint64_t clock_tell(struct clock *clock, uint64_t wall_ms, uint64_t mono_ms) {
     uint64_t now = wall_ms;
+    clock->base_ms = (int64_t)(wall_ms - mono_ms);
     if (clock->told_ms != 0) {
         assert(mono_ms >= clock->told_mono_ms);
         uint64_t steady = clock->told_ms + (mono_ms - clock->told_mono_ms);
         if (steady > now)
             now = steady;
     }
-    int64_t median = (int64_t)wall_ms + clock_median_offset(clock, mono_ms);
-    int64_t lowest = median - (int64_t)clock->skew_max_ms, highest = median + (int64_t)clock->skew_max_ms;
-    if ((int64_t)now < lowest)
-        now = (uint64_t)lowest;
-    if ((int64_t)now > highest)
-        now = highest > 0 ? (uint64_t)highest : 0;
-    clock_floor(clock, now, mono_ms);
-    return clock->told_ms > now ? clock->told_ms : now;
+    clock_floor(clock, held(clock, now, mono_ms), mono_ms);
+    return clock->told_ms;
+}
+
+uint64_t clock_look(const struct clock *clock, uint64_t wall_ms, uint64_t mono_ms) {
+    struct clock copy = *clock;
+    return clock_tell(&copy, wall_ms, mono_ms);
 }

@@ -9,8 +9,11 @@
  *      w" = w' held within the median of the members' clocks ± the skew allowed      one wrong machine is outvoted
  *      told = the larger of w" and what was told or applied last                     never backwards
  *
- * The median is of this node's clock and those of the members heard lately. With one or two clocks it is the lower: of two that disagree the
- * one that expires less is believed.
+ * The median is of this node's clock and those of the members heard lately. Of two that disagree the lower is believed: the one that
+ * expires less. A node that hears nobody has nobody to be held by: its monotonic clock carries it over a wall clock that was set back.
+ *
+ * A clock is remembered as its distance from our monotonic clock, which nobody sets: were it the distance from our wall clock, then
+ * a wall clock that jumps would take all the others along until each has been heard again, and no vote would hold it.
  */
 #ifndef CLOCK_H
 #define CLOCK_H
@@ -23,7 +26,7 @@ enum { CLOCK_PEERS_MAX = 64, CLOCK_HEARD_MS = 10000 };
 
 struct clock_peer {
     uint64_t id;
-    int64_t offset_ms;      /* its wall clock less ours, when it was heard last */
+    int64_t base_ms;        /* its wall clock less our monotonic clock, when it was heard last */
     uint64_t heard_mono_ms; /* 0: never */
 };
 
@@ -31,6 +34,7 @@ struct clock {
     uint32_t skew_max_ms;
     uint64_t told_ms;      /* the last answer, or a later floor */
     uint64_t told_mono_ms; /* when that was */
+    int64_t base_ms;       /* our wall clock less our monotonic clock, as last seen */
     size_t peer_count;
     struct clock_peer peers[CLOCK_PEERS_MAX];
 };
@@ -42,6 +46,8 @@ void clock_heard(struct clock *clock, uint64_t peer, uint64_t peer_ms, uint64_t 
 void clock_floor(struct clock *clock, uint64_t clock_ms, uint64_t mono_ms);
 /* The cluster's time, Unix milliseconds. */
 uint64_t clock_tell(struct clock *clock, uint64_t wall_ms, uint64_t mono_ms);
+/* The same for whoever only asks: nothing is bound to it, so a node that is cut off with a wrong clock does not keep it. */
+uint64_t clock_look(const struct clock *clock, uint64_t wall_ms, uint64_t mono_ms);
 /* The median of the members' clocks less ours; 0 when nobody else was heard lately. */
 int64_t clock_median_offset(const struct clock *clock, uint64_t mono_ms);
 /* Whether our clock is within the skew allowed of the median: a node outside should not lead. */

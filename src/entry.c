@@ -2,6 +2,7 @@
 #include "entry.h"
 
 #include <assert.h>
+#include <limits.h>
 #include <string.h>
 
 /* A log may hold what an earlier configuration allowed: replay parses without limits. */
@@ -49,15 +50,12 @@ void entry_builder_close(struct entry_builder *builder) {
     memset(builder, 0, sizeof *builder);
 }
 
-static bool reader_parse(struct entry_reader *reader, struct resp_command *command) {
-    if (reader->at == reader->length)
-        return false;
+static enum resp_outcome reader_parse(struct entry_reader *reader, struct resp_command *command) {
     enum resp_outcome outcome = resp_parse(reader->parser, reader->bytes + reader->at,
                                            reader->length - reader->at, &no_limits, command);
-    assert(outcome == RESP_COMMAND);
-    (void)outcome;
-    reader->at += command->consumed;
-    return true;
+    if (outcome == RESP_COMMAND)
+        reader->at += command->consumed;
+    return outcome;
 }
 
 bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struct resp_parser *parser) {
@@ -65,20 +63,25 @@ bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struc
     resp_parser_reset(parser);
     struct resp_command header;
     int64_t level, clock_ms;
-    if (!reader_parse(reader, &header) || header.count < 3 || !resp_arg_is(&header.args[0], "ENTRY") ||
-        !resp_arg_integer(&header.args[1], &level) || !resp_arg_integer(&header.args[2], &clock_ms))
+    if (reader_parse(reader, &header) != RESP_COMMAND || header.count < 3 ||
+        !resp_arg_is(&header.args[0], "ENTRY") || !resp_arg_integer(&header.args[1], &level) ||
+        !resp_arg_integer(&header.args[2], &clock_ms) || level < 1 || level > UINT_MAX || clock_ms < 0)
         return false;
     reader->level = (unsigned)level;
     reader->clock_ms = (uint64_t)clock_ms;
-    return level >= 1 && level <= ENTRY_LEVEL;
+    return level <= ENTRY_LEVEL;
 }
 
 bool entry_next(struct entry_reader *reader, struct resp_command *command) {
-    while (reader_parse(reader, command)) {
+    while (reader->at < reader->length) {
+        enum resp_outcome outcome = reader_parse(reader, command);
         int64_t db;
+        assert(outcome == RESP_COMMAND && command->count > 0);
+        (void)outcome;
         if (!resp_arg_is(&command->args[0], "SELECT"))
             return true;
-        bool understood = command->count == 2 && resp_arg_integer(&command->args[1], &db);
+        bool understood =
+            command->count == 2 && resp_arg_integer(&command->args[1], &db) && db >= 0 && db <= UINT_MAX;
         assert(understood);
         if (!understood)
             return false;

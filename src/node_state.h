@@ -3,8 +3,12 @@
  * What a node is made of: shared by the files that are the node (node.c serve.c apply.c peers.c status.c) and by nobody else.
  *
  *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
+ *     start.c     how a node begins and ends
+ *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
- *     apply.c     from an entry or a confirmed round to the keyspace and the replies
+ *     outcome.c   what is told to those that get no reply from applying
+ *     apply.c     from an entry to the keyspace and the replies
+ *     reads.c     from a confirmed round to the replies
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -32,6 +36,8 @@ enum {
     NODE_ERROR_CODES_MAX = 32,
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
+    NODE_OUT_PATIENCE_BYTES =
+        1024 * 1024, /* replies that a client has not taken, before it is served no further */
 };
 
 /* Why a connection's next command stays in its input. */
@@ -48,8 +54,9 @@ struct connection {
     struct session session;
     struct resp_parser *parser;
 
-    struct lane *lane; /* of its last unanswered request; NULL: none */
-    size_t pending;    /* unanswered requests */
+    struct lane *lane;  /* of its last unanswered request; NULL: none */
+    size_t pending;     /* unanswered requests */
+    size_t rider_bytes; /* values that its riders will answer with, about */
     enum hold hold;
     uint64_t hold_until_ms;
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
@@ -137,11 +144,14 @@ struct node {
 
     /* the keyspace, and the way to it */
     struct keyspace *keyspace;
+    bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *entry_parser, *item_parser;
     struct entry_builder batch;
     struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
-    struct lanes writes, reads;     /* proposed; asked for or waiting to be */
+    struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
+    size_t turn_reply_bytes;    /* replies to reads made in this turn */
+    struct lanes writes, reads; /* proposed; asked for or waiting to be */
     uint64_t next_token, seed;
     bool due_left;           /* the last entry did not free all keys that are due */
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
@@ -162,34 +172,65 @@ struct node {
 };
 
 /* node.c */
-void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void node_propose(struct node *node);         /* closes the entry being filled and proposes it */
-void node_set_net_options(struct node *node); /* takes up changed limits */
-void node_form(struct node *node); /* the identity now has its cluster id: store it, then start Raft */
+void node_propose(struct node *node); /* closes the entry being filled and proposes it */
 static inline uint64_t node_wall_ms(const struct node *node) {
     return node->now.wall_us / 1000;
 }
+
+/* start.c */
+void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
+void start_opened(struct node *node); /* takes the opened log, if it is */
+void start_form(struct node *node);   /* the identity now has its cluster id: store it */
+void start_raft(struct node *node);   /* it is stored: this node may vote */
+void start_stop_when_done(
+    struct node *node); /* asked to stop: ends as soon as what is under way is answered */
+void start_set_net_options(struct node *node); /* takes up changed limits */
+
+/* connection.c */
+struct connection *connection_open(struct node *node, struct client *client);
+/* Closes the socket. What is under way goes on; the connection is forgotten with its last answer. */
+void connection_close(struct node *node, struct connection *connection);
+void connection_forget(struct node *node, struct connection *connection);
+void connection_hold(struct node *node, struct connection *connection, enum hold why);
+void connection_unhold(struct node *node, struct connection *connection);
+/* Among those that serve_commands looks at next. */
+void connection_queue(struct node *node, struct connection *connection);
+/* One of its requests has its answer. */
+void connection_answered(struct node *node, struct connection *connection);
+/* Where an item's reply goes: nowhere, when its connection is gone or wants none. */
+struct resp_out connection_out(const struct pending_item *item);
+/* A reply of `command` (NULL: of none) was written behind `mark`. */
+void connection_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
+                            size_t mark);
+/* Requests that wait: held in their input, or writes under way. */
+size_t connection_waiting(const struct node *node);
+
+/* outcome.c */
+void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
+void outcome_doubt(struct node *node,
+                   struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
+/* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
+void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
 
 /* serve.c */
 void serve_news(
     struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
 void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
-void serve_fail(
-    struct node *node,
-    struct lane *lane); /* definitely not done: every item of the lane is told, and the lane is freed */
-void serve_doubt(struct node *node, struct lane *lane); /* outcome unknown: -INDOUBT to its writes */
-void serve_answered(struct node *node, struct connection *connection); /* one of its requests has its reply */
-struct resp_out serve_out(struct node *node, const struct pending_item *item);
-void serve_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
-                       size_t mark);
-struct lane *serve_writing(struct node *node);
-void serve_close(struct node *node, struct connection *connection);
-size_t serve_held(const struct node *node);
+struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
-void apply_reads(struct node *node); /* every confirmed lane whose index is applied */
 void apply_call(struct node *node, const struct command *command, struct call *call);
+
+/* A waiting read, executed now. True when it met a key that is due: it has no reply then. */
+bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
+                uint64_t version);
+/* A reply that was ready, sent now. */
+void apply_reply(const struct lane *lane, const struct pending_item *item);
+
+/* reads.c */
+bool reads_answer(
+    struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -73,7 +73,7 @@ static void meet(struct node *node, const struct admission_facts *theirs) {
     }
     peer->refusal[0] = 0;
     if (admission_meet(&node->admission, theirs))
-        node_form(node);
+        start_form(node);
 }
 
 static void refuse(struct node *node, struct peer *peer, const char *why) {
@@ -127,9 +127,11 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
         else
             drop(node, peer, why);
     } else if (peer->open) {
-        if (event->kind == ':' && event->count == 1 && resp_arg_integer(event->args, &credited))
+        if (event->kind == ':' && event->count == 1 && resp_arg_integer(event->args, &credited)) {
             peer->credited_bytes = (uint64_t)credited;
-        else
+            if (node->raft)
+                raft_heard(node->raft, node->now_ms, peer->id);
+        } else
             drop(node, peer, "it answers a message with something else than a credit");
     } else if (event->kind == '*') {
         if (admission_prove(&node->admission, event->args, event->count, &peer->exchange,
@@ -165,7 +167,7 @@ static void release_blob(void *blob) {
 }
 
 /* A request with an entry too large for one message goes in pieces: what comes before the entry's bytes, the bytes from where they are, CRLF. */
-static void send_pieces(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
+static size_t send_pieces(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
     struct raft_blob *data = message->entries.at[0].data;
     struct resp_buf head = {0}, *out = link_out(peer->link);
     wire_write_head(&head, message, clock_ms);
@@ -182,6 +184,7 @@ static void send_pieces(struct peer *peer, const struct raft_message *message, u
     }
     wire_write_piece_head(link_out(peer->link), whole, whole - 2, 2);
     resp_buf_append(link_out(peer->link), "\r\n\r\n", 4);
+    return whole;
 }
 
 static void send_one(struct node *node, const struct raft_message *message) {
@@ -194,7 +197,7 @@ static void send_one(struct node *node, const struct raft_message *message) {
     }
     size_t size = wire_size(message);
     if (size > WIRE_MESSAGE_MAX && message->entries.count == 1)
-        send_pieces(peer, message, node_wall_ms(node));
+        size = send_pieces(peer, message, node_wall_ms(node));
     else
         wire_write(link_out(peer->link), message, node_wall_ms(node));
     peer->sent_bytes += size;
@@ -235,27 +238,30 @@ static bool take_message(struct node *node, struct connection *connection, const
         node->statistics.peer_bytes_in += wire_size(&message);
         if (node->raft)
             raft_step(node->raft, node->now_ms, &message);
-        credit(connection, wire_size(&message));
     }
     wire_free(&message);
     return honest;
 }
 
 static bool take_whole(struct node *node, struct connection *connection) {
-    static const struct resp_limits whole = {
+    static const struct resp_limits limits = {
         .bulk_max = SIZE_MAX / 4, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
-    struct resp_command command;
+    struct resp_command whole;
     resp_parser_reset(node->item_parser);
     const struct resp_buf *buf = &connection->pieces.buf;
-    bool good = resp_parse(node->item_parser, resp_buf_bytes(buf), resp_buf_length(buf), &whole, &command) ==
+    bool good = resp_parse(node->item_parser, resp_buf_bytes(buf), resp_buf_length(buf), &limits, &whole) ==
                     RESP_COMMAND &&
-                command.count > 0 && take_message(node, connection, command.args, command.count);
+                whole.count > 0 && take_message(node, connection, whole.args, whole.count);
     wire_pieces_close(&connection->pieces);
     return good;
 }
 
 static bool take_piece(struct node *node, struct connection *connection, const struct resp_command *command) {
     size_t whole_max = (size_t)node->conf->entry_bytes_max + 2 * WIRE_MESSAGE_MAX;
+    if (node->raft)
+        raft_heard(node->raft, node->now_ms, connection->peer);
+    if (command->count == 4)
+        credit(connection, command->args[3].length);
     switch (wire_piece(&connection->pieces, command->args, command->count, whole_max)) {
     case WIRE_PIECE_MORE:
         return true;
@@ -264,6 +270,12 @@ static bool take_piece(struct node *node, struct connection *connection, const s
     default:
         return false;
     }
+}
+
+static bool take_request(struct node *node, struct connection *connection,
+                         const struct resp_command *command) {
+    credit(connection, wire_request_size(command->args, command->count));
+    return take_message(node, connection, command->args, command->count);
 }
 
 /* ---- connections: they dialled ----------------------------------------------------------------------------------- */
@@ -311,7 +323,7 @@ bool peers_command(struct node *node, struct connection *connection, const struc
         return false;
     if (connection->peer) {
         if (resp_arg_is(name, "RAFT.MSG")
-                ? !take_message(node, connection, command->args, command->count)
+                ? !take_request(node, connection, command)
                 : resp_arg_is(name, "RAFT.PART") && !take_piece(node, connection, command)) {
             log_warning(node->logger, "node %llu sent a malformed message; its connection is closed",
                         (unsigned long long)connection->peer);

@@ -43,23 +43,41 @@ struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connec
 }
 
 const char *lane_bytes(const struct lane *lane, const struct pending_item *item) {
-    return resp_buf_bytes(&lane->bytes) + item->at;
+    return item->length > 0 ? resp_buf_bytes(&lane->bytes) + item->at : "";
+}
+
+static void move_item(struct lane *from, struct pending_item *item, struct lane *to) {
+    assert(item->kind == PENDING_READ || item->kind == PENDING_REPLY);
+    struct pending_item *moved = lane_add_bytes(to, item->connection, (enum pending_kind)item->kind,
+                                                lane_bytes(from, item), item->length);
+    moved->db = item->db;
+    moved->protocol = item->protocol;
+    moved->quiet = item->quiet;
+    item->kind = PENDING_MOVED;
+    item->connection = NULL;
 }
 
 void lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
-    for (size_t i = 0; i < from->count; i++) {
-        struct pending_item *item = &from->items[i];
-        if (item->connection != connection || item->kind == PENDING_MOVED)
-            continue;
-        assert(item->kind != PENDING_WRITE);
-        struct pending_item *moved = lane_add_bytes(to, item->connection, (enum pending_kind)item->kind,
-                                                    lane_bytes(from, item), item->length);
-        moved->db = item->db;
-        moved->protocol = item->protocol;
-        moved->quiet = item->quiet;
-        item->kind = PENDING_MOVED;
-        item->connection = NULL;
-    }
+    for (size_t i = 0; i < from->count; i++)
+        if (from->items[i].connection == connection && from->items[i].kind != PENDING_MOVED)
+            move_item(from, &from->items[i], to);
+}
+
+size_t lane_tail_of(const struct lane *lane, const struct connection *connection) {
+    size_t tail = 0;
+    while (tail < lane->count && lane->items[lane->count - 1 - tail].connection == connection)
+        tail++;
+    return tail;
+}
+
+void lane_take_tail(struct lane *from, struct lane *to, size_t count) {
+    assert(count <= from->count);
+    size_t first = from->count - count;
+    for (size_t i = first; i < from->count; i++)
+        move_item(from, &from->items[i], to);
+    if (count > 0)
+        resp_buf_truncate(&from->bytes, from->items[first].at);
+    from->count = first;
 }
 
 size_t lane_memory(const struct lane *lane) {

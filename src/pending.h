@@ -72,6 +72,10 @@ struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connec
                                     const void *bytes, size_t length);
 /* Moves a connection's items, in order, to the end of another lane; there they are at their place. */
 void lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+/* How many items at the lane's end, in a row, are the connection's. */
+size_t lane_tail_of(const struct lane *lane, const struct connection *connection);
+/* Moves the last `count` items, in order, to the end of another lane. */
+void lane_take_tail(struct lane *from, struct lane *to, size_t count);
 const char *lane_bytes(const struct lane *lane, const struct pending_item *item);
 /* Bytes that the lane holds. */
 size_t lane_memory(const struct lane *lane);

@@ -5,8 +5,6 @@
  * A command that cannot go on now stays in its connection's input, unparsed, and the connection is put on the list of those held; the input
  * fills, then the kernel's buffer, then the sender waits. So there is no queue of commands here that could grow.
  */
-#include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,8 +12,7 @@
 #include "node_state.h"
 
 enum {
-    OUT_PATIENCE_BYTES = 1024 * 1024, /* replies that a client has not read, before it is served no further */
-    IN_PAUSE_BYTES = 1024 * 1024,     /* input that a held connection may pile up */
+    IN_PAUSE_BYTES = 1024 * 1024, /* input that a held connection may pile up */
     IN_KEPT_BYTES = 64 * 1024,
     ROOM_STEP_BYTES = 16 * 1024 * 1024, /* room made at once for an argument that was announced */
     ENTRY_TARGET_BYTES =
@@ -29,154 +26,6 @@ static const struct resp_limits stranger_limits = {
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 
-/* ---- connections --------------------------------------------------------------------------------------------- */
-
-static struct connection *open_connection(struct node *node, struct client *client) {
-    struct connection *connection = calloc(1, sizeof *connection);
-    if (!connection)
-        abort();
-    connection->client = client;
-    connection->parser = resp_parser_new();
-    struct session *session = &connection->session;
-    session->id = client->id;
-    session->protocol = 2;
-    session->authenticated = node->conf->requirepass[0] == 0;
-    session->fd = client->fd;
-    session->created_ms = session->active_ms = node_wall_ms(node);
-    snprintf(session->address, sizeof session->address, "%s", client->address);
-    snprintf(session->local_address, sizeof session->local_address, "%s", client->local_address);
-    connection->denied = node->conf->protected_mode && session->authenticated && !client->loopback;
-    client->owner = connection;
-    node->connections++;
-    return connection;
-}
-
-static void unhold(struct node *node, struct connection *connection) {
-    if (connection->hold == HOLD_NONE)
-        return;
-    if (connection->held_previous)
-        connection->held_previous->held_next = connection->held_next;
-    else
-        node->held = connection->held_next;
-    if (connection->held_next)
-        connection->held_next->held_previous = connection->held_previous;
-    connection->held_next = connection->held_previous = NULL;
-    connection->hold = HOLD_NONE;
-}
-
-static void hold(struct node *node, struct connection *connection, enum hold why) {
-    if (connection->hold == HOLD_NONE) {
-        connection->held_next = node->held;
-        if (node->held)
-            node->held->held_previous = connection;
-        node->held = connection;
-    }
-    connection->hold = why;
-}
-
-/* Among those that serve_commands looks at next. */
-static void queue(struct node *node, struct connection *connection) {
-    if (connection->to_serve)
-        return;
-    connection->to_serve = true;
-    connection->serve_next = NULL;
-    if (node->serve_last)
-        node->serve_last->serve_next = connection;
-    else
-        node->serve_first = connection;
-    node->serve_last = connection;
-}
-
-static void forget(struct node *node, struct connection *connection) {
-    assert(!connection->client && connection->pending == 0 && !connection->to_serve);
-    resp_parser_free(connection->parser);
-    wire_pieces_close(&connection->pieces);
-    free(connection->exchange);
-    free(connection);
-    node->connections--;
-}
-
-/* Closes the socket. What the connection has under way goes on; it is forgotten with its last answer. */
-void serve_close(struct node *node, struct connection *connection) {
-    struct client *client = connection->client;
-    if (!client)
-        return;
-    unhold(node, connection);
-    client->owner = NULL;
-    connection->client = NULL;
-    client_free(client);
-    if (connection->pending == 0 && !connection->to_serve)
-        forget(node, connection);
-}
-
-void serve_answered(struct node *node, struct connection *connection) {
-    assert(connection->pending > 0);
-    if (--connection->pending > 0)
-        return;
-    connection->lane = NULL;
-    if (!connection->client && !connection->to_serve)
-        forget(node, connection);
-    else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
-                                    connection->client->ended || connection->client->gone))
-        queue(node, connection);
-}
-
-size_t serve_held(const struct node *node) {
-    size_t count = 0;
-    for (const struct connection *connection = node->held; connection; connection = connection->held_next)
-        count++;
-    for (const struct lane *lane = node->writes.first; lane; lane = lane->next)
-        count += lane->writes;
-    return count;
-}
-
-/* ---- replies ------------------------------------------------------------------------------------------------- */
-
-struct resp_out serve_out(struct node *node, const struct pending_item *item) {
-    (void)node;
-    struct client *client = item->connection->client;
-    if (!client || item->quiet)
-        return (struct resp_out){.protocol = item->protocol};
-    client_touch(client);
-    return (struct resp_out){.buf = &client->out, .protocol = item->protocol};
-}
-
-static void count_error(struct node *node, const char *text, size_t length) {
-    struct statistics *statistics = &node->statistics;
-    statistics->errors++;
-    size_t word = 0;
-    while (word < length && word < REPORT_ERROR_CODE_MAX - 1 && text[word] != ' ' && text[word] != '\r')
-        word++;
-    for (size_t i = 0; i < statistics->error_code_count; i++) {
-        struct report_error *error = &statistics->error_codes[i];
-        if (strlen(error->code) == word && memcmp(error->code, text, word) == 0) {
-            error->count++;
-            return;
-        }
-    }
-    if (statistics->error_code_count == NODE_ERROR_CODES_MAX)
-        return;
-    struct report_error *error = &statistics->error_codes[statistics->error_code_count++];
-    memcpy(error->code, text, word);
-    error->code[word] = 0;
-    error->count = 1;
-}
-
-void serve_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
-                       size_t mark) {
-    node->statistics.commands++;
-    if (!out->buf || resp_buf_length(out->buf) == mark)
-        return;
-    const char *reply = resp_buf_bytes(out->buf) + mark;
-    if (*reply != '-')
-        return;
-    count_error(node, reply + 1, resp_buf_length(out->buf) - mark - 1);
-    size_t rows;
-    const struct command *table = command_table(&rows);
-    if (command && command >= table && command < table + rows)
-        node->statistics.calls[command - table].failed++;
-}
-
 /* A reply that is known now: written at once when nothing is owed before it, else put in its place. False: it must wait. */
 static bool may_reply(const struct node *node, const struct connection *connection) {
     return !connection->lane || connection->lane == node->writing || connection->lane == node->reading;
@@ -186,7 +35,7 @@ static struct resp_buf *reply_begin(struct connection *connection, struct resp_b
     return connection->lane ? aside : &connection->client->out;
 }
 
-static void reply_end(struct node *node, struct connection *connection, struct resp_buf *aside) {
+static void reply_end(struct connection *connection, struct resp_buf *aside) {
     if (connection->lane) {
         struct pending_item *item = lane_add_bytes(connection->lane, connection, PENDING_REPLY,
                                                    resp_buf_bytes(aside), resp_buf_length(aside));
@@ -196,7 +45,6 @@ static void reply_end(struct node *node, struct connection *connection, struct r
     } else {
         client_touch(connection->client);
     }
-    (void)node;
 }
 
 /* ---- lanes --------------------------------------------------------------------------------------------------- */
@@ -223,56 +71,6 @@ static void finish_item(struct pending_item *item, struct connection *connection
     connection->pending++;
 }
 
-/* What a failed or doubtful lane's connections are told: reads and ready replies first, then writes. */
-static void tell_lane(struct node *node, struct lane *lane,
-                      void (*tell)(struct node *, const struct resp_command *, struct resp_out *),
-                      void (*tell_write)(struct node *, const struct resp_command *, struct resp_out *)) {
-    for (size_t i = 0; i < lane->count; i++) {
-        struct pending_item *item = &lane->items[i];
-        if (item->kind == PENDING_MOVED)
-            continue;
-        struct resp_out out = serve_out(node, item);
-        size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
-        if (item->kind == PENDING_REPLY && out.buf)
-            resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
-        else if (item->kind == PENDING_READ)
-            tell(node, NULL, &out);
-        else if (item->kind == PENDING_WRITE)
-            tell_write(node, NULL, &out);
-        serve_count_reply(node, NULL, &out, mark);
-        serve_answered(node, item->connection);
-    }
-    lane_free(lane);
-}
-
-static void tell_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out) {
-    struct peer *leader = peers_find(node, node->raft_status.leader);
-    if (leader) {
-        const struct command *row = command ? command_find(command->args, command->count) : NULL;
-        const struct resp_arg *key = row ? command_first_key(row, command->args, command->count) : NULL;
-        resp_error(out, "MOVED %u %s:%u", key ? command_key_slot(key) : 0, leader->host, leader->port);
-    } else {
-        char reason[NODE_REASON_MAX];
-        status_down_reason(node, reason, sizeof reason);
-        resp_error(out, "CLUSTERDOWN %s; not executed", reason);
-    }
-}
-
-static void tell_doubt(struct node *node, const struct resp_command *command, struct resp_out *out) {
-    (void)command;
-    node->statistics.in_doubt++;
-    resp_error(out, "INDOUBT the leadership was lost before this write's outcome was known; it may or may "
-                    "not take effect");
-}
-
-void serve_fail(struct node *node, struct lane *lane) {
-    tell_lane(node, lane, tell_elsewhere, tell_elsewhere);
-}
-
-void serve_doubt(struct node *node, struct lane *lane) {
-    tell_lane(node, lane, tell_elsewhere, tell_doubt);
-}
-
 /* ---- one command --------------------------------------------------------------------------------------------- */
 
 enum served {
@@ -296,7 +94,7 @@ static void close_killed(struct node *node) {
     for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
         struct connection *connection = client->owner;
         if (connection && connection->session.close)
-            queue(node, connection);
+            connection_queue(node, connection);
     }
 }
 
@@ -342,7 +140,7 @@ static void run_local(struct node *node, struct connection *connection, const st
         .reply = out,
     };
     if (!(row->flags & COMMAND_READONLY))
-        call.wall_ms = clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
+        call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     apply_call(node, row, &call);
 }
 
@@ -351,7 +149,7 @@ static enum served answer_now(struct node *node, struct connection *connection, 
                               const struct resp_command *command, enum gate_verdict verdict) {
     if (!may_reply(node, connection))
         return HELD;
-    bool skip = skip_now(&connection->session);
+    bool skip = skip_now(&connection->session) && !(row && strcmp(row->name, "client|reply") == 0);
     struct resp_buf aside = {0};
     struct resp_out out = {.buf = reply_begin(connection, &aside), .protocol = connection->session.protocol};
     size_t mark = resp_buf_length(out.buf);
@@ -359,25 +157,32 @@ static enum served answer_now(struct node *node, struct connection *connection, 
         run_local(node, connection, row, command, &out);
     } else if (verdict == GATE_SESSION) {
         run_session(node, connection, row, command, &out);
-        serve_count_reply(node, row, &out, mark);
+        connection_count_reply(node, row, &out, mark);
     } else {
         if (verdict == GATE_ELSEWHERE)
-            tell_elsewhere(node, command, &out);
+            outcome_elsewhere(node, command, &out);
         else
             gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
-        serve_count_reply(node, row, &out, mark);
+        connection_count_reply(node, row, &out, mark);
     }
     if (skip || connection->session.reply_mode == REPLY_OFF)
         resp_buf_truncate(out.buf, mark);
     if (verdict == GATE_DENIED)
         connection->session.close = true;
-    reply_end(node, connection, &aside);
+    reply_end(connection, &aside);
     return SERVED;
+}
+
+/* All that the connection waits for are reads and replies of this turn, in a row. */
+static bool all_in_this_turn(const struct node *node, const struct connection *connection) {
+    return connection->lane == node->reading &&
+           lane_tail_of(node->reading, connection) == connection->pending;
 }
 
 static enum served take_write(struct node *node, struct connection *connection,
                               const struct resp_command *command) {
-    if (connection->lane && connection->lane->token != 0 && connection->lane != node->reading)
+    bool behind_reads = connection->lane && connection->lane->token != 0;
+    if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
     size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
     if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
@@ -387,18 +192,39 @@ static enum served take_write(struct node *node, struct connection *connection,
     if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
         node_propose(node); /* this entry is full */
     struct lane *lane = serve_writing(node);
-    if (node->reading && connection->lane == node->reading)
-        lane_take_along(node->reading, lane, connection);
+    if (behind_reads)
+        lane_take_tail(node->reading, lane, connection->pending);
     connection->lane = lane;
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
 }
 
-static enum served take_read(struct node *node, struct connection *connection,
+/* Bytes of the values that a read asks for, as they are now. */
+static size_t reply_estimate(const struct node *node, const struct connection *connection,
+                             const struct command *row, const struct resp_command *command) {
+    size_t bytes = 0;
+    if (row->first_key == 0)
+        return 0;
+    size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
+    for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
+        struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
+        bytes += item ? item_string(item).length : 0;
+    }
+    return bytes;
+}
+
+static enum served take_read(struct node *node, struct connection *connection, const struct command *row,
                              const struct resp_command *command) {
     if (connection->lane && connection->lane->token == 0 && connection->lane != node->writing)
         return HELD; /* behind a write that is proposed already */
+    if (connection->lane && connection->lane == node->stalled)
+        return HELD; /* it has not taken the replies to what it read before */
+    if (connection->lane && connection->lane == node->writing) {
+        connection->rider_bytes += reply_estimate(node, connection, row, command);
+        if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
+            return HELD; /* replies to riders are all made at once */
+    }
     if (!connection->lane || connection->lane != node->writing) {
         if (!node->reading) {
             node->reading = lane_new();
@@ -449,7 +275,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
         if (connection->hold_until_ms == 0)
             connection->hold_until_ms = node->now_ms + 2ull * node->conf->election_timeout_ms;
         if (node->now_ms < connection->hold_until_ms && !node->stopping) {
-            hold(node, connection, HOLD_LEADER);
+            connection_hold(node, connection, HOLD_LEADER);
             return HELD;
         }
         served = answer_now(node, connection, row, command, GATE_ELSEWHERE);
@@ -458,13 +284,13 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = take_write(node, connection, command);
         break;
     case GATE_READ:
-        served = take_read(node, connection, command);
+        served = take_read(node, connection, row, command);
         break;
     default:
         served = answer_now(node, connection, row, command, verdict);
     }
     if (served == HELD) {
-        hold(node, connection, connection->pending > 0 ? HOLD_ORDER : HOLD_ROOM);
+        connection_hold(node, connection, connection->pending > 0 ? HOLD_ORDER : HOLD_ROOM);
         return HELD;
     }
     session->last = row ? row : session->last;
@@ -487,23 +313,23 @@ static const struct resp_limits *limits_of(const struct node *node, const struct
 
 static void protocol_error(struct node *node, struct connection *connection) {
     if (!may_reply(node, connection)) {
-        hold(node, connection, HOLD_ORDER);
+        connection_hold(node, connection, HOLD_ORDER);
         return;
     }
     struct resp_buf aside = {0};
     struct resp_out out = {.buf = reply_begin(connection, &aside), .protocol = 2};
     size_t mark = resp_buf_length(out.buf);
     resp_error(&out, "%s", resp_parser_error(connection->parser));
-    serve_count_reply(node, NULL, &out, mark);
-    reply_end(node, connection, &aside);
+    connection_count_reply(node, NULL, &out, mark);
+    reply_end(connection, &aside);
     connection->session.close = true;
 }
 
 static bool may_go_on(struct node *node, struct connection *connection) {
     if (!connection->client || connection->session.close)
         return false;
-    if (resp_buf_length(&connection->client->out) > OUT_PATIENCE_BYTES && !connection->peer) {
-        hold(node, connection, HOLD_ROOM);
+    if (resp_buf_length(&connection->client->out) > NODE_OUT_PATIENCE_BYTES && !connection->peer) {
+        connection_hold(node, connection, HOLD_ROOM);
         return false;
     }
     return true;
@@ -551,13 +377,13 @@ static void parse_input(struct node *node, struct connection *connection) {
 
 static void serve_connection(struct node *node, struct connection *connection) {
     struct client *client = connection->client;
-    unhold(node, connection);
+    connection_unhold(node, connection);
     parse_input(node, connection);
     if (!connection->client)
         return;
     client_pause(client, connection->hold != HOLD_NONE && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
-        serve_close(node, connection);
+        connection_close(node, connection);
     else if (connection->session.close && connection->pending == 0)
         client_close_after_flush(client);
     else if (client->ended)
@@ -570,12 +396,12 @@ void serve_news(struct node *node) {
     for (struct client *client; (client = net_take_client(node->net));) {
         struct connection *connection = client->owner;
         if (!connection)
-            connection = open_connection(node, client);
+            connection = connection_open(node, client);
         connection->session.active_ms = node_wall_ms(node);
         if (connection->peer)
             serve_connection(node, connection);
         else
-            queue(node, connection);
+            connection_queue(node, connection);
     }
 }
 
@@ -595,7 +421,7 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
 void serve_commands(struct node *node) {
     for (struct connection *connection = node->held; connection; connection = connection->held_next)
         if (hold_is_over(node, connection))
-            queue(node, connection);
+            connection_queue(node, connection);
     while (node->serve_first) {
         struct connection *connection = node->serve_first;
         node->serve_first = connection->serve_next;
@@ -605,6 +431,6 @@ void serve_commands(struct node *node) {
         if (connection->client)
             serve_connection(node, connection);
         else if (connection->pending == 0)
-            forget(node, connection);
+            connection_forget(node, connection);
     }
 }

@@ -3,6 +3,7 @@
  * What the node tells: the report from which INFO, RAFT.INFO and CLUSTER answer, and the log's lines on who leads and whether
  * there is a quorum.
  */
+#define _GNU_SOURCE /* memmem */
 #include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -16,7 +17,10 @@
 #include "node_state.h"
 #include "version.h"
 
-enum { STALL_SLICE_MS = 10000 };
+enum {
+    STALL_SLICE_MS = 10000,
+    HANDSHAKE_MS = 1500, /* from accept to RAFT.AUTH */
+};
 
 /* ---- who leads ------------------------------------------------------------------------------------------------- */
 
@@ -75,7 +79,7 @@ static void leader_known(struct node *node, raft_id leader) {
     node->known_leader = leader;
     log_notice(node->logger, "node %llu leads term %llu; leaderless %llu ms; %zu requests waited",
                (unsigned long long)leader, (unsigned long long)node->raft_status.term,
-               (unsigned long long)leaderless_ms, serve_held(node));
+               (unsigned long long)leaderless_ms, connection_waiting(node));
 }
 
 void status_watch(struct node *node) {
@@ -107,23 +111,61 @@ void status_watch(struct node *node) {
 
 /* ---- every tenth of a second ------------------------------------------------------------------------------------- */
 
-static void close_idle(struct node *node) {
+static bool is_idle(const struct node *node, const struct connection *connection) {
     uint64_t bound_ms = node->conf->timeout_s * 1000;
-    if (bound_ms == 0)
-        return;
+    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE &&
+           node_wall_ms(node) - connection->session.active_ms > bound_ms;
+}
+
+static bool begins_handshake(const struct resp_buf *in) {
+    enum { GREETING_BYTES = 24 };
+    static const char name[] = "RAFT.HELLO";
+    size_t length = resp_buf_length(in);
+    return length > 0 && memmem(resp_buf_bytes(in), length < GREETING_BYTES ? length : GREETING_BYTES, name,
+                                sizeof name - 1);
+}
+
+/* Places are kept for peers beyond maxclients; who does not get through the handshake in time gives its place back. */
+static bool is_pretender(const struct node *node, const struct connection *connection) {
+    return connection->session.commands == 0 &&
+           node_wall_ms(node) - connection->session.created_ms > HANDSHAKE_MS &&
+           (client_on_probation(connection->client) || connection->exchange ||
+            begins_handshake(&connection->client->in));
+}
+
+static void sweep(struct node *node) {
     for (struct client *client = net_first_client(node->net), *next; client; client = next) {
         next = net_next_client(client);
         struct connection *connection = client->owner;
-        if (connection && !connection->peer && connection->pending == 0 && connection->hold == HOLD_NONE &&
-            node_wall_ms(node) - connection->session.active_ms > bound_ms) {
-            log_verbose(node->logger, "closing client %s: idle for %llu s", client->address,
-                        (unsigned long long)node->conf->timeout_s);
-            serve_close(node, connection);
-        }
+        if (!connection || connection->peer)
+            continue;
+        bool idle = is_idle(node, connection);
+        if (!idle && !is_pretender(node, connection))
+            continue;
+        log_verbose(node->logger, "closing %s: %s", client->address, idle ? "idle" : "no handshake");
+        connection_close(node, connection);
     }
 }
 
+/* One machine whose clock is wrong must not stamp the log with it. */
+static void watch_clock(struct node *node) {
+    bool wrong = !clock_agrees(&node->clock, node->now_ms);
+    if (!node->raft || wrong == node->clock_wrong)
+        return;
+    node->clock_wrong = wrong;
+    raft_hold_back(node->raft, wrong);
+    if (wrong)
+        log_warning(
+            node->logger,
+            "this clock is %lld ms off the members' median (raft-max-clock-skew %u): not standing for leader "
+            "until it is set right",
+            (long long)-clock_median_offset(&node->clock, node->now_ms), node->conf->clock_skew_max_ms);
+    else
+        log_notice(node->logger, "this clock agrees with the members' again");
+}
+
 void status_cron(struct node *node) {
+    watch_clock(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
@@ -138,7 +180,7 @@ void status_cron(struct node *node) {
                     (unsigned long long)(counters.descriptors_short - node->descriptors_short));
     node->descriptors_short = counters.descriptors_short;
     if (statistics->rate_at == 0)
-        close_idle(node);
+        sweep(node);
 }
 
 void node_stalled(struct node *node, uint64_t us) {
@@ -172,7 +214,7 @@ void status_reset(struct node *node) {
 
 void status_conf_changed(struct node *node) {
     logger_set_level(node->logger, node->conf->loglevel);
-    node_set_net_options(node);
+    start_set_net_options(node);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {

@@ -20,6 +20,13 @@ size_t wire_size(const struct raft_message *message) {
     return size;
 }
 
+size_t wire_request_size(const struct resp_arg *args, size_t count) {
+    size_t size = 32 + FIXED_ARGS * NUMBER_MAX;
+    for (size_t i = FIXED_ARGS + 2; i < count; i += ARGS_PER_ENTRY)
+        size += 3 * NUMBER_MAX + args[i].length;
+    return size;
+}
+
 static void write_fixed(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms) {
     const uint64_t fields[] = {message->type,           message->from,   message->to,
                                message->term,           message->index,  message->log_term,

@@ -31,6 +31,8 @@ enum {
 
 /* Bytes that the message takes at most. */
 size_t wire_size(const struct raft_message *message);
+/* The same of a request that was received: what is in flight counts alike on both sides. */
+size_t wire_request_size(const struct resp_arg *args, size_t count);
 /* Appends the request. */
 void wire_write(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms);
 /* Of a message with one large entry: all that comes before the entry's bytes. After them only CRLF is missing. */

@@ -69,11 +69,14 @@ struct world {
     size_t overwritten; /* how many entries that were on a disk were replaced */
     const char *name;   /* of the run, for messages */
     void *context;
+    void (*failing)(struct world *world); /* before the end */
     void (*ready)(struct world *world, struct world_node *node, const struct raft_ready *ready);
     void (*sent)(struct world *world, struct world_node *node, const struct raft_message *message);
 };
 
-static inline void world_fail(const struct world *world, const char *what) {
+static inline void world_fail(struct world *world, const char *what) {
+    if (world->failing)
+        world->failing(world);
     fprintf(stderr, "%s: %s\n", world->name ? world->name : "world", what);
     abort();
 }
@@ -119,7 +122,7 @@ static inline bool world_same_entry(const struct raft_entry *a, const struct raf
 
 /* ---- the network ----------------------------------------------------------------------------------------- */
 
-static inline void world_check_durable(const struct world *world, const struct world_node *node,
+static inline void world_check_durable(struct world *world, const struct world_node *node,
                                        const struct raft_message *message) {
     bool asks =
         message->type == RAFT_PRE_VOTE || (message->type == RAFT_PRE_VOTE_REPLY && !message->rejected);

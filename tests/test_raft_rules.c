@@ -409,6 +409,35 @@ static void a_clock_that_goes_back_stands_still(void **state) {
     lone_close(&lone);
 }
 
+static void a_leader_whose_large_message_is_still_coming_in_is_not_silent(void **state) {
+    (void)state;
+    open_core(3, 1, "1");
+    heartbeat_from(2, 1);
+    uint64_t deadline = raft_deadline(lone.raft);
+    raft_heard(lone.raft, deadline - 1, 3); /* not the leader */
+    assert_int_equal(raft_deadline(lone.raft), deadline);
+    raft_heard(lone.raft, deadline - 1, 2);
+    assert_true(raft_deadline(lone.raft) > deadline);
+    raft_tick(lone.raft, deadline);
+    assert_int_equal(lone_role(&lone), RAFT_FOLLOWER);
+    lone_close(&lone);
+}
+
+static void a_node_held_back_does_not_stand_but_votes(void **state) {
+    (void)state;
+    open_core(3, 1, "1");
+    raft_hold_back(lone.raft, true);
+    raft_tick(lone.raft, raft_deadline(lone.raft));
+    assert_int_equal(lone_role(&lone), RAFT_FOLLOWER);
+    lone_step(&lone,
+              (struct raft_message){.type = RAFT_VOTE, .from = 2, .term = 2, .index = 1, .log_term = 1});
+    assert_int_equal(lone_status(&lone).vote, 2);
+    raft_hold_back(lone.raft, false);
+    raft_tick(lone.raft, raft_deadline(lone.raft));
+    assert_int_equal(lone_role(&lone), RAFT_PRE_CANDIDATE);
+    lone_close(&lone);
+}
+
 static void a_follower_told_that_its_leader_is_gone_stands_within_a_heartbeat(void **state) {
     (void)state;
     for (uint64_t seed = 0; seed < 20; seed++) {
@@ -630,6 +659,8 @@ int main(void) {
         cmocka_unit_test(after_a_long_sleep_a_heartbeat_that_is_stepped_first_keeps_a_follower_quiet),
         cmocka_unit_test(after_a_long_sleep_a_leader_steps_down_at_the_first_tick),
         cmocka_unit_test(a_clock_that_goes_back_stands_still),
+        cmocka_unit_test(a_leader_whose_large_message_is_still_coming_in_is_not_silent),
+        cmocka_unit_test(a_node_held_back_does_not_stand_but_votes),
         cmocka_unit_test(a_follower_told_that_its_leader_is_gone_stands_within_a_heartbeat),
         cmocka_unit_test(malformed_messages_and_strangers_are_ignored),
         cmocka_unit_test(an_answer_about_what_was_never_sent_is_ignored_by_the_leader),

@@ -345,8 +345,9 @@ static void behind_a_worker_jobs_share_commits_and_come_back_in_order(void **sta
 /* ---- syncs: a file layer that counts them, and fails when told to ----------------------------------------- */
 
 static struct {
-    const sqlite3_io_methods *real;
-    sqlite3_io_methods counting;
+    const sqlite3_io_methods *real; /* of the -wal */
+    const sqlite3_io_methods *real_main;
+    sqlite3_io_methods counting, watching;
     int syncs, writes; /* of the -wal */
     bool syncs_fail;
     int failed; /* syncs */
@@ -371,6 +372,11 @@ static int counting_write(sqlite3_file *file, const void *bytes, int length, sql
     return disk.real->xWrite(file, bytes, length, offset);
 }
 
+static int watching_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset) {
+    disk.writes_after_failure += disk.failed > 0;
+    return disk.real_main->xWrite(file, bytes, length, offset);
+}
+
 static int counting_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *file, int flags, int *out) {
     int result = real_vfs->xOpen(real_vfs, name, file, flags, out);
 
@@ -381,6 +387,12 @@ static int counting_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *
         disk.counting.xSync = counting_sync;
         disk.counting.xWrite = counting_write;
         file->pMethods = &disk.counting;
+    }
+    if (result == SQLITE_OK && (flags & SQLITE_OPEN_MAIN_DB)) {
+        disk.real_main = file->pMethods;
+        disk.watching = *file->pMethods;
+        disk.watching.xWrite = watching_write;
+        file->pMethods = &disk.watching;
     }
     return result;
 }

@@ -13,7 +13,8 @@
  *
  *     k key   K 1-4 keys   v value   P 1-4 pairs of key and value   n integer   o options of SET, 0-4
  *     s seconds from now   S milliseconds from now   a Unix seconds   A Unix milliseconds
- *     p pattern   O options of SCAN   d database   f option of a flush   e option of EXPIRE, often none
+ *     p pattern   O options of SCAN   d database   f option of a flush   e option of EXPIREAT, often none
+ *     x option of EXPIRE: none that compares, as two servers' clocks do not agree to the millisecond
  *     g a directive that both have, or none   w a word that means nothing
  *
  * A '!' at its start: never with one argument more or less, which would be another command.
@@ -42,8 +43,8 @@ static const struct row {
     {"EXISTS", 20, "K", COMPARE_BYTES},
     {"TYPE", 15, "k", COMPARE_BYTES},
     {"RENAME", 20, "kk", COMPARE_BYTES},
-    {"EXPIRE", 20, "kse", COMPARE_BYTES},
-    {"PEXPIRE", 20, "kSe", COMPARE_BYTES},
+    {"EXPIRE", 20, "ksx", COMPARE_BYTES},
+    {"PEXPIRE", 20, "kSx", COMPARE_BYTES},
     {"EXPIREAT", 20, "kae", COMPARE_BYTES},
     {"PEXPIREAT", 20, "kAe", COMPARE_BYTES},
     {"PERSIST", 15, "k", COMPARE_BYTES},
@@ -250,7 +251,7 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const words[] = {"word", "*", "nothing",   "default", "yes",
                                         "12",   "4", "two words", "\n",      ""};
     static const char *const flushes[] = {"ASYNC", "SYNC", "async", "NOW"};
-    static const char *const conditions[] = {"NX", "XX", "GT", "LT", "gt", "QQ"};
+    static const char *const conditions[] = {"NX", "XX", "QQ", "GT", "LT", "gt"};
     switch (kind) {
     case 'k':
         add_key(seed, request);
@@ -303,8 +304,9 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_text(request, one_in(seed, 2) ? "databases" : "no-such-*");
         break;
     case 'e':
+    case 'x':
         if (one_in(seed, 4))
-            add_text(request, PICK(seed, conditions));
+            add_text(request, conditions[below(seed, kind == 'e' ? 6 : 3)]);
         break;
     default:
         add_text(request, PICK(seed, words));

@@ -187,16 +187,6 @@ enum wire_result wire_read(struct wire *wire, const char **bytes, size_t *length
     }
 }
 
-bool wire_gets_closed(struct wire *wire, uint64_t timeout_ms) {
-    uint64_t deadline = harness_now_ms() + timeout_ms;
-    bool open = true;
-    while (open && wait_for(wire, POLLIN, deadline)) {
-        wire->start = wire->end = 0;
-        open = take_in(wire);
-    }
-    return !open;
-}
-
 char *wire_text(const char *bytes, size_t length) {
     char *text = malloc(length * 4 + 1);
     size_t used = 0;

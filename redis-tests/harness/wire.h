@@ -26,8 +26,6 @@ bool wire_send(struct wire *wire, const void *bytes, size_t length);
 bool wire_send_words(struct wire *wire, const char *words);
 /* One whole reply, unparsed; it holds until the next call. */
 enum wire_result wire_read(struct wire *wire, const char **bytes, size_t *length);
-/* Reads and throws away until the other side closes; false when it does not in time. */
-bool wire_gets_closed(struct wire *wire, uint64_t timeout_ms);
 /* The bytes that came and were not yet taken as a reply. */
 size_t wire_waiting(const struct wire *wire);
 

@@ -140,6 +140,10 @@ static bool pass_probation(struct client_io *io) {
     return false;
 }
 
+bool client_on_probation(const struct client *client) {
+    return client->io->probation;
+}
+
 /* One read: into the room that `in` has, then into the scratch. */
 static ssize_t receive(struct client_io *io) {
     struct resp_buf *in = &io->client.in;

@@ -107,6 +107,8 @@ void client_hold(struct client *client, bool held);
 /* After what is in out has been sent (or `out` cannot be sent for a second), marks it gone: the node then
  * frees it. */
 void client_close_after_flush(struct client *client);
+/* It was accepted beyond clients_max, for it may be a peer, and has not shown that it is one. */
+bool client_on_probation(const struct client *client);
 /* All clients: the first, and the one after; NULL at the end. Freeing during the walk is allowed only for
  * the one in hand. */
 struct client *net_first_client(struct net *net);

@@ -5,6 +5,9 @@
  * raft.db holds what a Raft node must never forget: who it is, its term and vote, the log. One connection, used by
  * one worker only (store_log_run is that worker's run function); what a batch asks to be saved is one transaction and one fsync.
  *
+ * Beside raft.db and its -wal stands raft.db-acked: the number of the last transaction that was acknowledged, so that a file that has
+ * lost its end is known (mark.c). One process has a directory at a time: it is locked before anything is read.
+ *
  * Before SQLite opens a file read-write it is checked read-only (check.c): SQLite ends a damaged WAL silently, and opening a
  * database rewrites it. A file that fails is left as it is, bit for bit, and the message says what to do.
  */
@@ -85,7 +88,7 @@ struct store_job {
     struct worker_job job; /* first */
     enum store_job_type type;
 
-    /* STORE_SAVE in */
+    /* STORE_SAVE in; no entry's term may be above the last term saved */
     uint64_t sequence; /* of the ready; the submitter's business */
     bool has_vote;
     struct raft_vote vote;

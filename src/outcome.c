@@ -1,0 +1,63 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The outcome contract: what the senders of requests are told that get no reply from applying.
+ *
+ *     certainly not done    the entry was never proposed, or another one was applied at its index; a read
+ *                           that was not executed                                         -MOVED, -CLUSTERDOWN
+ *     unknown               the entry is in some log, and whether it will be applied cannot be told in time   -INDOUBT
+ *
+ * Clients send a command again by themselves on the first kind. So never a definite error for an uncertain write; and never silence.
+ */
+#include "node_state.h"
+
+void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out) {
+    struct peer *leader = peers_find(node, node->raft_status.leader);
+    if (leader) {
+        const struct command *row = command ? command_find(command->args, command->count) : NULL;
+        const struct resp_arg *key = row ? command_first_key(row, command->args, command->count) : NULL;
+        resp_error(out, "MOVED %u %s:%u", key ? command_key_slot(key) : 0, leader->host, leader->port);
+    } else {
+        char reason[NODE_REASON_MAX];
+        status_down_reason(node, reason, sizeof reason);
+        resp_error(out, "CLUSTERDOWN %s; not executed", reason);
+    }
+}
+
+static void tell_not_done(struct node *node, struct resp_out *out) {
+    outcome_elsewhere(node, NULL, out);
+}
+
+static void tell_doubt(struct node *node, struct resp_out *out) {
+    node->statistics.in_doubt++;
+    resp_error(out, "INDOUBT the leadership was lost before this write's outcome was known; it may or may "
+                    "not take effect");
+}
+
+/* Every item of the lane gets its answer, in order: replies that were ready, refusals of reads, and what `tell_write` says. */
+static void tell_lane(struct node *node, struct lane *lane,
+                      void (*tell_write)(struct node *, struct resp_out *)) {
+    for (size_t i = 0; i < lane->count; i++) {
+        struct pending_item *item = &lane->items[i];
+        if (item->kind == PENDING_MOVED)
+            continue;
+        struct resp_out out = connection_out(item);
+        size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
+        if (item->kind == PENDING_REPLY && out.buf)
+            resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
+        else if (item->kind == PENDING_READ)
+            tell_not_done(node, &out);
+        else if (item->kind == PENDING_WRITE)
+            tell_write(node, &out);
+        connection_count_reply(node, NULL, &out, mark);
+        connection_answered(node, item->connection);
+    }
+    lane_free(lane);
+}
+
+void outcome_fail(struct node *node, struct lane *lane) {
+    tell_lane(node, lane, tell_not_done);
+}
+
+void outcome_doubt(struct node *node, struct lane *lane) {
+    tell_lane(node, lane, tell_doubt);
+}

@@ -1,0 +1,119 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Three nodes in one process, of which some stand still while others go on: the order of one connection's commands holds across
+ * turns, and a leader that stood still tells nothing that is no longer true.
+ */
+#include "node_world.h"
+
+static struct world *world;
+static size_t leader;
+static int fd; /* a client of the leader */
+
+static int begin(void **state) {
+    (void)state;
+    world = world_new(3);
+    leader = world_leader(world);
+    fd = world_dial(world, leader);
+    return 0;
+}
+
+static int end(void **state) {
+    (void)state;
+    close(fd);
+    world_free(world);
+    return 0;
+}
+
+static void say(const char *text) {
+    world_say(fd, text, strlen(text));
+}
+
+/* The followers take what the leader has sent, and their answers wait in its sockets. */
+static void turn_followers(unsigned turns) {
+    for (; turns > 0; turns--)
+        for (size_t i = 0; i < world->count; i++)
+            if (i != leader)
+                world_turn(world, i);
+}
+
+static void a_pipeline_on_the_leader_is_answered_in_order(void **state) {
+    (void)state;
+    world_ask(world, fd, "GET k\r\nSET k 1\r\nGET k\r\nINCR k\r\nPING\r\nGET k\r\nDEL k\r\nEXISTS k\r\n",
+              "$-1\r\n+OK\r\n$1\r\n1\r\n:2\r\n+PONG\r\n$1\r\n2\r\n:1\r\n:0\r\n");
+}
+
+/*
+ * 1. a read is asked for: its round goes out;
+ * 2. the same connection sends a read and a write: the write's entry goes out;
+ * 3. the followers acknowledge both at once.
+ * The first read must neither see the write nor be answered behind it.
+ */
+static void a_write_does_not_overtake_a_read_of_an_earlier_turn(void **state) {
+    (void)state;
+    world_ask(world, fd, "SET k old\r\n", "+OK\r\n");
+    for (unsigned i = 0; i < 10; i++) {
+        say("GET k\r\n");
+        world_turns(world, leader, 3);
+        say("GET k\r\nECHO between\r\nSET k new\r\nGET k\r\n");
+        world_turns(world, leader, 10 * (i % 3));
+        turn_followers(30);
+        world_expect(world, fd, "$3\r\nold\r\n$3\r\nold\r\n$7\r\nbetween\r\n+OK\r\n$3\r\nnew\r\n");
+        world_ask(world, fd, "SET k old\r\n", "+OK\r\n");
+    }
+}
+
+static void reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow(void **state) {
+    static char expected[WORLD_HEARD_MAX];
+    size_t length = 0;
+    uint64_t random_state = 77;
+    (void)state;
+    world_ask(world, fd, "SET n 0\r\n", "+OK\r\n");
+    for (unsigned i = 0, n = 0; i < 300; i++) {
+        random_state = random_state * 6364136223846793005u + 1442695040888963407u;
+        bool write = (random_state >> 40) % 3 == 0;
+        char number[16];
+        snprintf(number, sizeof number, "%u", n);
+        if (write)
+            length += (size_t)snprintf(expected + length, sizeof expected - length, ":%u\r\n", ++n);
+        else
+            length += (size_t)snprintf(expected + length, sizeof expected - length, "$%zu\r\n%s\r\n",
+                                       strlen(number), number);
+        say(write ? "INCR n\r\n" : "GET n\r\n");
+        if ((random_state >> 33) % 2)
+            world_turns(world, leader, 1);
+        if ((random_state >> 50) % 8 == 0)
+            turn_followers(3);
+    }
+    world_expect(world, fd, expected);
+}
+
+/* The others elect and write while it sleeps; what it answers to a question that it finds on waking is never the old value. */
+static void a_leader_that_stood_still_tells_no_old_value(void **state) {
+    (void)state;
+    world_ask(world, fd, "SET k old\r\n", "+OK\r\n");
+    world_ask(world, fd, "GET k\r\n", "$3\r\nold\r\n");
+    world->nodes[leader].asleep = true;
+    size_t successor = world_leader(world);
+    int other = world_dial(world, successor);
+    world_ask(world, other, "SET k new\r\n", "+OK\r\n");
+    say("GET k\r\n");
+    world->nodes[leader].asleep = false;
+    char reply[64];
+    world_turns(world, leader, 5); /* alone at first */
+    world_hear(world, fd, reply, 5);
+    assert_string_equal(reply, "-MOVE");
+    world_ask(world, other, "GET k\r\n", "$3\r\nnew\r\n");
+    close(other);
+}
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        TEST(a_pipeline_on_the_leader_is_answered_in_order),
+        TEST(a_write_does_not_overtake_a_read_of_an_earlier_turn),
+        TEST(reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow),
+        TEST(a_leader_that_stood_still_tells_no_old_value),
+    };
+    return cmocka_run_group_tests_name("node: cluster", tests, NULL, NULL);
+}

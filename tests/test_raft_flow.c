@@ -1,0 +1,672 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The flow of entries and reads: windows, probing, read-back, bounds, ReadIndex.
+ */
+#include "raft_lone.h"
+
+static struct lone lone;
+
+static struct raft_peer_status peer_status(raft_id peer) {
+    struct raft_peer_status status;
+    assert_true(raft_peer_status(lone.raft, peer, &status));
+    return status;
+}
+
+/* A leader of three with an empty log before its no-op (index 1), which all have. */
+static void open_leader(struct raft_config config) {
+    lone_open(&lone, (struct lone_start){.voters = 3, .config = config});
+    lone_lead(&lone);
+    lone_ack(&lone, 2, 0); /* the probes fit: pipelining */
+    lone_ack(&lone, 3, 0);
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 1);
+    lone_ack(&lone, 3, 1);
+    lone_settle(&lone);
+    assert_true(lone_status(&lone).serving);
+    lone_forget(&lone);
+}
+
+static void propose_many(int count, const char *text) {
+    while (count--)
+        lone_propose(&lone, text);
+}
+
+static void reject(raft_id from, raft_index rejected, raft_index hint, raft_term hint_term) {
+    lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY,
+                                           .from = from,
+                                           .term = lone_status(&lone).term,
+                                           .rejected = true,
+                                           .rejected_index = rejected,
+                                           .index = hint,
+                                           .log_term = hint_term});
+}
+
+static void round_reply(raft_id from, uint64_t round) {
+    lone_step(&lone,
+              (struct raft_message){
+                  .type = RAFT_ROUND_REPLY, .from = from, .term = lone_status(&lone).term, .round = round});
+}
+
+/* ---- windows --------------------------------------------------------------------------------------------- */
+
+static void appends_go_out_without_waiting_until_the_window_has_its_messages(void **state) {
+    (void)state;
+    open_leader((struct raft_config){.window_messages_max = 3});
+    for (int i = 0; i < 6; i++) {
+        lone_propose(&lone, "x");
+        lone_settle(&lone);
+    }
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 3);
+    lone_ack(&lone, 2, 3); /* indexes 2 and 3: two places are free; what waited goes in one */
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 4);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 4);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->entries.count, 3);
+    lone_close(&lone);
+}
+
+static void the_window_is_bounded_in_bytes_and_an_append_too(void **state) {
+    (void)state;
+    open_leader((struct raft_config){.window_bytes_max = 50, .append_bytes_max = 20});
+    propose_many(10, "0123456789");
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 3); /* 20, 20, 10 */
+    assert_int_equal(peer_status(2).window_bytes, 50);
+    assert_int_equal(lone.sent[0].entries.count, 2);
+    lone_ack(&lone, 2, 3);
+    assert_int_equal(peer_status(2).window_bytes, 30);
+    lone_settle(&lone);
+    assert_int_equal(peer_status(2).window_bytes, 50);
+    lone_close(&lone);
+}
+
+static void an_entry_larger_than_the_window_goes_alone(void **state) {
+    (void)state;
+    open_leader((struct raft_config){.window_bytes_max = 20, .append_bytes_max = 20});
+    lone_propose(&lone, "small");
+    lone_propose(&lone, "an entry that is larger than the whole window");
+    lone_propose(&lone, "small");
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
+    lone_ack(&lone, 2, 2);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 2);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->entries.count, 1);
+    lone_ack(&lone, 2, 3);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 3);
+    lone_close(&lone);
+}
+
+static void a_window_that_nobody_acknowledges_for_an_election_timeout_is_given_up_for_probing(void **state) {
+    (void)state;
+    open_leader((struct raft_config){.window_messages_max = 1});
+    propose_many(2, "x");
+    lone_settle(&lone);
+    for (int i = 0; i < 9; i++) {
+        lone_wait(&lone, LONE_HEARTBEAT_MS);
+        lone_ack(&lone, 2, 1); /* heartbeats are answered; the append was lost */
+        lone_settle(&lone);
+    }
+    assert_false(peer_status(2).probing);
+    lone_forget(&lone);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_true(peer_status(2).probing);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 1);
+    lone_ack(&lone, 2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->entries.count, 2); /* again */
+    lone_close(&lone);
+}
+
+/* ---- probing --------------------------------------------------------------------------------------------- */
+
+static void a_probe_is_one_empty_append_repeated_with_the_heartbeat(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1"});
+    lone_lead(&lone);
+    propose_many(5, "x");
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 2);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->entries.count, 0);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 2);
+    assert_true(peer_status(2).probing);
+    lone_close(&lone);
+}
+
+static void an_unreachable_peer_is_probed_until_it_answers(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_unreachable(lone.raft, 2);
+    propose_many(3, "x");
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2),
+                     0); /* not at once: each failure would bring another */
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 3), 1);
+    assert_true(peer_status(2).probing);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
+    lone_ack(&lone, 2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->entries.count, 3);
+    lone_close(&lone);
+}
+
+static void a_refusal_with_a_hint_skips_whole_terms(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1 4 4 6 6 6 6"});
+    lone_lead(&lone);
+    lone_forget(&lone);
+    reject(2, 9, 7, 3); /* its last at or before 9 with a term not above 6 is 7, of term 3 */
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 3);
+    assert_string_equal(lone.trace, "follower 2 rejected 9, trying 3\n");
+    lone_close(&lone);
+}
+
+static void a_refusal_that_answers_another_probe_is_stale(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1 1 1 1 1 1 1"});
+    lone_lead(&lone);
+    lone_forget(&lone);
+    reject(2, 5, 3, 1); /* 9 is being asked about */
+    lone_settle(&lone);
+    assert_int_equal(lone.sent_count, 0);
+    lone_close(&lone);
+}
+
+static void a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders(void **state) {
+    (void)state;
+    static const struct {
+        raft_index index;
+        raft_term term;
+        raft_index hint;
+        raft_term hint_term;
+    } cases[] = {{9, 6, 7, 3}, {7, 2, 3, 1}, {6, 6, 6, 3}, {20, 1, 3, 1}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        lone_open(&lone, (struct lone_start){.voters = 3, .term = 6, .log = "1 1 1 3 3 3 3"});
+        lone_append(
+            &lone,
+            (struct raft_message){.from = 2, .term = 6, .index = cases[i].index, .log_term = cases[i].term},
+            "");
+        lone_settle(&lone);
+        const struct raft_message *reply = lone_last(&lone, RAFT_APPEND_REPLY, 2);
+        assert_true(reply->rejected);
+        assert_int_equal(reply->index, cases[i].hint);
+        assert_int_equal(reply->log_term, cases[i].hint_term);
+        lone_close(&lone);
+    }
+}
+
+static void late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelining(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    propose_many(5, "x");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 4);
+    lone_ack(&lone, 2, 2);
+    lone_ack(&lone, 2, 4);
+    reject(2, 3, 1, 1); /* match is beyond it */
+    reject(2, 4, 0, 0);
+    assert_int_equal(peer_status(2).match, 4);
+    assert_false(peer_status(2).probing);
+    lone_ack(&lone, 2, 6);
+    assert_int_equal(peer_status(2).match, 6);
+    assert_int_equal(peer_status(2).window_bytes, 0);
+    reject(2, 7, 2, 1); /* next is 7: 7 was never asked about */
+    assert_false(peer_status(2).probing);
+    lone_close(&lone);
+}
+
+static void refusals_of_a_whole_pipeline_count_once(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    for (int i = 0; i < 5; i++) {
+        lone_propose(&lone, "x");
+        lone_settle(&lone);
+    }
+    lone_forget(&lone);
+    for (raft_index rejected = 3; rejected <= 5; rejected++) /* the append with 2 was lost */
+        reject(2, rejected, 1, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->index, 1);
+    lone_close(&lone);
+}
+
+static void a_commit_is_told_to_idle_followers_well_before_the_next_heartbeat(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    lone_propose(&lone, "x");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 2);
+    lone_settle(&lone);
+    lone_forget(&lone);
+    assert_int_equal(raft_deadline(lone.raft) - lone.now_ms, LONE_HEARTBEAT_MS / 10 + 1);
+    lone_wait(&lone, LONE_HEARTBEAT_MS / 10 + 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->commit, 2);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 3), 0); /* it is not known to have the entry */
+    lone_close(&lone);
+}
+
+/* ---- memory and disk ------------------------------------------------------------------------------------- */
+
+static void what_has_left_memory_is_read_back_for_a_slow_follower(void **state) {
+    (void)state;
+    open_leader((struct raft_config){.tail_bytes_max = 1, .append_bytes_max = 3});
+    raft_unreachable(lone.raft, 3);
+    for (int i = 0; i < 4; i++) {
+        lone_propose(&lone, "x");
+        lone_settle(&lone);
+        lone_ack(&lone, 2, 2 + i);
+        lone_settle(&lone);
+    }
+    lone_forget(&lone);
+    lone_ack(&lone, 3, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_status(&lone).tail_bytes, 0);
+    assert_int_equal(lone.fetch_count, 1);
+    assert_int_equal(lone.fetches[0].for_peer, 3);
+    assert_int_equal(lone.fetches[0].from, 2);
+    assert_int_equal(lone.fetches[0].to, 5);
+    assert_int_equal(lone.fetches[0].bytes_max, 3);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone.fetch_count, 1); /* one at a time */
+    struct raft_blob *blob = raft_blob_new(1);
+    struct raft_entry entries[] = {{2, 1, RAFT_ENTRY_COMMAND, blob}, {3, 1, RAFT_ENTRY_COMMAND, blob}};
+    lone_forget(&lone);
+    raft_fetched(lone.raft, &(struct raft_fetch){.for_peer = 3, .from = 2, .to = 5},
+                 &(struct raft_entries){entries, 2});
+    raft_blob_unref(blob);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->entries.count, 2);
+    assert_int_equal(lone_status(&lone).tail_bytes, 0);
+    assert_int_equal(lone.fetch_count, 1); /* and on, from where that ended */
+    assert_int_equal(lone.fetches[0].from, 4);
+    lone_close(&lone);
+}
+
+static void an_answer_from_the_disk_that_no_longer_fits_is_ignored_and_asked_for_again(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1"});
+    lone_lead(&lone);
+    lone_forget(&lone);
+    reject(2, 3, 1, 1);
+    lone_ack(&lone, 2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.fetch_count, 1);
+    struct raft_fetch fetch = lone.fetches[0];
+    struct raft_entry stale[] = {{2, 7, RAFT_ENTRY_NOOP, NULL}};
+    lone_forget(&lone);
+    raft_fetched(lone.raft, &fetch, &(struct raft_entries){stale, 1});
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 0);
+    assert_int_equal(lone.fetch_count, 1);
+    lone_forget(&lone);
+    raft_fetched(lone.raft, &fetch, &(struct raft_entries){NULL, 0});
+    lone_settle(&lone);
+    assert_int_equal(lone.fetch_count, 1);
+    lone_close(&lone);
+}
+
+static void after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_a_time(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){
+                         .voters = 3, .log = "1 1 1 1", .applied = 1, .config = {.apply_bytes_max = 7}});
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 1, .index = 4, .log_term = 1, .commit = 3},
+                "1");
+    lone_settle(&lone);
+    assert_int_equal(lone.fetch_count, 1);
+    assert_int_equal(lone.fetches[0].for_peer, 0);
+    assert_int_equal(lone.fetches[0].from, 2);
+    assert_int_equal(lone.fetches[0].to, 3); /* no further than committed */
+    assert_int_equal(lone.fetches[0].bytes_max, 7);
+    struct raft_entry entries[] = {{2, 1, RAFT_ENTRY_NOOP, NULL}, {3, 1, RAFT_ENTRY_NOOP, NULL}};
+    raft_fetched(lone.raft, &lone.fetches[0], &(struct raft_entries){entries, 1});
+    lone_settle(&lone);
+    assert_int_equal(lone.applied_count, 1);
+    assert_int_equal(lone.fetches[1].from, 3);
+    raft_fetched(lone.raft, &lone.fetches[1], &(struct raft_entries){entries + 1, 1});
+    lone_settle(&lone);
+    assert_int_equal(lone_status(&lone).applied, 3);
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 1, .index = 5, .log_term = 1, .commit = 5},
+                "");
+    lone_settle(&lone);
+    assert_int_equal(lone.fetches[2].to, 4); /* 5 is in memory */
+    lone_close(&lone);
+}
+
+static void one_part_is_applied_before_the_next_is_given(void **state) {
+    (void)state;
+    struct raft_ready ready;
+    open_leader((struct raft_config){.apply_bytes_max = 4});
+    propose_many(4, "xxx");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 5);
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(ready.apply.count, 1);
+    assert_false(raft_ready(lone.raft, &ready));
+    raft_applied(lone.raft, 2);
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(ready.apply.at[0].index, 3);
+    raft_applied(lone.raft, 3);
+    lone_close(&lone);
+}
+
+static void uncommitted_bytes_are_capped_and_one_proposal_always_gets_in(void **state) {
+    (void)state;
+    raft_index index;
+    raft_term term;
+    struct raft_blob *big = raft_blob_new(100);
+    open_leader((struct raft_config){.uncommitted_bytes_max = 10});
+    memset(big->bytes, 0, 100);
+    assert_int_equal(raft_propose(lone.raft, big, &index, &term), RAFT_OK);
+    assert_int_equal(raft_propose(lone.raft, big, &index, &term), RAFT_BUSY);
+    assert_int_equal(lone_status(&lone).uncommitted_bytes, 100);
+    lone_settle(&lone);
+    lone_ack(&lone, 3, 2);
+    assert_int_equal(lone_status(&lone).uncommitted_bytes, 0);
+    lone_propose(&lone, "12345");
+    lone_propose(&lone, "12345");
+    assert_int_equal(raft_propose(lone.raft, big, &index, &term), RAFT_BUSY);
+    raft_blob_unref(big);
+    lone_close(&lone);
+}
+
+static void uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entries(void **state) {
+    (void)state;
+    raft_index index;
+    raft_term term;
+    struct raft_blob *blob = raft_blob_new(0);
+    open_leader((struct raft_config){.uncommitted_bytes_max = 10});
+    lone_propose(&lone, "1234567890");
+    lone_settle(&lone);
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 2, .index = 1, .log_term = 1}, "2");
+    assert_int_equal(lone_status(&lone).uncommitted_bytes, 0);
+    assert_int_equal(raft_propose(lone.raft, blob, &index, &term), RAFT_NOT_LEADER);
+    raft_blob_unref(blob);
+    lone_lead(&lone);
+    lone_propose(&lone, "1234567890");
+    lone_close(&lone);
+}
+
+static void a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .term = 1, .log = "1", .applied = 1});
+    lone_lead(&lone);
+    assert_int_equal(lone.saved[0].index, 2);
+    assert_int_equal(lone.saved[0].term, 2);
+    assert_int_equal(lone.saved[0].type, RAFT_ENTRY_NOOP);
+    assert_false(lone_status(&lone).serving);
+    lone_ack(&lone, 2, 2);
+    assert_false(lone_status(&lone).serving);
+    lone_settle(&lone);
+    assert_true(lone_status(&lone).serving);
+    lone_close(&lone);
+}
+
+/* ---- reads ----------------------------------------------------------------------------------------------- */
+
+static void a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    assert_int_equal(raft_read(lone.raft, 77), RAFT_OK);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 0);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->round, 1);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->round, 1);
+    round_reply(3, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 1);
+    assert_int_equal(lone.reads[0].token, 77);
+    assert_int_equal(lone.reads[0].index, 1);
+    lone_close(&lone);
+}
+
+static void a_late_answer_to_an_older_round_confirms_nothing_newer(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    raft_read(lone.raft, 2); /* after round 1 had gone out */
+    lone_settle(&lone);
+    raft_read(lone.raft, 3); /* not in a round yet */
+    round_reply(2, 1);
+    lone_collect(&lone);
+    assert_int_equal(lone.read_count, 1);
+    assert_int_equal(lone.reads[0].token, 1);
+    round_reply(3, 2);
+    lone_collect(&lone);
+    assert_int_equal(lone.read_count, 2);
+    assert_int_equal(lone.reads[1].token, 2);
+    lone_ack(&lone, 2, 1); /* an answer without a round */
+    lone_collect(&lone);
+    assert_int_equal(lone.read_count, 2);
+    lone_close(&lone);
+}
+
+static void an_answer_of_another_term_confirms_nothing(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 0, .round = 1});
+    lone_step(&lone, (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = 2, .term = 1, .round = 1});
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 0);
+    lone_close(&lone);
+}
+
+static void all_reads_between_two_readies_share_a_round_and_one_message_a_follower(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    for (uint64_t token = 0; token < 50; token++)
+        raft_read(lone.raft, token);
+    lone_settle(&lone);
+    assert_int_equal(lone.sent_count, 2);
+    round_reply(2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 50);
+    for (size_t i = 0; i < 50; i++)
+        assert_int_equal(lone.reads[i].token, i);
+    lone_close(&lone);
+}
+
+static void a_round_rides_on_appends_that_go_out_anyway(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    lone_propose(&lone, "x");
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.sent_count, 2);
+    assert_int_equal(lone.sent[0].entries.count, 1);
+    assert_int_equal(lone.sent[0].round, 1);
+    lone_step(&lone,
+              (struct raft_message){.type = RAFT_APPEND_REPLY, .from = 2, .term = 1, .index = 2, .round = 1});
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 1); /* the append's own answer counts too */
+    assert_int_equal(lone.reads[0].index, 1);
+    lone_close(&lone);
+}
+
+static void without_reads_no_round_begins(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    for (int i = 0; i < 5; i++) {
+        lone_propose(&lone, "x");
+        lone_settle(&lone);
+        lone_ack(&lone, 2, 2 + i);
+    }
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->round, 0);
+    lone_close(&lone);
+}
+
+static void a_read_before_the_no_op_is_committed_waits_for_it_and_sees_it(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1"});
+    lone_lead(&lone);
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    lone_step(&lone, (struct raft_message){
+                         .type = RAFT_APPEND_REPLY, .from = 2, .term = 2, .index = 2}); /* the probe */
+    lone_settle(&lone);
+    round_reply(2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 0);
+    lone_ack(&lone, 2, 3);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 1);
+    assert_int_equal(lone.reads[0].index, 3);
+    lone_close(&lone);
+}
+
+static void a_refused_append_confirms_a_round_as_well(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY,
+                                           .from = 2,
+                                           .term = 1,
+                                           .rejected = true,
+                                           .rejected_index = 1,
+                                           .round = 1});
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 1);
+    lone_close(&lone);
+}
+
+static void reads_are_forgotten_with_the_leadership(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    raft_read(lone.raft, 2);
+    lone_append(&lone, (struct raft_message){.from = 3, .term = 2, .index = 1, .log_term = 1}, "2");
+    assert_int_equal(raft_read(lone.raft, 3), RAFT_NOT_LEADER);
+    lone_settle(&lone);
+    lone_lead(&lone);
+    lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY, .from = 2, .term = 3, .index = 2});
+    lone_settle(&lone);
+    lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY, .from = 2, .term = 3, .index = 3});
+    lone_settle(&lone);
+    assert_true(lone_status(&lone).serving);
+    assert_int_equal(lone.read_count, 0);
+    lone_close(&lone);
+}
+
+static void a_read_that_was_confirmed_and_not_yet_handed_out_is_forgotten_too(void **state) {
+    (void)state;
+    open_leader((struct raft_config){0});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    round_reply(2, 1);
+    lone_append(&lone, (struct raft_message){.from = 3, .term = 2, .index = 1, .log_term = 1}, "2");
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 0);
+    lone_close(&lone);
+}
+
+static void a_single_voter_confirms_reads_at_once(void **state) {
+    (void)state;
+    struct raft_ready ready;
+    lone_open(&lone, (struct lone_start){.voters = 1});
+    lone_wait(&lone, 0);
+    lone_settle(&lone);
+    assert_int_equal(raft_read(lone.raft, 9), RAFT_OK);
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(ready.reads.count, 1);
+    lone_close(&lone);
+}
+
+static void a_follower_answers_a_new_round_at_once_while_the_entries_wait_for_its_disk(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1"});
+    struct raft_message append = {.from = 2, .term = 1, .index = 1, .log_term = 1, .round = 5};
+    lone_append(&lone, append, "1");
+    lone_collect(&lone);
+    assert_int_equal(lone.sent_count, 1);
+    assert_int_equal(lone.sent[0].type, RAFT_ROUND_REPLY);
+    assert_int_equal(lone.sent[0].round, 5);
+    assert_int_equal(lone.promised[0].round, 5);
+    lone_forget(&lone);
+    append.index = 2;
+    lone_append(&lone, append, "1"); /* the same round again */
+    lone_collect(&lone);
+    assert_int_equal(lone.sent_count, 0);
+    assert_int_equal(lone.promised_count, 1);
+    lone_close(&lone);
+}
+
+static void a_follower_answers_a_round_once_when_its_disk_has_everything(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1"});
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 1, .index = 1, .log_term = 1, .round = 5},
+                "");
+    lone_collect(&lone);
+    assert_int_equal(lone.sent_count, 1);
+    assert_int_equal(lone.sent[0].type, RAFT_APPEND_REPLY);
+    assert_int_equal(lone.sent[0].round, 5);
+    lone_close(&lone);
+}
+
+static void a_round_in_a_term_that_is_not_durable_waits_for_the_term(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1"});
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 2, .index = 1, .log_term = 1, .round = 5},
+                "2");
+    lone_collect(&lone);
+    assert_int_equal(lone.sent_count, 0);
+    assert_int_equal(lone.promised_count, 1);
+    assert_int_equal(lone.promised[0].round, 5);
+    lone_close(&lone);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(appends_go_out_without_waiting_until_the_window_has_its_messages),
+        cmocka_unit_test(the_window_is_bounded_in_bytes_and_an_append_too),
+        cmocka_unit_test(an_entry_larger_than_the_window_goes_alone),
+        cmocka_unit_test(a_window_that_nobody_acknowledges_for_an_election_timeout_is_given_up_for_probing),
+        cmocka_unit_test(a_probe_is_one_empty_append_repeated_with_the_heartbeat),
+        cmocka_unit_test(an_unreachable_peer_is_probed_until_it_answers),
+        cmocka_unit_test(a_refusal_with_a_hint_skips_whole_terms),
+        cmocka_unit_test(a_refusal_that_answers_another_probe_is_stale),
+        cmocka_unit_test(a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders),
+        cmocka_unit_test(late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelining),
+        cmocka_unit_test(refusals_of_a_whole_pipeline_count_once),
+        cmocka_unit_test(a_commit_is_told_to_idle_followers_well_before_the_next_heartbeat),
+        cmocka_unit_test(what_has_left_memory_is_read_back_for_a_slow_follower),
+        cmocka_unit_test(an_answer_from_the_disk_that_no_longer_fits_is_ignored_and_asked_for_again),
+        cmocka_unit_test(after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_a_time),
+        cmocka_unit_test(one_part_is_applied_before_the_next_is_given),
+        cmocka_unit_test(uncommitted_bytes_are_capped_and_one_proposal_always_gets_in),
+        cmocka_unit_test(uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entries),
+        cmocka_unit_test(a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied),
+        cmocka_unit_test(a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it),
+        cmocka_unit_test(a_late_answer_to_an_older_round_confirms_nothing_newer),
+        cmocka_unit_test(an_answer_of_another_term_confirms_nothing),
+        cmocka_unit_test(all_reads_between_two_readies_share_a_round_and_one_message_a_follower),
+        cmocka_unit_test(a_round_rides_on_appends_that_go_out_anyway),
+        cmocka_unit_test(without_reads_no_round_begins),
+        cmocka_unit_test(a_read_before_the_no_op_is_committed_waits_for_it_and_sees_it),
+        cmocka_unit_test(a_refused_append_confirms_a_round_as_well),
+        cmocka_unit_test(reads_are_forgotten_with_the_leadership),
+        cmocka_unit_test(a_read_that_was_confirmed_and_not_yet_handed_out_is_forgotten_too),
+        cmocka_unit_test(a_single_voter_confirms_reads_at_once),
+        cmocka_unit_test(a_follower_answers_a_new_round_at_once_while_the_entries_wait_for_its_disk),
+        cmocka_unit_test(a_follower_answers_a_round_once_when_its_disk_has_everything),
+        cmocka_unit_test(a_round_in_a_term_that_is_not_durable_waits_for_the_term),
+    };
+    return cmocka_run_group_tests_name("raft_flow", tests, NULL, NULL);
+}

@@ -1,0 +1,578 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Protocol scripts: tests/raft/(name).txt. A script is a list of commands, each followed by what happened, indented. The whole
+ * text is compared; REWRITE=1 writes what happened into the file, to be read before it is kept.
+ *
+ *      nodes 3 [key=value ...]     a cluster, all down; keys: tail append window messages uncommitted apply
+ *      disk 1 [term=5] [vote=2] [applied=1] 1 1 4 4      what a node that is down has on disk: its log's terms
+ *      start [1 ...]               all, or these
+ *      wait 1500 [1 ...]           time passes for all; these are told of it, or all
+ *      deliver [1 2]               what the network holds at this moment, or what of it goes from 1 to 2
+ *      drop [1 2]                  the same is lost
+ *      double 1 2, reverse 1 2     what goes from 1 to 2 is there twice, is in reverse order
+ *      cut 1 [2], heal             between 1 and 2, or around 1, both ways: what is delivered there is lost
+ *      work 1 [n]                  the disk of 1 does its oldest job, or n of them
+ *      settle                      deliver and work, until there is nothing to do
+ *      propose 1 text, read 1 token, unreachable 1 2, gone 1 2, crash 1
+ *      status [1 ...]              role and log of all, or these
+ *
+ * What happened, for node 1:
+ *
+ *      1 < 2 ...            a message is delivered
+ *      1 | ...              its trace
+ *      1 saves #4: ...      what ready 4 makes durable         1 did #4     and now it is
+ *      1 > 2 ...            it sends a message                 1 > 2 after #4: ...  a promise
+ *      1 applies, 1 reads, 1 fetches
+ *
+ * Entries are written index/term, with the text of their data.
+ */
+#include <glob.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "raft_world.h"
+
+enum { WORDS_MAX = 64, TESTS_MAX = 64 };
+
+struct script {
+    struct world world;
+    bool cut[WORLD_NODES_MAX + 1][WORLD_NODES_MAX + 1];
+    char *out; /* the script as it should read */
+    size_t length, capacity;
+    char *words[WORDS_MAX];
+    size_t word_count;
+};
+
+static void say(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
+static void say(struct script *script, const char *format, ...) {
+    char text[4096];
+    va_list arguments;
+    va_start(arguments, format);
+    int length = vsnprintf(text, sizeof text, format, arguments);
+    va_end(arguments);
+    assert_in_range(length, 0, sizeof text - 1);
+    if (script->length + (size_t)length + 1 > script->capacity) {
+        script->capacity = (script->capacity + (size_t)length + 1) * 2;
+        script->out = realloc(script->out, script->capacity);
+    }
+    memcpy(script->out + script->length, text, (size_t)length + 1);
+    script->length += (size_t)length;
+}
+
+/* ---- words for what happened ----------------------------------------------------------------------------- */
+
+static void say_entries(struct script *script, const struct raft_entries *entries) {
+    for (size_t i = 0; i < entries->count; i++) {
+        const struct raft_entry *entry = &entries->at[i];
+        say(script, " %llu/%llu", (unsigned long long)entry->index, (unsigned long long)entry->term);
+        if (entry->data)
+            say(script, " %.*s", (int)entry->data->length, entry->data->bytes);
+        else
+            say(script, " no-op");
+        say(script, i + 1 < entries->count ? "," : "");
+    }
+}
+
+static const char *type_name(enum raft_message_type type) {
+    static const char *const names[] = {
+        [RAFT_PRE_VOTE] = "pre-vote",
+        [RAFT_PRE_VOTE_REPLY] = "pre-vote reply",
+        [RAFT_VOTE] = "vote",
+        [RAFT_VOTE_REPLY] = "vote reply",
+        [RAFT_APPEND] = "append",
+        [RAFT_APPEND_REPLY] = "append reply",
+        [RAFT_ROUND_REPLY] = "round reply",
+    };
+    return names[type];
+}
+
+static void say_message(struct script *script, const struct raft_message *message) {
+    unsigned long long index = message->index, log_term = message->log_term;
+    say(script, "%s, term %llu", type_name(message->type), (unsigned long long)message->term);
+    switch (message->type) {
+    case RAFT_PRE_VOTE:
+    case RAFT_VOTE:
+        say(script, ", log %llu/%llu", index, log_term);
+        break;
+    case RAFT_APPEND:
+        say(script, ", after %llu/%llu, commit %llu", index, log_term, (unsigned long long)message->commit);
+        say(script, message->entries.count ? ":" : "");
+        say_entries(script, &message->entries);
+        break;
+    case RAFT_APPEND_REPLY:
+        if (message->rejected)
+            say(script, ", no %llu, hint %llu/%llu", (unsigned long long)message->rejected_index, index,
+                log_term);
+        else
+            say(script, ", match %llu", index);
+        break;
+    case RAFT_PRE_VOTE_REPLY:
+    case RAFT_VOTE_REPLY:
+        say(script, message->rejected ? ", no" : ", yes");
+        break;
+    case RAFT_ROUND_REPLY:
+        break;
+    }
+    if (message->round)
+        say(script, ", round %llu", (unsigned long long)message->round);
+    say(script, "\n");
+}
+
+static void say_trace(struct script *script, raft_id id, const char *trace) {
+    while (*trace) {
+        int length = (int)strcspn(trace, "\n");
+        say(script, "    %llu | %.*s\n", (unsigned long long)id, length, trace);
+        trace += length + 1;
+    }
+}
+
+static void say_save(struct script *script, raft_id id, const struct raft_ready *ready) {
+    if (!ready->vote && !ready->save.count)
+        return;
+    say(script, "    %llu saves #%llu:", (unsigned long long)id, (unsigned long long)ready->sequence);
+    if (ready->vote)
+        say(script, " term %llu, vote %llu%s", (unsigned long long)ready->vote->term,
+            (unsigned long long)ready->vote->vote, ready->save.count ? ";" : "");
+    say_entries(script, &ready->save);
+    say(script, "\n");
+}
+
+static void on_ready(struct world *world, struct world_node *node, const struct raft_ready *ready) {
+    struct script *script = world->context;
+    unsigned long long id = node->id;
+    say_trace(script, node->id, ready->trace);
+    say_save(script, node->id, ready);
+    for (size_t i = 0; i < ready->send.count; i++) {
+        say(script, "    %llu > %llu ", id, (unsigned long long)ready->send.at[i].to);
+        say_message(script, &ready->send.at[i]);
+    }
+    for (size_t i = 0; i < ready->promise.count; i++) {
+        say(script, "    %llu > %llu after #%llu: ", id, (unsigned long long)ready->promise.at[i].to,
+            (unsigned long long)ready->sequence);
+        say_message(script, &ready->promise.at[i]);
+    }
+    if (ready->apply.count) {
+        say(script, "    %llu applies", id);
+        say_entries(script, &ready->apply);
+        say(script, "\n");
+    }
+    for (size_t i = 0; i < ready->reads.count; i++)
+        say(script, "    %llu reads %llu at %llu\n", id, (unsigned long long)ready->reads.at[i].token,
+            (unsigned long long)ready->reads.at[i].index);
+    for (size_t i = 0; i < ready->fetch.count; i++)
+        say(script, "    %llu fetches %llu..%llu for %llu\n", id, (unsigned long long)ready->fetch.at[i].from,
+            (unsigned long long)ready->fetch.at[i].to, (unsigned long long)ready->fetch.at[i].for_peer);
+}
+
+/* ---- commands -------------------------------------------------------------------------------------------- */
+
+static uint64_t number(struct script *script, size_t word) {
+    if (word >= script->word_count)
+        world_fail(&script->world, "a number is missing");
+    char *end;
+    uint64_t value = strtoull(script->words[word], &end, 10);
+    WORLD_CHECK(&script->world, *end == '\0' && end != script->words[word], "a number was expected");
+    return value;
+}
+
+static struct world_node *named(struct script *script, size_t word) {
+    return world_node(&script->world, number(script, word));
+}
+
+static struct world_node *running(struct script *script, size_t word) {
+    struct world_node *node = named(script, word);
+    WORLD_CHECK(&script->world, node->raft, "that node is down");
+    return node;
+}
+
+/* Whether a node is among the words from `first` on; without words everybody is. */
+static bool is_meant(struct script *script, size_t first, const struct world_node *node) {
+    for (size_t word = first; word < script->word_count; word++)
+        if (number(script, word) == node->id)
+            return true;
+    return script->word_count <= first;
+}
+
+static void collect(struct script *script, struct world_node *node) {
+    if (node->raft)
+        world_collect(&script->world, node);
+}
+
+/* How far it came. */
+static void on_failure(struct world *world) {
+    const struct script *script = world->context;
+    if (script && script->out)
+        fputs(script->out, stderr);
+}
+
+static void do_nodes(struct script *script) {
+    struct world *world = &script->world;
+    const char *name = world->name;
+    world_close(world);
+    world_init(world, number(script, 1));
+    world->name = name;
+    world->context = script;
+    world->ready = on_ready;
+    world->failing = on_failure;
+    const struct {
+        const char *key;
+        size_t *value;
+    } keys[] = {
+        {"tail=", &world->config.tail_bytes_max},
+        {"append=", &world->config.append_bytes_max},
+        {"window=", &world->config.window_bytes_max},
+        {"messages=", &world->config.window_messages_max},
+        {"uncommitted=", &world->config.uncommitted_bytes_max},
+        {"apply=", &world->config.apply_bytes_max},
+    };
+    for (size_t word = 2; word < script->word_count; word++)
+        for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
+            if (strncmp(script->words[word], keys[i].key, strlen(keys[i].key)) == 0)
+                *keys[i].value = strtoull(script->words[word] + strlen(keys[i].key), NULL, 10);
+}
+
+static void do_disk(struct script *script) {
+    struct world_node *node = named(script, 1);
+    struct world_job job = {.has_vote = true};
+    struct raft_entry entries[WORDS_MAX];
+    job.save.at = entries;
+    for (size_t word = 2; word < script->word_count; word++) {
+        const char *text = script->words[word];
+        if (strncmp(text, "term=", 5) == 0) {
+            job.vote.term = strtoull(text + 5, NULL, 10);
+        } else if (strncmp(text, "vote=", 5) == 0) {
+            job.vote.vote = strtoull(text + 5, NULL, 10);
+        } else if (strncmp(text, "applied=", 8) == 0) {
+            node->checkpoint = strtoull(text + 8, NULL, 10);
+        } else {
+            raft_term term = number(script, word);
+            entries[job.save.count] =
+                (struct raft_entry){.index = job.save.count + 1, .term = term, .type = RAFT_ENTRY_NOOP};
+            job.save.count++;
+            job.vote.term = job.vote.term > term ? job.vote.term : term;
+        }
+    }
+    world_write(&script->world, node, &job);
+}
+
+static void do_start(struct script *script) {
+    for (size_t i = 0; i < script->world.count; i++) {
+        struct world_node *node = &script->world.nodes[i];
+        if (node->raft || !is_meant(script, 1, node))
+            continue;
+        world_start(&script->world, node, node->id + 10 * node->starts);
+        collect(script, node);
+    }
+}
+
+static void do_wait(struct script *script) {
+    uint64_t ms = number(script, 1);
+    for (size_t i = 0; i < script->world.count; i++)
+        script->world.nodes[i].now_ms += ms;
+    for (size_t i = 0; i < script->world.count; i++) {
+        struct world_node *node = &script->world.nodes[i];
+        if (!node->raft || !is_meant(script, 2, node))
+            continue;
+        raft_tick(node->raft, node->now_ms);
+        collect(script, node);
+    }
+}
+
+static void arrive(struct script *script, struct world_packet *packet) {
+    const struct raft_message *message = &packet->message;
+    struct world_node *node = world_node(&script->world, message->to);
+    bool lost = !node->raft || script->cut[message->from][message->to];
+    say(script, "    %llu < %llu %s", (unsigned long long)message->to, (unsigned long long)message->from,
+        lost ? "LOST " : "");
+    say_message(script, message);
+    if (!lost) {
+        world_deliver(&script->world, packet);
+        collect(script, node);
+    }
+    world_free_packet(packet);
+}
+
+/* Takes out of the network what the words 1 and 2 name, oldest first. */
+static struct world_packet *take_named(struct script *script) {
+    struct world_packet *taken = NULL, **end = &taken, **link = &script->world.network;
+    while (*link) {
+        const struct raft_message *message = &(*link)->message;
+        bool meant = script->word_count < 3 ||
+                     (message->from == number(script, 1) && message->to == number(script, 2));
+        if (!meant) {
+            link = &(*link)->next;
+            continue;
+        }
+        *end = world_take(&script->world, link);
+        end = &(*end)->next;
+        *end = NULL;
+    }
+    return taken;
+}
+
+static void put_back(struct script *script, struct world_packet *packets) {
+    while (packets) {
+        struct world_packet *packet = packets;
+        packets = packet->next;
+        packet->next = NULL;
+        *script->world.network_end = packet;
+        script->world.network_end = &packet->next;
+    }
+}
+
+static void do_deliver(struct script *script) {
+    struct world_packet *packets = take_named(script);
+    while (packets) {
+        struct world_packet *packet = packets;
+        packets = packet->next;
+        arrive(script, packet);
+    }
+}
+
+static void do_drop(struct script *script) {
+    struct world_packet *packets = take_named(script);
+    while (packets) {
+        struct world_packet *packet = packets;
+        packets = packet->next;
+        say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
+            (unsigned long long)packet->message.from);
+        say_message(script, &packet->message);
+        world_free_packet(packet);
+    }
+}
+
+static void do_double(struct script *script) {
+    struct world_packet *packets = take_named(script);
+    for (struct world_packet *packet = packets; packet; packet = packet->next->next) {
+        struct world_packet *twin = calloc(1, sizeof *twin);
+        *twin = *packet;
+        twin->message.entries = world_copy_entries(&packet->message.entries);
+        packet->next = twin;
+    }
+    put_back(script, packets);
+}
+
+static void do_reverse(struct script *script) {
+    struct world_packet *packets = take_named(script), *reversed = NULL;
+    while (packets) {
+        struct world_packet *packet = packets;
+        packets = packet->next;
+        packet->next = reversed;
+        reversed = packet;
+    }
+    put_back(script, reversed);
+}
+
+static void do_cut(struct script *script) {
+    raft_id id = number(script, 1);
+    for (raft_id other = 1; other <= script->world.count; other++)
+        if (script->word_count < 3 || number(script, 2) == other)
+            script->cut[id][other] = script->cut[other][id] = true;
+}
+
+static void do_heal(struct script *script) {
+    memset(script->cut, 0, sizeof script->cut);
+}
+
+static void work(struct script *script, struct world_node *node) {
+    struct world_job *job = node->jobs;
+    if (job->fetches)
+        say(script, "    %llu read back %llu..%llu\n", (unsigned long long)node->id,
+            (unsigned long long)job->fetch.from, (unsigned long long)job->fetch.to);
+    else
+        say(script, "    %llu did #%llu\n", (unsigned long long)node->id, (unsigned long long)job->sequence);
+    world_work(&script->world, node);
+    collect(script, node);
+}
+
+static void do_work(struct script *script) {
+    struct world_node *node = running(script, 1);
+    for (uint64_t jobs = script->word_count > 2 ? number(script, 2) : 1; jobs; jobs--) {
+        WORLD_CHECK(&script->world, node->jobs, "that disk has nothing to do");
+        work(script, node);
+    }
+}
+
+static void do_settle(struct script *script) {
+    script->word_count = 1;
+    for (bool busy = true; busy;) {
+        busy = script->world.network != NULL;
+        do_deliver(script);
+        for (size_t i = 0; i < script->world.count; i++)
+            while (script->world.nodes[i].jobs) {
+                work(script, &script->world.nodes[i]);
+                busy = true;
+            }
+    }
+}
+
+static void do_propose(struct script *script) {
+    static const char *const results[] = {[RAFT_NOT_LEADER] = "not the leader", [RAFT_BUSY] = "busy"};
+    struct world_node *node = running(script, 1);
+    struct raft_blob *blob = world_blob(script->words[2]);
+    raft_index index;
+    raft_term term;
+    enum raft_result result = raft_propose(node->raft, blob, &index, &term);
+    raft_blob_unref(blob);
+    if (result == RAFT_OK)
+        say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+    else
+        say(script, "    %s\n", results[result]);
+    collect(script, node);
+}
+
+static void do_read(struct script *script) {
+    struct world_node *node = running(script, 1);
+    if (raft_read(node->raft, number(script, 2)) != RAFT_OK)
+        say(script, "    not the leader\n");
+    collect(script, node);
+}
+
+static void do_unreachable(struct script *script) {
+    raft_unreachable(running(script, 1)->raft, number(script, 2));
+    collect(script, named(script, 1));
+}
+
+static void do_gone(struct script *script) {
+    struct world_node *node = running(script, 1);
+    raft_leader_gone(node->raft, node->now_ms, number(script, 2));
+    collect(script, node);
+}
+
+static void do_crash(struct script *script) {
+    world_crash(running(script, 1));
+}
+
+static void do_status(struct script *script) {
+    for (size_t i = 0; i < script->world.count; i++) {
+        struct world_node *node = &script->world.nodes[i];
+        if (!is_meant(script, 1, node))
+            continue;
+        say(script, "    %llu ", (unsigned long long)node->id);
+        if (!node->raft) {
+            say(script, "down\n");
+            continue;
+        }
+        struct raft_status status;
+        raft_status(node->raft, &status);
+        say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
+            (unsigned long long)status.term, (unsigned long long)status.leader,
+            status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
+        for (raft_index index = 1; index <= status.last_index; index++)
+            say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
+        say(script, "; saved %llu, commit %llu, applied %llu\n", (unsigned long long)status.saved_index,
+            (unsigned long long)status.commit, (unsigned long long)status.applied);
+    }
+}
+
+/* ---- scripts --------------------------------------------------------------------------------------------- */
+
+static const struct {
+    const char *name;
+    void (*act)(struct script *script);
+} commands[] = {
+    {"nodes", do_nodes},     {"disk", do_disk},     {"start", do_start},   {"wait", do_wait},
+    {"deliver", do_deliver}, {"drop", do_drop},     {"double", do_double}, {"reverse", do_reverse},
+    {"cut", do_cut},         {"heal", do_heal},     {"work", do_work},     {"settle", do_settle},
+    {"propose", do_propose}, {"read", do_read},     {"gone", do_gone},     {"unreachable", do_unreachable},
+    {"crash", do_crash},     {"status", do_status},
+};
+
+static void run_command(struct script *script, const char *line) {
+    char text[512];
+    assert_true(strlen(line) < sizeof text);
+    strcpy(text, line);
+    script->word_count = 0;
+    for (char *word = strtok(text, " "); word && script->word_count < WORDS_MAX; word = strtok(NULL, " "))
+        script->words[script->word_count++] = word;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++)
+        if (strcmp(commands[i].name, script->words[0]) == 0) {
+            commands[i].act(script);
+            return;
+        }
+    world_fail(&script->world, line);
+}
+
+static char *read_file(const char *path) {
+    FILE *file = fopen(path, "r");
+    assert_non_null(file);
+    char *text = NULL;
+    size_t length = 0, count;
+    char part[4096];
+    while ((count = fread(part, 1, sizeof part, file)) > 0) {
+        text = realloc(text, length + count + 1);
+        memcpy(text + length, part, count);
+        length += count;
+    }
+    fclose(file);
+    assert_non_null(text);
+    text[length] = '\0';
+    return text;
+}
+
+static void compare(const char *path, const char *expected, const char *got) {
+    if (strcmp(expected, got) == 0)
+        return;
+    if (getenv("REWRITE")) {
+        FILE *file = fopen(path, "w");
+        assert_non_null(file);
+        fputs(got, file);
+        assert_int_equal(fclose(file), 0);
+        return;
+    }
+    size_t line = 1, same = 0;
+    for (size_t i = 0; expected[i] == got[i]; i++)
+        if (expected[i] == '\n') {
+            line++;
+            same = i + 1;
+        }
+    print_error("%s:%zu:\nexpected: %.*s\ngot:      %.*s\n", path, line, (int)strcspn(expected + same, "\n"),
+                expected + same, (int)strcspn(got + same, "\n"), got + same);
+    fail();
+}
+
+static void run_script(void **state) {
+    const char *path = *state;
+    static struct script script;
+    memset(&script, 0, sizeof script);
+    world_init(&script.world, 1);
+    script.world.name = path;
+    char *text = read_file(path);
+    for (const char *at = text; *at;) {
+        size_t length = strcspn(at, "\n");
+        char line[512];
+        assert_true(length < sizeof line);
+        memcpy(line, at, length);
+        line[length] = '\0';
+        at += length + (at[length] == '\n');
+        if (line[0] == ' ')
+            continue; /* what happened: said anew */
+        say(&script, "%s\n", line);
+        if (line[0] && line[0] != '#')
+            run_command(&script, line);
+    }
+    world_close(&script.world);
+    compare(path, text, script.out);
+    free(text);
+    free(script.out);
+}
+
+int main(void) {
+    static struct CMUnitTest tests[TESTS_MAX];
+    glob_t files;
+    size_t count = 0;
+    if (glob("tests/raft/*.txt", 0, NULL, &files) != 0) {
+        fprintf(stderr, "no scripts in tests/raft: run from the top of the tree\n");
+        return 1;
+    }
+    for (; count < files.gl_pathc && count < TESTS_MAX; count++)
+        tests[count] = (struct CMUnitTest){
+            .name = files.gl_pathv[count], .test_func = run_script, .initial_state = files.gl_pathv[count]};
+    int failed = _cmocka_run_group_tests("raft_script", tests, count, NULL, NULL);
+    globfree(&files);
+    return failed;
+}
