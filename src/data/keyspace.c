@@ -400,7 +400,7 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
 }
 
 uint64_t keyspace_digest(const struct keyspace *keyspace) {
-    uint64_t digest = digest_mix(keyspace->clock, keyspace->next_object);
+    uint64_t digest = digest_mix(digest_mix(keyspace->clock, keyspace->next_object), keyspace->count);
     for (unsigned i = 0; i < keyspace->count; i++) {
         const struct database *database = &keyspace->db[i];
         if (database->keys.count > 0)

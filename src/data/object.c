@@ -84,7 +84,8 @@ static void touch(struct keyspace *keyspace, struct text *text, size_t page) {
 static void mark(struct database *database, struct text *text, size_t from, size_t to) {
     for (size_t page = from; page < to; page++)
         word_of(&text->object, page / 64)->dirty |= page_bit(page);
-    page_set_word(&database->objects.set, text->object.slot)->dirty |= page_bit(text->object.slot);
+    if (from < to)
+        page_set_word(&database->objects.set, text->object.slot)->dirty |= page_bit(text->object.slot);
 }
 
 /* ---- what checkpoints mean for it --- */
