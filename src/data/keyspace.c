@@ -40,6 +40,7 @@ struct keyspace {
     size_t memory; /* bytes allocated for items, values, dicts and expiries */
     struct hash_key hash_key;
     struct grave *graves, **last_grave;
+    unsigned *order; /* where each database lies in db[]: keyspace_swap exchanges two of these */
     unsigned count;
     struct database db[];
 };
@@ -64,6 +65,11 @@ struct keyspace *keyspace_new(unsigned databases) {
     struct keyspace *keyspace = calloc(1, sizeof *keyspace + databases * sizeof keyspace->db[0]);
     if (!keyspace)
         abort();
+    keyspace->order = calloc(databases, sizeof *keyspace->order);
+    if (!keyspace->order)
+        abort();
+    for (unsigned i = 0; i < databases; i++)
+        keyspace->order[i] = i;
     keyspace->count = databases;
     keyspace->last_grave = &keyspace->graves;
     for (unsigned i = 0; i < databases; i++)
@@ -91,6 +97,7 @@ void keyspace_free(struct keyspace *keyspace) {
         expiry_free_some(&keyspace->db[i].deadlines, SIZE_MAX);
     }
     assert(keyspace->memory == 0);
+    free(keyspace->order);
     free(keyspace);
 }
 
@@ -104,7 +111,12 @@ size_t keyspace_memory(const struct keyspace *keyspace) {
 
 static struct database *database_of(struct keyspace *keyspace, unsigned db) {
     assert(db < keyspace->count);
-    return &keyspace->db[db];
+    return &keyspace->db[keyspace->order[db]];
+}
+
+static const struct database *database_seen(const struct keyspace *keyspace, unsigned db) {
+    assert(db < keyspace->count);
+    return &keyspace->db[keyspace->order[db]];
 }
 
 static bool gone(const struct keyspace *keyspace, const struct item *item) {
@@ -298,18 +310,17 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].keys.count - keyspace->db[db].due;
+    const struct database *database = database_seen(keyspace, db);
+    return database->keys.count - database->due;
 }
 
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].deadlines.count - keyspace->db[db].due;
+    const struct database *database = database_seen(keyspace, db);
+    return database->deadlines.count - database->due;
 }
 
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].keys.count;
+    return database_seen(keyspace, db)->keys.count;
 }
 
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot) {
@@ -397,4 +408,39 @@ size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
     size_t freed = keyspace_reclaim_due(keyspace, count);
     return freed + keyspace_reclaim_flushed(keyspace, count - freed);
+}
+
+/* ---- between databases, within values --- */
+
+void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
+                   const struct resp_arg *to, uint64_t version) {
+    struct item *source = keyspace_find(keyspace, from_db, from);
+    assert(source);
+    struct resp_arg value = item_string(source);
+    uint64_t deadline = item_deadline(source);
+    struct item *target = keyspace_set_string(keyspace, to_db, to, value.bytes, value.length, false, version);
+    assert(target != source);
+    if (deadline != KEYSPACE_NO_DEADLINE)
+        item_set_deadline(keyspace, to_db, target, deadline, version);
+}
+
+void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
+                   uint64_t version) {
+    assert(from_db != to_db);
+    keyspace_copy(keyspace, from_db, key, to_db, key, version);
+    keyspace_delete(keyspace, from_db, key);
+}
+
+void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
+    assert(db < keyspace->count && other < keyspace->count);
+    unsigned place = keyspace->order[db];
+    keyspace->order[db] = keyspace->order[other];
+    keyspace->order[other] = place;
+}
+
+void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                    const void *bytes, size_t length, uint64_t version) {
+    assert(db < keyspace->count);
+    item_patch(item, offset, bytes, length);
+    item->version = version;
 }
