@@ -91,6 +91,32 @@ static void op_flush(struct world *w, unsigned db) {
         keyspace_flush(w->keyspace, db);
 }
 
+static void op_overwrite(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    size_t length = item ? item_string(item).length : 0;
+    if (length == 0)
+        return;
+    size_t offset = draw(&w->chance, length), most = length - offset < 300 ? length - offset : 300;
+    char bytes[300];
+    memset(bytes, (int)('a' + draw(&w->chance, 26)), sizeof bytes);
+    item_overwrite(w->keyspace, db, item, offset, bytes, draw(&w->chance, most + 1), w->version);
+}
+
+static void op_copy(struct world *w, unsigned db, const struct resp_arg *key) {
+    char text[16];
+    unsigned to_db = (unsigned)draw(&w->chance, DATABASES);
+    struct resp_arg to = name_of(text, draw(&w->chance, NAMES));
+    if (keyspace_find(w->keyspace, db, key) && (to_db != db || strcmp(text, key->bytes) != 0))
+        keyspace_copy(w->keyspace, db, key, to_db, &to, w->version);
+}
+
+static void op_flush_or_swap(struct world *w, unsigned db) {
+    if (draw(&w->chance, 4) == 0)
+        keyspace_swap(w->keyspace, db, (unsigned)draw(&w->chance, DATABASES));
+    else
+        op_flush(w, db);
+}
+
 static void operate(struct world *w) {
     char text[16];
     unsigned db = (unsigned)draw(&w->chance, DATABASES);
@@ -105,14 +131,18 @@ static void operate(struct world *w) {
         op_deadline(w, db, &key);
     else if (what < 820)
         keyspace_delete(w->keyspace, db, &key);
-    else if (what < 900)
+    else if (what < 860)
         op_rename(w, db, &key);
+    else if (what < 900)
+        op_copy(w, db, &key);
+    else if (what < 930)
+        op_overwrite(w, db, &key);
     else if (what < 950)
         keyspace_advance(w->keyspace, keyspace_clock(w->keyspace) + draw(&w->chance, 9));
     else if (what < 990)
         keyspace_reclaim_due(w->keyspace, (size_t)draw(&w->chance, 6));
     else
-        op_flush(w, db);
+        op_flush_or_swap(w, db);
 }
 
 /* ---- checkpoints --- */

@@ -80,6 +80,7 @@ struct keyspace {
     struct checkpoint checkpoint;
     struct load *load; /* while it is loaded */
     struct rows *rows; /* as many as databases */
+    unsigned *order;   /* where each database lies in db[]: keyspace_swap exchanges two of these */
     unsigned count;
     struct database db[];
 };
@@ -133,6 +134,10 @@ void object_adopt(struct keyspace *keyspace, struct database *database, struct i
 /* Around an addition at the end of a long value. */
 void object_extend(struct keyspace *keyspace, struct database *database, struct text *text);
 void object_extended(struct keyspace *keyspace, struct database *database, struct text *text, size_t before);
+/* Around a change of bytes within a long value. */
+void object_patch(struct keyspace *keyspace, struct database *database, struct text *text, size_t offset,
+                  size_t length);
+void object_patched(struct database *database, struct text *text, size_t offset, size_t length);
 /* Settles what the bits say by what checkpoints have come and gone. */
 void object_settle(struct keyspace *keyspace, struct database *database, struct text *text);
 /* The first page to do of a settled object. */

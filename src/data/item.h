@@ -76,6 +76,8 @@ void item_release(struct item *item, size_t *memory);
 
 struct item *item_write(struct item *item, const void *bytes, size_t length, size_t *memory);
 struct item *item_extend(struct item *item, const void *bytes, size_t length, size_t *memory);
+/* Other bytes in the place of some that are there. */
+void item_patch(struct item *item, size_t offset, const void *bytes, size_t length);
 /* KEYSPACE_NO_DEADLINE takes it away. */
 struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t *memory);
 /* Always another item. */

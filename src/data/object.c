@@ -255,6 +255,26 @@ void object_extended(struct keyspace *keyspace, struct database *database, struc
     mark(database, text, before / PAGE_BYTES, pages_of_bytes(text->length));
 }
 
+static size_t chunks_end(const struct text *text, size_t end) {
+    size_t whole = (end + CHUNK - 1) / CHUNK * CHUNK;
+    return whole < text->length ? whole : text->length;
+}
+
+void object_patch(struct keyspace *keyspace, struct database *database, struct text *text, size_t offset,
+                  size_t length) {
+    size_t end = offset + length;
+    object_settle(keyspace, database, text);
+    for (size_t page = offset / PAGE_BYTES; page < pages_of_bytes(end); page++)
+        touch(keyspace, text, page);
+    text->object.digest -= object_digest(text, offset / CHUNK * CHUNK, chunks_end(text, end));
+}
+
+void object_patched(struct database *database, struct text *text, size_t offset, size_t length) {
+    size_t end = offset + length;
+    text->object.digest += object_digest(text, offset / CHUNK * CHUNK, chunks_end(text, end));
+    mark(database, text, offset / PAGE_BYTES, pages_of_bytes(end));
+}
+
 void object_bury(struct keyspace *keyspace, struct text *text) {
     if (text->object.stored)
         checkpoint_removed(keyspace, text->object.id);

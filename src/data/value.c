@@ -299,3 +299,18 @@ void item_load_bytes(struct item *item, const void *bytes, size_t length, size_t
     text->length = needed;
     put_text(item, text);
 }
+
+void item_patch(struct item *item, size_t offset, const void *bytes, size_t length) {
+    struct text *text = item_text(item);
+    char *start = text ? text->bytes : key_bytes(item) + item->key_length;
+    assert(item->type == VALUE_STRING);
+    assert(offset + length <= (text ? text->length : item->short_length));
+    if (length)
+        memcpy(start + offset, bytes, length);
+}
+
+size_t item_memory(const struct item *item) {
+    const struct text *text = item_text(item);
+    size_t size = item_allocation(item->flags, item->key_length, item->short_length) + ALLOCATION_HEADER;
+    return size + (text ? allocation(sizeof *text + text->capacity) + ALLOCATION_HEADER : 0);
+}
