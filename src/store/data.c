@@ -64,8 +64,8 @@ enum statement { PAGE_GET, PAGE_PUT, RANGE_GET, RANGE_DELETE, LOAD, STATEMENT_CO
 static const char *const statement_sql[STATEMENT_COUNT] = {
     [PAGE_GET] = "SELECT checksum, length(data) FROM pages WHERE id = ?",
     [PAGE_PUT] = "REPLACE INTO pages (id, checksum, data) VALUES (?, ?, ?)",
-    [RANGE_GET] = "SELECT count(*), coalesce(sum(length(data)), 0), coalesce(sum(checksum), 0) FROM pages "
-                  "WHERE id BETWEEN ? AND ?",
+    [RANGE_GET] = ("SELECT count(*), coalesce(sum(length(data)), 0), coalesce(sum(checksum), 0) FROM pages "
+                   "WHERE id BETWEEN ? AND ?"),
     [RANGE_DELETE] = "DELETE FROM pages WHERE id BETWEEN ? AND ?",
     [LOAD] = "SELECT id, checksum, data FROM pages WHERE id >= ? ORDER BY id",
 };
