@@ -23,8 +23,8 @@
  *
  * What a checkpoint may not do is to hold up the log on the same disk. Its pages leave the cache for the -wal as they come, and
  * the -wal is synced every 8 MB, so that the commit has little left to sync. A checkpoint of 400 MB in 2 s beside commits of
- * 100 bytes in raft.db: its own commit took 20 ms, and the longest of theirs 60-110 ms (p99 5 ms); with one sync at the end 200-250 ms,
- * and 140-175 ms.
+ * 100 bytes in raft.db: its own commit took 20 ms, with one sync at the end 200-250 ms. Theirs had a p99 of 5 ms; some of 60-200 ms
+ * came at the end of the move into the file, which SQLite syncs once.
  *
  * SQLite's settings, and why. Figures: pages of 3,600 to 4,040 bytes, 300 MB, checkpoints of 1,000 pages changed at random.
  *
