@@ -76,6 +76,7 @@ struct wishes {
     bool shutdown;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
+    bool checkpoint;             /* write the state to the disk now */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 

@@ -66,5 +66,6 @@ void cmd_cluster_getkeysinslot(struct call *call);
 
 /* raft.c */
 void session_raft_info(struct session_call *call);
+void session_raft_snapshot(struct session_call *call);
 
 #endif
