@@ -272,6 +272,35 @@ static void a_wal_that_cannot_be_moved_is_told_by_the_next_checkpoint(void **sta
     data_must_be(world, &twin, 100000);
 }
 
+/* One sync of all of it would keep every other on that disk waiting. */
+static void a_large_wal_is_moved_with_a_sync_every_few_megabytes(void **state) {
+    static char page[4000];
+    struct data_world *world = *state;
+    struct store_data_job *job;
+    long syncs;
+
+    data_open(world);
+    world->checkpoint++;
+    for (uint32_t number = 0; number < 10000;) {
+        job = job_of(world, STORE_DATA_PAGES);
+        for (int i = 0; i < 250; i++)
+            store_pages_add(&job->pages, 1, number++, page, sizeof(page));
+        data_run(world, job);
+        assert_false(job->failed);
+        store_data_job_free(job);
+    }
+    assert_in_range(disk.syncs, 4, 40); /* of 40 MB in the -wal, the making before included */
+    job = job_of(world, STORE_DATA_COMMIT);
+    job->meta = twin_meta(1);
+    job->job.next = NULL;
+    store_data_run(world->data, &job->job);
+    assert_false(job->failed);
+    store_data_job_free(job);
+    syncs = disk.syncs;
+    store_data_run(world->data, NULL);
+    assert_in_range(disk.syncs - syncs, 9, 14);
+}
+
 /* Made for the first time, and opened with a WAL. */
 static void a_data_file_whose_opening_fails_can_be_opened_again(void **state) {
     struct data_world *world = *state;
@@ -502,6 +531,7 @@ int main(void) {
         TROUBLE_TEST(an_opening_that_fails_can_be_tried_again),
         TROUBLE_TEST(a_checkpoint_fails_whole_and_the_next_one_succeeds),
         TROUBLE_TEST(a_wal_that_cannot_be_moved_is_told_by_the_next_checkpoint),
+        TROUBLE_TEST(a_large_wal_is_moved_with_a_sync_every_few_megabytes),
         TROUBLE_TEST(a_data_file_whose_opening_fails_can_be_opened_again),
         TROUBLE_TEST(a_copy_that_fails_leaves_nothing_and_the_next_one_succeeds),
         TROUBLE_TEST(twenty_times_the_logs_limit_needs_the_space_of_one),

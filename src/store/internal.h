@@ -18,6 +18,7 @@
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
+ *      pace.c      a WAL is moved without holding up the disk
  *      sqlite.c    small helpers on SQLite
  *      checksum.c  CRC-32C
  */
@@ -81,6 +82,8 @@ int store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
 int store_sql_run(sqlite3_stmt *statement);
 /* Moves all of the WAL into the file and makes it durable. */
 int store_sql_checkpoint(sqlite3 *db, int mode);
+/* Moves as much of the WAL as no reader needs, with a sync every few MB: see pace.c. *moved: frames of it that are in the file. */
+int store_sql_move_wal(sqlite3 *db, int *moved);
 /* Reads a text column of at most `max` bytes; false when it is another type, too long, or holds a NUL. */
 bool store_sql_text(sqlite3_stmt *statement, int column, char *text, size_t max);
 
