@@ -198,6 +198,8 @@ static enum store_result open_view(struct check *check) {
     if (result == SQLITE_OK)
         result = store_sql_exec(check->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; "
                                            "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; BEGIN");
+    if (result == SQLITE_OK) /* or its closing moves the WAL into the file, as far as the system lets it */
+        result = sqlite3_db_config(check->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return result == SQLITE_OK ? STORE_OK : refused_by_sqlite(check, "open", result);
 }
 
