@@ -415,8 +415,13 @@ static int open_database(struct store_log *log) {
 
 /* Opens what has been checked. */
 static enum store_result open_checked(struct store_log *log, struct store_found *found, char *why) {
-    int result = open_database(log);
+    int result;
 
+    if (!store_wal_renew(log->paths.wal)) {
+        log->failed = true;
+        return store_refuse_io(why, log->paths.wal, "make durable what it shows", errno != 0 ? errno : EIO);
+    }
+    result = open_database(log);
     if (result != SQLITE_OK) {
         store_sql_why(why, log->paths.db, "open", log->db, result);
         log->failed = true; /* nothing more is written */
