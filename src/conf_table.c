@@ -85,7 +85,7 @@ const struct conf_directive conf_directives[] = {
     {"raft-max-clock-skew", CONF_NUMBER, FIELD(clock_skew_max_ms), 0, 1, 3600000, NULL, "500",
      "ms that a member's clock may be off the others' before it does not stand for leader"},
     {"raft-outcome-timeout", CONF_NUMBER, FIELD(outcome_timeout_ms), CONF_LIVE, 0, 600000, NULL, "5000",
-     "ms that a write of a lost leader waits for its outcome before -INDOUBT"},
+     "ms that a write waits for its outcome before -INDOUBT"},
 };
 const size_t conf_directive_count = sizeof conf_directives / sizeof conf_directives[0];
 

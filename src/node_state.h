@@ -216,6 +216,8 @@ void outcome_elsewhere(struct node *node, const struct resp_command *command, st
 void serve_news(
     struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
 void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
+void serve_forget_all(
+    struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */

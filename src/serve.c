@@ -418,19 +418,29 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
     }
 }
 
+static struct connection *take_queued(struct node *node) {
+    struct connection *connection = node->serve_first;
+    if (!connection)
+        return NULL;
+    node->serve_first = connection->serve_next;
+    if (!node->serve_first)
+        node->serve_last = NULL;
+    connection->to_serve = false;
+    return connection;
+}
+
 void serve_commands(struct node *node) {
     for (struct connection *connection = node->held; connection; connection = connection->held_next)
         if (hold_is_over(node, connection))
             connection_queue(node, connection);
-    while (node->serve_first) {
-        struct connection *connection = node->serve_first;
-        node->serve_first = connection->serve_next;
-        if (!node->serve_first)
-            node->serve_last = NULL;
-        connection->to_serve = false;
+    for (struct connection *connection; (connection = take_queued(node));)
         if (connection->client)
             serve_connection(node, connection);
         else if (connection->pending == 0)
             connection_forget(node, connection);
-    }
+}
+
+void serve_forget_all(struct node *node) {
+    for (struct connection *connection; (connection = take_queued(node));)
+        connection_forget(node, connection);
 }

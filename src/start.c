@@ -338,6 +338,7 @@ void node_free(struct node *node) {
         if (client->owner)
             connection_close(node, client->owner);
     }
+    serve_forget_all(node);
     peers_close(node);
     net_free(node->net);
     if (node->raft)

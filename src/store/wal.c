@@ -53,7 +53,7 @@ enum {
     HEADER_BYTES = 32,
     FRAME_HEADER_BYTES = 24,
     WAL_FORMAT = 3007000,
-    RENEW_BYTES = 256 * 1024,
+    RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
 };
 static const uint32_t WAL_MAGIC = 0x377f0682;
 
@@ -244,37 +244,36 @@ enum store_result store_wal_walk(const char *path, struct store_wal *wal, char w
     return result;
 }
 
-static bool write_again(struct store_file *file, uint8_t *bytes, int64_t size) {
-    const sqlite3_io_methods *methods = file->file->pMethods;
+static int write_again(struct store_file *file, uint8_t *bytes, int64_t size) {
+    int result = size < 0 ? SQLITE_IOERR_FSTAT : SQLITE_OK;
 
-    for (int64_t at = 0, length; at < size; at += length) {
+    for (int64_t at = 0, length; at < size && result == SQLITE_OK; at += length) {
         length = size - at < RENEW_BYTES ? size - at : RENEW_BYTES;
-        if (methods->xRead(file->file, bytes, (int)length, at) != SQLITE_OK ||
-            methods->xWrite(file->file, bytes, (int)length, at) != SQLITE_OK)
-            return false;
+        result = store_file_read(file, bytes, (size_t)length, at)
+                     ? store_file_write(file, bytes, (size_t)length, at)
+                     : SQLITE_IOERR_READ;
     }
-    return size == 0 || methods->xSync(file->file, SQLITE_SYNC_NORMAL) == SQLITE_OK;
+    return result == SQLITE_OK && size > 0 ? store_file_sync(file) : result;
 }
 
-bool store_wal_renew(const char *path) {
+int store_wal_renew(const char *path) {
     struct store_file file;
     uint8_t *bytes;
-    int64_t size;
-    bool renewed;
+    int result;
 
     errno = 0;
     if (!store_file_exists(path))
-        return true;
-    if (store_file_open(&file, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL) != SQLITE_OK)
-        return false;
+        return SQLITE_OK;
+    result = store_file_open(&file, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL);
+    if (result != SQLITE_OK)
+        return result;
     bytes = malloc(RENEW_BYTES);
     if (bytes == NULL)
         abort();
-    size = store_file_size(&file);
-    renewed = size >= 0 && write_again(&file, bytes, size);
+    result = write_again(&file, bytes, store_file_size(&file));
     store_file_close(&file);
     free(bytes);
-    return renewed;
+    return result;
 }
 
 void store_wal_close(struct store_wal *wal) {
