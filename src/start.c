@@ -206,18 +206,23 @@ void node_stop(struct node *node) {
     net_stop_listening(node->net);
 }
 
-/* Every write that was taken is told that its outcome is unknown, and what was not taken that it did not happen, before the
- * sockets close: never silence. */
+static void fail_one(struct node *node, struct lane **lane) {
+    struct lane *undone = *lane;
+    *lane = NULL;
+    if (undone)
+        outcome_fail(node, undone);
+}
+
+/* Every write that was proposed is told that its outcome is unknown, and all the rest that it did not happen, before the sockets
+ * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
-    struct lane *undone[] = {node->writing, node->reading, node->stalled};
-    node->writing = node->reading = node->stalled = NULL;
-    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
-        if (undone[i])
-            outcome_fail(node, undone[i]);
-    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
-        outcome_doubt(node, lane);
+    fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
+    fail_one(node, &node->reading);
+    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
+        outcome_doubt(node, lane);
+    fail_one(node, &node->writing);
 }
 
 void start_stop_when_done(struct node *node) {

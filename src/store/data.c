@@ -565,8 +565,13 @@ static enum store_result check_fit(const struct store_data *data, const struct s
 }
 
 static enum store_result open_checked(struct store_data *data, const struct store_meta *meta, char *why) {
-    int result = open_database(data);
+    int result = store_wal_renew(data->paths.wal);
 
+    if (result != SQLITE_OK) {
+        store_sql_why(why, data->paths.wal, "make durable what it shows", NULL, result);
+        return STORE_IO;
+    }
+    result = open_database(data);
     if (result == SQLITE_OK)
         result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_TRUNCATE);
     if (result != SQLITE_OK) {

@@ -199,6 +199,8 @@ struct store_wal {
 enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
+/* Makes sure that the disk holds what the file shows: see wal.c. SQLite's result. */
+int store_wal_renew(const char *path);
 
 /* ---- mark.c ---------------------------------------------------------------------------------------------- */
 
