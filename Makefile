@@ -47,7 +47,7 @@ programs  = $(patsubst %.c,$(OUT)/%,$(1))
 LIBRARY  := $(OUT)/libredraft.a
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
 
 .PHONY: all setup objects run kill-leader demo test check lint bench fuzz install clean help
 

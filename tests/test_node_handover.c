@@ -94,6 +94,17 @@ static void a_pipeline_around_it_is_answered_in_order(void **state) {
     close(there);
 }
 
+/* Its answer may come long after the request; what was asked before is answered before it begins. */
+static void it_begins_when_nothing_is_owed_to_its_asker(void **state) {
+    (void)state;
+    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = true;
+    say(fd, "GET k\r\nRAFT.TRANSFER_LEADER\r\n");
+    turn_leader(5);
+    world_ask(world, other, "FAILOVER ABORT\r\n", "-ERR No failover in progress.\r\n");
+    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = false;
+    world_expect(world, fd, "$-1\r\n+OK\r\n");
+}
+
 /* A write that comes while the leadership goes over is neither refused nor lost: it waits, and is sent on. */
 static void a_write_meanwhile_waits_and_is_sent_on(void **state) {
     (void)state;
@@ -299,6 +310,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(whoever_asks_is_answered_when_the_other_leads),
         TEST(a_pipeline_around_it_is_answered_in_order),
+        TEST(it_begins_when_nothing_is_owed_to_its_asker),
         TEST(a_write_meanwhile_waits_and_is_sent_on),
         TEST(reads_go_on_meanwhile),
         TEST(a_failed_one_says_so_and_the_write_that_waited_is_done),

@@ -80,8 +80,8 @@ static void a_read_on_a_lease_needs_nobody(void **state) {
 static void a_read_that_asks_for_a_round_waits_for_the_others(void **state) {
     (void)state;
     others_sleep(true);
-    world_ask(world, fd, "RAFT.CONSISTENCY linearizable\r\n", "+OK\r\n");
-    say(fd, "GET k\r\n");
+    say(fd, "GET k\r\nRAFT.CONSISTENCY linearizable\r\nGET k\r\n");
+    world_expect(world, fd, "$1\r\n1\r\n+OK\r\n"); /* this far on the lease */
     world_expect_silence(world, fd);
     others_sleep(false);
     world_expect(world, fd, "$1\r\n1\r\n");
@@ -303,6 +303,16 @@ static void what_an_earlier_run_promised_is_kept_whatever_the_configuration_says
     assert_true(world_us(CLOCK_BOOTTIME) - begun_us >= 1500 * 1000);
 }
 
+/* One is started again, and another, which no longer hears the leader either, asks it for its vote. */
+static void who_was_started_again_gives_no_vote_before_its_promise_has_ended(void **state) {
+    (void)state;
+    world->nodes[leader].asleep = true;
+    uint64_t begun_us = world_us(CLOCK_BOOTTIME);
+    restart((leader + 1) % 3);
+    assert_int_equal(world_leader(world), (leader + 2) % 3);
+    assert_true(world_us(CLOCK_BOOTTIME) - begun_us >= 1500 * 1000);
+}
+
 #define TEST(name)  cmocka_unit_test_setup_teardown(name, begin, end)
 #define LEASE(name) cmocka_unit_test_setup_teardown(name, begin_lease, end)
 
@@ -326,6 +336,7 @@ int main(void) {
         TEST(the_level_of_all_can_be_changed_while_it_runs),
         cmocka_unit_test(a_promise_is_raised_and_never_lowered),
         TEST(what_an_earlier_run_promised_is_kept_whatever_the_configuration_says),
+        TEST(who_was_started_again_gives_no_vote_before_its_promise_has_ended),
     };
     return cmocka_run_group_tests_name("node: reads", tests, NULL, NULL);
 }
