@@ -103,6 +103,8 @@ static void carry_out(struct node *node, struct connection *connection, const st
         handover_begin(node, wishes->handover_to, wishes->handover_ms, connection, is_quiet);
     if (wishes->conf_changed)
         status_conf_changed(node);
+    if (wishes->checkpoint)
+        node->checkpoint.wanted = true;
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -206,6 +208,8 @@ static enum served take_write(struct node *node, struct connection *connection,
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
+    if (checkpoint_is_behind(node))
+        return HELD; /* what it has still to write would be copied faster than it is written */
     size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
     if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
             node->conf->uncommitted_bytes_max &&
