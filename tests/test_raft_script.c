@@ -89,6 +89,9 @@ static const char *type_name(enum raft_message_type type) {
         [RAFT_APPEND_REPLY] = "append reply",
         [RAFT_ROUND_REPLY] = "round reply",
         [RAFT_TIMEOUT_NOW] = "timeout now",
+        [RAFT_DISMISSED] = "dismissed",
+        [RAFT_READ_INDEX] = "read index",
+        [RAFT_READ_INDEX_REPLY] = "read index reply",
     };
     return names[type];
 }
@@ -117,11 +120,15 @@ static void say_message(struct script *script, const struct raft_message *messag
     case RAFT_VOTE_REPLY:
         say(script, message->rejected ? ", no" : ", yes");
         break;
-    case RAFT_ROUND_REPLY:
-    case RAFT_TIMEOUT_NOW:
+    case RAFT_READ_INDEX_REPLY:
+        say(script, ", at %llu", index);
+        break;
+    default:
         break;
     }
-    if (message->round)
+    bool batch =
+        message->type == RAFT_READ_INDEX || message->type == RAFT_READ_INDEX_REPLY; /* a random number */
+    if (message->round && !batch)
         say(script, ", round %llu", (unsigned long long)message->round);
     say(script, "\n");
 }
@@ -257,7 +264,7 @@ static void do_disk(struct script *script) {
         } else if (strncmp(text, "vote=", 5) == 0) {
             job.vote.vote = strtoull(text + 5, NULL, 10);
         } else if (strncmp(text, "applied=", 8) == 0) {
-            node->checkpoint = strtoull(text + 8, NULL, 10);
+            node->checkpoint.index = strtoull(text + 8, NULL, 10);
         } else {
             raft_term term = number(script, word);
             entries[job.save.count] =
