@@ -13,12 +13,13 @@ static bool is_live(const struct raft *raft, const struct raft_progress *peer) {
     return peer == raft->self || heard;
 }
 
-/* Whether those who answer now are a majority, were this member a voter, or none. */
-static bool keeps_quorum(const struct raft *raft, raft_id id, bool votes) {
+/* Whether those who answer now are a majority of the voters without this one. (A promotion can't lose it: a learner that keeps
+ * up answers.) */
+static bool keeps_quorum_without(const struct raft *raft, raft_id id) {
     size_t voters = 0, live = 0;
     for (size_t i = 0; i < raft->peer_count; i++) {
         const struct raft_progress *peer = &raft->peers[i];
-        if (peer->id == id ? !votes : peer->kind != RAFT_VOTER)
+        if (peer->id == id || peer->kind != RAFT_VOTER)
             continue;
         voters++;
         live += is_live(raft, peer);
@@ -37,20 +38,20 @@ static enum raft_result judge(const struct raft *raft, const struct raft_change 
     case RAFT_ADD:
         if (kind != RAFT_STRANGER)
             return RAFT_ID_USED;
-        return raft->peer_count < RAFT_MEMBERS_MAX ? RAFT_OK : RAFT_TOO_MANY;
+        return raft_member_count(raft, RAFT_VOTER) + raft_member_count(raft, RAFT_LEARNER) < RAFT_MEMBERS_MAX
+                   ? RAFT_OK
+                   : RAFT_TOO_MANY;
     case RAFT_PROMOTE:
         if (kind != RAFT_LEARNER)
             return RAFT_NO_MEMBER;
-        if (!keeps_up(raft, raft_progress_find(raft, change->id)))
-            return RAFT_BEHIND;
-        return keeps_quorum(raft, change->id, true) ? RAFT_OK : RAFT_WOULD_LOSE_QUORUM;
+        return keeps_up(raft, raft_progress_find(raft, change->id)) ? RAFT_OK : RAFT_BEHIND;
     case RAFT_REMOVE:
         if (kind != RAFT_VOTER && kind != RAFT_LEARNER)
             return RAFT_NO_MEMBER;
         if (kind == RAFT_VOTER && raft_member_count(raft, RAFT_VOTER) == 1)
             return RAFT_LAST_VOTER;
-        return kind == RAFT_LEARNER || keeps_quorum(raft, change->id, false) ? RAFT_OK
-                                                                             : RAFT_WOULD_LOSE_QUORUM;
+        return kind == RAFT_LEARNER || keeps_quorum_without(raft, change->id) ? RAFT_OK
+                                                                              : RAFT_WOULD_LOSE_QUORUM;
     case RAFT_SET:
         return kind == RAFT_VOTER || kind == RAFT_LEARNER ? RAFT_OK : RAFT_NO_MEMBER;
     }

@@ -60,7 +60,8 @@ bool raft_check_message(const struct raft *raft, const struct raft_message *mess
         is_from_a_stranger(raft, message) || message->term == 0 || message->term > UINT64_MAX / 4)
         return false;
     bool ours = raft->role == RAFT_LEADER && message->term == raft->hard.term;
-    bool round_fits = !ours || message->round <= raft->reads.round;
+    const struct raft_progress *peer = raft_progress_find(raft, message->from);
+    bool round_fits = !ours || (peer && message->round <= peer->round_sent); /* an echo of what it was sent */
     switch (message->type) {
     case RAFT_PRE_VOTE:
     case RAFT_VOTE:

@@ -179,7 +179,7 @@ struct raft_progress {
     uint64_t snapshot_until_ms; /* SENT: patience ends */
     uint64_t behind_ms;         /* a learner: when it lacked too much last */
     raft_index leave_index;     /* it leaves by this entry ... */
-    uint64_t leave_at_ms;       /* ... and is told so until then */
+    uint64_t leave_at_ms;       /* ... and once that is committed, is told so until then */
 };
 
 struct raft_progress *raft_progress_find(const struct raft *raft, raft_id id); /* NULL: a stranger */

@@ -160,10 +160,12 @@ static void drop_peer(struct raft *raft, size_t i) {
 void raft_member_sweep(struct raft *raft) {
     bool leads = raft->role == RAFT_LEADER;
     for (size_t i = raft->peer_count; i > 0; i--) {
-        const struct raft_progress *peer = &raft->peers[i - 1];
+        struct raft_progress *peer = &raft->peers[i - 1];
+        bool for_good = leads && peer->kind == RAFT_REMOVED && raft->log.commit >= peer->leave_index;
+        if (for_good && peer->leave_at_ms == 0)
+            peer->leave_at_ms = raft->now_ms + raft->config.election_timeout_ms;
         bool told = peer->commit_sent >= peer->leave_index || raft->now_ms >= peer->leave_at_ms;
-        if (peer->id != raft->config.self && peer->kind == RAFT_REMOVED &&
-            (!leads || (raft->log.commit >= peer->leave_index && told)))
+        if (peer->id != raft->config.self && peer->kind == RAFT_REMOVED && (!leads || (for_good && told)))
             drop_peer(raft, i - 1);
     }
     raft->self = raft_progress_find(raft, raft->config.self);
@@ -181,7 +183,7 @@ static void use(struct raft *raft) {
         peer->kind = RAFT_REMOVED;
         if (leaves) {
             peer->leave_index = row->index;
-            peer->leave_at_ms = raft->now_ms + raft->config.election_timeout_ms;
+            peer->leave_at_ms = 0;
         }
     }
     struct raft_member member;

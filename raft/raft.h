@@ -406,7 +406,7 @@ struct raft_peer_status {
 /* False when it is no member. */
 bool raft_peer_status(const struct raft *raft, raft_id peer, struct raft_peer_status *status);
 
-/* The list that holds, and the entry that made it (0: none did). Committed when *index <= raft_status.commit. */
+/* The list that holds, and the entry that made it (0: none did; one that came with a state: the state's). Committed when *index <= raft_status.commit. */
 const struct raft_blob *raft_members(const struct raft *raft, raft_index *index);
 /* The list as of raft_status.applied: what belongs to a checkpoint. */
 struct raft_blob *raft_members_applied(const struct raft *raft);

@@ -117,7 +117,7 @@ struct storm {
     raft_index seen_commit[WORLD_NODES_MAX];
     raft_index seen_members[WORLD_NODES_MAX];
     bool seen_committed[WORLD_NODES_MAX]; /* those members */
-    uint64_t gone; /* ids that a committed list has removed, as bits */
+    uint64_t gone;                        /* ids that a committed list has removed, as bits */
     enum raft_role seen_role[WORLD_NODES_MAX];
     bool verbose;
     struct rare rare;
@@ -617,8 +617,7 @@ static void read_again(struct storm *storm, struct world_node *node, struct prob
     struct raft_status status;
     size_t n = node->id - 1;
     raft_status(node->raft, &status);
-    bool member = status.kind == RAFT_VOTER || status.kind == RAFT_LEARNER;
-    if (!member || !status.leader || probe->read_term[n] == status.term)
+    if (!status.leader || probe->read_term[n] == status.term)
         return;
     uint64_t token = READS_MAX - CALM_READS + probe->next_token++;
     WORLD_CHECK(&storm->world, token < READS_MAX, "leaders without end in the calm");
@@ -630,12 +629,13 @@ static void read_again(struct storm *storm, struct world_node *node, struct prob
     settle(storm, node, 100);
 }
 
-static bool all_read(struct storm *storm, const struct probe *probe) {
-    for (size_t n = 0; n < storm->world.count; n++) {
-        struct raft_status status;
-        raft_status(storm->world.nodes[n].raft, &status);
-        bool member = status.kind == RAFT_VOTER || status.kind == RAFT_LEARNER;
-        if (member && !status.removed && !(probe->token[n] && storm->reads[probe->token[n]].answered))
+static bool all_read(struct storm *storm, const struct world_node *leader, const struct probe *probe) {
+    raft_index since;
+    struct raft_member member;
+    const struct raft_blob *list = raft_members(leader->raft, &since);
+    for (size_t offset = 0; raft_members_next(list, &offset, &member);) {
+        uint64_t token = probe->token[member.id - 1];
+        if (member.kind != RAFT_REMOVED && !(token && storm->reads[token].answered))
             return false;
     }
     return true;
@@ -678,13 +678,14 @@ static void calm(struct storm *storm) {
             ask_again(storm, leader, &probe);
         calm_turn(storm);
         leader = serving(storm);
-        done = leader && probe.index && all_applied(storm, leader, probe.index) && all_read(storm, &probe);
+        done = leader && probe.index && all_applied(storm, leader, probe.index) &&
+               all_read(storm, leader, &probe);
     }
     struct world_node *leader = serving(storm);
     WORLD_CHECK(&storm->world, leader, "nobody serves in the calm");
     WORLD_CHECK(&storm->world, probe.index && all_applied(storm, leader, probe.index),
                 "no entry came through in the calm");
-    WORLD_CHECK(&storm->world, all_read(storm, &probe), "a read was not answered in the calm");
+    WORLD_CHECK(&storm->world, all_read(storm, leader, &probe), "a read was not answered in the calm");
 }
 
 /* ---- runs ------------------------------------------------------------------------------------------------ */
