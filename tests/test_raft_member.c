@@ -254,6 +254,7 @@ static void a_learner_does_not_stand_and_asks_whether_it_still_is_one(void **sta
     }
     lone_step(&lone, (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = 2, .term = 2});
     lone_step(&lone, (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = 3, .term = 2});
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 1, .index = 1, .log_term = 1}, "");
     lone_step(&lone, (struct raft_message){.type = RAFT_TIMEOUT_NOW, .from = 2, .term = 1});
     assert_int_equal(lone_role(&lone), RAFT_FOLLOWER);
     lone_close(&lone);

@@ -4,7 +4,7 @@
  * text is compared; REWRITE=1 writes what happened into the file, to be read before it is kept.
  *
  *      nodes 3 [key=value ...]     a cluster, all down; keys: tail append window messages uncommitted
- *                                 apply; leases=1 drift=(permille)
+ *                                 apply promote; leases=1 drift=(permille); voters=2: the third knows nobody
  *      disk 1 [term=5] [vote=2] [applied=1] 1 1 4 4      what a node that is down has on disk: its log's terms
  *      start [1 ...]               all, or these
  *      wait 1500 [1 ...]           time passes for all; these are told of it, or all
@@ -15,7 +15,11 @@
  *      work 1 [n]                  the disk of 1 does its oldest job, or n of them
  *      settle                      deliver and work, until there is nothing to do
  *      propose 1 text, read 1 token, unreachable 1 2, gone 1 2, crash 1
+ *      through 1 token             a read that 1 asks its leader for
  *      transfer 1 [2], lease 1     1 hands over (to 2); how long its lease is, and a read under it
+ *      add 1 4 [data], promote 1 4, remove 1 4, set 1 4 data      1 is asked to change the members
+ *      checkpoint 1, compact 1 5   the state of 1 becomes the one to start with; its log through 5 goes
+ *      load 1                      the state that came as a snapshot is in the state machine now
  *      status [1 ...]              role and log of all, or these
  *
  * What happened, for node 1:
@@ -24,9 +28,9 @@
  *      1 | ...              its trace
  *      1 saves #4: ...      what ready 4 makes durable         1 did #4     and now it is
  *      1 > 2 ...            it sends a message                 1 > 2 after #4: ...  a promise
- *      1 applies, 1 reads, 1 fetches
+ *      1 applies, 1 reads, 1 fetches, 1 wants a snapshot sent
  *
- * Entries are written index/term, with the text of their data.
+ * Entries are written index/term, with the text of their data. Members are written 1v 2l 3r: voter, learner, removed.
  */
 #include <glob.h>
 #include <setjmp.h>
@@ -67,11 +71,23 @@ static void say(struct script *script, const char *format, ...) {
 
 /* ---- words for what happened ----------------------------------------------------------------------------- */
 
+static void say_members(struct script *script, const struct raft_blob *list) {
+    struct raft_member member;
+    say(script, " members");
+    for (size_t offset = 0; raft_members_next(list, &offset, &member);) {
+        say(script, " %llu%c", (unsigned long long)member.id, "?vlr"[member.kind]);
+        if (member.length)
+            say(script, "=%.*s", (int)member.length, member.data);
+    }
+}
+
 static void say_entries(struct script *script, const struct raft_entries *entries) {
     for (size_t i = 0; i < entries->count; i++) {
         const struct raft_entry *entry = &entries->at[i];
         say(script, " %llu/%llu", (unsigned long long)entry->index, (unsigned long long)entry->term);
-        if (entry->data)
+        if (entry->type == RAFT_ENTRY_MEMBERS)
+            say_members(script, entry->data);
+        else if (entry->data)
             say(script, " %.*s", (int)entry->data->length, entry->data->bytes);
         else
             say(script, " no-op");
@@ -133,6 +149,14 @@ static void say_message(struct script *script, const struct raft_message *messag
     say(script, "\n");
 }
 
+static void say_packet(struct script *script, const struct world_packet *packet) {
+    if (packet->snapshot)
+        say(script, "snapshot %llu/%llu\n", (unsigned long long)packet->snapshot->index,
+            (unsigned long long)packet->snapshot->term);
+    else
+        say_message(script, &packet->message);
+}
+
 static void say_trace(struct script *script, raft_id id, const char *trace) {
     while (*trace) {
         int length = (int)strcspn(trace, "\n");
@@ -142,12 +166,15 @@ static void say_trace(struct script *script, raft_id id, const char *trace) {
 }
 
 static void say_save(struct script *script, raft_id id, const struct raft_ready *ready) {
-    if (!ready->vote && !ready->save.count)
+    if (!ready->vote && !ready->save.count && !ready->restore)
         return;
     say(script, "    %llu saves #%llu:", (unsigned long long)id, (unsigned long long)ready->sequence);
     if (ready->vote)
         say(script, " term %llu, vote %llu%s", (unsigned long long)ready->vote->term,
-            (unsigned long long)ready->vote->vote, ready->save.count ? ";" : "");
+            (unsigned long long)ready->vote->vote, ready->save.count || ready->restore ? ";" : "");
+    if (ready->restore)
+        say(script, " state %llu/%llu%s", (unsigned long long)ready->restore->index,
+            (unsigned long long)ready->restore->term, ready->save.count ? ";" : "");
     say_entries(script, &ready->save);
     say(script, "\n");
 }
@@ -171,6 +198,9 @@ static void on_ready(struct world *world, struct world_node *node, const struct 
         say_entries(script, &ready->apply);
         say(script, "\n");
     }
+    for (size_t i = 0; i < ready->snapshots.count; i++)
+        say(script, "    %llu wants a snapshot sent to %llu\n", id,
+            (unsigned long long)ready->snapshots.at[i]);
     for (size_t i = 0; i < ready->reads.count; i++)
         say(script, "    %llu reads %llu at %llu\n", id, (unsigned long long)ready->reads.at[i].token,
             (unsigned long long)ready->reads.at[i].index);
@@ -239,6 +269,7 @@ static void do_nodes(struct script *script) {
         {"messages=", &world->config.window_messages_max},
         {"uncommitted=", &world->config.uncommitted_bytes_max},
         {"apply=", &world->config.apply_bytes_max},
+        {"voters=", &world->voter_count},
     };
     for (size_t word = 2; word < script->word_count; word++)
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -249,6 +280,8 @@ static void do_nodes(struct script *script) {
             world->config.leases = true;
         if (strncmp(script->words[word], "drift=", 6) == 0)
             world->config.clock_drift_permille = (uint32_t)strtoul(script->words[word] + 6, NULL, 10);
+        if (strncmp(script->words[word], "promote=", 8) == 0)
+            world->config.promote_lag_max = strtoull(script->words[word] + 8, NULL, 10);
     }
 }
 
@@ -305,11 +338,15 @@ static void arrive(struct script *script, struct world_packet *packet) {
     bool lost = !node->raft || script->cut[message->from][message->to];
     say(script, "    %llu < %llu %s", (unsigned long long)message->to, (unsigned long long)message->from,
         lost ? "LOST " : "");
-    say_message(script, message);
+    say_packet(script, packet);
     if (!lost) {
         world_deliver(&script->world, packet);
         collect(script, node);
+    } else if (packet->snapshot) {
+        world_snapshot_sent(&script->world, packet, false);
     }
+    if (packet->snapshot)
+        collect(script, world_node(&script->world, message->from));
     world_free_packet(packet);
 }
 
@@ -357,7 +394,9 @@ static void do_drop(struct script *script) {
         packets = packet->next;
         say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
             (unsigned long long)packet->message.from);
-        say_message(script, &packet->message);
+        say_packet(script, packet);
+        if (packet->snapshot)
+            world_snapshot_sent(&script->world, packet, false);
         world_free_packet(packet);
     }
 }
@@ -365,9 +404,7 @@ static void do_drop(struct script *script) {
 static void do_double(struct script *script) {
     struct world_packet *packets = take_named(script);
     for (struct world_packet *packet = packets; packet; packet = packet->next->next) {
-        struct world_packet *twin = calloc(1, sizeof *twin);
-        *twin = *packet;
-        twin->message.entries = world_copy_entries(&packet->message.entries);
+        struct world_packet *twin = world_twin(packet);
         packet->next = twin;
     }
     put_back(script, packets);
@@ -468,6 +505,54 @@ static void do_read(struct script *script) {
     collect(script, node);
 }
 
+static void do_through(struct script *script) {
+    struct world_node *node = running(script, 1);
+    enum raft_result result = raft_read_through(node->raft, node->now_ms, number(script, 2));
+    if (result != RAFT_OK)
+        say(script, "    %s\n", raft_result_text(result));
+    collect(script, node);
+}
+
+static void do_change(struct script *script) {
+    static const char *const names[] = {
+        [RAFT_ADD] = "add", [RAFT_PROMOTE] = "promote", [RAFT_REMOVE] = "remove", [RAFT_SET] = "set"};
+    struct world_node *node = running(script, 1);
+    struct raft_change change = {.id = number(script, 2)};
+    raft_index index;
+    raft_term term;
+    while (strcmp(names[change.type], script->words[0]) != 0)
+        change.type++;
+    if (script->word_count > 3) {
+        change.data = script->words[3];
+        change.length = strlen(change.data);
+    }
+    enum raft_result result = raft_change(node->raft, node->now_ms, &change, &index, &term);
+    if (result == RAFT_OK)
+        say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+    else
+        say(script, "    refused: %s\n", raft_result_text(result));
+    collect(script, node);
+}
+
+static void do_checkpoint(struct script *script) {
+    struct world_node *node = running(script, 1);
+    WORLD_CHECK(&script->world, world_checkpoint(&script->world, node), "nothing new is durable");
+    say(script, "    %llu/%llu\n", (unsigned long long)node->checkpoint.index,
+        (unsigned long long)node->checkpoint.term);
+}
+
+static void do_compact(struct script *script) {
+    struct world_node *node = running(script, 1);
+    world_compact(&script->world, node, number(script, 2));
+    collect(script, node);
+}
+
+static void do_load(struct script *script) {
+    struct world_node *node = running(script, 1);
+    world_load(&script->world, node);
+    collect(script, node);
+}
+
 static void do_unreachable(struct script *script) {
     raft_unreachable(running(script, 1)->raft, number(script, 2));
     collect(script, named(script, 1));
@@ -481,6 +566,18 @@ static void do_gone(struct script *script) {
 
 static void do_crash(struct script *script) {
     world_crash(running(script, 1));
+}
+
+/* Once they are not the first ones any more. */
+static void say_made_members(struct script *script, const struct world_node *node,
+                             const struct raft_status *status) {
+    raft_index made;
+    const struct raft_blob *list = raft_members(node->raft, &made);
+    if (made == 0)
+        return;
+    say(script, ";");
+    say_members(script, list);
+    say(script, "%s%s", status->changing ? ", not committed" : "", status->removed ? ", removed" : "");
 }
 
 static void do_status(struct script *script) {
@@ -498,10 +595,15 @@ static void do_status(struct script *script) {
         say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
             (unsigned long long)status.term, (unsigned long long)status.leader,
             status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
-        for (raft_index index = 1; index <= status.last_index; index++)
+        if (status.base_index)
+            say(script, " (after %llu/%llu)", (unsigned long long)status.base_index,
+                (unsigned long long)status.base_term);
+        for (raft_index index = status.base_index + 1; index <= status.last_index; index++)
             say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
-        say(script, "; saved %llu, commit %llu, applied %llu\n", (unsigned long long)status.saved_index,
+        say(script, "; saved %llu, commit %llu, applied %llu", (unsigned long long)status.saved_index,
             (unsigned long long)status.commit, (unsigned long long)status.applied);
+        say_made_members(script, node, &status);
+        say(script, "\n");
     }
 }
 
@@ -511,11 +613,20 @@ static const struct {
     const char *name;
     void (*act)(struct script *script);
 } commands[] = {
-    {"nodes", do_nodes},     {"disk", do_disk},     {"start", do_start},   {"wait", do_wait},
-    {"deliver", do_deliver}, {"drop", do_drop},     {"double", do_double}, {"reverse", do_reverse},
-    {"cut", do_cut},         {"heal", do_heal},     {"work", do_work},     {"settle", do_settle},
-    {"propose", do_propose}, {"read", do_read},     {"gone", do_gone},     {"unreachable", do_unreachable},
-    {"crash", do_crash},     {"status", do_status}, {"lease", do_lease},   {"transfer", do_transfer},
+    {"nodes", do_nodes},     {"disk", do_disk},
+    {"start", do_start},     {"wait", do_wait},
+    {"deliver", do_deliver}, {"drop", do_drop},
+    {"double", do_double},   {"reverse", do_reverse},
+    {"cut", do_cut},         {"heal", do_heal},
+    {"work", do_work},       {"settle", do_settle},
+    {"propose", do_propose}, {"read", do_read},
+    {"gone", do_gone},       {"unreachable", do_unreachable},
+    {"crash", do_crash},     {"status", do_status},
+    {"lease", do_lease},     {"transfer", do_transfer},
+    {"through", do_through}, {"add", do_change},
+    {"promote", do_change},  {"remove", do_change},
+    {"set", do_change},      {"checkpoint", do_checkpoint},
+    {"compact", do_compact}, {"load", do_load},
 };
 
 static void run_command(struct script *script, const char *line) {

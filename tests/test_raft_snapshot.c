@@ -52,7 +52,7 @@ static bool needs_snapshot(raft_id id) {
 /* Follower 3 needs a snapshot, and the caller knows. */
 static void lead_one_that_needs_a_snapshot(void) {
     lead_cut();
-    refuse(6, 2, 1);
+    refuse(6, 0, 0);
     lone_forget(&lone);
 }
 
@@ -308,6 +308,35 @@ static void a_log_that_is_cut_past_what_a_follower_was_sent_makes_it_need_a_snap
     lone_close(&lone);
 }
 
+static void
+a_heartbeat_to_one_whose_acknowledgements_the_cut_log_has_overtaken_fits_everywhere(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3});
+    lone_lead(&lone);
+    lone_ack(&lone, 2, 0);
+    lone_ack(&lone, 3, 0);
+    lone_settle(&lone);
+    for (int i = 0; i < 5; i++)
+        lone_propose(&lone, "x");
+    lone_settle(&lone);
+    lone_ack(&lone, 3, 1);
+    lone_ack(&lone, 2, 6);
+    lone_settle(&lone);
+    raft_compact(lone.raft, 4); /* 2 to 6 are on their way to 3 */
+    lone_forget(&lone);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_APPEND, 3), 1);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->index, 0);
+    lone_ack(&lone, 3, 6);
+    lone_forget(&lone);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->index, 6);
+    assert_int_equal(lone.snapshot_count, 0);
+    lone_close(&lone);
+}
+
 static void a_probe_that_the_cut_log_has_left_behind_moves_to_its_beginning(void **state) {
     (void)state;
     lone_open(&lone, (struct lone_start){.voters = 3});
@@ -504,6 +533,22 @@ static void entries_that_were_being_read_back_are_not_applied_to_the_new_state(v
     lone_close(&lone);
 }
 
+static void entries_that_were_about_to_be_applied_are_not_applied_to_the_new_state(void **state) {
+    (void)state;
+    open_cut();
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 3, .index = 6, .log_term = 3, .commit = 6},
+                "");
+    lone_collect(&lone);
+    struct raft_blob *blob = raft_blob_new(1);
+    struct raft_entry entries[] = {{5, 2, RAFT_ENTRY_COMMAND, blob}, {6, 3, RAFT_ENTRY_COMMAND, blob}};
+    raft_fetched(lone.raft, &lone.fetches[0], &(struct raft_entries){entries, 2});
+    assert_true(restore(9, 3, "1v 2v 3v"));
+    lone_collect(&lone);
+    assert_int_equal(lone.applied_count, 0);
+    raft_blob_unref(blob);
+    lone_close(&lone);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_that_was_cut_knows_the_term_of_the_entry_before_it_and_of_none_before_that),
@@ -521,6 +566,7 @@ int main(void) {
             a_follower_that_has_come_to_the_logs_beginning_is_through_without_a_word_of_its_sender),
         cmocka_unit_test(who_was_lost_from_sight_is_asked_at_the_logs_beginning_before_it_is_sent_a_snapshot),
         cmocka_unit_test(a_log_that_is_cut_past_what_a_follower_was_sent_makes_it_need_a_snapshot),
+        cmocka_unit_test(a_heartbeat_to_one_whose_acknowledgements_the_cut_log_has_overtaken_fits_everywhere),
         cmocka_unit_test(a_probe_that_the_cut_log_has_left_behind_moves_to_its_beginning),
         cmocka_unit_test(a_snapshot_at_or_below_the_commit_index_is_nothing_new),
         cmocka_unit_test(a_snapshot_that_the_log_holds_only_tells_that_all_up_to_it_is_committed),
@@ -534,6 +580,7 @@ int main(void) {
         cmocka_unit_test(a_leader_needs_no_snapshot),
         cmocka_unit_test(a_node_that_a_snapshot_does_not_have_as_a_member_is_removed),
         cmocka_unit_test(entries_that_were_being_read_back_are_not_applied_to_the_new_state),
+        cmocka_unit_test(entries_that_were_about_to_be_applied_are_not_applied_to_the_new_state),
     };
     return cmocka_run_group_tests_name("raft_snapshot", tests, NULL, NULL);
 }
