@@ -78,11 +78,13 @@ void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
         raft_trace(raft, "following %llu in term %llu", (unsigned long long)leader, (unsigned long long)term);
 }
 
-/* Asks those who have not said yes. */
+/* Asks those who have not said yes. Before a campaign learners are asked too: their word does not count, but they may know that we
+ * are removed, and may be all that is left of the members that we know. */
 static void request(struct raft *raft, enum raft_message_type type, raft_term term, bool transfer) {
     raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
     for (size_t i = 0; i < raft->peer_count; i++)
-        if (&raft->peers[i] != raft->self && raft->peers[i].kind == RAFT_VOTER && !raft->peers[i].granted)
+        if (&raft->peers[i] != raft->self && !raft->peers[i].granted &&
+            (raft->peers[i].kind == RAFT_VOTER || type == RAFT_PRE_VOTE))
             raft_emit(raft, &(struct raft_message){
                                 .type = type,
                                 .to = raft->peers[i].id,

@@ -95,6 +95,7 @@ struct world {
 static inline void world_fail(struct world *world, const char *what) {
     if (world->failing)
         world->failing(world);
+    fflush(stdout);
     fprintf(stderr, "%s: %s\n", world->name ? world->name : "world", what);
     abort();
 }
@@ -372,7 +373,8 @@ static inline void world_reset(struct world *world, struct world_node *node,
     for (size_t i = 0; i < gone; i++)
         raft_blob_unref(node->log[i].data);
     node->log_count -= gone;
-    memmove(node->log, node->log + gone, node->log_count * sizeof *node->log);
+    if (node->log_count)
+        memmove(node->log, node->log + gone, node->log_count * sizeof *node->log);
     node->base = state->index;
     node->base_term = state->term;
     world_free_state(&node->checkpoint);

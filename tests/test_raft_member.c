@@ -260,6 +260,19 @@ static void a_learner_does_not_stand_and_asks_whether_it_still_is_one(void **sta
     lone_close(&lone);
 }
 
+static void before_a_campaign_learners_are_asked_too_and_do_not_count(void **state) {
+    (void)state;
+    open_core("1v 2v 3v 4l", "1");
+    lone_wait(&lone, 2 * LONE_TIMEOUT_MS);
+    lone_collect(&lone);
+    assert_int_equal(lone_count(&lone, RAFT_PRE_VOTE, 4), 1);
+    lone_step(&lone, (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = 4, .term = 2});
+    assert_int_equal(lone_role(&lone), RAFT_PRE_CANDIDATE);
+    lone_step(&lone, (struct raft_message){.type = RAFT_PRE_VOTE_REPLY, .from = 2, .term = 2});
+    assert_int_equal(lone_role(&lone), RAFT_CANDIDATE);
+    lone_close(&lone);
+}
+
 static void requests_are_heard_from_who_is_in_no_list_of_ours(void **state) {
     (void)state;
     open_core("1v 2v 3v", "1");
@@ -581,6 +594,43 @@ static void a_removed_member_that_does_not_answer_is_given_up_after_an_election_
     lone_close(&lone);
 }
 
+/* The time to be told begins when the removal is committed, however long that took. */
+static void a_removed_member_is_told_even_if_its_removal_took_long_to_commit(void **state) {
+    (void)state;
+    struct raft_peer_status peer;
+    lead("1v 2v 3v", 0);
+    assert_int_equal(lone_change(&lone, RAFT_REMOVE, 3), RAFT_OK);
+    lone_settle(&lone);
+    lone_ack(&lone, 3, 3);
+    for (int i = 0; i < 12; i++) {
+        lone_wait(&lone, LONE_HEARTBEAT_MS);
+        lone_ack(&lone, 2, 2);
+        lone_settle(&lone);
+    }
+    lone_ack(&lone, 2, 3);
+    lone_wait(&lone, 1);
+    assert_true(raft_peer_status(lone.raft, 3, &peer));
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->commit, 3);
+    lone_close(&lone);
+}
+
+static void who_does_not_lead_keeps_nobody_that_is_removed(void **state) {
+    (void)state;
+    struct raft_peer_status peer;
+    lead("1v 2v 3v", 0);
+    assert_int_equal(lone_change(&lone, RAFT_REMOVE, 3), RAFT_OK);
+    lone_settle(&lone);
+    assert_true(raft_peer_status(lone.raft, 3, &peer));
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 7, .index = 3, .log_term = 2}, "");
+    assert_false(raft_peer_status(lone.raft, 3, &peer));
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 7, .index = 2, .log_term = 2}, "7");
+    assert_true(raft_peer_status(lone.raft, 3, &peer)); /* it is not removed after all */
+    assert_int_equal(peer.kind, RAFT_VOTER);
+    lone_close(&lone);
+}
+
 static void a_removed_member_that_asks_for_votes_is_told_so_by_everybody(void **state) {
     (void)state;
     open_core("1v 2v 3v 4r", "1 1");
@@ -698,6 +748,7 @@ int main(void) {
         cmocka_unit_test(a_learners_answers_confirm_no_read_and_no_leader),
         cmocka_unit_test(a_learners_vote_is_given_and_does_not_count),
         cmocka_unit_test(a_learner_does_not_stand_and_asks_whether_it_still_is_one),
+        cmocka_unit_test(before_a_campaign_learners_are_asked_too_and_do_not_count),
         cmocka_unit_test(requests_are_heard_from_who_is_in_no_list_of_ours),
         cmocka_unit_test(a_new_node_waits_until_the_log_tells_it_who_is_who),
         cmocka_unit_test(who_is_a_voter_by_the_committed_list_stands_without_counting_itself),
@@ -715,6 +766,8 @@ int main(void) {
         cmocka_unit_test(a_members_data_is_its_callers_and_can_be_changed),
         cmocka_unit_test(a_removed_member_hears_of_it_and_then_nothing),
         cmocka_unit_test(a_removed_member_that_does_not_answer_is_given_up_after_an_election_timeout),
+        cmocka_unit_test(a_removed_member_is_told_even_if_its_removal_took_long_to_commit),
+        cmocka_unit_test(who_does_not_lead_keeps_nobody_that_is_removed),
         cmocka_unit_test(a_removed_member_that_asks_for_votes_is_told_so_by_everybody),
         cmocka_unit_test(who_is_told_that_it_is_removed_is_silent),
         cmocka_unit_test(who_learns_of_its_removal_by_the_log_is_silent_once_it_is_committed),

@@ -356,6 +356,19 @@ static struct world_node *serving(struct storm *storm) {
     return NULL;
 }
 
+/* Whether it knows one of them: else there is nobody from whom it could learn anything. */
+static bool knows_a_member(const struct world_node *node, const struct raft_blob *members) {
+    raft_index since;
+    struct raft_member known, member;
+    const struct raft_blob *list = raft_members(node->raft, &since);
+    for (size_t offset = 0; raft_members_next(list, &offset, &known);) {
+        raft_members_find(members, known.id, &member);
+        if (known.kind != RAFT_REMOVED && (member.kind == RAFT_VOTER || member.kind == RAFT_LEARNER))
+            return true;
+    }
+    return false;
+}
+
 /* Whether every member by the leader's list has applied the entry, and nobody else campaigns. */
 static bool all_applied(struct storm *storm, const struct world_node *leader, raft_index index) {
     raft_index since;
@@ -368,7 +381,8 @@ static bool all_applied(struct storm *storm, const struct world_node *leader, ra
             return false;
         struct raft_status status;
         raft_status(node->raft, &status);
-        if (member.kind == RAFT_REMOVED && !status.removed && status.kind != RAFT_STRANGER)
+        if (member.kind == RAFT_REMOVED && !status.removed && status.kind != RAFT_STRANGER &&
+            knows_a_member(node, list))
             return false; /* it will ask for votes, and be told */
     }
     return true;

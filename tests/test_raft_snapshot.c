@@ -184,6 +184,7 @@ static void while_a_snapshot_goes_out_its_receiver_hears_the_leader_and_counts(v
         lone_settle(&lone);
         assert_true(lone_count(&lone, RAFT_APPEND, 3) > (size_t)i);
     }
+    assert_int_equal(lone.snapshot_count, 0);
     assert_int_equal(lone_role(&lone), RAFT_LEADER);
     lone_close(&lone);
 }
