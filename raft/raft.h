@@ -316,7 +316,7 @@ struct raft_ready {
     uint64_t sequence;
     /* Make durable: the term and vote (NULL when unchanged). */
     const struct raft_vote *vote;
-    /* Durably put the snapshot given to raft_restore in the place of state and log: all entries go, the log begins after
+    /* Durably put the snapshot given to raft_restore in the place of the state and the log through it: the log begins after
      * restore->index. When the state machine holds it: raft_applied(restore->index). NULL when there is none. */
     const struct raft_snapshot *restore;
     /* Make durable: the entries (they overwrite from save.at[0].index on). */

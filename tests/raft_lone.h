@@ -345,4 +345,37 @@ static inline void lone_append_members(struct lone *lone, struct raft_message me
     raft_blob_unref(entry.data);
 }
 
+static inline void lone_open_members(struct lone *lone, const char *members, const char *log) {
+    struct raft_blob *list = lone_members(members);
+    lone_open(lone, (struct lone_start){.members = list, .log = log});
+    raft_blob_unref(list);
+}
+
+/* Core 1 leads term 2 by this list, and its no-op, entry 2, is committed. */
+static inline void lone_lead_members(struct lone *lone, const char *members, raft_index promote_lag_max) {
+    struct raft_blob *list = lone_members(members);
+    lone_open(lone,
+              (struct lone_start){
+                  .members = list, .log = "1", .applied = 1, .config = {.promote_lag_max = promote_lag_max}});
+    raft_blob_unref(list);
+    lone_lead(lone);
+    for (raft_id from = 2; from <= 5; from++)
+        lone_ack(lone, from, 2);
+    lone_settle(lone);
+    assert_int_equal(lone_status(lone).commit, 2);
+    lone_forget(lone);
+}
+
+/* These are heard now; time goes on for an election timeout and more, in which the others are not. */
+static inline void lone_hear_only(struct lone *lone, const char *ids) {
+    for (int i = 0; i < 12; i++) {
+        lone_wait(lone, LONE_HEARTBEAT_MS);
+        for (const char *at = ids; *at; at++)
+            lone_ack(lone, (raft_id)(*at - '0'), 0);
+        lone_settle(lone);
+    }
+    assert_int_equal(lone_role(lone), RAFT_LEADER);
+    lone_forget(lone);
+}
+
 #endif

@@ -33,181 +33,10 @@
  * Entries are written index/term, with the text of their data. Members are written 1v 2l 3r: voter, learner, removed.
  */
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "raft_script.h"
 
-#include "raft_world.h"
-
-enum { WORDS_MAX = 64, TESTS_MAX = 64 };
-
-struct script {
-    struct world world;
-    bool cut[WORLD_NODES_MAX + 1][WORLD_NODES_MAX + 1];
-    char *out; /* the script as it should read */
-    size_t length, capacity;
-    char *words[WORDS_MAX];
-    size_t word_count;
-};
-
-static void say(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct script *script, const char *format, ...) {
-    char text[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    assert_in_range(length, 0, sizeof text - 1);
-    if (script->length + (size_t)length + 1 > script->capacity) {
-        script->capacity = (script->capacity + (size_t)length + 1) * 2;
-        script->out = realloc(script->out, script->capacity);
-    }
-    memcpy(script->out + script->length, text, (size_t)length + 1);
-    script->length += (size_t)length;
-}
-
-/* ---- words for what happened ----------------------------------------------------------------------------- */
-
-static void say_members(struct script *script, const struct raft_blob *list) {
-    struct raft_member member;
-    say(script, " members");
-    for (size_t offset = 0; raft_members_next(list, &offset, &member);) {
-        say(script, " %llu%c", (unsigned long long)member.id, "?vlr"[member.kind]);
-        if (member.length)
-            say(script, "=%.*s", (int)member.length, member.data);
-    }
-}
-
-static void say_entries(struct script *script, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct raft_entry *entry = &entries->at[i];
-        say(script, " %llu/%llu", (unsigned long long)entry->index, (unsigned long long)entry->term);
-        if (entry->type == RAFT_ENTRY_MEMBERS)
-            say_members(script, entry->data);
-        else if (entry->data)
-            say(script, " %.*s", (int)entry->data->length, entry->data->bytes);
-        else
-            say(script, " no-op");
-        say(script, i + 1 < entries->count ? "," : "");
-    }
-}
-
-static const char *type_name(enum raft_message_type type) {
-    static const char *const names[] = {
-        [RAFT_PRE_VOTE] = "pre-vote",
-        [RAFT_PRE_VOTE_REPLY] = "pre-vote reply",
-        [RAFT_VOTE] = "vote",
-        [RAFT_VOTE_REPLY] = "vote reply",
-        [RAFT_APPEND] = "append",
-        [RAFT_APPEND_REPLY] = "append reply",
-        [RAFT_ROUND_REPLY] = "round reply",
-        [RAFT_TIMEOUT_NOW] = "timeout now",
-        [RAFT_DISMISSED] = "dismissed",
-        [RAFT_READ_INDEX] = "read index",
-        [RAFT_READ_INDEX_REPLY] = "read index reply",
-    };
-    return names[type];
-}
-
-static void say_message(struct script *script, const struct raft_message *message) {
-    unsigned long long index = message->index, log_term = message->log_term;
-    say(script, "%s, term %llu", type_name(message->type), (unsigned long long)message->term);
-    switch (message->type) {
-    case RAFT_PRE_VOTE:
-    case RAFT_VOTE:
-        say(script, ", log %llu/%llu%s", index, log_term, message->transfer ? ", handed over" : "");
-        break;
-    case RAFT_APPEND:
-        say(script, ", after %llu/%llu, commit %llu", index, log_term, (unsigned long long)message->commit);
-        say(script, message->entries.count ? ":" : "");
-        say_entries(script, &message->entries);
-        break;
-    case RAFT_APPEND_REPLY:
-        if (message->rejected)
-            say(script, ", no %llu, hint %llu/%llu", (unsigned long long)message->rejected_index, index,
-                log_term);
-        else
-            say(script, ", match %llu", index);
-        break;
-    case RAFT_PRE_VOTE_REPLY:
-    case RAFT_VOTE_REPLY:
-        say(script, message->rejected ? ", no" : ", yes");
-        break;
-    case RAFT_READ_INDEX_REPLY:
-        say(script, ", at %llu", index);
-        break;
-    default:
-        break;
-    }
-    bool batch =
-        message->type == RAFT_READ_INDEX || message->type == RAFT_READ_INDEX_REPLY; /* a random number */
-    if (message->round && !batch)
-        say(script, ", round %llu", (unsigned long long)message->round);
-    say(script, "\n");
-}
-
-static void say_packet(struct script *script, const struct world_packet *packet) {
-    if (packet->snapshot)
-        say(script, "snapshot %llu/%llu\n", (unsigned long long)packet->snapshot->index,
-            (unsigned long long)packet->snapshot->term);
-    else
-        say_message(script, &packet->message);
-}
-
-static void say_trace(struct script *script, raft_id id, const char *trace) {
-    while (*trace) {
-        int length = (int)strcspn(trace, "\n");
-        say(script, "    %llu | %.*s\n", (unsigned long long)id, length, trace);
-        trace += length + 1;
-    }
-}
-
-static void say_save(struct script *script, raft_id id, const struct raft_ready *ready) {
-    if (!ready->vote && !ready->save.count && !ready->restore)
-        return;
-    say(script, "    %llu saves #%llu:", (unsigned long long)id, (unsigned long long)ready->sequence);
-    if (ready->vote)
-        say(script, " term %llu, vote %llu%s", (unsigned long long)ready->vote->term,
-            (unsigned long long)ready->vote->vote, ready->save.count || ready->restore ? ";" : "");
-    if (ready->restore)
-        say(script, " state %llu/%llu%s", (unsigned long long)ready->restore->index,
-            (unsigned long long)ready->restore->term, ready->save.count ? ";" : "");
-    say_entries(script, &ready->save);
-    say(script, "\n");
-}
-
-static void on_ready(struct world *world, struct world_node *node, const struct raft_ready *ready) {
-    struct script *script = world->context;
-    unsigned long long id = node->id;
-    say_trace(script, node->id, ready->trace);
-    say_save(script, node->id, ready);
-    for (size_t i = 0; i < ready->send.count; i++) {
-        say(script, "    %llu > %llu ", id, (unsigned long long)ready->send.at[i].to);
-        say_message(script, &ready->send.at[i]);
-    }
-    for (size_t i = 0; i < ready->promise.count; i++) {
-        say(script, "    %llu > %llu after #%llu: ", id, (unsigned long long)ready->promise.at[i].to,
-            (unsigned long long)ready->sequence);
-        say_message(script, &ready->promise.at[i]);
-    }
-    if (ready->apply.count) {
-        say(script, "    %llu applies", id);
-        say_entries(script, &ready->apply);
-        say(script, "\n");
-    }
-    for (size_t i = 0; i < ready->snapshots.count; i++)
-        say(script, "    %llu wants a snapshot sent to %llu\n", id,
-            (unsigned long long)ready->snapshots.at[i]);
-    for (size_t i = 0; i < ready->reads.count; i++)
-        say(script, "    %llu reads %llu at %llu\n", id, (unsigned long long)ready->reads.at[i].token,
-            (unsigned long long)ready->reads.at[i].index);
-    for (size_t i = 0; i < ready->fetch.count; i++)
-        say(script, "    %llu fetches %llu..%llu for %llu\n", id, (unsigned long long)ready->fetch.at[i].from,
-            (unsigned long long)ready->fetch.at[i].to, (unsigned long long)ready->fetch.at[i].for_peer);
-}
+enum { TESTS_MAX = 64 };
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
@@ -257,7 +86,7 @@ static void do_nodes(struct script *script) {
     world_init(world, number(script, 1));
     world->name = name;
     world->context = script;
-    world->ready = on_ready;
+    world->ready = script_say_ready;
     world->failing = on_failure;
     const struct {
         const char *key;
@@ -336,9 +165,9 @@ static void arrive(struct script *script, struct world_packet *packet) {
     const struct raft_message *message = &packet->message;
     struct world_node *node = world_node(&script->world, message->to);
     bool lost = !node->raft || script->cut[message->from][message->to];
-    say(script, "    %llu < %llu %s", (unsigned long long)message->to, (unsigned long long)message->from,
-        lost ? "LOST " : "");
-    say_packet(script, packet);
+    script_say(script, "    %llu < %llu %s", (unsigned long long)message->to,
+               (unsigned long long)message->from, lost ? "LOST " : "");
+    script_say_packet(script, packet);
     if (!lost) {
         world_deliver(&script->world, packet);
         collect(script, node);
@@ -392,9 +221,9 @@ static void do_drop(struct script *script) {
     while (packets) {
         struct world_packet *packet = packets;
         packets = packet->next;
-        say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
-            (unsigned long long)packet->message.from);
-        say_packet(script, packet);
+        script_say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
+                   (unsigned long long)packet->message.from);
+        script_say_packet(script, packet);
         if (packet->snapshot)
             world_snapshot_sent(&script->world, packet, false);
         world_free_packet(packet);
@@ -435,10 +264,11 @@ static void do_heal(struct script *script) {
 static void work(struct script *script, struct world_node *node) {
     struct world_job *job = node->jobs;
     if (job->fetches)
-        say(script, "    %llu read back %llu..%llu\n", (unsigned long long)node->id,
-            (unsigned long long)job->fetch.from, (unsigned long long)job->fetch.to);
+        script_say(script, "    %llu read back %llu..%llu\n", (unsigned long long)node->id,
+                   (unsigned long long)job->fetch.from, (unsigned long long)job->fetch.to);
     else
-        say(script, "    %llu did #%llu\n", (unsigned long long)node->id, (unsigned long long)job->sequence);
+        script_say(script, "    %llu did #%llu\n", (unsigned long long)node->id,
+                   (unsigned long long)job->sequence);
     world_work(&script->world, node);
     collect(script, node);
 }
@@ -472,9 +302,9 @@ static void do_propose(struct script *script) {
     enum raft_result result = raft_propose(node->raft, blob, &index, &term);
     raft_blob_unref(blob);
     if (result == RAFT_OK)
-        say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+        script_say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
     else
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
 }
 
@@ -483,7 +313,7 @@ static void do_transfer(struct script *script) {
     enum raft_result result =
         raft_transfer(node->raft, node->now_ms, script->word_count > 2 ? number(script, 2) : 0);
     if (result != RAFT_OK)
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
 }
 
@@ -492,16 +322,17 @@ static void do_lease(struct script *script) {
     raft_index index;
     enum raft_result result = raft_read_lease(node->raft, node->now_ms, &index);
     if (result != RAFT_OK)
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     else
-        say(script, "    %llu ms, reads at %llu\n",
-            (unsigned long long)(raft_lease_until(node->raft) - node->now_ms), (unsigned long long)index);
+        script_say(script, "    %llu ms, reads at %llu\n",
+                   (unsigned long long)(raft_lease_until(node->raft) - node->now_ms),
+                   (unsigned long long)index);
 }
 
 static void do_read(struct script *script) {
     struct world_node *node = running(script, 1);
     if (raft_read(node->raft, number(script, 2)) != RAFT_OK)
-        say(script, "    not the leader\n");
+        script_say(script, "    not the leader\n");
     collect(script, node);
 }
 
@@ -509,7 +340,7 @@ static void do_through(struct script *script) {
     struct world_node *node = running(script, 1);
     enum raft_result result = raft_read_through(node->raft, node->now_ms, number(script, 2));
     if (result != RAFT_OK)
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
 }
 
@@ -528,17 +359,17 @@ static void do_change(struct script *script) {
     }
     enum raft_result result = raft_change(node->raft, node->now_ms, &change, &index, &term);
     if (result == RAFT_OK)
-        say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+        script_say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
     else
-        say(script, "    refused: %s\n", raft_result_text(result));
+        script_say(script, "    refused: %s\n", raft_result_text(result));
     collect(script, node);
 }
 
 static void do_checkpoint(struct script *script) {
     struct world_node *node = running(script, 1);
     WORLD_CHECK(&script->world, world_checkpoint(&script->world, node), "nothing new is durable");
-    say(script, "    %llu/%llu\n", (unsigned long long)node->checkpoint.index,
-        (unsigned long long)node->checkpoint.term);
+    script_say(script, "    %llu/%llu\n", (unsigned long long)node->checkpoint.index,
+               (unsigned long long)node->checkpoint.term);
 }
 
 static void do_compact(struct script *script) {
@@ -569,15 +400,15 @@ static void do_crash(struct script *script) {
 }
 
 /* Once they are not the first ones any more. */
-static void say_made_members(struct script *script, const struct world_node *node,
-                             const struct raft_status *status) {
+static void script_say_made_members(struct script *script, const struct world_node *node,
+                                    const struct raft_status *status) {
     raft_index made;
     const struct raft_blob *list = raft_members(node->raft, &made);
     if (made == 0)
         return;
-    say(script, ";");
-    say_members(script, list);
-    say(script, "%s%s", status->changing ? ", not committed" : "", status->removed ? ", removed" : "");
+    script_say(script, ";");
+    script_say_members(script, list);
+    script_say(script, "%s%s", status->changing ? ", not committed" : "", status->removed ? ", removed" : "");
 }
 
 static void do_status(struct script *script) {
@@ -585,25 +416,25 @@ static void do_status(struct script *script) {
         struct world_node *node = &script->world.nodes[i];
         if (!is_meant(script, 1, node))
             continue;
-        say(script, "    %llu ", (unsigned long long)node->id);
+        script_say(script, "    %llu ", (unsigned long long)node->id);
         if (!node->raft) {
-            say(script, "down\n");
+            script_say(script, "down\n");
             continue;
         }
         struct raft_status status;
         raft_status(node->raft, &status);
-        say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
-            (unsigned long long)status.term, (unsigned long long)status.leader,
-            status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
+        script_say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
+                   (unsigned long long)status.term, (unsigned long long)status.leader,
+                   status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
         if (status.base_index)
-            say(script, " (after %llu/%llu)", (unsigned long long)status.base_index,
-                (unsigned long long)status.base_term);
+            script_say(script, " (after %llu/%llu)", (unsigned long long)status.base_index,
+                       (unsigned long long)status.base_term);
         for (raft_index index = status.base_index + 1; index <= status.last_index; index++)
-            say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
-        say(script, "; saved %llu, commit %llu, applied %llu", (unsigned long long)status.saved_index,
-            (unsigned long long)status.commit, (unsigned long long)status.applied);
-        say_made_members(script, node, &status);
-        say(script, "\n");
+            script_say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
+        script_say(script, "; saved %llu, commit %llu, applied %llu", (unsigned long long)status.saved_index,
+                   (unsigned long long)status.commit, (unsigned long long)status.applied);
+        script_say_made_members(script, node, &status);
+        script_say(script, "\n");
     }
 }
 
@@ -698,7 +529,7 @@ static void run_script(void **state) {
         at += length + (at[length] == '\n');
         if (line[0] == ' ')
             continue; /* what happened: said anew */
-        say(&script, "%s\n", line);
+        script_say(&script, "%s\n", line);
         if (line[0] && line[0] != '#')
             run_command(&script, line);
     }
