@@ -76,6 +76,7 @@ struct wishes {
     bool shutdown;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
+    bool checkpoint;             /* write the state to the disk now */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
@@ -142,6 +143,8 @@ struct command {
 struct command_keys {
     const char *flags; /* words as COMMAND INFO tells them: "RW access update" */
     const char *notes; /* or NULL */
+    int begin, last;   /* the first and the last of these keys, -1: to the end; begin 0: as the command's own
+                          columns say */
 };
 
 /* ACL categories, in the order in which COMMAND INFO lists them. READ WRITE ADMIN FAST SLOW and, of ADMIN, DANGEROUS follow from flags. */
@@ -155,6 +158,7 @@ enum command_category {
     CATEGORY_SLOW = 1 << 6,
     CATEGORY_DANGEROUS = 1 << 7,
     CATEGORY_CONNECTION = 1 << 8,
+    CATEGORY_BITMAP = 1 << 9,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */
