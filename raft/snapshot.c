@@ -65,6 +65,7 @@ static void replace(struct raft *raft, raft_index index, raft_term term, struct 
     raft_saves_clip(&raft->saves, raft->log.commit);
     raft_log_reset(&raft->log, index, term);
     raft_member_restore(raft, index, members);
+    raft->self->fetching = false; /* what was to be applied is in the new state; a late answer does no harm */
     box->apply = (struct raft_entries){NULL, 0}; /* the new state has them */
     raft_outbox_restore(box, index, term, members);
     raft_trace(raft, "state and log replaced by a snapshot of %llu, term %llu", (unsigned long long)index,

@@ -550,6 +550,23 @@ static void entries_that_were_about_to_be_applied_are_not_applied_to_the_new_sta
     lone_close(&lone);
 }
 
+static void entries_that_are_never_read_back_do_not_hold_up_the_new_state(void **state) {
+    (void)state;
+    open_cut();
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 3, .index = 6, .log_term = 3, .commit = 6},
+                "");
+    lone_collect(&lone);
+    assert_int_equal(lone.fetch_count, 1);
+    assert_true(restore(9, 3, "1v 2v 3v"));
+    raft_applied(lone.raft, 9);
+    lone_append(&lone, (struct raft_message){.from = 2, .term = 3, .index = 9, .log_term = 3, .commit = 10},
+                "3");
+    lone_settle(&lone);
+    assert_int_equal(lone.applied_count, 1);
+    assert_int_equal(lone.applied[0].index, 10);
+    lone_close(&lone);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_log_that_was_cut_knows_the_term_of_the_entry_before_it_and_of_none_before_that),
@@ -582,6 +599,7 @@ int main(void) {
         cmocka_unit_test(a_node_that_a_snapshot_does_not_have_as_a_member_is_removed),
         cmocka_unit_test(entries_that_were_being_read_back_are_not_applied_to_the_new_state),
         cmocka_unit_test(entries_that_were_about_to_be_applied_are_not_applied_to_the_new_state),
+        cmocka_unit_test(entries_that_are_never_read_back_do_not_hold_up_the_new_state),
     };
     return cmocka_run_group_tests_name("raft_snapshot", tests, NULL, NULL);
 }
