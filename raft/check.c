@@ -22,7 +22,8 @@ static bool is_chain(const struct raft_message *message) {
     for (size_t i = 0; i < message->entries.count; i++) {
         const struct raft_entry *entry = &message->entries.at[i];
         bool whole = (entry->type == RAFT_ENTRY_NOOP && !entry->data) ||
-                     (entry->type == RAFT_ENTRY_COMMAND && entry->data);
+                     (entry->type == RAFT_ENTRY_COMMAND && entry->data) ||
+                     (entry->type == RAFT_ENTRY_MEMBERS && entry->data && raft_members_valid(entry->data));
         if (entry->index != ++index || entry->term < term || entry->term == 0 || !whole)
             return false;
         term = entry->term;
@@ -39,12 +40,28 @@ static bool is_append_reply(const struct raft *raft, const struct raft_message *
     return message->index <= (ours ? raft->log.last : index_max);
 }
 
+/* Requests are heard from anybody: member.c. */
+static bool is_from_a_stranger(const struct raft *raft, const struct raft_message *message) {
+    switch (message->type) {
+    case RAFT_PRE_VOTE:
+    case RAFT_VOTE:
+    case RAFT_APPEND:
+    case RAFT_TIMEOUT_NOW:
+    case RAFT_DISMISSED:
+    case RAFT_READ_INDEX_REPLY:
+        return false;
+    default:
+        return !raft_progress_find(raft, message->from);
+    }
+}
+
 bool raft_check_message(const struct raft *raft, const struct raft_message *message) {
-    if (message->to != raft->self->id || message->from == raft->self->id ||
-        !raft_progress_find(raft, message->from) || message->term == 0 || message->term > UINT64_MAX / 4)
+    if (message->to != raft->self->id || message->from == raft->self->id || message->from == 0 ||
+        is_from_a_stranger(raft, message) || message->term == 0 || message->term > UINT64_MAX / 4)
         return false;
     bool ours = raft->role == RAFT_LEADER && message->term == raft->hard.term;
-    bool round_fits = !ours || message->round <= raft->reads.round;
+    const struct raft_progress *peer = raft_progress_find(raft, message->from);
+    bool round_fits = !ours || (peer && message->round <= peer->round_sent); /* an echo of what it was sent */
     switch (message->type) {
     case RAFT_PRE_VOTE:
     case RAFT_VOTE:
@@ -52,13 +69,20 @@ bool raft_check_message(const struct raft *raft, const struct raft_message *mess
     case RAFT_PRE_VOTE_REPLY:
     case RAFT_VOTE_REPLY:
     case RAFT_TIMEOUT_NOW:
+    case RAFT_DISMISSED:
         return true;
+    case RAFT_READ_INDEX:
+        return message->round > 0;
+    case RAFT_READ_INDEX_REPLY:
+        return message->round > 0 && message->index > 0 && message->index <= index_max;
     case RAFT_APPEND:
         return is_position(message->index, message->log_term) && is_chain(message);
     case RAFT_APPEND_REPLY:
         return round_fits && is_append_reply(raft, message);
     case RAFT_ROUND_REPLY:
         return round_fits;
+    case RAFT_MESSAGE_TYPES:
+        break;
     }
     return false;
 }
@@ -66,11 +90,20 @@ bool raft_check_message(const struct raft *raft, const struct raft_message *mess
 static void check_log(const struct raft_log *log) {
     assert(log->applied <= log->applying && log->applying <= log->commit && log->commit <= log->last);
     assert(log->saved <= log->handed && log->handed <= log->last);
-    assert(log->first >= 1 && log->first - 1 <= log->saved);
+    assert(log->base <= log->applying && log->base <= log->handed && log->base < log->first);
+    assert(log->first - 1 <= log->saved || log->first - 1 == log->base);
     assert(log->last + 1 - log->first <= log->capacity);
     assert(log->uncommitted_bytes <= log->bytes);
     assert(log->commit < log->last || log->uncommitted_bytes == 0);
     assert((log->last == 0) == (log->term_count == 0));
+    assert(log->base == 0 || log->terms[0].first_index == log->base);
+}
+
+static void check_members(const struct raft *raft) {
+    const struct raft_membership *rows = &raft->membership;
+    assert(rows->count > 0 && rows->at[rows->count - 1].index <= raft->log.last);
+    assert(rows->count == 1 || rows->at[1].index > raft->log.applied);
+    assert(raft->self->id == raft->config.self);
 }
 
 static void check_follower_of_leader(const struct raft *raft, const struct raft_progress *peer) {
@@ -78,6 +111,7 @@ static void check_follower_of_leader(const struct raft *raft, const struct raft_
     assert(peer->next > peer->match);
     assert(peer->window_count <= raft->config.window_messages_max);
     assert(!peer->probing || peer->window_count == 0);
+    assert(peer->probing || peer->snapshot == RAFT_SNAPSHOT_NONE);
     assert(peer->window_count > 0 || peer->window_bytes == 0);
     assert(peer->round_acked <= peer->round_sent && peer->round_sent <= raft->reads.round);
 }
@@ -98,6 +132,7 @@ void raft_check(const struct raft *raft) {
     assert(raft->saves.sequence >= raft->saves.count);
     assert(raft->leader != raft->self->id || raft->role == RAFT_LEADER);
     check_log(&raft->log);
+    check_members(raft);
     if (raft->role == RAFT_LEADER)
         check_leader(raft);
     else

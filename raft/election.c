@@ -22,6 +22,9 @@
  * the requests for votes say so and are heard by everybody, the leader included. And with leases (lease.c) patience is a promise
  * that a leader counts on: it outlives the term and the name of the leader, and a start, after which we don't know what we promised.
  *
+ * Learners have the timer too, but don't stand: member.c says who may, and whose vote counts. They ask all the same, once each
+ * time: if they have been removed meanwhile, that is how they learn of it.
+ *
  * The timer: a follower waits for the election timeout and up to half as much again, at random. The spread has to be wide
  * against what a campaign takes (a few round trips and one fsync, some 10 ms) so that the first to wake is elected
  * before the second wakes; with a timeout of a second, half a second does it. A wider spread would only lengthen the time
@@ -43,6 +46,7 @@ static void enter_term(struct raft *raft, raft_term term, raft_id vote) {
     raft->hard = (struct raft_vote){term, vote};
     raft->answered_round = 0;
     raft->filling->promise.messages.count = 0;
+    raft_forward_forget(raft);
 }
 
 static void leader_is(struct raft *raft, raft_id leader) {
@@ -65,17 +69,22 @@ void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
             raft); /* a candidate that brings a newer term and gets no vote earns no patience */
     if (term > raft->hard.term)
         enter_term(raft, term, 0);
+    bool led = raft->role == RAFT_LEADER;
     raft->role = RAFT_FOLLOWER;
     leader_is(raft, leader);
+    if (led)
+        raft_member_sweep(raft);
     if (leader)
         raft_trace(raft, "following %llu in term %llu", (unsigned long long)leader, (unsigned long long)term);
 }
 
-/* Asks those who have not said yes. */
+/* Asks those who have not said yes. Before a campaign learners are asked too: their word does not count, but they may know that we
+ * are removed, and may be all that is left of the members that we know. */
 static void request(struct raft *raft, enum raft_message_type type, raft_term term, bool transfer) {
     raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
     for (size_t i = 0; i < raft->peer_count; i++)
-        if (&raft->peers[i] != raft->self && !raft->peers[i].granted)
+        if (&raft->peers[i] != raft->self && !raft->peers[i].granted &&
+            (raft->peers[i].kind == RAFT_VOTER || type == RAFT_PRE_VOTE))
             raft_emit(raft, &(struct raft_message){
                                 .type = type,
                                 .to = raft->peers[i].id,
@@ -94,8 +103,8 @@ static void forget_votes(struct raft *raft) {
 static bool majority_granted(const struct raft *raft) {
     size_t granted = 0;
     for (size_t i = 0; i < raft->peer_count; i++)
-        granted += raft->peers[i].granted;
-    return granted >= raft_quorum(raft->peer_count);
+        granted += raft->peers[i].granted && raft->peers[i].kind == RAFT_VOTER;
+    return granted >= raft_quorum(raft_member_count(raft, RAFT_VOTER));
 }
 
 static void campaign(struct raft *raft, bool transfer) {
@@ -156,9 +165,27 @@ static void trace_silence(struct raft *raft) {
     char who[40] = "no leader";
     if (raft->leader)
         snprintf(who, sizeof who, "node %llu silent", (unsigned long long)raft->leader);
-    raft_trace(raft, "%s for %llu ms (limit %llu): pre-candidate for term %llu", who,
-               (unsigned long long)silent_ms, (unsigned long long)raft->election_timeout_ms,
-               (unsigned long long)raft->hard.term + 1);
+    if (raft_member_may_stand(raft))
+        raft_trace(raft, "%s for %llu ms (limit %llu): pre-candidate for term %llu", who,
+                   (unsigned long long)silent_ms, (unsigned long long)raft->election_timeout_ms,
+                   (unsigned long long)raft->hard.term + 1);
+    else if (raft->leader)
+        raft_trace(raft, "%s for %llu ms: waiting for a leader, no voter", who,
+                   (unsigned long long)silent_ms);
+}
+
+/* The election timer has run out. */
+static void lose_patience(struct raft *raft) {
+    trace_silence(raft);
+    if (raft_member_may_stand(raft)) {
+        pre_campaign(raft);
+        return;
+    }
+    raft->role = RAFT_FOLLOWER;
+    leader_is(raft, 0);
+    raft_election_reset_timer(raft);
+    if (raft->self->kind != RAFT_STRANGER && !raft->membership.removed)
+        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1, false); /* the answer may be that we are removed */
 }
 
 /* A request may be lost, or have come a moment before its receiver lost patience with the old leader. */
@@ -177,8 +204,7 @@ void raft_election_tick(struct raft *raft) {
         raft_election_reset_timer(raft); /* a slow disk of our own: another term would only add to its work */
         raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
     } else if (expired) {
-        trace_silence(raft);
-        pre_campaign(raft);
+        lose_patience(raft);
     } else if (raft->role != RAFT_FOLLOWER && raft->now_ms >= raft->ask_again_ms) {
         ask_again(raft);
     }
@@ -272,7 +298,8 @@ void raft_election_vote_reply(struct raft *raft, const struct raft_message *mess
 }
 
 void raft_election_timeout_now(struct raft *raft, const struct raft_message *message) {
-    if (raft->role != RAFT_FOLLOWER || raft->leader != message->from || raft->held_back)
+    if (raft->role != RAFT_FOLLOWER || raft->leader != message->from || raft->held_back ||
+        !raft_member_may_stand(raft))
         return;
     raft_trace(raft, "leader %llu of term %llu hands over", (unsigned long long)message->from,
                (unsigned long long)raft->hard.term);

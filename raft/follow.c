@@ -32,10 +32,9 @@ void raft_follow_stale(struct raft *raft, const struct raft_message *message) {
         [RAFT_PRE_VOTE] = RAFT_PRE_VOTE_REPLY,
         [RAFT_VOTE] = RAFT_VOTE_REPLY,
         [RAFT_APPEND] = RAFT_APPEND_REPLY,
-        [RAFT_TIMEOUT_NOW] = 0,
     };
     assert(message->term < raft->hard.term);
-    if (replies[message->type])
+    if (message->type < sizeof replies / sizeof *replies && replies[message->type])
         emit_reply(raft, replies[message->type], message->from);
 }
 
@@ -62,6 +61,7 @@ static void cut(struct raft *raft, raft_index from, const struct raft_message *m
                (unsigned long long)raft_log_term_at(log, from), (unsigned long long)message->from,
                (unsigned long long)raft->hard.term);
     raft_log_truncate(log, from);
+    raft_member_cut(raft, from);
     raft_saves_clip(&raft->saves, from - 1);
 }
 
@@ -69,11 +69,12 @@ static void take_over(struct raft *raft, const struct raft_message *message) {
     struct raft_log *log = &raft->log;
     for (size_t i = 0; i < message->entries.count; i++) {
         const struct raft_entry *entry = &message->entries.at[i];
-        if (raft_log_term_at(log, entry->index) == entry->term)
+        if (entry->index <= log->base || raft_log_term_at(log, entry->index) == entry->term)
             continue;
         if (entry->index <= log->last)
             cut(raft, entry->index, message);
         raft_log_append(log, entry);
+        raft_member_appended(raft, entry);
     }
 }
 
@@ -82,8 +83,10 @@ static void accept(struct raft *raft, const struct raft_message *message, bool n
     raft_index end = message->index + message->entries.count;
     raft_index commit = message->commit < end ? message->commit : end;
     take_over(raft, message);
-    if (commit > log->commit)
+    if (commit > log->commit) {
         raft_log_commit(log, commit);
+        raft_member_committed(raft);
+    }
     struct raft_message reply = {
         .type = RAFT_APPEND_REPLY,
         .to = message->from,
@@ -113,10 +116,10 @@ void raft_follow_append(struct raft *raft, const struct raft_message *message) {
     if (new_round)
         raft->answered_round = message->round;
 
-    bool fits =
-        message->index <= raft->log.last && raft_log_term_at(&raft->log, message->index) == message->log_term;
-    assert((fits || message->index > raft->log.commit) &&
-           "a leader lacks what is committed: safety is broken");
+    const struct raft_log *log = &raft->log;
+    bool fits = message->index < log->base || /* committed, hence the same: an append that comes late */
+                (message->index <= log->last && raft_log_term_at(log, message->index) == message->log_term);
+    assert((fits || message->index > log->commit) && "a leader lacks what is committed: safety is broken");
     if (fits)
         accept(raft, message, new_round);
     else

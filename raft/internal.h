@@ -6,8 +6,10 @@
  *      election.c    pre-vote, vote, roles, timers               outbox.c     what the next ready carries
  *      replicate.c   the leader's side of the log                log.c        the log's tail in memory, its terms
  *      follow.c      the follower's side of the log              progress.c   what a leader knows of one follower
- *      readindex.c   read rounds                                 quorum.c     majorities
- *      lease.c       reads that stand on time                    transfer.c   handing the leadership over
+ *      snapshot.c    the log's beginning, and what replaces it   member.c     who is a member
+ *      readindex.c   read rounds                                 change.c     what changes of members are accepted
+ *      forward.c     reads through a follower                    transfer.c   handing the leadership over
+ *      lease.c       reads that stand on time                    quorum.c     majorities
  *      check.c       invariants; what a message must be          random.c, blob.c, memory.c
  */
 #ifndef RAFT_INTERNAL_H
@@ -30,13 +32,14 @@ uint64_t raft_random_below(uint64_t *state, uint64_t bound);
 /* ---- log.c ----------------------------------------------------------------------------------------------- */
 
 struct raft_log {
-    raft_index last;     /* of the whole log */
+    raft_index base;     /* the log begins after this entry, whose term is known; 0: with the first of all */
+    raft_index last;     /* of the whole log; base when it is empty */
     raft_index first;    /* of the tail in memory; last + 1 when the tail is empty */
     raft_index handed;   /* given out to be saved through here */
     raft_index saved;    /* durable through here: <= handed */
     raft_index commit;   /* may be ahead of saved: others can commit before our own disk is through */
     raft_index applying; /* given out to be applied through here: <= commit */
-    raft_index applied;  /* <= applying */
+    raft_index applied;  /* <= applying; below base while a snapshot is being loaded */
 
     struct raft_entry *slots; /* a ring: entry i of the tail is in slot i & (capacity - 1) */
     size_t capacity;          /* a power of two */
@@ -44,7 +47,7 @@ struct raft_log {
     size_t uncommitted_bytes; /* of data in the tail after commit */
     size_t bytes_max;         /* beyond it, saved and applied entries leave the tail */
 
-    struct raft_term_start *terms; /* of the whole log, ascending in both fields */
+    struct raft_term_start *terms; /* of base and the whole log, ascending in both fields */
     size_t term_count, term_capacity;
 };
 
@@ -52,7 +55,7 @@ void raft_log_init(struct raft_log *log, const struct raft_boot *boot, size_t by
 void raft_log_close(struct raft_log *log);
 raft_term raft_log_term_at(const struct raft_log *log, raft_index index); /* 0 when there is no such entry */
 raft_term raft_log_last_term(const struct raft_log *log);
-/* The greatest index, at most `index`, whose entry's term is at most `term`; 0 when there is none. */
+/* The greatest index, at most `index`, whose entry's term is at most `term`; one before base when that is not known. */
 raft_index raft_log_floor(const struct raft_log *log, raft_index index, raft_term term);
 /* The entry, which must be in memory. */
 const struct raft_entry *raft_log_entry(const struct raft_log *log, raft_index index);
@@ -63,6 +66,10 @@ void raft_log_append(struct raft_log *log, const struct raft_entry *entry); /* t
 void raft_log_truncate(struct raft_log *log, raft_index from); /* drops from..last: none is committed */
 void raft_log_commit(struct raft_log *log, raft_index index);
 void raft_log_trim(struct raft_log *log); /* lets the oldest leave when the tail is too big */
+void raft_log_compact(struct raft_log *log,
+                      raft_index index); /* it begins after `index`: saved and applied */
+/* Nothing of it is left; it begins after `index`. What is applied is the caller's to say. */
+void raft_log_reset(struct raft_log *log, raft_index index, raft_term term);
 
 /* ---- saves.c --------------------------------------------------------------------------------------------- */
 
@@ -105,7 +112,10 @@ struct raft_outbox {
     struct raft_arena arena;
     struct raft_list send, promise;
     struct raft_vote vote;
+    struct raft_snapshot restore; /* index 0: none */
     struct raft_entries save, apply;
+    struct raft_ids snapshots;
+    size_t snapshots_capacity;
     struct raft_reads reads;
     size_t reads_capacity;
     struct raft_fetches fetch;
@@ -123,6 +133,10 @@ struct raft_entries raft_outbox_slice(struct raft_outbox *box, const struct raft
 struct raft_entries raft_outbox_copy(struct raft_outbox *box, const struct raft_entry *entries, size_t count);
 void raft_outbox_read(struct raft_outbox *box, uint64_t token, raft_index index);
 void raft_outbox_fetch(struct raft_outbox *box, const struct raft_fetch *fetch);
+void raft_outbox_snapshot(struct raft_outbox *box, raft_id to);
+/* Takes a reference of the list. */
+void raft_outbox_restore(struct raft_outbox *box, raft_index index, raft_term term,
+                         struct raft_blob *members);
 
 /* ---- progress.c ------------------------------------------------------------------------------------------ */
 
@@ -131,9 +145,19 @@ struct raft_flight { /* one append on its way */
     size_t bytes;
 };
 
-/* One voter. The node itself has one too, of which only id, granted and fetching (entries to apply) are used. */
+enum raft_snapshot_state {
+    RAFT_SNAPSHOT_NONE,
+    RAFT_SNAPSHOT_WANTED, /* the next ready asks for it */
+    RAFT_SNAPSHOT_ASKED,  /* on its way */
+    RAFT_SNAPSHOT_FAILED, /* wanted again after a heartbeat's time */
+    RAFT_SNAPSHOT_SENT,   /* being put in place there: a refusal means "not yet" */
+};
+
+/* One member, or one that is leaving. The node itself has one too, of which only id, kind, granted and fetching (entries to
+ * apply) are used. */
 struct raft_progress {
     raft_id id;
+    enum raft_member_kind kind;
     uint64_t heard_ms; /* any message; 0: never */
     bool granted;      /* its (pre-)vote of the present campaign */
     bool fetching;     /* entries for it are being read back from the disk */
@@ -151,12 +175,18 @@ struct raft_progress {
     struct raft_flight *window; /* a ring of window_messages_max: appends with entries, unacknowledged */
     size_t window_head, window_count, window_bytes;
     uint64_t window_since_ms; /* the oldest has waited since, or some were acknowledged then */
+    enum raft_snapshot_state snapshot;
+    uint64_t snapshot_until_ms; /* SENT: patience ends */
+    uint64_t behind_ms;         /* a learner: when it lacked too much last */
+    raft_index leave_index;     /* it leaves by this entry ... */
+    uint64_t leave_at_ms;       /* ... and once that is committed, is told so until then */
 };
 
 struct raft_progress *raft_progress_find(const struct raft *raft, raft_id id); /* NULL: a stranger */
 void raft_progress_lead(struct raft *raft, struct raft_progress *peer); /* at the start of a leader's term */
-void raft_progress_probe(
-    struct raft_progress *peer); /* forget what is in flight; look again where its log fits */
+/* Forget what is in flight; look again where its log fits. */
+void raft_progress_probe(const struct raft *raft, struct raft_progress *peer);
+void raft_progress_want_snapshot(struct raft_progress *peer);
 /* Bytes that may go out now; 0 when it has to wait. */
 size_t raft_progress_room(const struct raft *raft, const struct raft_progress *peer);
 void raft_progress_sent(struct raft *raft, struct raft_progress *peer, raft_index last, size_t bytes);
@@ -173,6 +203,7 @@ struct raft_waiting_read {
     uint64_t token;
     raft_index index;
     uint64_t round; /* 0: none begun yet */
+    raft_id from;   /* the follower that asked; `token` is its batch. 0: our own */
 };
 
 struct raft_read_queue {
@@ -182,10 +213,36 @@ struct raft_read_queue {
     uint64_t round;    /* of this term; the newest begun */
 };
 
+void raft_readindex_add(struct raft *raft, raft_id from, uint64_t token);
 void raft_readindex_reset(struct raft *raft);   /* at the start and at the end of leadership */
 void raft_readindex_begin(struct raft *raft);   /* puts what waits without a round into a new one */
 void raft_readindex_renew(struct raft *raft);   /* begins a round, for a lease */
 void raft_readindex_release(struct raft *raft); /* hands out what a majority has confirmed */
+
+/* ---- forward.c ------------------------------------------------------------------------------------------- */
+
+struct raft_forwarded_read {
+    uint64_t token;
+    uint64_t batch; /* 0: not asked for yet */
+};
+
+struct raft_forward {
+    struct raft_forwarded_read *at; /* oldest first; batches ascend, those without one are last */
+    size_t count, capacity;
+    size_t unassigned;    /* how many at the end have no batch yet */
+    uint64_t batch;       /* the newest */
+    uint64_t batch_first; /* of this term: answers to those before it are not ours */
+    uint64_t again_ms;    /* the newest was sent a heartbeat's time before that */
+    bool due;             /* ask again */
+};
+
+void raft_forward_init(struct raft *raft);
+void raft_forward_forget(struct raft *raft); /* the term changes */
+void raft_forward_tick(struct raft *raft);
+void raft_forward_send(struct raft *raft);
+uint64_t raft_forward_deadline(const struct raft *raft);
+void raft_forward_request(struct raft *raft, const struct raft_message *message);
+void raft_forward_reply(struct raft *raft, const struct raft_message *message);
 
 /* ---- lease.c --------------------------------------------------------------------------------------------- */
 
@@ -212,10 +269,42 @@ size_t raft_quorum(size_t voters); /* the least majority */
 /* The greatest value that a majority has reached. Sorts the values. */
 uint64_t raft_quorum_reached(uint64_t *values, size_t count);
 
+/* ---- member.c -------------------------------------------------------------------------------------------- */
+
+struct raft_membership {
+    struct raft_members_at
+        *at; /* ascending: the newest that is applied, and all after it; the last one holds */
+    size_t count, capacity;
+    bool removed; /* this node is no member any more, and knows it */
+};
+
+void raft_member_init(struct raft *raft, const struct raft_boot *boot);
+void raft_member_close(struct raft *raft);
+void raft_member_appended(struct raft *raft, const struct raft_entry *entry);
+void raft_member_cut(struct raft *raft, raft_index from); /* the log was truncated */
+void raft_member_committed(struct raft *raft);            /* the commit index has moved */
+void raft_member_applied(struct raft *raft);
+void raft_member_restore(struct raft *raft, raft_index index, struct raft_blob *list);
+void raft_member_told(struct raft *raft, const struct raft_message *message); /* that we are removed */
+/* Lets those go that have been removed and told so. Peers move: no pointer to one outlives it. */
+void raft_member_sweep(struct raft *raft);
+bool raft_member_is_removed(const struct raft *raft, raft_id id); /* by a committed list */
+bool raft_member_may_stand(const struct raft *raft);
+bool raft_member_is_alone(const struct raft *raft); /* the only voter */
+size_t raft_member_count(const struct raft *raft, enum raft_member_kind kind);
+/* The greatest value that a majority of the voters has reached. */
+uint64_t raft_member_reached(const struct raft *raft,
+                             uint64_t (*value)(const struct raft *, const struct raft_progress *));
+
+/* ---- change.c -------------------------------------------------------------------------------------------- */
+
+void raft_change_tick(struct raft *raft);  /* promotes learners */
+void raft_change_leave(struct raft *raft); /* a leader that is removed for good goes */
+
 /* ---- the whole ------------------------------------------------------------------------------------------- */
 
 struct raft {
-    struct raft_config config; /* voters: NULL, they are in peers */
+    struct raft_config config; /* voters: NULL, they are in the first list */
     uint64_t now_ms;           /* the latest that was told: never goes back */
     uint64_t started_ms;
     uint64_t random;
@@ -240,8 +329,9 @@ struct raft {
     uint64_t elections, leader_changes;
 
     struct raft_log log;
-    struct raft_progress *peers; /* all voters, self included */
-    size_t peer_count;
+    struct raft_membership membership;
+    struct raft_progress *peers; /* all members, those that are leaving, and self, member or not */
+    size_t peer_count, peer_capacity;
     struct raft_progress *self;
     uint64_t *scratch; /* peer_count values, for quorums */
 
@@ -250,6 +340,7 @@ struct raft {
     uint64_t heartbeat_at_ms;
     uint64_t announce_at_ms; /* followers not told the commit index by then are told; 0: nothing to tell */
     struct raft_read_queue reads;
+    struct raft_forward forward; /* the follower's */
     struct raft_lease lease;
     raft_id transferee; /* 0: nobody */
     bool transfer_due;  /* the next ready may tell it to stand */
@@ -294,6 +385,7 @@ uint64_t raft_replicate_deadline(const struct raft *raft);
 void raft_transfer_end(struct raft *raft);  /* leadership begins or ends */
 void raft_transfer_tick(struct raft *raft); /* gives up in the end */
 void raft_transfer_send(struct raft *raft); /* tells the target to stand, when it has everything */
+struct raft_progress *raft_transfer_best(struct raft *raft); /* NULL: nobody could */
 
 /* follow.c */
 void raft_follow_append(struct raft *raft, const struct raft_message *message);

@@ -57,14 +57,16 @@ bool raft_lease_holds_back(const struct raft *raft) {
     return raft->config.leases && raft->now_ms - raft->started_ms < raft->config.election_timeout_ms;
 }
 
+static uint64_t confirmed_ms(const struct raft *raft, const struct raft_progress *peer) {
+    return peer == raft->self ? raft->now_ms : peer->confirmed_ms;
+}
+
 uint64_t raft_lease_until(const struct raft *raft) {
     const struct raft_config *config = &raft->config;
     if (!config->leases || raft->role != RAFT_LEADER || raft->lease.dropped ||
         raft->log.commit < raft->noop_index)
         return 0;
-    for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->now_ms : raft->peers[i].confirmed_ms;
-    uint64_t since_ms = raft_quorum_reached(raft->scratch, raft->peer_count);
+    uint64_t since_ms = raft_member_reached(raft, confirmed_ms);
     uint64_t length_ms = (uint64_t)config->election_timeout_ms * (1000 - config->clock_drift_permille) / 1000;
     return since_ms ? since_ms + length_ms : 0;
 }

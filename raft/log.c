@@ -2,8 +2,10 @@
 /*
  * The log, of which only the tail is in memory.
  *
- *      1 ............ first ...... last        `first` is where memory begins; what is before it is on disk
+ *      base ......... first ...... last        `first` is where memory begins; what is before it is on disk
  *                       [ tail, a ring ]       (after a start everything is: the tail is empty, first = last + 1)
+ *
+ * What is before the base, and the base itself, is nowhere: the state holds it. Of the base the term is known.
  *
  *      applied <= applying <= commit           given to the state machine, majority has it
  *      saved <= handed <= last                 durable here, given out to be saved
@@ -16,7 +18,7 @@
  * and there are only as many rows as there were elections:
  *
  *      index   1  2  3  4  5  6  7           terms   (1 from 1) (4 from 4) (6 from 6)
- *      term    1  1  1  4  4  6  6
+ *      term    1  1  1  4  4  6  6           with base 5: (4 from 5) (6 from 6)
  */
 #include <stdlib.h>
 #include <string.h>
@@ -38,14 +40,18 @@ static struct raft_entry *slot(const struct raft_log *log, raft_index index) {
 }
 
 void raft_log_init(struct raft_log *log, const struct raft_boot *boot, size_t bytes_max) {
-    assert(boot->applied <= boot->last_index);
-    assert((boot->last_index == 0) == (boot->term_count == 0));
+    bool cut = boot->base_index > 0;
+    assert(boot->base_index <= boot->applied && boot->applied <= boot->last_index);
+    assert((boot->last_index == boot->base_index) == (boot->term_count == 0));
+    assert(cut == (boot->base_term > 0) && boot->base_term <= boot->term);
     for (size_t i = 0; i < boot->term_count; i++) {
         const struct raft_term_start *row = &boot->terms[i];
         assert(row->term > 0 && row->term <= boot->term && row->first_index <= boot->last_index);
-        assert(i == 0 || (row->term > row[-1].term && row->first_index > row[-1].first_index));
+        assert(i == 0 ? row->first_index == boot->base_index + 1 && row->term >= boot->base_term
+                      : row->term > row[-1].term && row->first_index > row[-1].first_index);
     }
     *log = (struct raft_log){
+        .base = boot->base_index,
         .last = boot->last_index,
         .first = boot->last_index + 1,
         .handed = boot->last_index,
@@ -55,10 +61,14 @@ void raft_log_init(struct raft_log *log, const struct raft_boot *boot, size_t by
         .applied = boot->applied,
         .bytes_max = bytes_max,
     };
-    log->terms = raft_grow(NULL, &log->term_capacity, boot->term_count + 1, sizeof *log->terms);
-    if (boot->term_count)
-        memcpy(log->terms, boot->terms, boot->term_count * sizeof *log->terms);
-    log->term_count = boot->term_count;
+    log->terms = raft_grow(NULL, &log->term_capacity, boot->term_count + 2, sizeof *log->terms);
+    if (cut)
+        log->terms[log->term_count++] = (struct raft_term_start){boot->base_term, boot->base_index};
+    size_t same = cut && boot->term_count && boot->terms[0].term == boot->base_term;
+    if (boot->term_count > same)
+        memcpy(log->terms + log->term_count, boot->terms + same,
+               (boot->term_count - same) * sizeof *log->terms);
+    log->term_count += boot->term_count - same;
 }
 
 void raft_log_close(struct raft_log *log) {
@@ -191,4 +201,28 @@ void raft_log_trim(struct raft_log *log) {
         forget(log, log->first);
         log->first++;
     }
+}
+
+void raft_log_compact(struct raft_log *log, raft_index index) {
+    assert(index > log->base && index <= log->applied && index <= log->saved);
+    size_t old = rows_through(log, index) - 1;
+    log->term_count -= old;
+    memmove(log->terms, log->terms + old, log->term_count * sizeof *log->terms);
+    log->terms[0].first_index = index;
+    for (; log->first <= index; log->first++)
+        forget(log, log->first);
+    log->base = index;
+}
+
+void raft_log_reset(struct raft_log *log, raft_index index, raft_term term) {
+    assert(index > log->commit && term > 0);
+    for (; log->first <= log->last; log->first++)
+        forget(log, log->first);
+    if (log->saved > log->commit)
+        log->saved = log->commit;
+    log->base = log->last = log->handed = log->commit = log->applying = index;
+    log->first = index + 1;
+    log->uncommitted_bytes = 0;
+    log->terms[0] = (struct raft_term_start){term, index};
+    log->term_count = 1;
 }

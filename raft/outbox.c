@@ -86,8 +86,24 @@ void raft_outbox_fetch(struct raft_outbox *box, const struct raft_fetch *fetch) 
     fetches->at[fetches->count++] = *fetch;
 }
 
+void raft_outbox_snapshot(struct raft_outbox *box, raft_id to) {
+    struct raft_ids *ids = &box->snapshots;
+    ids->at = raft_grow(ids->at, &box->snapshots_capacity, ids->count + 1, sizeof *ids->at);
+    ids->at[ids->count++] = to;
+}
+
+void raft_outbox_restore(struct raft_outbox *box, raft_index index, raft_term term,
+                         struct raft_blob *members) {
+    assert(index > box->restore.index);
+    raft_blob_unref(box->restore.members);
+    box->restore = (struct raft_snapshot){index, term, raft_blob_ref(members)};
+}
+
 void raft_outbox_clear(struct raft_outbox *box) {
     arena_clear(&box->arena);
+    raft_blob_unref(box->restore.members);
+    box->restore = (struct raft_snapshot){.index = 0};
+    box->snapshots.count = 0;
     box->send.messages.count = 0;
     box->promise.messages.count = 0;
     box->save = (struct raft_entries){NULL, 0};
@@ -107,4 +123,5 @@ void raft_outbox_close(struct raft_outbox *box) {
     free(box->promise.messages.at);
     free(box->reads.at);
     free(box->fetch.at);
+    free(box->snapshots.at);
 }

@@ -15,6 +15,16 @@
  *      1 ......... match ......... next ......... last
  *       it has these   in flight       not sent
  *
+ * Where the log does not go back that far (next <= base) there is nothing to probe with: the follower needs a snapshot. One
+ * that was lost from sight is first asked at the base, it may have more than we know:
+ *
+ *      refused at the base, or                ready.snapshots            raft_snapshot_sent
+ *      the log was cut past next  --> wanted ----------------> asked --------------------> sent --> probing at the snapshot's
+ *                                       ^                        | not ok                            index: refusals mean
+ *                                       +---- heartbeat ---- failed                                 "not in place yet"
+ *
+ * Meanwhile it hears heartbeats (at 0, which fits everywhere). Whatever way it comes to have the base or more, it is through.
+ *
  * Answers may be late, doubled and out of order, so: match never goes back within a term, next never goes to or below
  * match, and a refusal counts only if it answers something that could still be in flight. Each refusal that counts
  * lowers next, hence looking for the place ends.
@@ -45,14 +55,22 @@ void raft_progress_lead(struct raft *raft, struct raft_progress *peer) {
     peer->round_sent = 0;
     peer->round_acked = 0;
     peer->confirmed_ms = 0;
+    peer->snapshot = RAFT_SNAPSHOT_NONE;
+    peer->behind_ms = raft->now_ms;
     empty_window(peer);
 }
 
-void raft_progress_probe(struct raft_progress *peer) {
+void raft_progress_probe(const struct raft *raft, struct raft_progress *peer) {
     if (!peer->probing)
-        peer->next = peer->match + 1;
+        peer->next = (peer->match > raft->log.base ? peer->match : raft->log.base) + 1;
     peer->probing = true;
     peer->probe_sent = false;
+    empty_window(peer);
+}
+
+void raft_progress_want_snapshot(struct raft_progress *peer) {
+    peer->snapshot = RAFT_SNAPSHOT_WANTED;
+    peer->probing = true;
     empty_window(peer);
 }
 
@@ -89,8 +107,12 @@ bool raft_progress_accepted(struct raft *raft, struct raft_progress *peer, raft_
     bool moved = index > peer->match;
     if (moved)
         peer->match = index;
-    if (peer->probing && index + 1 >= peer->next) {
+    bool found = peer->snapshot == RAFT_SNAPSHOT_NONE || peer->snapshot == RAFT_SNAPSHOT_SENT
+                     ? index + 1 >= peer->next
+                     : peer->match >= raft->log.base;
+    if (peer->probing && found) {
         peer->probing = false;
+        peer->snapshot = RAFT_SNAPSHOT_NONE;
         peer->next = peer->match + 1;
     }
     if (peer->next <= peer->match)
@@ -102,12 +124,16 @@ bool raft_progress_accepted(struct raft *raft, struct raft_progress *peer, raft_
 bool raft_progress_rejected(struct raft *raft, struct raft_progress *peer, raft_index rejected,
                             raft_index hint, raft_term hint_term) {
     bool in_flight = peer->probing ? rejected + 1 == peer->next : rejected < peer->next;
-    if (!in_flight || rejected <= peer->match)
+    bool asks = peer->snapshot == RAFT_SNAPSHOT_NONE ||
+                (peer->snapshot == RAFT_SNAPSHOT_SENT && raft->now_ms >= peer->snapshot_until_ms);
+    if (!in_flight || rejected <= peer->match || !asks)
         return false;
     raft_index fits = raft_log_floor(&raft->log, hint < rejected ? hint : rejected - 1, hint_term);
-    raft_progress_probe(peer);
+    raft_progress_probe(raft, peer);
     peer->next = (fits > peer->match ? fits : peer->match) + 1;
     assert(peer->next <= rejected);
+    if (peer->next <= raft->log.base)
+        raft_progress_want_snapshot(peer);
     return true;
 }
 

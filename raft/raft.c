@@ -27,51 +27,37 @@
 
 /* ---- life cycle ------------------------------------------------------------------------------------------ */
 
-static void add_peers(struct raft *raft, const struct raft_config *config) {
-    raft->peer_count = config->voter_count;
-    raft->peers = raft_alloc(config->voter_count, sizeof *raft->peers);
-    raft->scratch = raft_alloc(config->voter_count, sizeof *raft->scratch);
-    for (size_t i = 0; i < config->voter_count; i++) {
-        assert(config->voters[i] != 0 && !raft_progress_find(raft, config->voters[i]));
-        raft->peers[i].id = config->voters[i];
-        raft->peers[i].window = raft_alloc(config->window_messages_max, sizeof(struct raft_flight));
-    }
-    raft->self = raft_progress_find(raft, config->self);
-    assert(raft->self);
-}
-
 struct raft *raft_new(const struct raft_config *config, const struct raft_boot *boot, uint64_t now_ms) {
-    assert(config->self != 0 && config->voter_count > 0);
+    assert(config->self != 0);
     assert(config->heartbeat_ms > 0 && config->heartbeat_ms < config->election_timeout_ms);
     assert(config->append_bytes_max > 0 && config->window_bytes_max > 0 && config->window_messages_max > 0);
     assert(config->apply_bytes_max > 0 && config->clock_drift_permille < 1000);
     struct raft *raft = raft_alloc(1, sizeof *raft);
     raft->config = *config;
-    raft->config.voters = NULL;
     raft->now_ms = raft->started_ms = now_ms;
     raft->random = config->seed;
     raft->hard = raft->handed = raft->saved = (struct raft_vote){boot->term, boot->vote};
     raft->filling = &raft->boxes[0];
     raft->given = &raft->boxes[1];
     raft_log_init(&raft->log, boot, config->tail_bytes_max);
-    add_peers(raft, config);
+    raft_member_init(raft, boot);
+    raft->config.voters = NULL;
+    raft_forward_init(raft);
     raft_election_reset_timer(raft);
-    if (raft->peer_count == 1)
+    if (raft_member_is_alone(raft))
         raft->election_timeout_ms = 0; /* there is nobody to wait for */
     raft_check(raft);
     return raft;
 }
 
 void raft_free(struct raft *raft) {
-    for (size_t i = 0; i < raft->peer_count; i++)
-        free(raft->peers[i].window);
+    raft_member_close(raft);
     raft_outbox_close(&raft->boxes[0]);
     raft_outbox_close(&raft->boxes[1]);
     raft_log_close(&raft->log);
-    free(raft->peers);
-    free(raft->scratch);
     free(raft->saves.at);
     free(raft->reads.at);
+    free(raft->forward.at);
     free(raft);
 }
 
@@ -88,6 +74,7 @@ void raft_tick(struct raft *raft, uint64_t now_ms) {
         raft_replicate_tick(raft);
     else
         raft_election_tick(raft);
+    raft_forward_tick(raft);
     raft_check(raft);
 }
 
@@ -116,6 +103,8 @@ static void handle(struct raft *raft, const struct raft_message *message) {
         [RAFT_APPEND_REPLY] = raft_replicate_append_reply,
         [RAFT_ROUND_REPLY] = raft_replicate_round_reply,
         [RAFT_TIMEOUT_NOW] = raft_election_timeout_now,
+        [RAFT_READ_INDEX] = raft_forward_request,
+        [RAFT_READ_INDEX_REPLY] = raft_forward_reply,
     };
     handlers[message->type](raft, message);
 }
@@ -132,12 +121,31 @@ void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer) {
         raft->leader_heard_ms = raft->silent_since_ms = raft->now_ms;
 }
 
+/* Whoever is removed needs to know only that, whatever its term. */
+static bool is_about_removal(struct raft *raft, const struct raft_message *message) {
+    if (message->type == RAFT_DISMISSED) {
+        raft_member_told(raft, message);
+        return true;
+    }
+    bool stands = message->type == RAFT_PRE_VOTE || message->type == RAFT_VOTE;
+    if (!stands || !raft_member_is_removed(raft, message->from))
+        return false;
+    raft_emit(raft, &(struct raft_message){
+                        .type = RAFT_DISMISSED,
+                        .to = message->from,
+                        .term = raft->hard.term,
+                    });
+    return true;
+}
+
 void raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
     raft_pass_time(raft, now_ms);
     if (!raft_check_message(raft, message))
         return;
-    raft_progress_find(raft, message->from)->heard_ms = raft->now_ms;
-    if (raft_election_ignores(raft, message))
+    struct raft_progress *peer = raft_progress_find(raft, message->from);
+    if (peer)
+        peer->heard_ms = raft->now_ms;
+    if (is_about_removal(raft, message) || raft_election_ignores(raft, message))
         return;
     if (message->term > raft->hard.term && brings_its_term(message))
         enter_newer_term(raft, message);
@@ -172,7 +180,7 @@ void raft_unreachable(struct raft *raft, raft_id id) {
     struct raft_progress *peer = raft_progress_find(raft, id);
     if (raft->role != RAFT_LEADER || !peer || peer == raft->self)
         return;
-    raft_progress_probe(peer);
+    raft_progress_probe(raft, peer);
     /* The next probe goes out with the heartbeat, or each failure would bring another at once. */
     peer->probe_sent = true;
     raft_check(raft);
@@ -199,6 +207,7 @@ void raft_applied(struct raft *raft, raft_index index) {
     assert(index <= raft->log.applying);
     if (index > raft->log.applied)
         raft->log.applied = index;
+    raft_member_applied(raft);
     raft_log_trim(&raft->log);
     raft_check(raft);
 }
@@ -224,7 +233,8 @@ static void fetched_to_apply(struct raft *raft, const struct raft_entries *entri
 
 void raft_fetched(struct raft *raft, const struct raft_fetch *fetch, const struct raft_entries *entries) {
     struct raft_progress *peer = fetch->for_peer ? raft_progress_find(raft, fetch->for_peer) : raft->self;
-    assert(peer && peer->fetching);
+    if (!peer)
+        return; /* no member any more */
     peer->fetching = false;
     struct raft_entries ours = {entries->at, still_ours(raft, fetch->from, entries)};
     if (ours.count && peer == raft->self)
@@ -249,9 +259,7 @@ static bool waits_for_disk(const struct raft *raft, const struct raft_message *m
         return !term_durable || (!message->rejected && raft->saved.vote != message->to);
     case RAFT_APPEND_REPLY:
         return !term_durable || (!message->rejected && message->index > raft->log.saved);
-    case RAFT_APPEND:
-    case RAFT_ROUND_REPLY:
-    case RAFT_TIMEOUT_NOW:
+    default:
         break;
     }
     return !term_durable;
@@ -327,7 +335,7 @@ static void collect_saves(struct raft *raft, struct raft_ready *ready) {
     bool vote = raft->hard.term != raft->handed.term || raft->hard.vote != raft->handed.vote;
     if (log->handed < log->last)
         box->save = raft_outbox_slice(box, log, log->handed + 1, log->last - log->handed);
-    if (!vote && box->save.count == 0 && box->promise.messages.count == 0)
+    if (!vote && box->save.count == 0 && box->promise.messages.count == 0 && box->restore.index == 0)
         return;
     log->handed = log->last;
     raft->handed = box->vote = raft->hard;
@@ -343,9 +351,14 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready) {
         raft_readindex_begin(raft);
         raft_replicate_send(raft);
         raft_transfer_send(raft);
+        raft_change_leave(raft);
+    } else {
+        raft_forward_send(raft);
     }
     collect_apply(raft);
     collect_saves(raft, ready);
+    ready->restore = box->restore.index ? &box->restore : NULL;
+    ready->snapshots = box->snapshots;
     ready->save = box->save;
     ready->send = box->send.messages;
     ready->promise = box->promise.messages;
@@ -355,7 +368,7 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready) {
     ready->trace = box->trace;
     raft_check(raft);
     if (!ready->sequence && !ready->send.count && !ready->apply.count && !ready->reads.count &&
-        !ready->fetch.count && !box->trace_length)
+        !ready->fetch.count && !ready->snapshots.count && !box->trace_length)
         return false;
     raft->filling = raft->given;
     raft->given = box;
@@ -365,7 +378,8 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready) {
 uint64_t raft_deadline(const struct raft *raft) {
     if (raft->role == RAFT_LEADER)
         return raft_replicate_deadline(raft);
-    return raft_election_deadline(raft);
+    uint64_t election = raft_election_deadline(raft), forward = raft_forward_deadline(raft);
+    return election < forward ? election : forward;
 }
 
 void raft_status(const struct raft *raft, struct raft_status *status) {
@@ -380,6 +394,11 @@ void raft_status(const struct raft *raft, struct raft_status *status) {
         .serving = leads && log->applied >= raft->noop_index,
         .quorum = leads ? raft->now_ms - raft_replicate_quorum_ms(raft) < timeout : raft->leader != 0,
         .transferee = raft->transferee,
+        .kind = raft->self->kind,
+        .removed = raft->membership.removed,
+        .changing = raft->membership.at[raft->membership.count - 1].index > log->commit,
+        .base_index = log->base,
+        .base_term = raft_log_term_at(log, log->base),
         .commit = log->commit,
         .applied = log->applied,
         .last_index = log->last,
@@ -405,6 +424,8 @@ bool raft_peer_status(const struct raft *raft, raft_id id, struct raft_peer_stat
         .last_contact_ms = peer == raft->self ? raft->now_ms : peer->heard_ms,
         .window_bytes = leads ? peer->window_bytes : 0,
         .probing = leads && peer->probing,
+        .snapshot = leads && peer->snapshot != RAFT_SNAPSHOT_NONE,
+        .kind = peer->kind,
     };
     return true;
 }
@@ -431,6 +452,15 @@ const char *raft_result_text(enum raft_result result) {
         [RAFT_TRANSFERRING] = "the leadership is being handed over",
         [RAFT_NO_TARGET] = "no voter can take the leadership over",
         [RAFT_NO_LEASE] = "no lease",
+        [RAFT_NO_LEADER] = "no leader is known",
+        [RAFT_NOT_READY] = "this leader has not committed an entry of its term yet",
+        [RAFT_CHANGING] = "another change of members is not committed yet",
+        [RAFT_ID_USED] = "this id is or was a member's",
+        [RAFT_NO_MEMBER] = "no such member",
+        [RAFT_TOO_MANY] = "there are too many members",
+        [RAFT_BEHIND] = "it has too little of the log, or does not answer",
+        [RAFT_LAST_VOTER] = "it is the last voter",
+        [RAFT_WOULD_LOSE_QUORUM] = "of the voters that would be left no majority answers",
     };
     return texts[result];
 }

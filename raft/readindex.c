@@ -30,9 +30,15 @@ void raft_readindex_reset(struct raft *raft) {
 }
 
 enum raft_result raft_read(struct raft *raft, uint64_t token) {
-    struct raft_read_queue *reads = &raft->reads;
     if (raft->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
+    raft_readindex_add(raft, 0, token);
+    return RAFT_OK;
+}
+
+void raft_readindex_add(struct raft *raft, raft_id from, uint64_t token) {
+    struct raft_read_queue *reads = &raft->reads;
+    assert(raft->role == RAFT_LEADER);
     if (reads->head > reads->count) {
         memmove(reads->at, reads->at + reads->head, reads->count * sizeof *reads->at);
         reads->head = 0;
@@ -42,9 +48,9 @@ enum raft_result raft_read(struct raft *raft, uint64_t token) {
     reads->at[reads->head + reads->count++] = (struct raft_waiting_read){
         .token = token,
         .index = commit > raft->noop_index ? commit : raft->noop_index,
+        .from = from,
     };
     reads->unassigned++;
-    return RAFT_OK;
 }
 
 void raft_readindex_begin(struct raft *raft) {
@@ -64,21 +70,32 @@ void raft_readindex_renew(struct raft *raft) {
     raft_lease_begin(raft);
 }
 
-static uint64_t confirmed_round(struct raft *raft) {
-    for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->reads.round : raft->peers[i].round_acked;
-    return raft_quorum_reached(raft->scratch, raft->peer_count);
+static uint64_t round_acked(const struct raft *raft, const struct raft_progress *peer) {
+    return peer == raft->self ? raft->reads.round : peer->round_acked;
+}
+
+static void hand_out(struct raft *raft, const struct raft_waiting_read *read) {
+    assert(read->round > 0 && read->index <= raft->log.commit);
+    if (read->from == 0) {
+        raft_outbox_read(raft->filling, read->token, read->index);
+        return;
+    }
+    raft_emit(raft, &(struct raft_message){
+                        .type = RAFT_READ_INDEX_REPLY,
+                        .to = read->from,
+                        .term = raft->hard.term,
+                        .index = read->index,
+                        .round = read->token,
+                    });
 }
 
 void raft_readindex_release(struct raft *raft) {
     struct raft_read_queue *reads = &raft->reads;
     if (reads->count == reads->unassigned || raft->log.commit < raft->noop_index)
         return;
-    uint64_t confirmed = confirmed_round(raft);
+    uint64_t confirmed = raft_member_reached(raft, round_acked);
     while (reads->count > reads->unassigned && reads->at[reads->head].round <= confirmed) {
-        const struct raft_waiting_read *read = &reads->at[reads->head];
-        assert(read->round > 0 && read->index <= raft->log.commit);
-        raft_outbox_read(raft->filling, read->token, read->index);
+        hand_out(raft, &reads->at[reads->head]);
         reads->head++;
         reads->count--;
     }

@@ -48,8 +48,9 @@ static void send_append(struct raft *raft, struct raft_progress *peer, raft_inde
                     });
 }
 
+/* Where the log does not go back to `before` it goes out at 0, which fits everywhere. */
 static void send_empty(struct raft *raft, struct raft_progress *peer, raft_index before) {
-    send_append(raft, peer, before, (struct raft_entries){NULL, 0});
+    send_append(raft, peer, before >= raft->log.base ? before : 0, (struct raft_entries){NULL, 0});
 }
 
 static void fetch_for(struct raft *raft, struct raft_progress *peer, size_t room) {
@@ -85,7 +86,25 @@ static bool send_entries(struct raft *raft, struct raft_progress *peer) {
     return any;
 }
 
+static void send_beside_snapshot(struct raft *raft, struct raft_progress *peer) {
+    if (peer->snapshot == RAFT_SNAPSHOT_WANTED) {
+        peer->snapshot = RAFT_SNAPSHOT_ASKED;
+        raft_outbox_snapshot(raft->filling, peer->id);
+        raft_trace(raft, "follower %llu needs a snapshot: its log ends before %llu, ours begins after %llu",
+                   (unsigned long long)peer->id, (unsigned long long)peer->next,
+                   (unsigned long long)raft->log.base);
+    }
+    if (peer->heartbeat_due || peer->round_sent < raft->reads.round)
+        send_empty(raft, peer, 0);
+}
+
 static void send_to(struct raft *raft, struct raft_progress *peer) {
+    if (!peer->probing && peer->next <= raft->log.base)
+        raft_progress_want_snapshot(peer);
+    if (peer->snapshot != RAFT_SNAPSHOT_NONE && peer->snapshot != RAFT_SNAPSHOT_SENT) {
+        send_beside_snapshot(raft, peer);
+        return;
+    }
     if (peer->probing) {
         if (!peer->probe_sent)
             send_empty(raft, peer, peer->next - 1);
@@ -119,23 +138,28 @@ void raft_replicate_lead(struct raft *raft) {
                                 });
 }
 
+static uint64_t saved_by(const struct raft *raft, const struct raft_progress *peer) {
+    return peer == raft->self ? raft->log.saved : peer->match;
+}
+
 void raft_replicate_commit(struct raft *raft) {
     struct raft_log *log = &raft->log;
-    for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? log->saved : raft->peers[i].match;
-    raft_index reached = raft_quorum_reached(raft->scratch, raft->peer_count);
+    raft_index reached = raft_member_reached(raft, saved_by);
     if (reached <= log->commit || raft_log_term_at(log, reached) != raft->hard.term)
         return;
     raft_log_commit(log, reached);
+    raft_member_committed(raft);
     if (raft->announce_at_ms == 0 && raft->peer_count > 1)
         raft->announce_at_ms = raft->now_ms + announce_delay_ms(raft);
     raft_readindex_release(raft); /* some may have waited for the no-op */
 }
 
+static uint64_t active_ms(const struct raft *raft, const struct raft_progress *peer) {
+    return peer == raft->self ? raft->now_ms : peer->active_ms;
+}
+
 uint64_t raft_replicate_quorum_ms(const struct raft *raft) {
-    for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->now_ms : raft->peers[i].active_ms;
-    return raft_quorum_reached(raft->scratch, raft->peer_count);
+    return raft_member_reached(raft, active_ms);
 }
 
 static void heartbeat(struct raft *raft) {
@@ -146,7 +170,9 @@ static void heartbeat(struct raft *raft) {
     for (size_t i = 0; i < raft->peer_count; i++) {
         struct raft_progress *peer = &raft->peers[i];
         if (raft_progress_stuck(raft, peer))
-            raft_progress_probe(peer);
+            raft_progress_probe(raft, peer);
+        if (peer->snapshot == RAFT_SNAPSHOT_FAILED)
+            peer->snapshot = RAFT_SNAPSHOT_WANTED;
         peer->heartbeat_due = true;
         peer->probe_sent = false;
     }
@@ -176,6 +202,8 @@ void raft_replicate_tick(struct raft *raft) {
         heartbeat(raft);
     if (raft->announce_at_ms && raft->now_ms >= raft->announce_at_ms)
         announce(raft);
+    raft_change_tick(raft);
+    raft_member_sweep(raft);
 }
 
 uint64_t raft_replicate_deadline(const struct raft *raft) {

@@ -14,12 +14,12 @@
  */
 #include "internal.h"
 
-static struct raft_progress *best_target(struct raft *raft) {
+struct raft_progress *raft_transfer_best(struct raft *raft) {
     struct raft_progress *best = NULL;
     for (size_t i = 0; i < raft->peer_count; i++) {
         struct raft_progress *peer = &raft->peers[i];
         bool live = raft->now_ms - peer->active_ms < raft->config.election_timeout_ms;
-        if (peer != raft->self && live && (!best || peer->match > best->match))
+        if (peer != raft->self && peer->kind == RAFT_VOTER && live && (!best || peer->match > best->match))
             best = peer;
     }
     return best;
@@ -31,8 +31,8 @@ enum raft_result raft_transfer(struct raft *raft, uint64_t now_ms, raft_id to) {
         return RAFT_NOT_LEADER;
     if (raft->transferee)
         return to == 0 || to == raft->transferee ? RAFT_OK : RAFT_TRANSFERRING;
-    struct raft_progress *target = to ? raft_progress_find(raft, to) : best_target(raft);
-    if (!target || target == raft->self)
+    struct raft_progress *target = to ? raft_progress_find(raft, to) : raft_transfer_best(raft);
+    if (!target || target == raft->self || target->kind != RAFT_VOTER)
         return RAFT_NO_TARGET;
     raft->transferee = target->id;
     raft->transfer_due = true;

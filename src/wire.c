@@ -83,10 +83,11 @@ static bool read_entry(const struct resp_arg *args, struct raft_entry *entry) {
     uint64_t type;
     if (!read_unsigned(&args[0], &entry->term) || !read_unsigned(&args[1], &type))
         return false;
-    if (type == RAFT_ENTRY_NOOP ? args[2].length != 0 : type != RAFT_ENTRY_COMMAND)
+    bool has_data = type == RAFT_ENTRY_COMMAND || type == RAFT_ENTRY_MEMBERS;
+    if (!has_data && (type != RAFT_ENTRY_NOOP || args[2].length != 0))
         return false;
     entry->type = (enum raft_entry_type)type;
-    if (type == RAFT_ENTRY_COMMAND) {
+    if (has_data) {
         entry->data = raft_blob_new(args[2].length);
         memcpy(entry->data->bytes, args[2].bytes, args[2].length);
     }
@@ -112,7 +113,7 @@ bool wire_read(const struct resp_arg *args, size_t count, struct raft_message *m
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!read_unsigned(&args[1 + i], fields[i]))
             return false;
-    if (type < RAFT_PRE_VOTE || type > RAFT_TIMEOUT_NOW || flags >= FLAGS_END)
+    if (type < RAFT_PRE_VOTE || type >= RAFT_MESSAGE_TYPES || flags >= FLAGS_END)
         return false;
     message->type = (enum raft_message_type)type;
     message->rejected = flags & REJECTED;

@@ -37,6 +37,10 @@ struct lone {
     size_t read_count;
     struct raft_fetch fetches[LONE_MAX];
     size_t fetch_count;
+    raft_id snapshots[LONE_MAX]; /* who needs one */
+    size_t snapshot_count;
+    struct raft_snapshot restore; /* the newest; its list is not kept */
+    size_t restores;
     char trace[8192];
     struct raft_entry entries[LONE_MAX * 4]; /* of the messages */
     size_t entry_count;
@@ -49,6 +53,11 @@ struct lone_start {
     raft_id vote;
     const char *log;
     raft_index applied;
+    raft_index base; /* the log begins after it */
+    raft_term base_term;
+    struct raft_blob *members; /* NULL: the voters */
+    const struct raft_members_at *changes;
+    size_t change_count;
     uint64_t seed;
     struct raft_config config; /* zeros: the usual */
 };
@@ -61,7 +70,17 @@ static inline size_t lone_usual(size_t given, size_t usual) {
 static inline void lone_open(struct lone *lone, struct lone_start start) {
     static const raft_id voters[] = {1, 2, 3, 4, 5, 6, 7};
     struct raft_term_start terms[64];
-    struct raft_boot boot = {.term = start.term, .vote = start.vote, .applied = start.applied};
+    struct raft_boot boot = {
+        .term = start.term > start.base_term ? start.term : start.base_term,
+        .vote = start.vote,
+        .base_index = start.base,
+        .base_term = start.base_term,
+        .last_index = start.base,
+        .applied = start.applied > start.base ? start.applied : start.base,
+        .members = start.members,
+        .changes = start.changes,
+        .change_count = start.change_count,
+    };
     for (const char *at = start.log ? start.log : ""; *at; at += *at == ' ') {
         char *end;
         raft_term term = strtoull(at, &end, 10);
@@ -97,7 +116,7 @@ static inline void lone_close(struct lone *lone) {
 
 static inline void lone_forget(struct lone *lone) {
     lone->sent_count = lone->promised_count = lone->votes = lone->saved_count = lone->applied_count = 0;
-    lone->read_count = lone->fetch_count = lone->entry_count = 0;
+    lone->read_count = lone->fetch_count = lone->entry_count = lone->snapshot_count = lone->restores = 0;
     lone->trace[0] = '\0';
 }
 
@@ -133,6 +152,12 @@ static inline void lone_collect(struct lone *lone) {
             lone->reads[lone->read_count++] = ready.reads.at[i];
         for (size_t i = 0; i < ready.fetch.count; i++)
             lone->fetches[lone->fetch_count++] = ready.fetch.at[i];
+        for (size_t i = 0; i < ready.snapshots.count; i++)
+            lone->snapshots[lone->snapshot_count++] = ready.snapshots.at[i];
+        if (ready.restore) {
+            lone->restore = *ready.restore;
+            lone->restores++;
+        }
         strncat(lone->trace, ready.trace, sizeof lone->trace - strlen(lone->trace) - 1);
         if (ready.apply.count)
             raft_applied(lone->raft, ready.apply.at[ready.apply.count - 1].index);
@@ -254,13 +279,103 @@ static inline void lone_append(struct lone *lone, struct raft_message message, c
 
 /* Whether the log's terms are exactly these. */
 static inline void lone_expect_log(const struct lone *lone, const char *terms) {
-    raft_index index = 0;
+    raft_index index = lone_status(lone).base_index;
     for (const char *at = terms; *at; at += *at == ' ') {
         char *end;
         assert_int_equal(raft_term_at(lone->raft, ++index), strtoull(at, &end, 10));
         at = end;
     }
     assert_int_equal(lone_status(lone).last_index, index);
+}
+
+/* ---- members --------------------------------------------------------------------------------------------- */
+
+/* A list from words: "1v 2v 3l 4r", each perhaps with data: "2v=b:1". */
+static inline struct raft_blob *lone_members(const char *text) {
+    struct raft_member members[RAFT_MEMBERS_MAX * 2];
+    size_t count = 0;
+    while (*text) {
+        char *end;
+        struct raft_member *member = &members[count++];
+        *member = (struct raft_member){.id = strtoull(text, &end, 10)};
+        member->kind = *end == 'v' ? RAFT_VOTER : *end == 'l' ? RAFT_LEARNER : RAFT_REMOVED;
+        if (end[1] == '=') {
+            member->data = end + 2;
+            member->length = strcspn(member->data, " ");
+        }
+        text = end + strcspn(end, " ");
+        text += *text == ' ';
+    }
+    return raft_members_encode(members, count);
+}
+
+static inline void lone_expect_list(const struct raft_blob *list, const char *text) {
+    struct raft_blob *expected = lone_members(text);
+    assert_int_equal(list->length, expected->length);
+    assert_memory_equal(list->bytes, expected->bytes, expected->length);
+    raft_blob_unref(expected);
+}
+
+/* The list that holds, and the entry that made it. */
+static inline void lone_expect_members(const struct lone *lone, const char *text, raft_index made_by) {
+    raft_index index;
+    lone_expect_list(raft_members(lone->raft, &index), text);
+    assert_int_equal(index, made_by);
+}
+
+static inline enum raft_result lone_change(struct lone *lone, enum raft_change_type type, raft_id id) {
+    struct raft_change change = {.type = type, .id = id};
+    raft_index index;
+    raft_term term;
+    enum raft_result result = raft_change(lone->raft, lone->now_ms, &change, &index, &term);
+    if (result == RAFT_OK) {
+        assert_int_equal(index, lone_status(lone).last_index);
+        assert_int_equal(term, lone_status(lone).term);
+    }
+    return result;
+}
+
+/* An append of one entry with a list. */
+static inline void lone_append_members(struct lone *lone, struct raft_message message, raft_term term,
+                                       const char *text) {
+    struct raft_entry entry = {message.index + 1, term, RAFT_ENTRY_MEMBERS, lone_members(text)};
+    message.type = RAFT_APPEND;
+    message.entries = (struct raft_entries){&entry, 1};
+    lone_step(lone, message);
+    raft_blob_unref(entry.data);
+}
+
+static inline void lone_open_members(struct lone *lone, const char *members, const char *log) {
+    struct raft_blob *list = lone_members(members);
+    lone_open(lone, (struct lone_start){.members = list, .log = log});
+    raft_blob_unref(list);
+}
+
+/* Core 1 leads term 2 by this list, and its no-op, entry 2, is committed. */
+static inline void lone_lead_members(struct lone *lone, const char *members, raft_index promote_lag_max) {
+    struct raft_blob *list = lone_members(members);
+    lone_open(lone,
+              (struct lone_start){
+                  .members = list, .log = "1", .applied = 1, .config = {.promote_lag_max = promote_lag_max}});
+    raft_blob_unref(list);
+    lone_lead(lone);
+    for (raft_id from = 2; from <= 5; from++)
+        lone_ack(lone, from, 2);
+    lone_settle(lone);
+    assert_int_equal(lone_status(lone).commit, 2);
+    lone_forget(lone);
+}
+
+/* These are heard now; time goes on for an election timeout and more, in which the others are not. */
+static inline void lone_hear_only(struct lone *lone, const char *ids) {
+    for (int i = 0; i < 12; i++) {
+        lone_wait(lone, LONE_HEARTBEAT_MS);
+        for (const char *at = ids; *at; at++)
+            lone_ack(lone, (raft_id)(*at - '0'), 0);
+        lone_settle(lone);
+    }
+    assert_int_equal(lone_role(lone), RAFT_LEADER);
+    lone_forget(lone);
 }
 
 #endif

@@ -20,7 +20,7 @@ enum { TWIN_MAX = 4096 };
 struct twin {
     raft_term terms[TWIN_MAX + 1];
     size_t lengths[TWIN_MAX + 1];
-    raft_index last, commit, saved, applied;
+    raft_index base, last, commit, saved, applied;
 };
 
 static struct raft_log boot_log(struct raft_boot boot, size_t bytes_max) {
@@ -40,7 +40,7 @@ static void append(struct raft_log *log, raft_term term, size_t length) {
 static raft_index twin_floor(const struct twin *twin, raft_index index, raft_term term) {
     if (index > twin->last)
         index = twin->last;
-    while (index && twin->terms[index] > term)
+    while (index && index >= twin->base && twin->terms[index] > term)
         index--;
     return index;
 }
@@ -50,7 +50,9 @@ static void expect_same(const struct raft_log *log, const struct twin *twin) {
     assert_int_equal(log->last, twin->last);
     assert_int_equal(log->saved, twin->saved);
     for (raft_index i = 0; i <= twin->last; i++)
-        assert_int_equal(raft_log_term_at(log, i), i ? twin->terms[i] : 0);
+        assert_int_equal(raft_log_term_at(log, i), i && i >= twin->base ? twin->terms[i] : 0);
+    assert_int_equal(log->base, twin->base);
+    assert_int_equal(raft_log_last_term(log), twin->last ? twin->terms[twin->last] : 0);
     assert_int_equal(raft_log_term_at(log, twin->last + 1), 0);
     for (raft_index i = log->first; i <= log->last; i++) {
         assert_int_equal(raft_log_entry(log, i)->index, i);
@@ -60,11 +62,28 @@ static void expect_same(const struct raft_log *log, const struct twin *twin) {
     }
     assert_int_equal(log->uncommitted_bytes, uncommitted);
     raft_index may_leave = twin->saved < twin->applied ? twin->saved : twin->applied;
-    assert_true(log->first <= may_leave + 1); /* nothing else has left */
+    assert_true(log->first <=
+                (may_leave > twin->base ? may_leave : twin->base) + 1); /* nothing else has left */
+}
+
+/* A state takes the place of the log: what follows it will, too. */
+static void reset(struct raft_log *log, struct twin *twin, uint64_t *random) {
+    raft_index index = twin->commit + 1 + raft_random_below(random, 30);
+    raft_term term = (twin->last ? twin->terms[twin->last] : 1) + raft_random_below(random, 2);
+    if (index > TWIN_MAX)
+        return;
+    raft_log_reset(log, index, term);
+    twin->saved = twin->saved < twin->commit ? twin->saved : twin->commit;
+    assert_int_equal(log->saved, twin->saved);
+    assert_int_equal(log->applied, twin->applied);
+    twin->terms[index] = term;
+    twin->base = twin->last = twin->commit = twin->saved = twin->applied = index;
+    log->saved = log->applied = index; /* durable, and loaded */
 }
 
 static void act(struct raft_log *log, struct twin *twin, uint64_t *random) {
     uint64_t kind = raft_random_below(random, 10);
+    raft_index done = twin->saved < twin->applied ? twin->saved : twin->applied;
     if (kind < 5 && twin->last < TWIN_MAX) {
         raft_term term = (twin->last ? twin->terms[twin->last] : 1) + (raft_random_below(random, 6) == 0);
         size_t length = raft_random_below(random, 40);
@@ -85,6 +104,11 @@ static void act(struct raft_log *log, struct twin *twin, uint64_t *random) {
     } else if (kind == 8) {
         twin->applied += raft_random_below(random, twin->commit - twin->applied + 1);
         log->applying = log->applied = twin->applied;
+    } else if (kind == 9 && done > twin->base && raft_random_below(random, 3) == 0) {
+        twin->base += 1 + raft_random_below(random, done - twin->base);
+        raft_log_compact(log, twin->base);
+    } else if (kind == 9 && raft_random_below(random, 12) == 0) {
+        reset(log, twin, random);
     } else {
         raft_log_trim(log);
     }
@@ -102,7 +126,11 @@ static void the_log_behaves_as_an_array_that_forgets_nothing(void **state) {
             expect_same(&log, &twin);
             raft_index index = raft_random_below(&random, twin.last + 3);
             raft_term term = raft_random_below(&random, 12);
-            assert_int_equal(raft_log_floor(&log, index, term), twin_floor(&twin, index, term));
+            raft_index floor = raft_log_floor(&log, index, term);
+            if (index >= twin.base)
+                assert_int_equal(floor, twin_floor(&twin, index, term));
+            else
+                assert_true(floor < twin.base);
         }
         raft_log_close(&log);
     }

@@ -474,7 +474,10 @@ static void malformed_messages_and_strangers_are_ignored(void **state) {
     const struct raft_message messages[] = {
         {.type = 0, .from = 2, .to = 1, .term = 9},
         {.type = 99, .from = 2, .to = 1, .term = 9},
-        {.type = RAFT_APPEND, .from = 9, .to = 1, .term = 9},
+        {.type = RAFT_APPEND_REPLY, .from = 9, .to = 1, .term = 9},
+        {.type = RAFT_VOTE_REPLY, .from = 9, .to = 1, .term = 9},
+        {.type = RAFT_READ_INDEX, .from = 9, .to = 1, .term = 9, .round = 1},
+        {.type = RAFT_APPEND, .from = 0, .to = 1, .term = 9},
         {.type = RAFT_APPEND, .from = 1, .to = 1, .term = 9},
         {.type = RAFT_APPEND, .from = 2, .to = 3, .term = 9},
         {.type = RAFT_APPEND, .from = 2, .to = 1, .term = 0},

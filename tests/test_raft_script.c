@@ -4,7 +4,7 @@
  * text is compared; REWRITE=1 writes what happened into the file, to be read before it is kept.
  *
  *      nodes 3 [key=value ...]     a cluster, all down; keys: tail append window messages uncommitted
- *                                 apply; leases=1 drift=(permille)
+ *                                 apply promote; leases=1 drift=(permille); voters=2: the third knows nobody
  *      disk 1 [term=5] [vote=2] [applied=1] 1 1 4 4      what a node that is down has on disk: its log's terms
  *      start [1 ...]               all, or these
  *      wait 1500 [1 ...]           time passes for all; these are told of it, or all
@@ -15,7 +15,11 @@
  *      work 1 [n]                  the disk of 1 does its oldest job, or n of them
  *      settle                      deliver and work, until there is nothing to do
  *      propose 1 text, read 1 token, unreachable 1 2, gone 1 2, crash 1
+ *      through 1 token             a read that 1 asks its leader for
  *      transfer 1 [2], lease 1     1 hands over (to 2); how long its lease is, and a read under it
+ *      add 1 4 [data], promote 1 4, remove 1 4, set 1 4 data      1 is asked to change the members
+ *      checkpoint 1, compact 1 5   the state of 1 becomes the one to start with; its log through 5 goes
+ *      load 1                      the state that came as a snapshot is in the state machine now
  *      status [1 ...]              role and log of all, or these
  *
  * What happened, for node 1:
@@ -24,153 +28,15 @@
  *      1 | ...              its trace
  *      1 saves #4: ...      what ready 4 makes durable         1 did #4     and now it is
  *      1 > 2 ...            it sends a message                 1 > 2 after #4: ...  a promise
- *      1 applies, 1 reads, 1 fetches
+ *      1 applies, 1 reads, 1 fetches, 1 wants a snapshot sent
  *
- * Entries are written index/term, with the text of their data.
+ * Entries are written index/term, with the text of their data. Members are written 1v 2l 3r: voter, learner, removed.
  */
 #include <glob.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdint.h>
 
-#include <cmocka.h>
+#include "raft_script.h"
 
-#include "raft_world.h"
-
-enum { WORDS_MAX = 64, TESTS_MAX = 64 };
-
-struct script {
-    struct world world;
-    bool cut[WORLD_NODES_MAX + 1][WORLD_NODES_MAX + 1];
-    char *out; /* the script as it should read */
-    size_t length, capacity;
-    char *words[WORDS_MAX];
-    size_t word_count;
-};
-
-static void say(struct script *script, const char *format, ...) __attribute__((format(printf, 2, 3)));
-static void say(struct script *script, const char *format, ...) {
-    char text[4096];
-    va_list arguments;
-    va_start(arguments, format);
-    int length = vsnprintf(text, sizeof text, format, arguments);
-    va_end(arguments);
-    assert_in_range(length, 0, sizeof text - 1);
-    if (script->length + (size_t)length + 1 > script->capacity) {
-        script->capacity = (script->capacity + (size_t)length + 1) * 2;
-        script->out = realloc(script->out, script->capacity);
-    }
-    memcpy(script->out + script->length, text, (size_t)length + 1);
-    script->length += (size_t)length;
-}
-
-/* ---- words for what happened ----------------------------------------------------------------------------- */
-
-static void say_entries(struct script *script, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count; i++) {
-        const struct raft_entry *entry = &entries->at[i];
-        say(script, " %llu/%llu", (unsigned long long)entry->index, (unsigned long long)entry->term);
-        if (entry->data)
-            say(script, " %.*s", (int)entry->data->length, entry->data->bytes);
-        else
-            say(script, " no-op");
-        say(script, i + 1 < entries->count ? "," : "");
-    }
-}
-
-static const char *type_name(enum raft_message_type type) {
-    static const char *const names[] = {
-        [RAFT_PRE_VOTE] = "pre-vote",
-        [RAFT_PRE_VOTE_REPLY] = "pre-vote reply",
-        [RAFT_VOTE] = "vote",
-        [RAFT_VOTE_REPLY] = "vote reply",
-        [RAFT_APPEND] = "append",
-        [RAFT_APPEND_REPLY] = "append reply",
-        [RAFT_ROUND_REPLY] = "round reply",
-        [RAFT_TIMEOUT_NOW] = "timeout now",
-    };
-    return names[type];
-}
-
-static void say_message(struct script *script, const struct raft_message *message) {
-    unsigned long long index = message->index, log_term = message->log_term;
-    say(script, "%s, term %llu", type_name(message->type), (unsigned long long)message->term);
-    switch (message->type) {
-    case RAFT_PRE_VOTE:
-    case RAFT_VOTE:
-        say(script, ", log %llu/%llu%s", index, log_term, message->transfer ? ", handed over" : "");
-        break;
-    case RAFT_APPEND:
-        say(script, ", after %llu/%llu, commit %llu", index, log_term, (unsigned long long)message->commit);
-        say(script, message->entries.count ? ":" : "");
-        say_entries(script, &message->entries);
-        break;
-    case RAFT_APPEND_REPLY:
-        if (message->rejected)
-            say(script, ", no %llu, hint %llu/%llu", (unsigned long long)message->rejected_index, index,
-                log_term);
-        else
-            say(script, ", match %llu", index);
-        break;
-    case RAFT_PRE_VOTE_REPLY:
-    case RAFT_VOTE_REPLY:
-        say(script, message->rejected ? ", no" : ", yes");
-        break;
-    case RAFT_ROUND_REPLY:
-    case RAFT_TIMEOUT_NOW:
-        break;
-    }
-    if (message->round)
-        say(script, ", round %llu", (unsigned long long)message->round);
-    say(script, "\n");
-}
-
-static void say_trace(struct script *script, raft_id id, const char *trace) {
-    while (*trace) {
-        int length = (int)strcspn(trace, "\n");
-        say(script, "    %llu | %.*s\n", (unsigned long long)id, length, trace);
-        trace += length + 1;
-    }
-}
-
-static void say_save(struct script *script, raft_id id, const struct raft_ready *ready) {
-    if (!ready->vote && !ready->save.count)
-        return;
-    say(script, "    %llu saves #%llu:", (unsigned long long)id, (unsigned long long)ready->sequence);
-    if (ready->vote)
-        say(script, " term %llu, vote %llu%s", (unsigned long long)ready->vote->term,
-            (unsigned long long)ready->vote->vote, ready->save.count ? ";" : "");
-    say_entries(script, &ready->save);
-    say(script, "\n");
-}
-
-static void on_ready(struct world *world, struct world_node *node, const struct raft_ready *ready) {
-    struct script *script = world->context;
-    unsigned long long id = node->id;
-    say_trace(script, node->id, ready->trace);
-    say_save(script, node->id, ready);
-    for (size_t i = 0; i < ready->send.count; i++) {
-        say(script, "    %llu > %llu ", id, (unsigned long long)ready->send.at[i].to);
-        say_message(script, &ready->send.at[i]);
-    }
-    for (size_t i = 0; i < ready->promise.count; i++) {
-        say(script, "    %llu > %llu after #%llu: ", id, (unsigned long long)ready->promise.at[i].to,
-            (unsigned long long)ready->sequence);
-        say_message(script, &ready->promise.at[i]);
-    }
-    if (ready->apply.count) {
-        say(script, "    %llu applies", id);
-        say_entries(script, &ready->apply);
-        say(script, "\n");
-    }
-    for (size_t i = 0; i < ready->reads.count; i++)
-        say(script, "    %llu reads %llu at %llu\n", id, (unsigned long long)ready->reads.at[i].token,
-            (unsigned long long)ready->reads.at[i].index);
-    for (size_t i = 0; i < ready->fetch.count; i++)
-        say(script, "    %llu fetches %llu..%llu for %llu\n", id, (unsigned long long)ready->fetch.at[i].from,
-            (unsigned long long)ready->fetch.at[i].to, (unsigned long long)ready->fetch.at[i].for_peer);
-}
+enum { TESTS_MAX = 64 };
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
@@ -220,7 +86,7 @@ static void do_nodes(struct script *script) {
     world_init(world, number(script, 1));
     world->name = name;
     world->context = script;
-    world->ready = on_ready;
+    world->ready = script_say_ready;
     world->failing = on_failure;
     const struct {
         const char *key;
@@ -232,6 +98,7 @@ static void do_nodes(struct script *script) {
         {"messages=", &world->config.window_messages_max},
         {"uncommitted=", &world->config.uncommitted_bytes_max},
         {"apply=", &world->config.apply_bytes_max},
+        {"voters=", &world->voter_count},
     };
     for (size_t word = 2; word < script->word_count; word++)
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
@@ -242,6 +109,8 @@ static void do_nodes(struct script *script) {
             world->config.leases = true;
         if (strncmp(script->words[word], "drift=", 6) == 0)
             world->config.clock_drift_permille = (uint32_t)strtoul(script->words[word] + 6, NULL, 10);
+        if (strncmp(script->words[word], "promote=", 8) == 0)
+            world->config.promote_lag_max = strtoull(script->words[word] + 8, NULL, 10);
     }
 }
 
@@ -257,7 +126,7 @@ static void do_disk(struct script *script) {
         } else if (strncmp(text, "vote=", 5) == 0) {
             job.vote.vote = strtoull(text + 5, NULL, 10);
         } else if (strncmp(text, "applied=", 8) == 0) {
-            node->checkpoint = strtoull(text + 8, NULL, 10);
+            node->checkpoint.index = strtoull(text + 8, NULL, 10);
         } else {
             raft_term term = number(script, word);
             entries[job.save.count] =
@@ -296,13 +165,17 @@ static void arrive(struct script *script, struct world_packet *packet) {
     const struct raft_message *message = &packet->message;
     struct world_node *node = world_node(&script->world, message->to);
     bool lost = !node->raft || script->cut[message->from][message->to];
-    say(script, "    %llu < %llu %s", (unsigned long long)message->to, (unsigned long long)message->from,
-        lost ? "LOST " : "");
-    say_message(script, message);
+    script_say(script, "    %llu < %llu %s", (unsigned long long)message->to,
+               (unsigned long long)message->from, lost ? "LOST " : "");
+    script_say_packet(script, packet);
     if (!lost) {
         world_deliver(&script->world, packet);
         collect(script, node);
+    } else if (packet->snapshot) {
+        world_snapshot_sent(&script->world, packet, false);
     }
+    if (packet->snapshot)
+        collect(script, world_node(&script->world, message->from));
     world_free_packet(packet);
 }
 
@@ -348,9 +221,11 @@ static void do_drop(struct script *script) {
     while (packets) {
         struct world_packet *packet = packets;
         packets = packet->next;
-        say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
-            (unsigned long long)packet->message.from);
-        say_message(script, &packet->message);
+        script_say(script, "    %llu < %llu LOST ", (unsigned long long)packet->message.to,
+                   (unsigned long long)packet->message.from);
+        script_say_packet(script, packet);
+        if (packet->snapshot)
+            world_snapshot_sent(&script->world, packet, false);
         world_free_packet(packet);
     }
 }
@@ -358,9 +233,7 @@ static void do_drop(struct script *script) {
 static void do_double(struct script *script) {
     struct world_packet *packets = take_named(script);
     for (struct world_packet *packet = packets; packet; packet = packet->next->next) {
-        struct world_packet *twin = calloc(1, sizeof *twin);
-        *twin = *packet;
-        twin->message.entries = world_copy_entries(&packet->message.entries);
+        struct world_packet *twin = world_twin(packet);
         packet->next = twin;
     }
     put_back(script, packets);
@@ -391,10 +264,11 @@ static void do_heal(struct script *script) {
 static void work(struct script *script, struct world_node *node) {
     struct world_job *job = node->jobs;
     if (job->fetches)
-        say(script, "    %llu read back %llu..%llu\n", (unsigned long long)node->id,
-            (unsigned long long)job->fetch.from, (unsigned long long)job->fetch.to);
+        script_say(script, "    %llu read back %llu..%llu\n", (unsigned long long)node->id,
+                   (unsigned long long)job->fetch.from, (unsigned long long)job->fetch.to);
     else
-        say(script, "    %llu did #%llu\n", (unsigned long long)node->id, (unsigned long long)job->sequence);
+        script_say(script, "    %llu did #%llu\n", (unsigned long long)node->id,
+                   (unsigned long long)job->sequence);
     world_work(&script->world, node);
     collect(script, node);
 }
@@ -428,9 +302,9 @@ static void do_propose(struct script *script) {
     enum raft_result result = raft_propose(node->raft, blob, &index, &term);
     raft_blob_unref(blob);
     if (result == RAFT_OK)
-        say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+        script_say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
     else
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
 }
 
@@ -439,7 +313,7 @@ static void do_transfer(struct script *script) {
     enum raft_result result =
         raft_transfer(node->raft, node->now_ms, script->word_count > 2 ? number(script, 2) : 0);
     if (result != RAFT_OK)
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
 }
 
@@ -448,16 +322,65 @@ static void do_lease(struct script *script) {
     raft_index index;
     enum raft_result result = raft_read_lease(node->raft, node->now_ms, &index);
     if (result != RAFT_OK)
-        say(script, "    %s\n", raft_result_text(result));
+        script_say(script, "    %s\n", raft_result_text(result));
     else
-        say(script, "    %llu ms, reads at %llu\n",
-            (unsigned long long)(raft_lease_until(node->raft) - node->now_ms), (unsigned long long)index);
+        script_say(script, "    %llu ms, reads at %llu\n",
+                   (unsigned long long)(raft_lease_until(node->raft) - node->now_ms),
+                   (unsigned long long)index);
 }
 
 static void do_read(struct script *script) {
     struct world_node *node = running(script, 1);
     if (raft_read(node->raft, number(script, 2)) != RAFT_OK)
-        say(script, "    not the leader\n");
+        script_say(script, "    not the leader\n");
+    collect(script, node);
+}
+
+static void do_through(struct script *script) {
+    struct world_node *node = running(script, 1);
+    enum raft_result result = raft_read_through(node->raft, node->now_ms, number(script, 2));
+    if (result != RAFT_OK)
+        script_say(script, "    %s\n", raft_result_text(result));
+    collect(script, node);
+}
+
+static void do_change(struct script *script) {
+    static const char *const names[] = {
+        [RAFT_ADD] = "add", [RAFT_PROMOTE] = "promote", [RAFT_REMOVE] = "remove", [RAFT_SET] = "set"};
+    struct world_node *node = running(script, 1);
+    struct raft_change change = {.id = number(script, 2)};
+    raft_index index;
+    raft_term term;
+    while (strcmp(names[change.type], script->words[0]) != 0)
+        change.type++;
+    if (script->word_count > 3) {
+        change.data = script->words[3];
+        change.length = strlen(change.data);
+    }
+    enum raft_result result = raft_change(node->raft, node->now_ms, &change, &index, &term);
+    if (result == RAFT_OK)
+        script_say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
+    else
+        script_say(script, "    refused: %s\n", raft_result_text(result));
+    collect(script, node);
+}
+
+static void do_checkpoint(struct script *script) {
+    struct world_node *node = running(script, 1);
+    WORLD_CHECK(&script->world, world_checkpoint(&script->world, node), "nothing new is durable");
+    script_say(script, "    %llu/%llu\n", (unsigned long long)node->checkpoint.index,
+               (unsigned long long)node->checkpoint.term);
+}
+
+static void do_compact(struct script *script) {
+    struct world_node *node = running(script, 1);
+    world_compact(&script->world, node, number(script, 2));
+    collect(script, node);
+}
+
+static void do_load(struct script *script) {
+    struct world_node *node = running(script, 1);
+    world_load(&script->world, node);
     collect(script, node);
 }
 
@@ -476,25 +399,42 @@ static void do_crash(struct script *script) {
     world_crash(running(script, 1));
 }
 
+/* Once they are not the first ones any more. */
+static void script_say_made_members(struct script *script, const struct world_node *node,
+                                    const struct raft_status *status) {
+    raft_index made;
+    const struct raft_blob *list = raft_members(node->raft, &made);
+    if (made == 0)
+        return;
+    script_say(script, ";");
+    script_say_members(script, list);
+    script_say(script, "%s%s", status->changing ? ", not committed" : "", status->removed ? ", removed" : "");
+}
+
 static void do_status(struct script *script) {
     for (size_t i = 0; i < script->world.count; i++) {
         struct world_node *node = &script->world.nodes[i];
         if (!is_meant(script, 1, node))
             continue;
-        say(script, "    %llu ", (unsigned long long)node->id);
+        script_say(script, "    %llu ", (unsigned long long)node->id);
         if (!node->raft) {
-            say(script, "down\n");
+            script_say(script, "down\n");
             continue;
         }
         struct raft_status status;
         raft_status(node->raft, &status);
-        say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
-            (unsigned long long)status.term, (unsigned long long)status.leader,
-            status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
-        for (raft_index index = 1; index <= status.last_index; index++)
-            say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
-        say(script, "; saved %llu, commit %llu, applied %llu\n", (unsigned long long)status.saved_index,
-            (unsigned long long)status.commit, (unsigned long long)status.applied);
+        script_say(script, "%s, term %llu, leader %llu%s%s; log", raft_role_name(status.role),
+                   (unsigned long long)status.term, (unsigned long long)status.leader,
+                   status.serving ? ", serving" : "", status.quorum ? ", quorum" : "");
+        if (status.base_index)
+            script_say(script, " (after %llu/%llu)", (unsigned long long)status.base_index,
+                       (unsigned long long)status.base_term);
+        for (raft_index index = status.base_index + 1; index <= status.last_index; index++)
+            script_say(script, " %llu", (unsigned long long)raft_term_at(node->raft, index));
+        script_say(script, "; saved %llu, commit %llu, applied %llu", (unsigned long long)status.saved_index,
+                   (unsigned long long)status.commit, (unsigned long long)status.applied);
+        script_say_made_members(script, node, &status);
+        script_say(script, "\n");
     }
 }
 
@@ -504,11 +444,20 @@ static const struct {
     const char *name;
     void (*act)(struct script *script);
 } commands[] = {
-    {"nodes", do_nodes},     {"disk", do_disk},     {"start", do_start},   {"wait", do_wait},
-    {"deliver", do_deliver}, {"drop", do_drop},     {"double", do_double}, {"reverse", do_reverse},
-    {"cut", do_cut},         {"heal", do_heal},     {"work", do_work},     {"settle", do_settle},
-    {"propose", do_propose}, {"read", do_read},     {"gone", do_gone},     {"unreachable", do_unreachable},
-    {"crash", do_crash},     {"status", do_status}, {"lease", do_lease},   {"transfer", do_transfer},
+    {"nodes", do_nodes},     {"disk", do_disk},
+    {"start", do_start},     {"wait", do_wait},
+    {"deliver", do_deliver}, {"drop", do_drop},
+    {"double", do_double},   {"reverse", do_reverse},
+    {"cut", do_cut},         {"heal", do_heal},
+    {"work", do_work},       {"settle", do_settle},
+    {"propose", do_propose}, {"read", do_read},
+    {"gone", do_gone},       {"unreachable", do_unreachable},
+    {"crash", do_crash},     {"status", do_status},
+    {"lease", do_lease},     {"transfer", do_transfer},
+    {"through", do_through}, {"add", do_change},
+    {"promote", do_change},  {"remove", do_change},
+    {"set", do_change},      {"checkpoint", do_checkpoint},
+    {"compact", do_compact}, {"load", do_load},
 };
 
 static void run_command(struct script *script, const char *line) {
@@ -580,7 +529,7 @@ static void run_script(void **state) {
         at += length + (at[length] == '\n');
         if (line[0] == ' ')
             continue; /* what happened: said anew */
-        say(&script, "%s\n", line);
+        script_say(&script, "%s\n", line);
         if (line[0] && line[0] != '#')
             run_command(&script, line);
     }
