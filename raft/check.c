@@ -51,6 +51,7 @@ bool raft_check_message(const struct raft *raft, const struct raft_message *mess
         return is_position(message->index, message->log_term) && message->log_term < message->term;
     case RAFT_PRE_VOTE_REPLY:
     case RAFT_VOTE_REPLY:
+    case RAFT_TIMEOUT_NOW:
         return true;
     case RAFT_APPEND:
         return is_position(message->index, message->log_term) && is_chain(message);
@@ -103,6 +104,7 @@ void raft_check(const struct raft *raft) {
         assert(raft->reads.count == 0);
     if (raft->role == RAFT_CANDIDATE)
         assert(raft->hard.vote == raft->self->id && raft->leader == 0);
+    assert(raft->transferee == 0 || raft->role == RAFT_LEADER);
     if (raft->role == RAFT_PRE_CANDIDATE)
         assert(raft->leader == 0);
 }

@@ -18,6 +18,10 @@
  * A vote is two promises. The others' votes are announced to us when they are durable there. Our own is one vote like the
  * others: it counts when raft_saved says that it is durable. A candidate that counts a vote it has not saved can vote twice.
  *
+ * Two things go past both rules. A leader that hands over (section 3.10) tells its successor to stand at once: no pre-vote, and
+ * the requests for votes say so and are heard by everybody, the leader included. And with leases (lease.c) patience is a promise
+ * that a leader counts on: it outlives the term and the name of the leader, and a start, after which we don't know what we promised.
+ *
  * The timer: a follower waits for the election timeout and up to half as much again, at random. The spread has to be wide
  * against what a campaign takes (a few round trips and one fsync, some 10 ms) so that the first to wake is elected
  * before the second wakes; with a timeout of a second, half a second does it. A wider spread would only lengthen the time
@@ -52,8 +56,10 @@ static void leader_is(struct raft *raft, raft_id leader) {
 
 void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
     assert(term >= raft->hard.term && leader != raft->self->id);
-    if (raft->role == RAFT_LEADER)
+    if (raft->role == RAFT_LEADER) {
         raft_readindex_reset(raft);
+        raft_transfer_end(raft);
+    }
     if (raft->role != RAFT_FOLLOWER || leader)
         raft_election_reset_timer(
             raft); /* a candidate that brings a newer term and gets no vote earns no patience */
@@ -66,7 +72,7 @@ void raft_election_follow(struct raft *raft, raft_term term, raft_id leader) {
 }
 
 /* Asks those who have not said yes. */
-static void request(struct raft *raft, enum raft_message_type type, raft_term term) {
+static void request(struct raft *raft, enum raft_message_type type, raft_term term, bool transfer) {
     raft->ask_again_ms = raft->now_ms + raft->config.heartbeat_ms;
     for (size_t i = 0; i < raft->peer_count; i++)
         if (&raft->peers[i] != raft->self && !raft->peers[i].granted)
@@ -76,6 +82,7 @@ static void request(struct raft *raft, enum raft_message_type type, raft_term te
                                 .term = term,
                                 .index = raft->log.last,
                                 .log_term = raft_log_last_term(&raft->log),
+                                .transfer = transfer,
                             });
 }
 
@@ -91,14 +98,16 @@ static bool majority_granted(const struct raft *raft) {
     return granted >= raft_quorum(raft->peer_count);
 }
 
-static void campaign(struct raft *raft) {
+static void campaign(struct raft *raft, bool transfer) {
     enter_term(raft, raft->hard.term + 1, raft->self->id);
     raft->role = RAFT_CANDIDATE;
+    raft->transfer_campaign = transfer;
+    leader_is(raft, 0);
     raft->elections++;
     raft_election_reset_timer(raft);
     forget_votes(raft); /* our own too: it is not durable */
     raft_trace(raft, "standing for term %llu", (unsigned long long)raft->hard.term);
-    request(raft, RAFT_VOTE, raft->hard.term);
+    request(raft, RAFT_VOTE, raft->hard.term, transfer);
 }
 
 static void pre_campaign(struct raft *raft) {
@@ -108,9 +117,9 @@ static void pre_campaign(struct raft *raft) {
     forget_votes(raft);
     raft->self->granted = true;
     if (majority_granted(raft))
-        campaign(raft);
+        campaign(raft, false);
     else
-        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1);
+        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1, false);
 }
 
 static void lead(struct raft *raft) {
@@ -155,9 +164,9 @@ static void trace_silence(struct raft *raft) {
 /* A request may be lost, or have come a moment before its receiver lost patience with the old leader. */
 static void ask_again(struct raft *raft) {
     if (raft->role == RAFT_PRE_CANDIDATE)
-        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1);
+        request(raft, RAFT_PRE_VOTE, raft->hard.term + 1, false);
     else
-        request(raft, RAFT_VOTE, raft->hard.term);
+        request(raft, RAFT_VOTE, raft->hard.term, raft->transfer_campaign);
 }
 
 void raft_election_tick(struct raft *raft) {
@@ -185,9 +194,8 @@ void raft_hold_back(struct raft *raft, bool held_back) {
 }
 
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer) {
-    if (now_ms > raft->now_ms)
-        raft->now_ms = now_ms;
-    if (raft->role != RAFT_FOLLOWER || peer == 0 || raft->leader != peer)
+    raft_pass_time(raft, now_ms);
+    if (raft->role != RAFT_FOLLOWER || peer == 0 || raft->leader != peer || raft->config.leases)
         return;
     leader_is(raft, 0);
     uint64_t wait_ms = raft_random_below(&raft->random, (uint64_t)raft->config.heartbeat_ms + 1);
@@ -205,9 +213,14 @@ void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer) {
 bool raft_election_ignores(const struct raft *raft, const struct raft_message *message) {
     if (message->type != RAFT_PRE_VOTE && message->type != RAFT_VOTE)
         return false;
+    if (raft_lease_holds_back(raft))
+        return true;
+    if (message->transfer)
+        return false; /* the leader wants it */
     if (raft->role == RAFT_LEADER)
         return true; /* check-quorum ends it, not a candidate */
-    return raft->leader && raft->now_ms - raft->leader_heard_ms < raft->config.election_timeout_ms;
+    bool heard = raft->leader_heard_ms && (raft->leader || raft->config.leases);
+    return heard && raft->now_ms - raft->leader_heard_ms < raft->config.election_timeout_ms;
 }
 
 /* Section 3.6.1: the later last term, or the same and a log at least as long. */
@@ -231,7 +244,7 @@ void raft_election_pre_vote_reply(struct raft *raft, const struct raft_message *
         return;
     raft_progress_find(raft, message->from)->granted = true;
     if (majority_granted(raft))
-        campaign(raft);
+        campaign(raft, false);
 }
 
 void raft_election_vote(struct raft *raft, const struct raft_message *message) {
@@ -256,4 +269,12 @@ void raft_election_vote_reply(struct raft *raft, const struct raft_message *mess
         return;
     raft_progress_find(raft, message->from)->granted = true;
     tally(raft);
+}
+
+void raft_election_timeout_now(struct raft *raft, const struct raft_message *message) {
+    if (raft->role != RAFT_FOLLOWER || raft->leader != message->from || raft->held_back)
+        return;
+    raft_trace(raft, "leader %llu of term %llu hands over", (unsigned long long)message->from,
+               (unsigned long long)raft->hard.term);
+    campaign(raft, true);
 }

@@ -32,7 +32,7 @@ void raft_follow_stale(struct raft *raft, const struct raft_message *message) {
         [RAFT_PRE_VOTE] = RAFT_PRE_VOTE_REPLY,
         [RAFT_VOTE] = RAFT_VOTE_REPLY,
         [RAFT_APPEND] = RAFT_APPEND_REPLY,
-        [RAFT_ROUND_REPLY] = 0,
+        [RAFT_TIMEOUT_NOW] = 0,
     };
     assert(message->term < raft->hard.term);
     if (replies[message->type])

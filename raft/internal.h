@@ -7,6 +7,7 @@
  *      replicate.c   the leader's side of the log                log.c        the log's tail in memory, its terms
  *      follow.c      the follower's side of the log              progress.c   what a leader knows of one follower
  *      readindex.c   read rounds                                 quorum.c     majorities
+ *      lease.c       reads that stand on time                    transfer.c   handing the leadership over
  *      check.c       invariants; what a message must be          random.c, blob.c, memory.c
  */
 #ifndef RAFT_INTERNAL_H
@@ -146,6 +147,7 @@ struct raft_progress {
     bool heartbeat_due;     /* tell it something in the next ready */
     raft_index commit_sent; /* the commit index it was told */
     uint64_t round_sent, round_acked;
+    uint64_t confirmed_ms;      /* the newest noted round that it has acknowledged began then: lease.c */
     struct raft_flight *window; /* a ring of window_messages_max: appends with entries, unacknowledged */
     size_t window_head, window_count, window_bytes;
     uint64_t window_since_ms; /* the oldest has waited since, or some were acknowledged then */
@@ -182,7 +184,27 @@ struct raft_read_queue {
 
 void raft_readindex_reset(struct raft *raft);   /* at the start and at the end of leadership */
 void raft_readindex_begin(struct raft *raft);   /* puts what waits without a round into a new one */
+void raft_readindex_renew(struct raft *raft);   /* begins a round, for a lease */
 void raft_readindex_release(struct raft *raft); /* hands out what a majority has confirmed */
+
+/* ---- lease.c --------------------------------------------------------------------------------------------- */
+
+enum { RAFT_LEASE_MARKS = 32 };
+
+struct raft_lease_mark {
+    uint64_t round, began_ms;
+};
+
+struct raft_lease {
+    struct raft_lease_mark marks[RAFT_LEASE_MARKS]; /* a ring, oldest first */
+    size_t head, count;
+    bool dropped; /* for the rest of this term */
+};
+
+void raft_lease_reset(struct raft *raft); /* at the start of a leader's term */
+void raft_lease_begin(struct raft *raft); /* a round begins now */
+void raft_lease_acknowledged(struct raft *raft, struct raft_progress *peer);
+bool raft_lease_holds_back(const struct raft *raft); /* we may have acknowledged a lease before our start */
 
 /* ---- quorum.c -------------------------------------------------------------------------------------------- */
 
@@ -195,6 +217,7 @@ uint64_t raft_quorum_reached(uint64_t *values, size_t count);
 struct raft {
     struct raft_config config; /* voters: NULL, they are in peers */
     uint64_t now_ms;           /* the latest that was told: never goes back */
+    uint64_t started_ms;
     uint64_t random;
 
     struct raft_vote hard;   /* term and vote as they are */
@@ -211,6 +234,7 @@ struct raft {
     uint64_t silent_since_ms;
     uint64_t election_timeout_ms; /* this time's, randomised */
     uint64_t ask_again_ms;        /* a candidate repeats its requests then */
+    bool transfer_campaign;       /* a candidate: the leader asked for it */
     bool held_back;               /* the caller wants this node not to stand */
     uint64_t answered_round;      /* the leader's newest round that we have answered */
     uint64_t elections, leader_changes;
@@ -226,12 +250,17 @@ struct raft {
     uint64_t heartbeat_at_ms;
     uint64_t announce_at_ms; /* followers not told the commit index by then are told; 0: nothing to tell */
     struct raft_read_queue reads;
+    struct raft_lease lease;
+    raft_id transferee; /* 0: nobody */
+    bool transfer_due;  /* the next ready may tell it to stand */
+    uint64_t transfer_until_ms;
 
     struct raft_outbox boxes[2];
     struct raft_outbox *filling, *given;
 };
 
 /* raft.c */
+void raft_pass_time(struct raft *raft, uint64_t now_ms);
 /* To send, or to promise if it must wait for the disk: then true. */
 bool raft_emit(struct raft *raft, const struct raft_message *message);
 void raft_trace(struct raft *raft, const char *format, ...) __attribute__((format(printf, 2, 3)));
@@ -246,6 +275,7 @@ void raft_election_pre_vote(struct raft *raft, const struct raft_message *messag
 void raft_election_pre_vote_reply(struct raft *raft, const struct raft_message *message);
 void raft_election_vote(struct raft *raft, const struct raft_message *message);
 void raft_election_vote_reply(struct raft *raft, const struct raft_message *message);
+void raft_election_timeout_now(struct raft *raft, const struct raft_message *message);
 void raft_election_follow(struct raft *raft, raft_term term, raft_id leader);
 
 /* replicate.c */
@@ -259,6 +289,11 @@ void raft_replicate_fetched(struct raft *raft, struct raft_progress *peer,
                             const struct raft_entries *entries);
 uint64_t raft_replicate_quorum_ms(const struct raft *raft); /* a majority has answered since then */
 uint64_t raft_replicate_deadline(const struct raft *raft);
+
+/* transfer.c */
+void raft_transfer_end(struct raft *raft);  /* leadership begins or ends */
+void raft_transfer_tick(struct raft *raft); /* gives up in the end */
+void raft_transfer_send(struct raft *raft); /* tells the target to stand, when it has everything */
 
 /* follow.c */
 void raft_follow_append(struct raft *raft, const struct raft_message *message);

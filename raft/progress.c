@@ -44,6 +44,7 @@ void raft_progress_lead(struct raft *raft, struct raft_progress *peer) {
     peer->commit_sent = 0;
     peer->round_sent = 0;
     peer->round_acked = 0;
+    peer->confirmed_ms = 0;
     empty_window(peer);
 }
 
@@ -111,5 +112,8 @@ bool raft_progress_rejected(struct raft *raft, struct raft_progress *peer, raft_
 }
 
 bool raft_progress_stuck(const struct raft *raft, const struct raft_progress *peer) {
-    return peer->window_count && raft->now_ms - peer->window_since_ms >= raft->config.election_timeout_ms;
+    uint64_t patience_ms = raft->config.election_timeout_ms;
+    if (peer->id == raft->transferee)
+        patience_ms = raft->config.heartbeat_ms; /* everybody waits for it */
+    return peer->window_count && raft->now_ms - peer->window_since_ms >= patience_ms;
 }

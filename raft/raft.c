@@ -44,11 +44,11 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_boot *
     assert(config->self != 0 && config->voter_count > 0);
     assert(config->heartbeat_ms > 0 && config->heartbeat_ms < config->election_timeout_ms);
     assert(config->append_bytes_max > 0 && config->window_bytes_max > 0 && config->window_messages_max > 0);
-    assert(config->apply_bytes_max > 0);
+    assert(config->apply_bytes_max > 0 && config->clock_drift_permille < 1000);
     struct raft *raft = raft_alloc(1, sizeof *raft);
     raft->config = *config;
     raft->config.voters = NULL;
-    raft->now_ms = now_ms;
+    raft->now_ms = raft->started_ms = now_ms;
     raft->random = config->seed;
     raft->hard = raft->handed = raft->saved = (struct raft_vote){boot->term, boot->vote};
     raft->filling = &raft->boxes[0];
@@ -77,13 +77,13 @@ void raft_free(struct raft *raft) {
 
 /* ---- in -------------------------------------------------------------------------------------------------- */
 
-static void pass_time(struct raft *raft, uint64_t now_ms) {
+void raft_pass_time(struct raft *raft, uint64_t now_ms) {
     if (now_ms > raft->now_ms)
         raft->now_ms = now_ms;
 }
 
 void raft_tick(struct raft *raft, uint64_t now_ms) {
-    pass_time(raft, now_ms);
+    raft_pass_time(raft, now_ms);
     if (raft->role == RAFT_LEADER)
         raft_replicate_tick(raft);
     else
@@ -115,12 +115,13 @@ static void handle(struct raft *raft, const struct raft_message *message) {
         [RAFT_APPEND] = raft_follow_append,
         [RAFT_APPEND_REPLY] = raft_replicate_append_reply,
         [RAFT_ROUND_REPLY] = raft_replicate_round_reply,
+        [RAFT_TIMEOUT_NOW] = raft_election_timeout_now,
     };
     handlers[message->type](raft, message);
 }
 
 void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer) {
-    pass_time(raft, now_ms);
+    raft_pass_time(raft, now_ms);
     struct raft_progress *progress = raft_progress_find(raft, peer);
     if (!progress)
         return;
@@ -132,7 +133,7 @@ void raft_heard(struct raft *raft, uint64_t now_ms, raft_id peer) {
 }
 
 void raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
-    pass_time(raft, now_ms);
+    raft_pass_time(raft, now_ms);
     if (!raft_check_message(raft, message))
         return;
     raft_progress_find(raft, message->from)->heard_ms = raft->now_ms;
@@ -152,6 +153,8 @@ enum raft_result raft_propose(struct raft *raft, struct raft_blob *data, raft_in
     assert(data);
     if (raft->role != RAFT_LEADER)
         return RAFT_NOT_LEADER;
+    if (raft->transferee)
+        return RAFT_TRANSFERRING;
     if (log->uncommitted_bytes && log->uncommitted_bytes + data->length > raft->config.uncommitted_bytes_max)
         return RAFT_BUSY;
     *index = log->last + 1;
@@ -179,7 +182,7 @@ void raft_unreachable(struct raft *raft, raft_id id) {
 
 void raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
     struct raft_save save;
-    pass_time(raft, now_ms);
+    raft_pass_time(raft, now_ms);
     if (!raft_saves_pop(&raft->saves, sequence, &save))
         return;
     assert(save.last >= raft->log.saved && save.vote.term >= raft->saved.term);
@@ -248,6 +251,7 @@ static bool waits_for_disk(const struct raft *raft, const struct raft_message *m
         return !term_durable || (!message->rejected && message->index > raft->log.saved);
     case RAFT_APPEND:
     case RAFT_ROUND_REPLY:
+    case RAFT_TIMEOUT_NOW:
         break;
     }
     return !term_durable;
@@ -338,6 +342,7 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready) {
     if (raft->role == RAFT_LEADER) {
         raft_readindex_begin(raft);
         raft_replicate_send(raft);
+        raft_transfer_send(raft);
     }
     collect_apply(raft);
     collect_saves(raft, ready);
@@ -374,6 +379,7 @@ void raft_status(const struct raft *raft, struct raft_status *status) {
         .leader = raft->leader,
         .serving = leads && log->applied >= raft->noop_index,
         .quorum = leads ? raft->now_ms - raft_replicate_quorum_ms(raft) < timeout : raft->leader != 0,
+        .transferee = raft->transferee,
         .commit = log->commit,
         .applied = log->applied,
         .last_index = log->last,
@@ -415,4 +421,16 @@ const char *raft_role_name(enum raft_role role) {
         [RAFT_LEADER] = "leader",
     };
     return names[role];
+}
+
+const char *raft_result_text(enum raft_result result) {
+    static const char *const texts[] = {
+        [RAFT_OK] = "ok",
+        [RAFT_NOT_LEADER] = "not the leader",
+        [RAFT_BUSY] = "too much is uncommitted",
+        [RAFT_TRANSFERRING] = "the leadership is being handed over",
+        [RAFT_NO_TARGET] = "no voter can take the leadership over",
+        [RAFT_NO_LEASE] = "no lease",
+    };
+    return texts[result];
 }

@@ -7,8 +7,9 @@
  * time matters (`now_ms`: any monotonic clock, milliseconds). Effects come out as one value, struct raft_ready, to be
  * obeyed from top to bottom; acknowledgements of what was obeyed come in as further inputs:
  *
- *      in    raft_tick  raft_step  raft_propose  raft_read  raft_unreachable  raft_leader_gone
- *      out   raft_ready   raft_deadline (arm one timer)   raft_status  raft_peer_status
+ *      in    raft_tick  raft_step  raft_propose  raft_read  raft_transfer
+ *            raft_unreachable  raft_leader_gone
+ *      out   raft_ready   raft_deadline (arm one timer)   raft_status  raft_peer_status  raft_lease_until
  *      acks  raft_saved   raft_applied   raft_fetched
  *
  * A bug asserts, in release too. Out of memory ends the process. Messages may be lost, doubled, reordered, late.
@@ -65,6 +66,7 @@ enum raft_message_type {
     RAFT_APPEND = 5, /* also the heartbeat: with no entries */
     RAFT_APPEND_REPLY = 6,
     RAFT_ROUND_REPLY = 7, /* "I heard round N in this term": when the append's own reply waits for the disk */
+    RAFT_TIMEOUT_NOW = 8, /* the leader hands over (section 3.10): stand at once */
 };
 
 struct raft_message {
@@ -77,6 +79,7 @@ struct raft_message {
     raft_index commit;         /* append: leader's commit index */
     uint64_t round;            /* append: the leader's read round; replies echo it */
     bool rejected;             /* of a reply */
+    bool transfer; /* vote: the leader itself has asked for this campaign; stickiness does not hold */
     struct raft_entries entries; /* append */
 };
 
@@ -98,8 +101,10 @@ struct raft_config {
     size_t append_bytes_max; /* entries of one append (one entry always fits) */
     size_t window_bytes_max; /* unacknowledged appends to one follower (one entry always fits) */
     size_t window_messages_max;
-    size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
-    size_t apply_bytes_max;       /* of one ready's apply */
+    size_t uncommitted_bytes_max;  /* proposals beyond it are refused: RAFT_BUSY */
+    size_t apply_bytes_max;        /* of one ready's apply */
+    bool leases;                   /* reads may stand on time (lease.c): the same on all nodes */
+    uint32_t clock_drift_permille; /* leases: another's clock may be so much faster than ours, at most */
 };
 
 /* The log's terms: entries from first_index on have this term, up to the next row's first_index. */
@@ -128,10 +133,16 @@ void raft_free(struct raft *raft);
 enum raft_result {
     RAFT_OK,
     RAFT_NOT_LEADER,
-    RAFT_BUSY, /* too many uncommitted bytes: try again when some are committed */
+    RAFT_BUSY,         /* too many uncommitted bytes: try again when some are committed */
+    RAFT_TRANSFERRING, /* the leadership is being handed over: hold it until there is a new leader, or not */
+    RAFT_NO_TARGET,    /* nobody can take the leadership over: no such voter, or none that answers */
+    RAFT_NO_LEASE,     /* a majority's patience does not reach that far: use raft_read */
 };
 
-/* Time has passed. Step all messages that have arrived first: a node that slept would stand for election with the
+/* `now_ms` is read after what it comes with: a message's, after the message was received. Time that stands still while the machine
+ * sleeps would stretch a lease: use a clock that does not (CLOCK_BOOTTIME).
+ *
+ * Time has passed. Step all messages that have arrived first: a node that slept would stand for election with the
  * heartbeat still in its buffer. */
 void raft_tick(struct raft *raft, uint64_t now_ms);
 /* A message from a peer; copied or referenced as needed. One from or to a stranger is ignored. */
@@ -141,10 +152,17 @@ enum raft_result raft_propose(struct raft *raft, struct raft_blob *data, raft_in
 /* Asks for a linearizable read point (ReadIndex, section 6.4). The token comes back in raft_ready.reads once a majority has
  * acknowledged a round begun after this call. Tokens outstanding when leadership ends are forgotten. */
 enum raft_result raft_read(struct raft *raft, uint64_t token);
+/* Asks for a read point that needs no round: *index, to be answered when applied >= *index, and only if a clock read afresh
+ * after executing is still before raft_lease_until. */
+enum raft_result raft_read_lease(struct raft *raft, uint64_t now_ms, raft_index *index);
+/* Hands the leadership to voter `to`, or (0) to the live one whose log is longest. Proposals are refused meanwhile. It ends with
+ * another leader or, after an election timeout, without: raft_status.transferee is 0 again. */
+enum raft_result raft_transfer(struct raft *raft, uint64_t now_ms, raft_id to);
 /* Messages to this peer did not get through: stop pipelining to it until it answers. */
 void raft_unreachable(struct raft *raft, raft_id peer);
 /* The transport knows that this node's process is gone (connection refused, not merely silent). If it was our leader, stand
- * soon instead of waiting the whole timeout. A hint: never needed, never unsafe for quorum reads. */
+ * soon instead of waiting the whole timeout. A hint: never needed, never unsafe for quorum reads. With leases it is ignored: a
+ * process that is gone from here may still be reading under its lease there. */
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer);
 /* Part of a message from this peer has come, and more is on its way: it lives, whatever the message will say. A large entry takes longer
  * than an election timeout on a slow link, and heartbeats wait behind it. */
@@ -223,6 +241,9 @@ void raft_fetched(struct raft *raft, const struct raft_fetch *fetch, const struc
 /* When raft_tick should be called next, in now_ms's clock. UINT64_MAX: never (a leader without followers). */
 uint64_t raft_deadline(const struct raft *raft);
 
+/* The leader may answer reads without a round before this time, in now_ms's clock; 0: it has no lease. */
+uint64_t raft_lease_until(const struct raft *raft);
+
 enum raft_role {
     RAFT_FOLLOWER,
     RAFT_PRE_CANDIDATE,
@@ -237,6 +258,7 @@ struct raft_status {
     raft_id leader; /* 0 when unknown */
     bool serving;   /* leader, and an entry of its own term is applied: may take commands (section 6.4) */
     bool quorum;    /* leader: a majority answered within the election timeout; follower: it has a leader */
+    raft_id transferee; /* the leadership is being handed to it; 0: to nobody */
     raft_index commit, applied, last_index, saved_index;
     raft_term last_term;
     size_t uncommitted_bytes, tail_bytes;
@@ -258,5 +280,6 @@ bool raft_peer_status(const struct raft *raft, raft_id peer, struct raft_peer_st
 raft_term raft_term_at(const struct raft *raft, raft_index index);
 
 const char *raft_role_name(enum raft_role role); /* "follower", "pre-candidate", "candidate", "leader" */
+const char *raft_result_text(enum raft_result result); /* in words, for people */
 
 #endif

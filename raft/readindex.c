@@ -52,10 +52,16 @@ void raft_readindex_begin(struct raft *raft) {
     if (reads->unassigned == 0)
         return;
     reads->round++;
+    raft_lease_begin(raft);
     for (size_t i = reads->count - reads->unassigned; i < reads->count; i++)
         reads->at[reads->head + i].round = reads->round;
     reads->unassigned = 0;
     raft_readindex_release(raft); /* a single voter is its own majority */
+}
+
+void raft_readindex_renew(struct raft *raft) {
+    raft->reads.round++;
+    raft_lease_begin(raft);
 }
 
 static uint64_t confirmed_round(struct raft *raft) {

@@ -110,6 +110,8 @@ void raft_replicate_lead(struct raft *raft) {
     raft->heartbeat_at_ms = raft->now_ms + raft->config.heartbeat_ms;
     raft->announce_at_ms = 0;
     raft_readindex_reset(raft);
+    raft_lease_reset(raft);
+    raft_transfer_end(raft);
     raft_log_append(&raft->log, &(struct raft_entry){
                                     .index = raft->noop_index,
                                     .term = raft->hard.term,
@@ -138,6 +140,9 @@ uint64_t raft_replicate_quorum_ms(const struct raft *raft) {
 
 static void heartbeat(struct raft *raft) {
     raft->heartbeat_at_ms = raft->now_ms + raft->config.heartbeat_ms;
+    raft->transfer_due = true;
+    if (raft->config.leases)
+        raft_readindex_renew(raft);
     for (size_t i = 0; i < raft->peer_count; i++) {
         struct raft_progress *peer = &raft->peers[i];
         if (raft_progress_stuck(raft, peer))
@@ -166,6 +171,7 @@ void raft_replicate_tick(struct raft *raft) {
         raft_election_follow(raft, raft->hard.term, 0);
         return;
     }
+    raft_transfer_tick(raft);
     if (raft->now_ms >= raft->heartbeat_at_ms)
         heartbeat(raft);
     if (raft->announce_at_ms && raft->now_ms >= raft->announce_at_ms)
@@ -180,6 +186,8 @@ uint64_t raft_replicate_deadline(const struct raft *raft) {
         deadline = raft->heartbeat_at_ms;
     if (raft->announce_at_ms && raft->announce_at_ms < deadline)
         deadline = raft->announce_at_ms;
+    if (raft->transferee && raft->transfer_until_ms < deadline)
+        deadline = raft->transfer_until_ms;
     return deadline;
 }
 
@@ -189,6 +197,7 @@ static struct raft_progress *answered(struct raft *raft, const struct raft_messa
     peer->active_ms = raft->now_ms;
     if (message->round > peer->round_acked) {
         peer->round_acked = message->round;
+        raft_lease_acknowledged(raft, peer);
         raft_readindex_release(raft);
     }
     return peer;

@@ -289,7 +289,8 @@ static void a_value_too_large_for_the_log_gets_a_definite_error(void **state) {
  * than the default election timeout to move them: the timers are not what is tried here. */
 static void large_values_pass_through_all_nodes(void **state) {
     enum { LARGE = 48 * 1024 * 1024 };
-    static const char *const options[] = {"--raft-election-timeout", "5000", NULL};
+    static const char *const options[] = {"--raft-election-timeout", "5000", "--raft-outcome-timeout",
+                                          "60000", NULL};
     (void)state;
     struct cluster *cluster = cluster_new(3, options);
     size_t leader = cluster_wait_equal(cluster);

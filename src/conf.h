@@ -77,7 +77,9 @@ struct conf {
     enum conf_follower_mode follower_mode;
     uint64_t entry_bytes_max; /* raft-entry-max-size: a log entry, and so a command */
     uint64_t uncommitted_bytes_max;
-    uint64_t log_cache_bytes; /* raft-log-cache-size: tail of the log kept in memory */
+    uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
+    uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
+    uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
 

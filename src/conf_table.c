@@ -88,10 +88,14 @@ const struct conf_directive conf_directives[] = {
      "bytes on their way to a majority before clients are not read"},
     {"raft-log-cache-size", CONF_MEMORY, FIELD(log_cache_bytes), 0, 4096, INT64_MAX, NULL, "64mb",
      "bytes of the log's end that stay in memory"},
+    {"raft-checkpoint-log-size", CONF_MEMORY, FIELD(checkpoint_log_bytes), CONF_LIVE, 4096, INT64_MAX, NULL, "128mb",
+     "bytes of the log after which the state is written to disk and the log cut"},
+    {"raft-checkpoint-entries", CONF_NUMBER, FIELD(checkpoint_entries), CONF_LIVE, 1, INT64_MAX, NULL, "1000000",
+     "entries after which the state is written to disk and the log cut"},
     {"raft-max-clock-skew", CONF_NUMBER, FIELD(clock_skew_max_ms), 0, 1, 3600000, NULL, "500",
      "ms that a member's clock may be off the others' before it does not stand for leader"},
     {"raft-outcome-timeout", CONF_NUMBER, FIELD(outcome_timeout_ms), CONF_LIVE, 0, 600000, NULL, "5000",
-     "ms that a write of a lost leader waits for its outcome before -INDOUBT"},
+     "ms that a write waits for its outcome before -INDOUBT"},
 };
 const size_t conf_directive_count = sizeof conf_directives / sizeof conf_directives[0];
 

@@ -10,6 +10,7 @@
  *      clients' commands        gathered: all writes of the turn into one entry, all reads into one round
  *      propose, ask             the entry is appended, the round is begun
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
+ *      checkpoint               a few pages of the state go to the disk, when it is time
  *      flush                    one write per connection that has something to say
  *
  * So one turn is one batch, one entry, one job for the disk; while the disk works on it the loop goes on, and what
@@ -77,6 +78,9 @@ static void take_log_job(struct node *node, struct store_job *job) {
         break;
     case STORE_IDENTITY:
         node->storing_identity = false;
+        break;
+    case STORE_COMPACT:
+    case STORE_RESET:
         break;
     }
     store_job_free(job);
@@ -289,6 +293,7 @@ static bool turn_raft(struct node *node) {
     node_propose(node);
     ask_raft(node);
     more |= obey(node);
+    more |= checkpoint_turn(node);
     status_watch(node);
     doubt_overdue(node);
     return more || node->writing != NULL || node->serve_first != NULL;
@@ -302,7 +307,9 @@ bool node_turn(struct node *node, const struct instant *now) {
 
     if (node->boot_worker)
         start_opened(node);
+    load_take(node);
     take_finished(node);
+    checkpoint_take(node);
     peers_take(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)

@@ -9,6 +9,8 @@
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
+ *     checkpoint.c  from the keyspace to the disk, a few pages a turn
+ *     load.c      from the disk to the keyspace, at start
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -29,6 +31,7 @@
 #include "pending.h"
 #include "slowlog.h"
 #include "spikes.h"
+#include "store/data.h"
 #include "store/store.h"
 #include "wire.h"
 #include "worker.h"
@@ -110,6 +113,37 @@ struct statistics {
         base_out; /* of the network's counters at CONFIG RESETSTAT */
 };
 
+enum checkpoint_phase {
+    CHECKPOINT_NONE,
+    CHECKPOINT_WRITING,    /* pages are handed to the worker */
+    CHECKPOINT_COMMITTING, /* all pages were, and the commit */
+    CHECKPOINT_FAILED,     /* what is still on its way comes back failed */
+};
+
+/* The state on the disk: what the last checkpoint holds, and the one under way (checkpoint.c). */
+struct checkpointing {
+    struct store_data *data;
+    struct worker *worker;
+    enum checkpoint_phase phase;
+    bool wanted;             /* somebody asked for one */
+    uint64_t number;         /* of the attempt; they count from 1 */
+    raft_index index;        /* of the attempt: the state after this entry */
+    struct store_meta *meta; /* of the attempt, until it goes out with the commit */
+    struct store_data_job *filling;
+    size_t jobs_out, bytes_out;      /* with the worker */
+    uint64_t applied_bytes;          /* of the attempt: of the entries that it adds to the last one */
+    uint64_t begun_ms, bytes, pages; /* of the attempt */
+    uint64_t retry_ms;               /* not before, after a failure */
+    unsigned failures;               /* in a row */
+    char why[NODE_REASON_MAX];       /* the last one failed because; "" when it did not */
+
+    uint64_t behind_bytes; /* of the entries applied since the last committed one */
+    raft_index done_index; /* of the last committed one; 0: there is none */
+    uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
+    uint64_t file_bytes;
+    struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
+};
+
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -128,6 +162,8 @@ struct node {
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
     struct latency fsync, commit;
+    struct checkpointing checkpoint;
+    struct loading *loading; /* while the state is read from the disk */
 
     /* consensus */
     enum report_state state;
@@ -183,7 +219,8 @@ static inline uint64_t node_wall_ms(const struct node *node) {
 
 /* start.c */
 void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void start_opened(struct node *node); /* takes the opened log, if it is */
+void start_opened(struct node *node); /* takes the opened files, if they are */
+void start_loaded(struct node *node); /* the keyspace is what the last checkpoint says */
 void start_form(struct node *node);   /* the identity now has its cluster id: store it */
 void start_raft(struct node *node);   /* it is stored: this node may vote */
 void start_stop_when_done(
@@ -220,6 +257,8 @@ void outcome_elsewhere(struct node *node, const struct resp_command *command, st
 void serve_news(
     struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
 void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
+void serve_forget_all(
+    struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
@@ -244,6 +283,26 @@ void apply_reply(const struct lane *lane, const struct pending_item *item);
 /* reads.c */
 bool reads_answer(
     struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
+
+/* checkpoint.c */
+/* The data file and the state that was read from it (owned from now on). */
+void checkpoint_open(struct node *node, struct store_data *data, struct store_meta *meta);
+/* The entry has been applied: its term may be a new one. */
+void checkpoint_applied(struct node *node, const struct raft_entry *entry);
+/* What the data file's worker has done. */
+void checkpoint_take(struct node *node);
+/* Begins one when it is time, and hands over this turn's pages. True: there is more to do at once. */
+bool checkpoint_turn(struct node *node);
+/* So much is kept for the checkpoint that writers must wait for it. */
+bool checkpoint_is_behind(const struct node *node);
+/* Ends the worker and closes the file; what is under way is given up. */
+void checkpoint_stop(struct node *node);
+
+/* load.c */
+/* Begins to read the state, and calls start_loaded when it is there. */
+void load_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+void load_take(struct node *node);
+void load_close(struct node *node);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -29,8 +29,17 @@ static void tell_not_done(struct node *node, struct resp_out *out) {
 
 static void tell_doubt(struct node *node, struct resp_out *out) {
     node->statistics.in_doubt++;
-    resp_error(out, "INDOUBT the leadership was lost before this write's outcome was known; it may or may "
-                    "not take effect");
+    if (node->stopping)
+        resp_error(
+            out, "INDOUBT this node ends before the write's outcome is known; it may or may not take effect");
+    else if (node->raft_status.role == RAFT_LEADER)
+        resp_error(out,
+                   "INDOUBT no majority has confirmed this write within %u ms; it may or may not take effect",
+                   node->conf->outcome_timeout_ms);
+    else
+        resp_error(out,
+                   "INDOUBT the leadership was lost before this write's outcome was known; it may or may not "
+                   "take effect");
 }
 
 /* Every item of the lane gets its answer, in order: replies that were ready, refusals of reads, and what `tell_write` says. */

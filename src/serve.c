@@ -97,6 +97,8 @@ static void carry_out(struct node *node, struct connection *connection, const st
         status_conf_changed(node);
     if (wishes->rewrite_conf)
         rewrite_conf(node, out);
+    if (wishes->checkpoint)
+        node->checkpoint.wanted = true;
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -204,6 +206,8 @@ static enum served take_write(struct node *node, struct connection *connection,
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
+    if (checkpoint_is_behind(node))
+        return HELD; /* what it has still to write would be copied faster than it is written */
     size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
     if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
             node->conf->uncommitted_bytes_max &&
@@ -438,19 +442,29 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
     }
 }
 
+static struct connection *take_queued(struct node *node) {
+    struct connection *connection = node->serve_first;
+    if (!connection)
+        return NULL;
+    node->serve_first = connection->serve_next;
+    if (!node->serve_first)
+        node->serve_last = NULL;
+    connection->to_serve = false;
+    return connection;
+}
+
 void serve_commands(struct node *node) {
     for (struct connection *connection = node->held; connection; connection = connection->held_next)
         if (hold_is_over(node, connection))
             connection_queue(node, connection);
-    while (node->serve_first) {
-        struct connection *connection = node->serve_first;
-        node->serve_first = connection->serve_next;
-        if (!node->serve_first)
-            node->serve_last = NULL;
-        connection->to_serve = false;
+    for (struct connection *connection; (connection = take_queued(node));)
         if (connection->client)
             serve_connection(node, connection);
         else if (connection->pending == 0)
             connection_forget(node, connection);
-    }
+}
+
+void serve_forget_all(struct node *node) {
+    for (struct connection *connection; (connection = take_queued(node));)
+        connection_forget(node, connection);
 }

@@ -2,8 +2,8 @@
 /*
  * How a node begins and ends.
  *
- *     listen ── open and verify the log (a job) ── know the members ── all have met: the cluster forms ── Raft starts
- *               state: loading                     joining                                              loading, up
+ *     listen ── open, verify the files (a job) ── load the state ── know the members ── all have met: the cluster forms ── Raft starts
+ *               state: loading                                     joining                                              loading, up
  *
  * It answers RAFT.INFO from the first moment on. A node that has been asked to stop answers what is under way, within bounds; one that
  * cannot go on says why. Either way nothing that was taken ends in silence.
@@ -20,7 +20,7 @@ enum { STOP_WAIT_MS = 2000 }; /* an orderly end waits so long for what is under 
 
 /* ---- opening ----------------------------------------------------------------------------------------------- */
 
-/* Opening reads the whole log once, so it is a job too: the loop answers RAFT.INFO meanwhile. */
+/* Opening reads all of both files once, so it is a job too: the loop answers RAFT.INFO meanwhile. */
 struct open_job {
     struct worker_job job;
     char dir[CONF_TEXT_MAX];
@@ -28,6 +28,8 @@ struct open_job {
     char incarnation[STORE_ID_LENGTH + 1];
     struct store_log *log;
     struct store_boot boot;
+    struct store_data *data;
+    struct store_meta *meta;
     enum store_result result;
     char why[STORE_WHY_MAX];
 };
@@ -38,6 +40,12 @@ static void run_open(void *context, struct worker_job *batch) {
     if (!open)
         return; /* nothing to tidy up */
     open->result = store_log_open(open->dir, open->id, open->incarnation, &open->log, &open->boot, open->why);
+    if (open->result != STORE_OK)
+        return;
+    const struct store_data_wants wants = store_data_wants(&open->boot);
+    open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
+    if (open->result == STORE_OK)
+        open->result = store_clean(open->dir, open->boot.data, open->why);
 }
 
 static void begin_open(struct node *node) {
@@ -116,9 +124,19 @@ void start_opened(struct node *node) {
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
-        take_identity(node);
+        if (open->meta->applied > 0) {
+            node->boot.raft.applied = open->meta->applied;
+            load_begin(node, open->data, open->meta);
+        } else {
+            checkpoint_open(node, open->data, open->meta);
+            take_identity(node);
+        }
     }
     free(open);
+}
+
+void start_loaded(struct node *node) {
+    take_identity(node);
 }
 
 void start_form(struct node *node) {
@@ -153,6 +171,7 @@ void start_raft(struct node *node) {
         .apply_bytes_max = WIRE_MESSAGE_MAX,
     };
     node->raft = raft_new(&config, &node->boot.raft, node->now_ms);
+    raft_status(node->raft, &node->raft_status);
     node->state = node->boot.raft.last_index > 0 ? REPORT_LOADING : REPORT_UP;
     node->caught_up = node->state == REPORT_UP;
     node->leaderless_since_ms = node->now_ms;
@@ -187,18 +206,23 @@ void node_stop(struct node *node) {
     net_stop_listening(node->net);
 }
 
-/* Every write that was taken is told that its outcome is unknown, and what was not taken that it did not happen, before the
- * sockets close: never silence. */
+static void fail_one(struct node *node, struct lane **lane) {
+    struct lane *undone = *lane;
+    *lane = NULL;
+    if (undone)
+        outcome_fail(node, undone);
+}
+
+/* Every write that was proposed is told that its outcome is unknown, and all the rest that it did not happen, before the sockets
+ * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
-    struct lane *undone[] = {node->writing, node->reading, node->stalled};
-    node->writing = node->reading = node->stalled = NULL;
-    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
-        if (undone[i])
-            outcome_fail(node, undone[i]);
-    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
-        outcome_doubt(node, lane);
+    fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
+    fail_one(node, &node->reading);
+    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
+        outcome_doubt(node, lane);
+    fail_one(node, &node->writing);
 }
 
 void start_stop_when_done(struct node *node) {
@@ -306,11 +330,17 @@ static void stop_workers(struct node *node) {
     if (node->boot_worker) {
         worker_stop(node->boot_worker);
         struct open_job *open = (struct open_job *)worker_take(node->boot_worker);
-        if (open && open->result == STORE_OK)
+        if (open) {
             node->log = open->log;
+            if (open->data)
+                store_data_close(open->data);
+            store_meta_free(open->meta);
+        }
         free(open);
         worker_free(node->boot_worker);
     }
+    load_close(node);
+    checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);
         for (struct worker_job *job; (job = worker_take(node->log_worker));)
@@ -334,6 +364,7 @@ void node_free(struct node *node) {
         if (client->owner)
             connection_close(node, client->owner);
     }
+    serve_forget_all(node);
     peers_close(node);
     net_free(node->net);
     if (node->raft)

@@ -344,6 +344,21 @@ static void report_members(struct node *node, struct report *report) {
     report->member_count = identity->member_count;
 }
 
+static void report_checkpoint(struct node *node, struct report *report) {
+    const struct checkpointing *checkpoint = &node->checkpoint;
+    report->checkpoint_index = checkpoint->done_index;
+    report->checkpoint_ms = checkpoint->done_wall_ms;
+    report->checkpoint_took_ms = checkpoint->done_took_ms;
+    report->checkpoint_bytes = checkpoint->done_bytes;
+    report->checkpoint_pages = checkpoint->done_pages;
+    report->checkpoint_count = checkpoint->done_count;
+    if (checkpoint->phase != CHECKPOINT_NONE)
+        report->checkpoint_under_way_ms = node->now_ms - checkpoint->begun_ms + 1;
+    report->checkpoint_failures = checkpoint->failures;
+    snprintf(report->checkpoint_error, sizeof report->checkpoint_error, "%s", checkpoint->why);
+    report->data_file_bytes = checkpoint->file_bytes;
+}
+
 static void report_raft(struct node *node, struct report *report) {
     const struct raft_status *status = &node->raft_status;
     const struct store_identity *identity = &node->admission.identity;
@@ -385,6 +400,7 @@ static void report_raft(struct node *node, struct report *report) {
     report->leader_changes = status->leader_changes;
     report->election_timeout_ms = node->conf->election_timeout_ms;
     report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
+    report_checkpoint(node, report);
     report_members(node, report);
 }
 

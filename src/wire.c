@@ -20,6 +20,12 @@ size_t wire_size(const struct raft_message *message) {
     return size;
 }
 
+enum { REJECTED = 1, TRANSFER = 2, FLAGS_END = 4 };
+
+static uint64_t flags_of(const struct raft_message *message) {
+    return (message->rejected ? REJECTED : 0) | (message->transfer ? TRANSFER : 0);
+}
+
 size_t wire_request_size(const struct resp_arg *args, size_t count) {
     size_t size = 32 + FIXED_ARGS * NUMBER_MAX;
     for (size_t i = FIXED_ARGS + 2; i < count; i += ARGS_PER_ENTRY)
@@ -31,7 +37,7 @@ static void write_fixed(struct resp_buf *out, const struct raft_message *message
     const uint64_t fields[] = {message->type,           message->from,   message->to,
                                message->term,           message->index,  message->log_term,
                                message->rejected_index, message->commit, message->round,
-                               message->rejected,       clock_ms};
+                               flags_of(message),       clock_ms};
     _Static_assert(sizeof fields / sizeof *fields == FIXED_ARGS - 1, "a field of RAFT.MSG is missing");
     resp_request(out, FIXED_ARGS + message->entries.count * ARGS_PER_ENTRY);
     resp_request_text(out, "RAFT.MSG");
@@ -91,7 +97,7 @@ bool wire_read(const struct resp_arg *args, size_t count, struct raft_message *m
     *message = (struct raft_message){0};
     if (count < FIXED_ARGS || (count - FIXED_ARGS) % ARGS_PER_ENTRY != 0)
         return false;
-    uint64_t type, rejected;
+    uint64_t type, flags;
     uint64_t *const fields[] = {&type,
                                 &message->from,
                                 &message->to,
@@ -101,15 +107,16 @@ bool wire_read(const struct resp_arg *args, size_t count, struct raft_message *m
                                 &message->rejected_index,
                                 &message->commit,
                                 &message->round,
-                                &rejected,
+                                &flags,
                                 clock_ms};
     for (size_t i = 0; i < sizeof fields / sizeof *fields; i++)
         if (!read_unsigned(&args[1 + i], fields[i]))
             return false;
-    if (type < RAFT_PRE_VOTE || type > RAFT_ROUND_REPLY || rejected > 1)
+    if (type < RAFT_PRE_VOTE || type > RAFT_TIMEOUT_NOW || flags >= FLAGS_END)
         return false;
     message->type = (enum raft_message_type)type;
-    message->rejected = rejected == 1;
+    message->rejected = flags & REJECTED;
+    message->transfer = flags & TRANSFER;
 
     size_t entries = (count - FIXED_ARGS) / ARGS_PER_ENTRY;
     if (entries == 0)

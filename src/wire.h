@@ -2,10 +2,10 @@
 /*
  * A Raft message as a RESP request, between peers:
  *
- *     RAFT.MSG <type> <from> <to> <term> <index> <log term> <rejected index> <commit> <round> <rejected 0|1> <clock>
+ *     RAFT.MSG <type> <from> <to> <term> <index> <log term> <rejected index> <commit> <round> <flags> <clock>
  *              { <term> <type> <data> } ...
  *
- * All numbers are decimal; `clock` is the sender's wall clock in Unix milliseconds when it sent (design, section 4); the entries
+ * All numbers are decimal; the flags are a sum: 1 rejected, 2 the campaign of a transfer; `clock` is the sender's wall clock in Unix milliseconds when it sent (design, section 4); the entries
  * that follow have the indexes index+1, index+2 ... A request larger than WIRE_MESSAGE_MAX goes in pieces, in order, on the same link:
  *
  *     RAFT.PART <bytes of the whole request> <offset of this piece> <piece>

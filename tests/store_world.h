@@ -53,12 +53,28 @@ static inline uint64_t random_below(uint64_t *seed, uint64_t limit) {
 
 /* ---- directories, files ---------------------------------------------------------------------------------- */
 
-static inline void world_make(struct world *world) {
+static inline void world_make_in(struct world *world, const char *otherwise) {
     const char *tmp = getenv("TMPDIR");
 
     memset(world, 0, sizeof(*world));
-    snprintf(world->dir, sizeof(world->dir), "%s/redraft-store-XXXXXX", tmp != NULL ? tmp : "/tmp");
+    snprintf(world->dir, sizeof(world->dir), "%s/redraft-store-XXXXXX", tmp != NULL ? tmp : otherwise);
     assert_non_null(mkdtemp(world->dir));
+}
+
+static inline void world_make(struct world *world) {
+    world_make_in(world, "/tmp");
+}
+
+/* Where a sync costs nothing: for tests that write files by the thousand and to whom the disk does not matter. */
+static inline void world_make_in_memory(struct world *world) {
+    world_make_in(world, access("/dev/shm", W_OK) == 0 ? "/dev/shm" : "/tmp");
+}
+
+/* How often a test that tries at random tries: REDRAFT_FLIPS=1000 in the environment makes it ten times as often. */
+static inline int tries(int count) {
+    const char *percent = getenv("REDRAFT_FLIPS");
+
+    return percent != NULL ? (int)((long)count * atol(percent) / 100) : count;
 }
 
 static inline void world_path(const struct world *world, const char *name, char path[2 * WORLD_PATH_MAX]) {

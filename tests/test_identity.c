@@ -173,7 +173,8 @@ static void the_secret_is_the_files_first_line(void **state) {
             continue;
         }
         snprintf(expected, sizeof expected,
-                 "raft-secret-file %s: its first line must hold a secret of at least 16 bytes", path);
+                 "raft-secret-file %s: its first line must hold a secret of 16 to %zu bytes", path,
+                 sizeof node.secret - 2);
         assert_string_equal(why, expected);
     }
 }

@@ -13,7 +13,8 @@
  *      leader completeness     whoever leads has all that is committed
  *      state-machine safety    what is applied at an index is the same everywhere (raft_world.h)
  *      durability              no message tells of what is not on disk (raft_world.h)
- *      reads never stale       a read point is at or after all that was committed anywhere when the read was asked
+ *      reads never stale       a read point is at or after all that was committed anywhere when the read was asked; so is one
+ *                              under a lease, while clocks differ in speed by up to what the lease allows for
  * and in the calm: within a bound there is a leader that serves, an entry is applied on every node, a read is answered.
  *
  * SEED=n replays one seed with its trace, SEEDS=n runs that many.
@@ -52,7 +53,7 @@ struct read {
 /* What must have happened somewhere in all the runs, or they prove nothing. */
 struct rare {
     size_t elections, commits, overwritten, reads, crashes, torn, fetches, fetched_to_apply, busy, step_downs,
-        doubled;
+        doubled, handed_over, lease_reads;
 };
 
 struct storm {
@@ -199,6 +200,8 @@ static void on_ready(struct world *world, struct world_node *node, const struct 
         read->answered = true;
         storm->rare.reads++;
     }
+    for (size_t i = 0; i < ready->send.count; i++)
+        storm->rare.handed_over += ready->send.at[i].type == RAFT_TIMEOUT_NOW;
     for (size_t i = 0; i < ready->fetch.count; i++) {
         storm->rare.fetches++;
         storm->rare.fetched_to_apply += ready->fetch.at[i].for_peer == 0;
@@ -293,6 +296,10 @@ static void ask_all(struct storm *storm) {
         }
         if (storm->read_count < READS_MAX - CALM_READS && raft_read(node->raft, storm->read_count) == RAFT_OK)
             storm->reads[storm->read_count++].committed = storm->committed_count;
+        if (raft_read_lease(node->raft, node->now_ms, &index) == RAFT_OK) {
+            WORLD_CHECK(&storm->world, index >= storm->committed_count, "a stale read under a lease");
+            storm->rare.lease_reads++;
+        }
         settle(storm, node, storm->prompt);
     }
 }
@@ -337,7 +344,7 @@ static void isolate(struct storm *storm, size_t node) {
 
 static void trouble(struct storm *storm) {
     struct world_node *node = prey(storm), *other = any_node(storm);
-    switch (any(storm, 12)) {
+    switch (any(storm, 13)) {
     case 0:
         crash(storm, node);
         break;
@@ -374,6 +381,12 @@ static void trouble(struct storm *storm) {
     case 11:
         if (node->raft)
             raft_leader_gone(node->raft, node->now_ms, other->id);
+        break;
+    case 12:
+        for (size_t i = 0; i < storm->world.count; i++)
+            if (storm->world.nodes[i].raft)
+                raft_transfer(storm->world.nodes[i].raft, storm->world.nodes[i].now_ms,
+                              chance(storm, 50) ? other->id : 0);
         break;
     }
     if (!storm->stalled[node->id - 1])
@@ -528,6 +541,8 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
         .window_messages_max = 1 + any(&storm, 6),
         .uncommitted_bytes_max = 100 + any(&storm, 600),
         .apply_bytes_max = 1 + any(&storm, 300),
+        .leases = chance(&storm, 50),
+        .clock_drift_permille = 350, /* the slowest clock against the fastest, below, and a rounding */
     };
     storm.loss = (unsigned)any(&storm, 20);
     storm.doubling = (unsigned)any(&storm, 15);
@@ -552,6 +567,8 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
     rare->busy += storm.rare.busy;
     rare->step_downs += storm.rare.step_downs;
     rare->doubled += storm.rare.doubled;
+    rare->handed_over += storm.rare.handed_over;
+    rare->lease_reads += storm.rare.lease_reads;
     world_close(&storm.world);
     free(storm.committed);
 }
@@ -571,12 +588,13 @@ static void a_cluster_stays_safe_in_a_storm_and_serves_in_the_calm_after_it(void
     print_message(
         "%llu seeds: %zu elections, %zu step-downs, %zu commits, %zu saved entries overwritten, %zu reads, "
         "%zu crashes (%zu with part of the queue written), %zu fetches (%zu to apply), %zu busy, %zu "
-        "messages doubled\n",
+        "messages doubled, %zu told to take over, %zu reads under a lease\n",
         (unsigned long long)count, rare.elections, rare.step_downs, rare.commits, rare.overwritten,
-        rare.reads, rare.crashes, rare.torn, rare.fetches, rare.fetched_to_apply, rare.busy, rare.doubled);
+        rare.reads, rare.crashes, rare.torn, rare.fetches, rare.fetched_to_apply, rare.busy, rare.doubled,
+        rare.handed_over, rare.lease_reads);
     assert_true(rare.elections && rare.step_downs && rare.commits && rare.overwritten && rare.reads);
     assert_true(rare.crashes && rare.torn && rare.fetched_to_apply && rare.fetches > rare.fetched_to_apply);
-    assert_true(rare.busy && rare.doubled);
+    assert_true(rare.busy && rare.doubled && rare.handed_over && rare.lease_reads);
 }
 
 int main(void) {

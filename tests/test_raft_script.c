@@ -3,7 +3,8 @@
  * Protocol scripts: tests/raft/(name).txt. A script is a list of commands, each followed by what happened, indented. The whole
  * text is compared; REWRITE=1 writes what happened into the file, to be read before it is kept.
  *
- *      nodes 3 [key=value ...]     a cluster, all down; keys: tail append window messages uncommitted apply
+ *      nodes 3 [key=value ...]     a cluster, all down; keys: tail append window messages uncommitted
+ *                                 apply; leases=1 drift=(permille)
  *      disk 1 [term=5] [vote=2] [applied=1] 1 1 4 4      what a node that is down has on disk: its log's terms
  *      start [1 ...]               all, or these
  *      wait 1500 [1 ...]           time passes for all; these are told of it, or all
@@ -14,6 +15,7 @@
  *      work 1 [n]                  the disk of 1 does its oldest job, or n of them
  *      settle                      deliver and work, until there is nothing to do
  *      propose 1 text, read 1 token, unreachable 1 2, gone 1 2, crash 1
+ *      transfer 1 [2], lease 1     1 hands over (to 2); how long its lease is, and a read under it
  *      status [1 ...]              role and log of all, or these
  *
  * What happened, for node 1:
@@ -86,6 +88,7 @@ static const char *type_name(enum raft_message_type type) {
         [RAFT_APPEND] = "append",
         [RAFT_APPEND_REPLY] = "append reply",
         [RAFT_ROUND_REPLY] = "round reply",
+        [RAFT_TIMEOUT_NOW] = "timeout now",
     };
     return names[type];
 }
@@ -96,7 +99,7 @@ static void say_message(struct script *script, const struct raft_message *messag
     switch (message->type) {
     case RAFT_PRE_VOTE:
     case RAFT_VOTE:
-        say(script, ", log %llu/%llu", index, log_term);
+        say(script, ", log %llu/%llu%s", index, log_term, message->transfer ? ", handed over" : "");
         break;
     case RAFT_APPEND:
         say(script, ", after %llu/%llu, commit %llu", index, log_term, (unsigned long long)message->commit);
@@ -115,6 +118,7 @@ static void say_message(struct script *script, const struct raft_message *messag
         say(script, message->rejected ? ", no" : ", yes");
         break;
     case RAFT_ROUND_REPLY:
+    case RAFT_TIMEOUT_NOW:
         break;
     }
     if (message->round)
@@ -233,6 +237,12 @@ static void do_nodes(struct script *script) {
         for (size_t i = 0; i < sizeof keys / sizeof *keys; i++)
             if (strncmp(script->words[word], keys[i].key, strlen(keys[i].key)) == 0)
                 *keys[i].value = strtoull(script->words[word] + strlen(keys[i].key), NULL, 10);
+    for (size_t word = 2; word < script->word_count; word++) {
+        if (strcmp(script->words[word], "leases=1") == 0)
+            world->config.leases = true;
+        if (strncmp(script->words[word], "drift=", 6) == 0)
+            world->config.clock_drift_permille = (uint32_t)strtoul(script->words[word] + 6, NULL, 10);
+    }
 }
 
 static void do_disk(struct script *script) {
@@ -411,7 +421,6 @@ static void do_settle(struct script *script) {
 }
 
 static void do_propose(struct script *script) {
-    static const char *const results[] = {[RAFT_NOT_LEADER] = "not the leader", [RAFT_BUSY] = "busy"};
     struct world_node *node = running(script, 1);
     struct raft_blob *blob = world_blob(script->words[2]);
     raft_index index;
@@ -421,8 +430,28 @@ static void do_propose(struct script *script) {
     if (result == RAFT_OK)
         say(script, "    will be %llu/%llu\n", (unsigned long long)index, (unsigned long long)term);
     else
-        say(script, "    %s\n", results[result]);
+        say(script, "    %s\n", raft_result_text(result));
     collect(script, node);
+}
+
+static void do_transfer(struct script *script) {
+    struct world_node *node = running(script, 1);
+    enum raft_result result =
+        raft_transfer(node->raft, node->now_ms, script->word_count > 2 ? number(script, 2) : 0);
+    if (result != RAFT_OK)
+        say(script, "    %s\n", raft_result_text(result));
+    collect(script, node);
+}
+
+static void do_lease(struct script *script) {
+    struct world_node *node = running(script, 1);
+    raft_index index;
+    enum raft_result result = raft_read_lease(node->raft, node->now_ms, &index);
+    if (result != RAFT_OK)
+        say(script, "    %s\n", raft_result_text(result));
+    else
+        say(script, "    %llu ms, reads at %llu\n",
+            (unsigned long long)(raft_lease_until(node->raft) - node->now_ms), (unsigned long long)index);
 }
 
 static void do_read(struct script *script) {
@@ -479,7 +508,7 @@ static const struct {
     {"deliver", do_deliver}, {"drop", do_drop},     {"double", do_double}, {"reverse", do_reverse},
     {"cut", do_cut},         {"heal", do_heal},     {"work", do_work},     {"settle", do_settle},
     {"propose", do_propose}, {"read", do_read},     {"gone", do_gone},     {"unreachable", do_unreachable},
-    {"crash", do_crash},     {"status", do_status},
+    {"crash", do_crash},     {"status", do_status}, {"lease", do_lease},   {"transfer", do_transfer},
 };
 
 static void run_command(struct script *script, const char *line) {

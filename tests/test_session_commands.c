@@ -306,6 +306,21 @@ static void rewrite_is_a_wish_where_there_is_a_file(void **state) {
     assert_true(world.wishes.rewrite_conf);
 }
 
+static void save_and_bgsave_ask_for_a_checkpoint(void **state) {
+    (void)state;
+    assert_reply("SAVE", "+OK\r\n");
+    assert_true(world.wishes.checkpoint);
+    assert_reply("BGSAVE", "+Background saving started\r\n");
+    assert_true(world.wishes.checkpoint);
+    assert_reply("BGSAVE NOW", "-ERR syntax error\r\n");
+    assert_false(world.wishes.checkpoint);
+    world.report.checkpoint_under_way_ms = 5;
+    assert_reply("BGSAVE", "-ERR Background save already in progress\r\n");
+    assert_false(world.wishes.checkpoint);
+    assert_reply("BGSAVE schedule", "+Background saving scheduled\r\n");
+    assert_true(world.wishes.checkpoint);
+}
+
 static void no_touch_is_kept_and_shown(void **state) {
     (void)state;
     assert_reply("CLIENT NO-TOUCH on", "+OK\r\n");
@@ -419,6 +434,7 @@ int main(void) {
         TEST(config_set_takes_all_or_nothing),
         TEST(resetstat_and_shutdown_are_wishes),
         TEST(rewrite_is_a_wish_where_there_is_a_file),
+        TEST(save_and_bgsave_ask_for_a_checkpoint),
         TEST(no_touch_is_kept_and_shown),
         TEST(lastsave_is_now_and_lolwut_is_a_raft),
         TEST(memory_stats_and_doctor_follow_the_report),

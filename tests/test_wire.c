@@ -60,6 +60,7 @@ static void assert_same(const struct raft_message *one, const struct raft_messag
     assert_int_equal(one->commit, other->commit);
     assert_int_equal(one->round, other->round);
     assert_int_equal(one->rejected, other->rejected);
+    assert_int_equal(one->transfer, other->transfer);
     assert_int_equal(one->entries.count, other->entries.count);
     for (size_t i = 0; i < one->entries.count; i++) {
         const struct raft_entry *left = &one->entries.at[i], *right = &other->entries.at[i];
@@ -141,9 +142,9 @@ static void every_type_of_message_comes_back_whatever_its_numbers(void **state) 
     static const uint64_t numbers[] = {0, 1, 9, 10, UINT32_MAX, (uint64_t)UINT32_MAX + 1, INT64_MAX};
     enum { NUMBERS = sizeof numbers / sizeof *numbers };
     (void)state;
-    for (int type = RAFT_PRE_VOTE; type <= RAFT_ROUND_REPLY; type++)
+    for (int type = RAFT_PRE_VOTE; type <= RAFT_TIMEOUT_NOW; type++)
         for (size_t i = 0; i < NUMBERS; i++)
-            for (size_t rejected = 0; rejected < 2; rejected++) {
+            for (unsigned flags = 0; flags < 4; flags++) {
                 const struct raft_message message = {.type = (enum raft_message_type)type,
                                                      .from = numbers[i],
                                                      .to = numbers[(i + 1) % NUMBERS],
@@ -153,7 +154,8 @@ static void every_type_of_message_comes_back_whatever_its_numbers(void **state) 
                                                      .rejected_index = numbers[(i + 5) % NUMBERS],
                                                      .commit = numbers[(i + 6) % NUMBERS],
                                                      .round = numbers[i],
-                                                     .rejected = rejected};
+                                                     .rejected = flags & 1,
+                                                     .transfer = flags & 2};
                 assert_round_trip(&message, numbers[(i + 2) % NUMBERS]);
             }
 }
@@ -282,12 +284,13 @@ static void an_unknown_value_of_a_known_field_is_refused(void **state) {
         bool taken;
     } rows[] = {
         {1, "0", NULL, false},
-        {1, "8", NULL, false},
+        {1, "9", NULL, false},
         {1, "4294967297", NULL, false},
         {1, "1", NULL, true},
-        {1, "7", NULL, true},
+        {1, "8", NULL, true},
         {10, "1", NULL, true},
-        {10, "2", NULL, false},
+        {10, "3", NULL, true},
+        {10, "4", NULL, false},
         {13, "0", NULL, false},
         {13, "3", NULL, false},
         {13, "4294967298", NULL, false},
@@ -372,7 +375,7 @@ static void random_messages_come_back(void **state) {
     random_state = 7;
     for (unsigned round = 0; round < 20000; round++) {
         struct raft_entry entries[6];
-        struct raft_message message = {.type = (enum raft_message_type)(1 + random_below(RAFT_ROUND_REPLY)),
+        struct raft_message message = {.type = (enum raft_message_type)(1 + random_below(RAFT_TIMEOUT_NOW)),
                                        .from = random_bits(),
                                        .to = random_bits(),
                                        .term = random_bits() << random_below(32),
@@ -382,6 +385,7 @@ static void random_messages_come_back(void **state) {
                                        .commit = random_bits(),
                                        .round = random_bits(),
                                        .rejected = random_below(2),
+                                       .transfer = random_below(2),
                                        .entries = {.at = entries, .count = random_below(7)}};
         for (size_t i = 0; i < message.entries.count; i++) {
             entries[i] = (struct raft_entry){.index = message.index + 1 + i,

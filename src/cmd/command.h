@@ -79,6 +79,7 @@ struct wishes {
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
     bool rewrite_conf;           /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;             /* write the state to the disk now */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 

@@ -9,6 +9,7 @@
  *      quorum            ok lost                                       health   ok degraded down, with health_reason
  *      failures_tolerated  further voters that may fail before the quorum is lost
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
+ *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
  *      fsync_, commit_   of the last minute, microseconds
  *
  * The values of one line never hold a line break; within a nodeN line they hold no comma either.
@@ -107,6 +108,18 @@ static void latency_lines(struct resp_buf *text, const struct latency_figures *f
     text_add(text, "%s%s_max_us:%" PRIu64 "\r\n", prefix, what, figures->max_us);
 }
 
+static void checkpoint_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "checkpoint_index", report->checkpoint_index);
+    line_number(text, prefix, "checkpoint_in_progress", report->checkpoint_under_way_ms > 0);
+    line_number(text, prefix, "checkpoint_last_ms", report->checkpoint_took_ms);
+    line_number(text, prefix, "checkpoint_last_bytes", report->checkpoint_bytes);
+    line_number(text, prefix, "checkpoint_last_pages", report->checkpoint_pages);
+    line_number(text, prefix, "checkpoint_count", report->checkpoint_count);
+    line_number(text, prefix, "checkpoint_failures", report->checkpoint_failures);
+    line_text(text, prefix, "checkpoint_error", report->checkpoint_error);
+    line_number(text, prefix, "data_file_bytes", report->data_file_bytes);
+}
+
 static void figure_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
     double batch = report->fsync_count ? (double)report->writes_logged / (double)report->fsync_count : 0;
 
@@ -128,6 +141,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     identity_lines(text, report, prefix);
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
+    checkpoint_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }
 
@@ -139,4 +153,10 @@ void session_raft_info(struct session_call *call) {
     health_judge(call->report, &health);
     raft_lines(&text, call->report, &health, "");
     text_reply(&text, call->reply);
+}
+
+/* The answer comes at once; RAFT.INFO's checkpoint_index says when it is done. */
+void session_raft_snapshot(struct session_call *call) {
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, "OK");
 }

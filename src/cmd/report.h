@@ -157,6 +157,16 @@ struct report {
     uint64_t writes_logged;                     /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;
 
+    /* the state on the disk */
+    uint64_t checkpoint_index; /* the last one's; 0: there is none */
+    uint64_t checkpoint_ms;    /* when it was committed, Unix milliseconds; 0: not since the start */
+    uint64_t checkpoint_took_ms, checkpoint_bytes, checkpoint_pages;
+    uint64_t checkpoint_count;              /* committed since the start */
+    uint64_t checkpoint_under_way_ms;       /* for how long one is being written; 0: none is */
+    uint64_t checkpoint_failures;           /* in a row */
+    char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
+    uint64_t data_file_bytes;
+
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;
 };

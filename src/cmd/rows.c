@@ -403,6 +403,8 @@ const struct command command_rows[] = {
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
 
     /* the server */
+    {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,
+     "Starts a checkpoint.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
     {"command", -1, LOAD | STALE, NO_KEYS, NULL, session_command, command_command_rows,
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
     {"config", -2, 0, NO_KEYS, NULL, NULL, config_rows,
@@ -421,6 +423,8 @@ const struct command command_rows[] = {
      "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
+    {"save", 1, ADM | NOSCR | NOASYNC | NOMULTI, NO_KEYS, NULL, session_save, NULL,
+     "Starts a checkpoint; what is acknowledged is on disk before.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
     {"slowlog", -2, 0, NO_KEYS, NULL, NULL, slowlog_rows,
      "Commands that took long on this node.", "2.2.12", "server", PARTS, 0, NULL, NULL},
     {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY, NO_KEYS, NULL, session_shutdown, NULL,
@@ -435,6 +439,8 @@ const struct command command_rows[] = {
      "Allows reads of this connection on a follower.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"readwrite", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readwrite, NULL,
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
+     "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,
      "Describes Raft's state on this node, a field a line.", "0.1.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
     {0},

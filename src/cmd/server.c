@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The server itself: CONFIG, ROLE, LASTSAVE, LOLWUT, DEBUG, SHUTDOWN. */
+/* The server itself: CONFIG, ROLE, SAVE, BGSAVE, LASTSAVE, LOLWUT, DEBUG, SHUTDOWN. */
 #include "command.h"
 
 #include <assert.h>
@@ -148,7 +148,30 @@ void session_config_rewrite(struct session_call *call) {
         resp_error(call->reply, "ERR The server is running without a config file");
 }
 
-/* ---- LASTSAVE, LOLWUT, DEBUG --- */
+/* ---- SAVE, BGSAVE, LASTSAVE, LOLWUT, DEBUG --- */
+
+/* What was acknowledged is on disk before; a checkpoint only makes the way back from it shorter. So SAVE need not wait for it. */
+void session_save(struct session_call *call) {
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, "OK");
+}
+
+void session_bgsave(struct session_call *call) {
+    bool schedule = call->count == 2 && resp_arg_is(&call->args[1], "SCHEDULE");
+
+    assert(call->report);
+    if (call->count > 1 && !schedule) {
+        resp_error(call->reply, "ERR syntax error");
+        return;
+    }
+    if (call->report->checkpoint_under_way_ms && !schedule) {
+        resp_error(call->reply, "ERR Background save already in progress");
+        return;
+    }
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, call->report->checkpoint_under_way_ms ? "Background saving scheduled"
+                                                                   : "Background saving started");
+}
 
 /* What is acknowledged is on disk, at every moment. */
 void session_lastsave(struct session_call *call) {

@@ -36,6 +36,8 @@ void session_config_set(struct session_call *call);
 void session_config_resetstat(struct session_call *call);
 void session_config_rewrite(struct session_call *call);
 void session_role(struct session_call *call);
+void session_save(struct session_call *call);
+void session_bgsave(struct session_call *call);
 void session_lastsave(struct session_call *call);
 void session_debug(struct session_call *call);
 void session_shutdown(struct session_call *call);
@@ -85,5 +87,6 @@ void cmd_cluster_getkeysinslot(struct call *call);
 
 /* raft.c */
 void session_raft_info(struct session_call *call);
+void session_raft_snapshot(struct session_call *call);
 
 #endif

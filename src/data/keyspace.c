@@ -10,40 +10,13 @@
  *
  * An item moves when it grows, and three things point to it: its place in the dict, its entry in the expiry,
  * and the caller. settle() corrects the first two, a return value the third.
+ *
+ * Whatever changes what is in a place stands between forget(), which lets a checkpoint keep the page as it was
+ * and takes the place out of the digest, and remember(), which puts it back.
  */
-#include "keyspace.h"
-
-#include <assert.h>
 #include <stdlib.h>
 
-#include "dict.h"
-#include "expiry.h"
-#include "item.h"
-
-struct database {
-    struct dict keys;
-    struct expiry deadlines;
-    size_t due;    /* of the keys, those that are gone: deadline <= clock */
-    uint64_t next; /* the earliest deadline behind the clock, or KEYSPACE_NO_DEADLINE */
-};
-
-/* A flushed database. */
-struct grave {
-    struct grave *next;
-    struct dict keys;
-    struct expiry deadlines;
-};
-
-struct keyspace {
-    uint64_t clock;
-    uint64_t next; /* the earliest of the databases' */
-    size_t memory; /* bytes allocated for items, values, dicts and expiries */
-    struct hash_key hash_key;
-    struct grave *graves, **last_grave;
-    unsigned *order; /* where each database lies in db[]: keyspace_swap exchanges two of these */
-    unsigned count;
-    struct database db[];
-};
+#include "internal.h"
 
 /* Where a key is, if it is there. */
 struct place {
@@ -55,15 +28,36 @@ struct place {
 /* ---- life --- */
 
 static void database_init(struct keyspace *keyspace, struct database *database) {
-    *database = (struct database){.due = 0, .next = KEYSPACE_NO_DEADLINE};
+    *database = (struct database){.next = KEYSPACE_NO_DEADLINE};
     dict_init(&database->keys, &keyspace->hash_key, &keyspace->memory);
     expiry_init(&database->deadlines, &keyspace->memory);
 }
 
+/* Items first: the expiry's nodes are freed without looking at them. Fewer than `count`: all is freed. */
+static size_t database_free_some(struct keyspace *keyspace, struct database *database, size_t count) {
+    struct dict *keys = &database->keys;
+    for (size_t i = 0; i < count && i < keys->count; i++) {
+        struct text *text = item_text(dict_at(keys, keys->count - 1 - i));
+        if (text)
+            object_bury(keyspace, text);
+    }
+    size_t freed = dict_free_some(keys, count);
+    if (freed < count)
+        freed += expiry_free_some(&database->deadlines, count - freed);
+    if (freed < count) {
+        page_set_close(&database->pages, &keyspace->memory);
+        objects_close(&database->objects, &keyspace->memory);
+    }
+    return freed;
+}
+
 struct keyspace *keyspace_new(unsigned databases) {
-    assert(databases > 0);
+    assert(databases > 0 && databases <= KEYSPACE_DATABASES_MAX);
     struct keyspace *keyspace = calloc(1, sizeof *keyspace + databases * sizeof keyspace->db[0]);
     if (!keyspace)
+        abort();
+    keyspace->rows = calloc(databases, sizeof *keyspace->rows);
+    if (!keyspace->rows)
         abort();
     keyspace->order = calloc(databases, sizeof *keyspace->order);
     if (!keyspace->order)
@@ -71,6 +65,7 @@ struct keyspace *keyspace_new(unsigned databases) {
     for (unsigned i = 0; i < databases; i++)
         keyspace->order[i] = i;
     keyspace->count = databases;
+    keyspace->next_object = OBJECT_FIRST;
     keyspace->last_grave = &keyspace->graves;
     for (unsigned i = 0; i < databases; i++)
         database_init(keyspace, &keyspace->db[i]);
@@ -88,15 +83,18 @@ void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1) 
 void keyspace_free(struct keyspace *keyspace) {
     if (!keyspace)
         return;
+    load_free(keyspace);
+    if (keyspace->checkpoint.active)
+        keyspace_checkpoint_end(keyspace, false);
     for (unsigned i = 0; i < keyspace->count; i++)
         keyspace_flush(keyspace, i);
     while (keyspace->graves)
         keyspace_reclaim_flushed(keyspace, SIZE_MAX);
-    for (unsigned i = 0; i < keyspace->count; i++) {
-        dict_free_some(&keyspace->db[i].keys, SIZE_MAX);
-        expiry_free_some(&keyspace->db[i].deadlines, SIZE_MAX);
-    }
+    for (unsigned i = 0; i < keyspace->count; i++)
+        database_free_some(keyspace, &keyspace->db[i], SIZE_MAX);
+    checkpoint_close(keyspace);
     assert(keyspace->memory == 0);
+    free(keyspace->rows);
     free(keyspace->order);
     free(keyspace);
 }
@@ -199,10 +197,45 @@ static struct place find_any(struct database *database, const struct resp_arg *k
     return place;
 }
 
-static void take_out(struct keyspace *keyspace, struct database *database, const struct place *place) {
+/* Before what is in a place changes, or moves. */
+static void forget(struct keyspace *keyspace, struct database *database, size_t slot) {
+    page_touch(keyspace, database, slot);
+    database->digest -= place_digest(dict_at(&database->keys, slot), slot);
+}
+
+/* After it. */
+static void remember(struct database *database, size_t slot) {
+    database->digest += place_digest(dict_at(&database->keys, slot), slot);
+}
+
+/* Puts an item behind the last one; the caller remembers the place that is returned. */
+static size_t add(struct keyspace *keyspace, struct database *database, struct item *item, uint32_t hash) {
+    size_t slot = database->keys.count;
+    page_touch(keyspace, database, slot);
+    dict_add(&database->keys, item, hash);
+    return slot;
+}
+
+/* Takes an item out of its place and the deadlines; it is the caller's. */
+static void unlink_place(struct keyspace *keyspace, struct database *database, const struct place *place) {
+    size_t last = database->keys.count - 1;
+    forget(keyspace, database, place->slot);
+    if (place->slot != last)
+        forget(keyspace, database, last);
     deadline_removed(keyspace, database, place->item);
     dict_remove(&database->keys, place->slot, place->hash);
-    item_free(place->item, &keyspace->memory);
+    if (place->slot != last)
+        remember(database, place->slot);
+}
+
+static void free_item(struct keyspace *keyspace, struct database *database, struct item *item) {
+    object_release(keyspace, database, item, 0);
+    item_free(item, &keyspace->memory);
+}
+
+static void take_out(struct keyspace *keyspace, struct database *database, const struct place *place) {
+    unlink_place(keyspace, database, place);
+    free_item(keyspace, database, place->item);
 }
 
 /* As find_any, but an item that is gone is taken out on the way. */
@@ -254,6 +287,16 @@ static struct item *change_deadline(struct keyspace *keyspace, struct database *
     return item;
 }
 
+/* Gives the item in a place another string. */
+static struct item *change_string(struct keyspace *keyspace, struct database *database, size_t slot,
+                                  struct item *item, const void *bytes, size_t length) {
+    struct object_name name = object_release(keyspace, database, item, length);
+    struct item *written = item_write(item, bytes, length, &keyspace->memory);
+    item = settle(keyspace, database, slot, item, written, item_deadline(item) != 0);
+    object_adopt(keyspace, database, item, name);
+    return item;
+}
+
 struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  const void *bytes, size_t length, bool keep_deadline, uint64_t version) {
     struct database *database = database_of(keyspace, db);
@@ -261,14 +304,16 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     struct item *item = place.item;
     if (!item) {
         item = item_new(key, bytes, length, &keyspace->memory);
-        dict_add(&database->keys, item, place.hash);
+        place.slot = add(keyspace, database, item, place.hash);
+        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
     } else {
+        forget(keyspace, database, place.slot);
         if (!keep_deadline)
             item = change_deadline(keyspace, database, place.slot, item, KEYSPACE_NO_DEADLINE);
-        struct item *written = item_write(item, bytes, length, &keyspace->memory);
-        item = settle(keyspace, database, place.slot, item, written, item_deadline(item) != 0);
+        item = change_string(keyspace, database, place.slot, item, bytes, length);
     }
     item->version = version;
+    remember(database, place.slot);
     return item;
 }
 
@@ -293,20 +338,21 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
         return;
 
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
-    deadline_removed(keyspace, database, source.item);
-    dict_remove(&database->keys, source.slot, source.hash);
+    unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
     if (target.item) {
         target = place_of(database, target.item);
+        forget(keyspace, database, target.slot);
         deadline_removed(keyspace, database, target.item);
         dict_replace(&database->keys, target.slot, renamed);
-        item_free(target.item, &keyspace->memory);
+        free_item(keyspace, database, target.item);
     } else {
-        dict_add(&database->keys, renamed, target.hash);
+        target.slot = add(keyspace, database, renamed, target.hash);
     }
     if (item_deadline(renamed) != KEYSPACE_NO_DEADLINE)
         deadline_added(keyspace, database, renamed);
     renamed->version = version;
+    remember(database, target.slot);
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
@@ -336,21 +382,55 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
                                uint64_t deadline_ms, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     struct place place = place_of(database, item);
+    forget(keyspace, database, place.slot);
     item = change_deadline(keyspace, database, place.slot, item, deadline_ms);
     item->version = version;
+    remember(database, place.slot);
     return item;
 }
 
 struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
                          size_t length, uint64_t version) {
     struct database *database = database_of(keyspace, db);
+    struct place place = place_of(database, item);
+    struct text *text = item_text(item);
+    size_t before = text ? text->length : 0;
+    forget(keyspace, database, place.slot);
+    if (text)
+        object_extend(keyspace, database, text);
     struct item *extended = item_extend(item, bytes, length, &keyspace->memory);
-    if (extended != item) {
-        struct place place = place_of(database, item);
-        item = settle(keyspace, database, place.slot, item, extended, item_deadline(item) != 0);
-    }
+    item = settle(keyspace, database, place.slot, item, extended, item_deadline(item) != 0);
+    if (text)
+        object_extended(keyspace, database, item_text(item), before);
+    else
+        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
     item->version = version;
+    remember(database, place.slot);
     return item;
+}
+
+uint64_t keyspace_digest(const struct keyspace *keyspace) {
+    uint64_t digest = digest_mix(digest_mix(keyspace->clock, keyspace->next_object), keyspace->count);
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        const struct database *database = &keyspace->db[keyspace->order[i]];
+        if (database->keys.count > 0)
+            digest += digest_mix(digest_mix(database->digest, database->keys.count), i);
+    }
+    return digest;
+}
+
+/* ---- loading --- */
+
+bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item) {
+    struct resp_arg key = item_key(item);
+    struct place place = find_any(database, &key);
+    if (place.item)
+        return false;
+    page_set_grow(&database->pages, database->keys.count / PAGE_PLACES, &keyspace->memory);
+    dict_add(&database->keys, item, place.hash);
+    if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
+        deadline_added(keyspace, database, item);
+    return true;
 }
 
 /* ---- freeing --- */
@@ -362,19 +442,21 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct grave *grave = malloc(sizeof *grave);
     if (!grave)
         abort();
-    *grave = (struct grave){NULL, database->keys, database->deadlines};
+    *grave = (struct grave){NULL, keyspace->order[db], *database};
     *keyspace->last_grave = grave;
     keyspace->last_grave = &grave->next;
     set_next(keyspace, database, KEYSPACE_NO_DEADLINE);
     database_init(keyspace, database);
 }
 
-/* Items first: the expiry's nodes are freed without looking at them. */
+/* A checkpoint that needs the grave comes first. */
+static bool pinned(const struct keyspace *keyspace, const struct grave *grave) {
+    return keyspace->checkpoint.active && (grave->database.pages.todo || grave->database.objects.set.todo);
+}
+
 static size_t reclaim_grave(struct keyspace *keyspace, size_t count) {
     struct grave *grave = keyspace->graves;
-    size_t freed = dict_free_some(&grave->keys, count);
-    if (freed < count)
-        freed += expiry_free_some(&grave->deadlines, count - freed);
+    size_t freed = database_free_some(keyspace, &grave->database, count);
     if (freed < count) {
         keyspace->graves = grave->next;
         if (!keyspace->graves)
@@ -400,7 +482,7 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
 
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
     size_t freed = 0;
-    while (freed < count && keyspace->graves)
+    while (freed < count && keyspace->graves && !pinned(keyspace, keyspace->graves))
         freed += reclaim_grave(keyspace, count - freed);
     return freed;
 }
@@ -440,7 +522,15 @@ void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
 
 void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
                     const void *bytes, size_t length, uint64_t version) {
-    assert(db < keyspace->count);
+    struct database *database = database_of(keyspace, db);
+    struct place place = place_of(database, item);
+    struct text *text = item_text(item);
+    forget(keyspace, database, place.slot);
+    if (text && length > 0)
+        object_patch(keyspace, database, text, offset, length);
     item_patch(item, offset, bytes, length);
+    if (text && length > 0)
+        object_patched(database, text, offset, length);
     item->version = version;
+    remember(database, place.slot);
 }

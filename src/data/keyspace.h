@@ -17,7 +17,10 @@
 
 #include "../../resp/resp.h"
 
-enum { KEYSPACE_NO_DEADLINE = 0 };
+enum {
+    KEYSPACE_NO_DEADLINE = 0,
+    KEYSPACE_DATABASES_MAX = 65536,
+};
 
 enum value_type {
     VALUE_STRING,
@@ -46,7 +49,8 @@ void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
  */
 size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count);
 /* Frees up to `count` keys (and parts of the index) of flushed databases. Returns how many; fewer than
- * `count` when nothing is left. Changes nothing that a call can see: call it at any time. */
+ * `count` when nothing is left, or a checkpoint under way still needs the rest. Changes nothing that a call
+ * can see: call it at any time. */
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count);
 /* Both, `count` together: the due keys first. */
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
@@ -87,6 +91,57 @@ size_t keyspace_slots(const struct keyspace *keyspace, unsigned db);
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot);
 /* Bytes of keys, values and indexes. */
 size_t keyspace_memory(const struct keyspace *keyspace);
+
+/* A digest of everything that the log determines: clock, keys in their order, values, deadlines, versions,
+ * ids. Kept up to date by each change: O(databases). Keys that are gone count until they are taken out. */
+uint64_t keyspace_digest(const struct keyspace *keyspace);
+
+/* ---- checkpoints (page.c has the essay and the format) --- */
+
+/* One thing to be written. A checkpoint tells of an (object, number) at most once, and of nothing that one of
+ * its removals covers: the order is free, as long as all of it is written in one transaction. */
+enum keyspace_page_type {
+    KEYSPACE_PAGE_WRITE,  /* these bytes under (object, number), whatever was there */
+    KEYSPACE_PAGE_REMOVE, /* of `object`, all pages from `number` on go (there may be none) */
+};
+
+struct keyspace_page {
+    enum keyspace_page_type type;
+    uint64_t object, number;
+    struct resp_buf bytes; /* the taker's to close; read by any thread. Empty for a removal */
+};
+
+/* Freezes what has changed since the last committed checkpoint (the first time: everything) as it is now.
+ * Looks at no key: 192 bytes of bits for each 2048 keys. One checkpoint at a time. */
+void keyspace_checkpoint_begin(struct keyspace *keyspace);
+/* Appends the head as of the beginning: what keyspace_load_begin wants. */
+void keyspace_checkpoint_head(const struct keyspace *keyspace, struct resp_buf *out);
+/* The next thing to be written, as of the beginning; false when there is none left. Takes a few
+ * microseconds; between two calls the keyspace may be changed in any way. */
+bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *page);
+/* How many more keyspace_checkpoint_next will give. A value of several pages counts as one until it has been
+ * looked at, so that this may rise. 0: none. */
+size_t keyspace_checkpoint_rest(const struct keyspace *keyspace);
+/* Bytes that are kept only for the checkpoint: pages copied before they changed, and long values that were
+ * overwritten or deleted. They are handed out first: slow the writers down when this grows. */
+size_t keyspace_checkpoint_kept(const struct keyspace *keyspace);
+/* All that was handed out is durable; or it is not known to be, and all of it will come again. */
+void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed);
+
+enum { KEYSPACE_WHY_MAX = 256 };
+
+/* A new keyspace to be filled from a checkpoint; NULL when the head is malformed, and `why` says what is
+ * wrong. Until keyspace_load_end it is good for nothing but the calls below and keyspace_free. */
+struct keyspace *keyspace_load_begin(const void *head, size_t length, char why[KEYSPACE_WHY_MAX]);
+/* The pages by ascending (object, number). Each call takes a few microseconds to tens of them. False when it
+ * does not fit; `why` says what is wrong. */
+bool keyspace_load_page(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
+                        size_t length, char why[KEYSPACE_WHY_MAX]);
+/* Whether that was all of it, and what it was when it was written: its digest is compared. From now on it is
+ * the keyspace that was frozen. */
+bool keyspace_load_end(struct keyspace *keyspace, char why[KEYSPACE_WHY_MAX]);
+/* Keys loaded so far, and keys that there will be. */
+void keyspace_load_progress(const struct keyspace *keyspace, uint64_t *keys, uint64_t *keys_total);
 
 /* ---- one item --- */
 

@@ -12,12 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-/* A value too long to lie in its item. */
-struct text {
-    size_t length;
-    size_t capacity; /* length <= capacity */
-    char bytes[];
-};
+#include "digest.h"
 
 enum { ALLOCATION_STEP = 16, ALLOCATION_HEADER = 8 };
 
@@ -47,7 +42,7 @@ static char *key_bytes(struct item *item) {
     return (char *)item + key_offset(item->flags);
 }
 
-static struct text *item_text(const struct item *item) {
+struct text *item_text(const struct item *item) {
     struct text *text = NULL;
     if (item->flags & ITEM_LONG)
         memcpy(&text, &item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], sizeof text);
@@ -57,6 +52,13 @@ static struct text *item_text(const struct item *item) {
 static void put_text(struct item *item, struct text *text) {
     assert(item->flags & ITEM_LONG);
     memcpy(&item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], &text, sizeof text);
+}
+
+struct text *item_take_text(struct item *item) {
+    struct text *text = item_text(item);
+    assert(text);
+    put_text(item, NULL);
+    return text;
 }
 
 enum value_type item_type(const struct item *item) {
@@ -87,17 +89,20 @@ struct resp_arg item_string(const struct item *item) {
 
 /* ---- long values --- */
 
-static struct text *text_resize(struct text *text, size_t capacity, size_t *memory) {
-    size_t size = allocation(sizeof *text + capacity);
-    if (text)
-        *memory -= allocation(sizeof *text + text->capacity) + ALLOCATION_HEADER;
-    text = allocate(text, size);
+static struct text *text_resize(struct text *old, size_t capacity, size_t *memory) {
+    size_t size = allocation(sizeof *old + capacity);
+    if (old)
+        *memory -= allocation(sizeof *old + old->capacity) + ALLOCATION_HEADER;
+    struct text *text = allocate(old, size);
+    if (!old)
+        *text = (struct text){.length = 0};
     text->capacity = size - sizeof *text;
     *memory += size + ALLOCATION_HEADER;
     return text;
 }
 
-static void text_free(struct text *text, size_t *memory) {
+void text_free(struct text *text, size_t *memory) {
+    assert(!text->object.more);
     *memory -= allocation(sizeof *text + text->capacity) + ALLOCATION_HEADER;
     free(text);
 }
@@ -238,7 +243,7 @@ struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t 
     item = reshape(item, flags, item->short_length, memory);
     if (deadline_ms)
         item->words[0] = deadline_ms;
-    if (text)
+    if (flags & ITEM_LONG)
         put_text(item, text);
     assert(item_deadline(item) == deadline_ms);
     return item;
@@ -252,6 +257,47 @@ struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t
     other->version = item->version;
     other->type = item->type;
     return other;
+}
+
+/* ---- digest, checkpoint --- */
+
+/* Key and short value lie one behind the other. */
+uint64_t item_digest(const struct item *item) {
+    const struct text *text = item_text(item);
+    const char *bytes = (const char *)item + key_offset(item->flags);
+    uint64_t kind = (uint64_t)item->key_length << 16 | (uint64_t)item->type << 8 | (text != NULL);
+    uint64_t digest = digest_bytes(bytes, (size_t)item->key_length + item->short_length, kind);
+    digest = digest_mix(digest, digest_mix(item->version, item_deadline(item)));
+    if (text)
+        digest =
+            digest_mix(digest_mix(digest, text->object.digest), digest_mix(text->object.id, text->length));
+    return digest;
+}
+
+struct item *item_load(const struct resp_arg *key, uint64_t deadline_ms, uint64_t version,
+                       const struct resp_arg *value, size_t *memory) {
+    unsigned flags = (value ? 0u : ITEM_LONG) | (deadline_ms ? ITEM_DEADLINE : 0u);
+    struct item *item = shell_new(key, flags, value ? value->length : 0, memory);
+    item->version = version;
+    if (deadline_ms)
+        item->words[0] = deadline_ms;
+    if (!value)
+        put_text(item, NULL);
+    else if (value->length)
+        memcpy(key_bytes(item) + item->key_length, value->bytes, value->length);
+    return item;
+}
+
+/* Room is made for what has come, twice as much each time: a length that is a lie costs no more than that. */
+void item_load_bytes(struct item *item, const void *bytes, size_t length, size_t total, size_t *memory) {
+    struct text *text = item_text(item);
+    size_t needed = length + (text ? text->length : 0);
+    assert(needed <= total);
+    if (!text || needed > text->capacity)
+        text = text_resize(text, 2 * needed < total ? 2 * needed : total, memory);
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length = needed;
+    put_text(item, text);
 }
 
 void item_patch(struct item *item, size_t offset, const void *bytes, size_t length) {

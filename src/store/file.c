@@ -18,8 +18,11 @@
 #include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
+
+enum { PART_BYTES = 64 * 1024 };
 
 static char *join(const char *dir, const char *name) {
     char *path = NULL;
@@ -85,8 +88,38 @@ int64_t store_file_size(struct store_file *file) {
     return file->file->pMethods->xFileSize(file->file, &size) == SQLITE_OK ? size : -1;
 }
 
+/* SQLite's layer takes lengths below 128 KB only: of a longer one it writes the remainder and says that the disk is full. */
+static size_t part_of(size_t length) {
+    return length < PART_BYTES ? length : PART_BYTES;
+}
+
 bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_t offset) {
-    return file->file->pMethods->xRead(file->file, bytes, (int)length, offset) == SQLITE_OK;
+    int result = SQLITE_OK;
+
+    for (size_t at = 0; at < length && result == SQLITE_OK; at += PART_BYTES)
+        result = file->file->pMethods->xRead(file->file, (uint8_t *)bytes + at, (int)part_of(length - at),
+                                             offset + (int64_t)at);
+    return result == SQLITE_OK;
+}
+
+int store_file_write(struct store_file *file, const void *bytes, size_t length, int64_t offset) {
+    int result = SQLITE_OK;
+
+    errno = 0;
+    for (size_t at = 0; at < length && result == SQLITE_OK; at += PART_BYTES)
+        result = file->file->pMethods->xWrite(file->file, (const uint8_t *)bytes + at,
+                                              (int)part_of(length - at), offset + (int64_t)at);
+    return result;
+}
+
+int store_file_cut(struct store_file *file, int64_t size) {
+    errno = 0;
+    return file->file->pMethods->xTruncate(file->file, size);
+}
+
+int store_file_sync(struct store_file *file) {
+    errno = 0;
+    return file->file->pMethods->xSync(file->file, SQLITE_SYNC_NORMAL);
 }
 
 bool store_file_exists(const char *path) {
@@ -114,6 +147,16 @@ int store_file_remove(const char *path) {
 
 int store_file_rename(const char *dir, const char *from, const char *to) {
     return rename(from, to) == 0 ? store_dir_sync(dir) : errno;
+}
+
+bool store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes) {
+    struct statvfs status;
+
+    if (statvfs(dir, &status) != 0)
+        return false;
+    *free_bytes = (uint64_t)status.f_bavail * status.f_frsize;
+    *total_bytes = (uint64_t)status.f_blocks * status.f_frsize;
+    return true;
 }
 
 /* ---- directories ----------------------------------------------------------------------------------------- */

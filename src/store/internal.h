@@ -5,11 +5,20 @@
  *      log.c       raft.db's life: made, checked, opened, closed; the worker's batches
  *      job.c       jobs as values
  *      rows.c      rows <-> values, each with its checksum
- *      make.c      a new raft.db
+ *      compact.c   the log's beginning moves
+ *      make.c      a new raft.db, a new data file
  *      check.c     is this file ours and whole? Asked before anything may change it
+ *      check_log.c the same of raft.db's rows
+ *      data.c      a data file's life; the worker's batches: checkpoints, loading
+ *      data_rows.c its rows <-> values
+ *      data_file.c its making and its check
+ *      copy.c      snapshots and backups are made
+ *      incoming.c  a snapshot comes in, and is installed
+ *      restore.c   a new node of a backup
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
+ *      pace.c      a WAL is moved without holding up the disk
  *      sqlite.c    small helpers on SQLite
  *      checksum.c  CRC-32C
  */
@@ -21,13 +30,16 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "data.h"
 #include "store.h"
 
 enum {
-    STORE_APPLICATION_ID = 0x72645246, /* "rdRF", SQLite's application_id */
-    STORE_FORMAT = 1,                  /* SQLite's user_version */
-    STORE_PAGE_BYTES = 4096,           /* measured, see log.c */
-    STORE_PARTS_MAX = 1024,            /* a log row's id = index * this + part */
+    STORE_APPLICATION_ID = 0x72645246,      /* "rdRF", SQLite's application_id */
+    STORE_FORMAT = 2,                       /* SQLite's user_version */
+    STORE_DATA_APPLICATION_ID = 0x72645244, /* "rdRD": of data files, snapshots, backups */
+    STORE_DATA_FORMAT = 1,
+    STORE_PAGE_BYTES = 4096, /* measured, see log.c */
+    STORE_PARTS_MAX = 1024,  /* a log row's id = index * this + part */
     STORE_ENTRY_BYTES_MAX = 512 * 1024 * 1024,
 };
 
@@ -70,6 +82,8 @@ int store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
 int store_sql_run(sqlite3_stmt *statement);
 /* Moves all of the WAL into the file and makes it durable. */
 int store_sql_checkpoint(sqlite3 *db, int mode);
+/* Moves as much of the WAL as no reader needs, with a sync every few MB: see pace.c. *moved: frames of it that are in the file. */
+int store_sql_move_wal(sqlite3 *db, int *moved);
 /* Reads a text column of at most `max` bytes; false when it is another type, too long, or holds a NUL. */
 bool store_sql_text(sqlite3_stmt *statement, int column, char *text, size_t max);
 
@@ -90,6 +104,10 @@ void store_file_close(struct store_file *file);
 int64_t store_file_size(struct store_file *file); /* -1: it cannot be told */
 /* False when fewer bytes are there or the disk fails. */
 bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_t offset);
+/* These return SQLite's result; errno has the reason. */
+int store_file_write(struct store_file *file, const void *bytes, size_t length, int64_t offset);
+int store_file_cut(struct store_file *file, int64_t size);
+int store_file_sync(struct store_file *file);
 bool store_file_exists(const char *path);
 int store_file_remove(const char *path); /* SQLite's result; one that is not there is fine */
 
@@ -116,7 +134,9 @@ extern const struct store_table store_tables[STORE_TABLE_COUNT];
 struct store_state {
     raft_term term;
     raft_id vote;
-    raft_index log_start; /* index of the first entry that the log may hold */
+    raft_index log_start; /* index of the first entry that the log may hold; rows before it are leftovers */
+    raft_term base_term;  /* of the entry before log_start; 0: there is none */
+    uint64_t data;        /* generation of the data file */
     uint64_t save;        /* number of the transaction that wrote it */
 };
 
@@ -138,7 +158,8 @@ size_t store_part_length(uint64_t bytes, unsigned part);
 #define STORE_SQL_PART_COLUMNS "id, term, type, bytes, save, checksum, data"
 #define STORE_SQL_PART_PUT     "INSERT INTO log (" STORE_SQL_PART_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 #define STORE_SQL_STATE_PUT                                                                                  \
-    "REPLACE INTO state (id, term, vote, log_start, save, checksum) VALUES (1, ?, ?, ?, ?, ?)"
+    "REPLACE INTO state (id, term, vote, log_start, base_term, data, save, checksum) "                       \
+    "VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
 
 int store_part_put(sqlite3_stmt *put, const struct store_part *part);
 /* False when the row is not what was written. Index and part are right even then, as far as they can be told. */
@@ -151,6 +172,18 @@ int store_state_get(sqlite3 *db, struct store_state *state);
 int store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
 /* Replaces the identity and all members. SQLite's result. */
 int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
+
+/* ---- compact.c ------------------------------------------------------------------------------------------- */
+
+/* The term of the entry at `index`; 0 when there is no such row. SQLite's result, as of all of these. */
+int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term);
+/* Moves the log's beginning (log_start, base_term) over entries up to `through`, as many as one step allows, at least one if
+ * any is there. *bytes: theirs. */
+int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, uint64_t *bytes);
+/* Deletes rows of entries before `index`, as many as one step allows. *more: some are left. */
+int store_log_delete_before(sqlite3 *db, raft_index index, bool *more);
+/* The table of terms begins at `index`, with the term of the entry there; if there is one. */
+int store_terms_begin(sqlite3 *db, raft_index index);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
 
@@ -166,6 +199,8 @@ struct store_wal {
 enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
+/* Makes sure that the disk holds what the file shows: see wal.c. SQLite's result. */
+int store_wal_renew(const char *path);
 
 /* ---- mark.c ---------------------------------------------------------------------------------------------- */
 
@@ -178,12 +213,69 @@ void store_mark_write(struct store_file *file, const char *incarnation, uint64_t
 
 /* ---- make.c ---------------------------------------------------------------------------------------------- */
 
+/* What a database must be to be ours. */
+struct store_kind {
+    uint32_t application, format;
+    const struct store_table *tables;
+    size_t table_count;
+};
+
+extern const struct store_kind store_log_kind, store_data_kind;
+
+/* A database to be made. */
+struct store_making {
+    const char *dir, *fresh, *path;
+    const struct store_kind *kind;
+    int (*fill)(sqlite3 *db, const void *context); /* puts its first rows; SQLite's result */
+    const void *context;
+};
+/* Removes what is being made under that name, and what SQLite has beside it. SQLite's result. */
+int store_remove_fresh(const char *fresh);
+enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]);
+
+/* The first rows of a raft.db. */
+struct store_first {
+    struct store_identity identity;
+    struct store_state state;
+};
+enum store_result store_make_log(const struct store_paths *paths, const struct store_first *first,
+                                 char why[STORE_WHY_MAX]);
 /* Makes paths->db when there is none. */
 enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
                              bool *created, char why[STORE_WHY_MAX]);
 enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, const char *doing, int error);
 
 /* ---- check.c --------------------------------------------------------------------------------------------- */
+
+enum { STORE_REMEDY_MAX = 512 };
+
+/* A file that is looked at. The paths and texts are the caller's. */
+struct store_check {
+    const struct store_kind *kind;
+    const char *db, *wal_path, *journal_path;
+    bool rollback;        /* must not be in WAL mode */
+    const char *remedy;   /* what to do about damage: a sentence */
+    char *why;            /* STORE_WHY_MAX bytes */
+    struct store_wal wal; /* what was found in it */
+    sqlite3 *view;        /* read-only, in a transaction */
+};
+/* The WAL's frames, the header, the length, the schema; then `view` is open. Close in any case. */
+enum store_result store_check_open(struct store_check *check);
+enum store_result store_check_structure(struct store_check *check);
+void store_check_close(struct store_check *check);
+/* What is wrong, then what to do about a damaged file. */
+__attribute__((format(printf, 3, 4))) enum store_result
+store_damaged(struct store_check *check, const char *path, const char *format, ...);
+__attribute__((format(printf, 2, 3))) enum store_result store_foreign(struct store_check *check,
+                                                                      const char *format, ...);
+/* SQLite itself has found something. */
+enum store_result store_refused(struct store_check *check, const char *doing, int result);
+/* The sentence for a node's own files. */
+void store_remedy(char remedy[STORE_REMEDY_MAX], const char *dir, raft_id node);
+/* A text column is exactly this. */
+bool store_sql_is(sqlite3_stmt *row, int column, const char *expected);
+
+/* ---- check_log.c ----------------------------------------------------------------------------------------- */
 
 /* What the check has read on its way. */
 struct store_found {
@@ -192,12 +284,89 @@ struct store_found {
     uint64_t save;                      /* number of the last transaction */
     raft_index first_index, last_index; /* 0: the log is empty */
     uint64_t log_bytes;
+    bool leftovers; /* rows of entries before the log */
     struct raft_term_start *terms;
     size_t term_count;
 };
 /* Reads all of paths->db and its -wal without changing a bit of either. */
-enum store_result store_check(const struct store_paths *paths, raft_id node, struct store_found *found,
-                              char why[STORE_WHY_MAX]);
+enum store_result store_check_log(const struct store_paths *paths, raft_id node, struct store_found *found,
+                                  char why[STORE_WHY_MAX]);
 void store_found_close(struct store_found *found);
+
+/* ---- data_rows.c ----------------------------------------------------------------------------------------- */
+
+enum { STORE_DATA_TABLE_COUNT = 2 };
+extern const struct store_table store_data_tables[STORE_DATA_TABLE_COUNT];
+
+int store_meta_put(sqlite3 *db, const struct store_meta *meta);
+/* *meta: the caller's. SQLite's result, or STORE_ROW_BAD. */
+int store_meta_get(sqlite3 *db, struct store_meta **meta);
+
+uint64_t store_page_id(uint64_t object, uint32_t number);
+uint32_t store_page_checksum(uint64_t id, const void *bytes, size_t length);
+
+/* A row of `pages`, as selected by id, checksum, data. */
+struct store_page_row {
+    uint64_t id;
+    uint32_t checksum;
+    const void *data; /* holds until the statement moves on */
+    size_t length;
+};
+/* False when the row is not what was written; the id is right even then, as far as it can be told. */
+bool store_page_get(sqlite3_stmt *row, struct store_page_row *page);
+
+/* ---- data_file.c ----------------------------------------------------------------------------------------- */
+
+/* The files of one data file, or of a copy of one (fresh is where it is made). */
+struct store_data_paths {
+    char *dir;
+    char *db;
+    char *wal;
+    char *journal;
+    char *fresh;
+};
+void store_data_paths_init(struct store_data_paths *paths, const char *dir, const char *name);
+void store_data_paths_init_generation(struct store_data_paths *paths, const char *dir, uint64_t generation);
+void store_data_paths_close(struct store_data_paths *paths);
+
+/* What is asked of a data file. */
+struct store_data_check {
+    bool rollback;       /* not in WAL mode: a backup */
+    bool every_page;     /* read all of it */
+    const char *cluster; /* whose it must be; "": anybody's */
+    const char *remedy;
+};
+/* Reads it without changing a bit. *meta: the caller's, when it is sound. */
+enum store_result store_data_check(const struct store_data_paths *paths, const struct store_data_check *asked,
+                                   struct store_meta **meta, char why[STORE_WHY_MAX]);
+/* Makes paths->db with no pages. */
+enum store_result store_data_make(const struct store_data_paths *paths, const struct store_meta *meta,
+                                  char why[STORE_WHY_MAX]);
+
+/* ---- copy.c, incoming.c ---------------------------------------------------------------------------------- */
+
+struct store_copy {
+    char *dir;
+    uint64_t generation; /* in use, as far as this one was told */
+    char cluster[STORE_ID_LENGTH + 1];
+    char remedy[STORE_REMEDY_MAX];
+    /* The file that is coming in; none: file.file is NULL. */
+    char id[STORE_NAME_MAX + 1];
+    struct store_file file;
+    uint64_t come;     /* bytes of it that are there */
+    uint64_t unsynced; /* of them, since it was synced */
+};
+enum { STORE_COPY_SYNC_BYTES = 8 * 1024 * 1024 };
+
+/* Fails the job with words for SQLite's result. Returns false, to be returned. */
+bool store_copy_fail(struct store_copy_job *job, const char *path, const char *doing, int result);
+bool store_copy_begin(struct store_copy *copy, struct store_copy_job *job);
+bool store_copy_write(struct store_copy *copy, struct store_copy_job *job);
+bool store_copy_install(struct store_copy *copy, struct store_copy_job *job);
+bool store_copy_clean(struct store_copy *copy, struct store_copy_job *job);
+/* CRC-32C of a whole file, and its size. False: it cannot be read. */
+bool store_file_sum(const char *path, uint32_t *crc, uint64_t *size);
+/* Says in a whole, closed database's header that it is in WAL mode (2) or is not (1), and makes the file durable. SQLite's result. */
+int store_file_seal(const char *path, uint8_t mode);
 
 #endif

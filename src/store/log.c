@@ -88,8 +88,8 @@ struct store_log {
     struct store_state state; /* state.save: of the last transaction; while one runs, its own */
     raft_index last_index;    /* state.log_start - 1: the log is empty */
     raft_term last_term;      /* of the entry at last_index; 0: the log is empty */
-    uint64_t log_bytes;
-    int wal_frames; /* since the WAL was last moved into the file */
+    uint64_t log_bytes;       /* of the entries from log_start on */
+    int wal_frames;           /* since the WAL was last moved into the file */
 
     bool failed; /* for ever */
     char why[STORE_WHY_MAX];
@@ -162,6 +162,7 @@ static bool save_entry(struct store_log *log, const struct raft_entry *entry) {
 
     assert(entry->index == log->last_index + 1);
     assert(entry->term >= log->last_term && entry->term <= log->state.term);
+    assert(entry->term >= log->state.base_term);
     assert(part.bytes <= STORE_ENTRY_BYTES_MAX);
     if (entry->term != log->last_term && !save_term(log, entry))
         return false;
@@ -201,6 +202,69 @@ static bool run_save(struct store_log *log, struct store_job *job) {
 
 static bool run_identity(struct store_log *log, struct store_job *job) {
     return done(log, "write the identity", store_identity_put(log->db, job->identity, log->state.save));
+}
+
+/* ---- the log's beginning --------------------------------------------------------------------------------- */
+
+static bool save_beginning(struct store_log *log) {
+    int result = store_terms_begin(log->db, log->state.log_start);
+
+    if (result == SQLITE_OK)
+        result = store_state_put(log->statements[STATE_PUT], &log->state);
+    if (log->last_index < log->state.log_start) {
+        log->last_index = log->state.log_start - 1;
+        log->last_term = 0;
+    }
+    return done(log, "write the log's beginning", result);
+}
+
+static bool run_compact(struct store_log *log, struct store_job *job) {
+    raft_index through = job->through < log->last_index ? job->through : log->last_index;
+    uint64_t bytes = 0;
+    int result = SQLITE_OK;
+
+    if (through >= log->state.log_start)
+        result = store_log_pass(log->db, &log->state, through, &bytes);
+    if (result == SQLITE_OK)
+        result = store_log_delete_before(log->db, log->state.log_start, &job->more);
+    if (result != SQLITE_OK)
+        return fail(log, "delete old entries", result);
+    assert(bytes <= log->log_bytes);
+    log->log_bytes -= bytes;
+    job->more = job->more || log->state.log_start <= through;
+    return save_beginning(log);
+}
+
+static bool holds_entry(struct store_log *log, raft_index index, raft_term term, bool *holds) {
+    raft_term found = log->state.base_term;
+    int result = SQLITE_OK;
+
+    if (index >= log->state.log_start)
+        result = store_log_term_at(log->db, index, &found);
+    *holds = index <= log->last_index && found == term;
+    return done(log, "look for the snapshot's entry", result);
+}
+
+static bool run_reset(struct store_log *log, struct store_job *job) {
+    raft_index index = job->reset.index;
+    uint64_t bytes = 0;
+
+    assert(index + 1 >= log->state.log_start && job->reset.term <= log->state.term && job->reset.data != 0);
+    if (!holds_entry(log, index, job->reset.term, &job->kept))
+        return false;
+    if (!job->kept && log->last_index > index && !cut_log(log, index + 1))
+        return false;
+    if (job->kept && !done(log, "count the entries that stay",
+                           number_of(statement_with(log, CUT_BYTES, (index + 1) * STORE_PARTS_MAX), &bytes)))
+        return false;
+    if (!job->kept)
+        log->last_index = index;
+    log->log_bytes = bytes;
+    log->state.log_start = index + 1;
+    log->state.base_term = job->reset.term;
+    log->state.data = job->reset.data;
+    job->more = true;
+    return save_beginning(log);
 }
 
 /* ---- reading back ---------------------------------------------------------------------------------------- */
@@ -280,14 +344,12 @@ static bool run_read(struct store_log *log, struct store_job *job) {
 /* ---- one transaction ------------------------------------------------------------------------------------- */
 
 static bool (*const runs[])(struct store_log *log, struct store_job *job) = {
-    [STORE_SAVE] = run_save,
-    [STORE_READ] = run_read,
-    [STORE_IDENTITY] = run_identity,
+    [STORE_SAVE] = run_save,       [STORE_READ] = run_read,   [STORE_IDENTITY] = run_identity,
+    [STORE_COMPACT] = run_compact, [STORE_RESET] = run_reset,
 };
 
 static bool job_writes(const struct store_job *job) {
-    return job->type == STORE_IDENTITY ||
-           (job->type == STORE_SAVE && (job->has_vote || job->entries.count > 0));
+    return job->type != STORE_READ && (job->type != STORE_SAVE || job->has_vote || job->entries.count > 0);
 }
 
 static bool batch_writes(const struct worker_job *batch) {
@@ -352,6 +414,7 @@ static void finish_batch(struct store_log *log, struct worker_job *batch, bool s
             memcpy(job->why, log->why, sizeof(job->why));
         job->log_bytes = log->log_bytes;
         job->first_index = log->last_index >= log->state.log_start ? log->state.log_start : 0;
+        job->base_index = log->state.log_start - 1;
     }
     first->batch_jobs = count;
     first->batch_us = commit_us;
@@ -415,8 +478,14 @@ static int open_database(struct store_log *log) {
 
 /* Opens what has been checked. */
 static enum store_result open_checked(struct store_log *log, struct store_found *found, char *why) {
-    int result = open_database(log);
+    int result = store_wal_renew(log->paths.wal);
 
+    if (result != SQLITE_OK) {
+        store_sql_why(why, log->paths.wal, "make durable what it shows", NULL, result);
+        log->failed = true; /* nothing is written */
+        return STORE_IO;
+    }
+    result = open_database(log);
     if (result != SQLITE_OK) {
         store_sql_why(why, log->paths.db, "open", log->db, result);
         log->failed = true; /* nothing more is written */
@@ -449,6 +518,10 @@ static void fill_boot(struct store_boot *boot, const struct store_log *log, cons
         .term_count = found->term_count,
     };
     boot->first_index = found->first_index;
+    boot->base_index = found->state.log_start - 1;
+    boot->base_term = found->state.base_term;
+    boot->data = found->state.data;
+    boot->leftovers = found->leftovers;
     boot->log_bytes = found->log_bytes;
 }
 
@@ -465,7 +538,7 @@ static enum store_result open_log(struct store_log *log, raft_id node, const cha
         return STORE_IO;
     result = store_make(&log->paths, node, incarnation, &boot->created, why);
     if (result == STORE_OK)
-        result = store_check(&log->paths, node, &found, why);
+        result = store_check_log(&log->paths, node, &found, why);
     if (result == STORE_OK)
         result = open_checked(log, &found, why);
     if (result == STORE_OK)

@@ -16,12 +16,12 @@ enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, con
     return STORE_IO;
 }
 
-static int remove_fresh(const struct store_paths *paths) {
+int store_remove_fresh(const char *fresh) {
     static const char *const suffixes[] = {"-wal", "-journal", ""};
     int result = SQLITE_OK;
 
     for (size_t i = 0; i < sizeof(suffixes) / sizeof(suffixes[0]) && result == SQLITE_OK; i++) {
-        char *path = sqlite3_mprintf("%s%s", paths->fresh, suffixes[i]);
+        char *path = sqlite3_mprintf("%s%s", fresh, suffixes[i]);
 
         if (path == NULL)
             abort();
@@ -31,30 +31,11 @@ static int remove_fresh(const struct store_paths *paths) {
     return result;
 }
 
-static int make_tables(sqlite3 *db, raft_id node, const char *incarnation) {
-    struct store_identity identity = {.node = node};
-    struct store_state state = {.log_start = 1, .save = 1};
-    sqlite3_stmt *put = NULL;
-    int result = store_sql_exec(db, "BEGIN");
-
-    snprintf(identity.incarnation, sizeof(identity.incarnation), "%s", incarnation);
-    for (size_t i = 0; i < STORE_TABLE_COUNT && result == SQLITE_OK; i++)
-        result = store_sql_exec(db, store_tables[i].sql);
-    if (result == SQLITE_OK)
-        result = store_identity_put(db, &identity, state.save);
-    if (result == SQLITE_OK)
-        result = sqlite3_prepare_v2(db, STORE_SQL_STATE_PUT, -1, &put, NULL);
-    if (result == SQLITE_OK)
-        result = store_state_put(put, &state);
-    sqlite3_finalize(put);
-    return result == SQLITE_OK ? store_sql_exec(db, "COMMIT") : result;
-}
-
-static int fill_fresh(sqlite3 *db, raft_id node, const char *incarnation) {
+static int set_up(sqlite3 *db, const struct store_kind *kind) {
     char *sql =
         sqlite3_mprintf("PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = %d; PRAGMA application_id = %d; "
                         "PRAGMA user_version = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                        STORE_PAGE_BYTES, STORE_APPLICATION_ID, STORE_FORMAT);
+                        STORE_PAGE_BYTES, (int)kind->application, (int)kind->format);
     int result;
 
     if (sql == NULL)
@@ -62,28 +43,55 @@ static int fill_fresh(sqlite3 *db, raft_id node, const char *incarnation) {
     result = store_sql_exec(db, sql);
     sqlite3_free(sql);
     if (result == SQLITE_OK)
-        result = make_tables(db, node, incarnation);
-    return result == SQLITE_OK ? store_sql_checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE) : result;
+        result = store_sql_exec(db, "BEGIN");
+    for (size_t i = 0; i < kind->table_count && result == SQLITE_OK; i++)
+        result = store_sql_exec(db, kind->tables[i].sql);
+    return result;
 }
 
-/* Makes the file under another name, whole and durable, and gives it its own in one step: raft.db is there or it is not. */
-static enum store_result make_file(const struct store_paths *paths, raft_id node, const char *incarnation,
-                                   char *why) {
+/* Makes the file under another name, whole and durable, and gives it its own in one step: it is there or it is not. */
+enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]) {
     sqlite3 *db = NULL;
-    int error, result = remove_fresh(paths);
+    int error, result = store_remove_fresh(making->fresh);
 
     if (result == SQLITE_OK)
-        result = store_sql_open(paths->fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);
+        result = store_sql_open(making->fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);
     if (result == SQLITE_OK)
-        result = fill_fresh(db, node, incarnation);
+        result = set_up(db, making->kind);
+    if (result == SQLITE_OK)
+        result = making->fill(db, making->context);
+    if (result == SQLITE_OK)
+        result = store_sql_exec(db, "COMMIT");
+    if (result == SQLITE_OK)
+        result = store_sql_checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE);
     if (result != SQLITE_OK) {
-        store_sql_why(why, paths->db, "make", db, result);
+        store_sql_why(why, making->path, "make", db, result);
         sqlite3_close(db);
         return STORE_IO;
     }
     sqlite3_close(db);
-    error = store_file_rename(paths->dir, paths->fresh, paths->db);
-    return error == 0 ? STORE_OK : store_refuse_io(why, paths->db, "make", error);
+    error = store_file_rename(making->dir, making->fresh, making->path);
+    return error == 0 ? STORE_OK : store_refuse_io(why, making->path, "make", error);
+}
+
+static int fill_log(sqlite3 *db, const void *context) {
+    const struct store_first *first = context;
+    sqlite3_stmt *put = NULL;
+    int result = store_identity_put(db, &first->identity, first->state.save);
+
+    if (result == SQLITE_OK)
+        result = sqlite3_prepare_v2(db, STORE_SQL_STATE_PUT, -1, &put, NULL);
+    if (result == SQLITE_OK)
+        result = store_state_put(put, &first->state);
+    sqlite3_finalize(put);
+    return result;
+}
+
+enum store_result store_make_log(const struct store_paths *paths, const struct store_first *first,
+                                 char why[STORE_WHY_MAX]) {
+    struct store_making making = {paths->dir, paths->fresh, paths->db, &store_log_kind, fill_log, first};
+
+    return store_make_file(&making, why);
 }
 
 enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
@@ -91,6 +99,9 @@ enum store_result store_make(const struct store_paths *paths, raft_id node, cons
     const char *witness = store_file_exists(paths->mark)  ? paths->mark
                           : store_file_exists(paths->wal) ? paths->wal
                                                           : NULL;
+
+    struct store_first first = {.identity = {.node = node},
+                                .state = {.log_start = 1, .data = STORE_DATA_FIRST, .save = 1}};
 
     *created = false;
     if (store_file_exists(paths->db))
@@ -104,5 +115,6 @@ enum store_result store_make(const struct store_paths *paths, raft_id node, cons
         return STORE_DAMAGED;
     }
     *created = true;
-    return make_file(paths, node, incarnation, why);
+    snprintf(first.identity.incarnation, sizeof(first.identity.incarnation), "%s", incarnation);
+    return store_make_log(paths, &first, why);
 }

@@ -4,6 +4,9 @@
  *
  * raft.db holds what a Raft node must never forget: who it is, its term and vote, the log. One connection, used by
  * one worker only (store_log_run is that worker's run function); what a batch asks to be saved is one transaction and one fsync.
+ * It also says where the log begins and which data file (data.h) holds the state before it:
+ *
+ *      data-7.db: the state through A          raft.db: entries after C, data file 7          C <= A <= last entry
  *
  * Beside raft.db and its -wal stands raft.db-acked: the number of the last transaction that was acknowledged, so that a file that has
  * lost its end is known (mark.c). One process has a directory at a time: it is locked before anything is read.
@@ -26,6 +29,7 @@ enum {
     STORE_MEMBERS_MAX = 64,
     STORE_ADDRESS_MAX = 256,
     STORE_ROW_BYTES_MAX = 1024 * 1024, /* an entry's data is kept in rows of at most this */
+    STORE_DATA_FIRST = 1,              /* generation of a new node's data file */
 };
 
 enum store_result {
@@ -54,10 +58,16 @@ struct store_identity {
 /* What the disk says at start. */
 struct store_boot {
     struct store_identity identity;
-    struct raft_boot raft;  /* its terms belong to the log: they hold until store_log_close */
+    struct raft_boot
+        raft; /* its terms belong to the log: they hold until store_log_close; the first row begins at
+                             * first_index, even if that term began earlier */
     raft_index first_index; /* 0: the log is empty */
+    raft_index base_index;  /* the log begins after this entry; 0: with the first of all */
+    raft_term base_term;    /* of that entry; 0 when there is none */
+    uint64_t data;          /* generation of the data file that belongs to this log */
     uint64_t log_bytes;     /* of the entries' data */
-    bool created;           /* the file was made now */
+    bool leftovers; /* rows of entries before the log are still to be deleted: submit a STORE_COMPACT */
+    bool created;   /* the file was made now */
 };
 
 struct store_log;
@@ -78,6 +88,14 @@ enum store_job_type {
     STORE_SAVE,     /* a ready's vote and entries */
     STORE_READ,     /* entries back */
     STORE_IDENTITY, /* the identity, whole */
+    STORE_COMPACT,  /* deletes the log's beginning, one step of it */
+    STORE_RESET, /* a snapshot takes the place of the log's beginning, and another data file that of this one */
+};
+
+enum {
+    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little. */
+    STORE_COMPACT_ROWS_MAX = 1000,
+    STORE_COMPACT_BYTES_MAX = 2 * 1024 * 1024,
 };
 
 /*
@@ -100,6 +118,22 @@ struct store_job {
     /* STORE_IDENTITY in */
     struct store_identity *identity; /* owned by the job */
 
+    /* STORE_COMPACT in: delete the entries up to this one. Those after the last checkpoint that is durable must stay, and a tail for
+     * followers that are a little behind. 0: only what a reset has left. Out: `more`, then submit another. */
+    raft_index through;
+    bool more;
+
+    /* STORE_RESET in: the state through this entry is in the data file of this generation, durably (file and directory).
+     * If the log holds the entry the entries after it stay, else all go; the log begins after it. `index` is never before
+     * the log's beginning, `term` never above the last term saved. The rows of what goes are deleted by STORE_COMPACT,
+     * later. One transaction: a crash leaves the old log with the old file, or the new with the new. */
+    struct {
+        raft_index index;
+        raft_term term;
+        uint64_t data;
+    } reset;
+    bool kept; /* out: the log held the entry */
+
     /* out */
     bool failed;             /* nothing of the batch is durable: end the process */
     char why[STORE_WHY_MAX]; /* when failed: path, SQLite's words, errno's words */
@@ -107,7 +141,8 @@ struct store_job {
     uint64_t batch_us;       /* on the first job of a batch: how long its commit (write and fsync) took */
     bool batch_synced;       /* on the first job of a batch: it had something to make durable */
     uint64_t log_bytes;      /* data bytes of the log after the batch */
-    raft_index first_index;  /* of the log after the batch */
+    raft_index first_index;  /* of the log after the batch; 0: it is empty */
+    raft_index base_index;   /* the log begins after it */
 };
 
 struct store_job *store_job_new(enum store_job_type type);

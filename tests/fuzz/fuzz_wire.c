@@ -17,7 +17,7 @@ static bool same(const struct raft_message *a, const struct raft_message *b) {
     bool ok = a->type == b->type && a->from == b->from && a->to == b->to && a->term == b->term &&
               a->index == b->index && a->log_term == b->log_term && a->rejected_index == b->rejected_index &&
               a->commit == b->commit && a->round == b->round && a->rejected == b->rejected &&
-              a->entries.count == b->entries.count;
+              a->transfer == b->transfer && a->entries.count == b->entries.count;
     for (size_t i = 0; ok && i < a->entries.count; i++) {
         const struct raft_entry *one = &a->entries.at[i], *two = &b->entries.at[i];
         ok = one->index == two->index && one->term == two->term && one->type == two->type &&

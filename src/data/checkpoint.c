@@ -1,0 +1,396 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The course of a checkpoint: freeze, hand out, end. page.c has the essay.
+ *
+ * What there is to hand out, in the order in which it goes:
+ *
+ *     the queue      pages that had to be encoded early: they take memory
+ *     orphans        long values that the keyspace no longer has: they take memory
+ *     removals       objects that went before the freeze; databases that are shorter than on the disk
+ *     graves         databases flushed since the freeze: nothing of them is freed before
+ *     the databases  pages of items, then objects
+ *
+ * A checkpoint tells of each (object, number) at most once, and of a removal never together with a page that
+ * it covers; so the order means nothing to who writes it.
+ *
+ * A failed one is as if it had not been: what was frozen is dirty, what was removed is still to be told. But
+ * since nobody knows what of it is on the disk all the same, its pages count as stored from then on.
+ *
+ * The head, one RESP array of bulk strings:
+ *
+ *     0    "keyspace"
+ *     1    1, the version of the format
+ *     2    clock, Unix milliseconds
+ *     3    id that the next object gets
+ *     4    digest of the keyspace, 16 hexadecimal digits
+ *     5    number of databases
+ *     6    "" or, when databases were swapped, where each lies, by spaces apart
+ *     then, for each database with keys, three: its number, how many keys, how many objects
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+struct queued_page {
+    struct queued_page *next;
+    struct keyspace_page page;
+};
+
+struct orphan {
+    struct orphan *next;
+    struct text *text;
+};
+
+enum { REMOVALS = 510 };
+
+struct removal_block {
+    struct removal_block *next;
+    size_t count;
+    uint64_t objects[REMOVALS];
+};
+
+/* ---- lists --- */
+
+static void *allocate(struct keyspace *keyspace, size_t size) {
+    void *block = malloc(size);
+    if (!block)
+        abort();
+    keyspace->memory += size;
+    return block;
+}
+
+static void release(struct keyspace *keyspace, void *block, size_t size) {
+    keyspace->memory -= size;
+    free(block);
+}
+
+static void removals_add(struct keyspace *keyspace, struct removals *removals, uint64_t object) {
+    struct removal_block *block = removals->last;
+    if (!block || block->count == REMOVALS) {
+        block = allocate(keyspace, sizeof *block);
+        block->next = NULL;
+        block->count = 0;
+        *(removals->last ? &removals->last->next : &removals->first) = block;
+        removals->last = block;
+    }
+    block->objects[block->count++] = object;
+    removals->count++;
+}
+
+static void removals_close(struct keyspace *keyspace, struct removals *removals) {
+    for (struct removal_block *block = removals->first, *next; block; block = next) {
+        next = block->next;
+        release(keyspace, block, sizeof *block);
+    }
+    *removals = (struct removals){.count = 0};
+}
+
+/* Puts `front` before what is in `removals`. */
+static void removals_join(struct removals *removals, struct removals *front) {
+    if (!front->first)
+        return;
+    front->last->next = removals->first;
+    removals->first = front->first;
+    removals->last = removals->last ? removals->last : front->last;
+    removals->count += front->count;
+    *front = (struct removals){.count = 0};
+}
+
+/* ---- pages --- */
+
+/* Just as much memory as there are bytes: many of these may wait. */
+static struct keyspace_page page_of(uint64_t object, size_t number, const char *bytes, size_t length) {
+    assert(length > 0);
+    struct keyspace_page page = {.type = KEYSPACE_PAGE_WRITE, .object = object, .number = number};
+    page.bytes = (struct resp_buf){.bytes = malloc(length), .end = length, .capacity = length};
+    if (!page.bytes.bytes)
+        abort();
+    memcpy(page.bytes.bytes, bytes, length);
+    return page;
+}
+
+static struct keyspace_page items_page(struct keyspace *keyspace, const struct database *database,
+                                       uint64_t object, size_t number) {
+    struct resp_buf *scratch = &keyspace->checkpoint.scratch;
+    page_write_items(&database->keys, number, scratch);
+    return page_of(object, number, resp_buf_bytes(scratch), resp_buf_length(scratch));
+}
+
+static struct keyspace_page bytes_page(struct text *text, size_t number) {
+    size_t from = number * PAGE_BYTES, left = text->length - from;
+    assert(from < text->length);
+    text->object.stored = true;
+    return page_of(text->object.id, number, text->bytes + from, left < PAGE_BYTES ? left : PAGE_BYTES);
+}
+
+static void enqueue(struct keyspace *keyspace, struct keyspace_page page) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct queued_page *queued = allocate(keyspace, sizeof *queued);
+    *queued = (struct queued_page){NULL, page};
+    keyspace->memory += page.bytes.capacity;
+    checkpoint->kept += page.bytes.capacity;
+    *(checkpoint->queue ? checkpoint->queue_last : &checkpoint->queue) = queued;
+    checkpoint->queue_last = &queued->next;
+}
+
+void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
+    assert(keyspace->checkpoint.active);
+    assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
+    enqueue(keyspace, items_page(keyspace, database, (uint64_t)(database - keyspace->db), page));
+    page_set_done(&database->pages, page);
+}
+
+void checkpoint_save_bytes(struct keyspace *keyspace, struct text *text, size_t page) {
+    assert(keyspace->checkpoint.active);
+    enqueue(keyspace, bytes_page(text, page));
+    object_done(&text->object, page);
+}
+
+void checkpoint_adopt(struct keyspace *keyspace, struct text *text) {
+    struct orphan *orphan = allocate(keyspace, sizeof *orphan);
+    assert(keyspace->checkpoint.active);
+    *orphan = (struct orphan){keyspace->checkpoint.orphans, text};
+    keyspace->checkpoint.orphans = orphan;
+    keyspace->checkpoint.kept += text->capacity;
+}
+
+void checkpoint_removed(struct keyspace *keyspace, uint64_t object) {
+    removals_add(keyspace, &keyspace->checkpoint.gone, object);
+}
+
+/* ---- begin --- */
+
+static void write_order(const struct keyspace *keyspace, struct resp_buf *out) {
+    struct resp_buf text = {0};
+    bool swapped = false;
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        char number[16];
+        int length = snprintf(number, sizeof number, i ? " %u" : "%u", keyspace->order[i]);
+        resp_buf_append(&text, number, (size_t)length);
+        swapped = swapped || keyspace->order[i] != i;
+    }
+    resp_request_bulk(out, resp_buf_bytes(&text), swapped ? resp_buf_length(&text) : 0);
+    resp_buf_close(&text);
+}
+
+static void write_head(struct keyspace *keyspace, struct resp_buf *out) {
+    size_t used = 0;
+    for (unsigned i = 0; i < keyspace->count; i++)
+        used += keyspace->db[i].keys.count > 0;
+    char digest[17];
+    snprintf(digest, sizeof digest, "%016llx", (unsigned long long)keyspace_digest(keyspace));
+    resp_request(out, 7 + 3 * used);
+    resp_request_text(out, "keyspace");
+    resp_request_unsigned(out, 1);
+    resp_request_unsigned(out, keyspace->clock);
+    resp_request_unsigned(out, keyspace->next_object);
+    resp_request_text(out, digest);
+    resp_request_unsigned(out, keyspace->count);
+    write_order(keyspace, out);
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        const struct database *database = &keyspace->db[i];
+        if (database->keys.count == 0)
+            continue;
+        resp_request_unsigned(out, i);
+        resp_request_unsigned(out, database->keys.count);
+        resp_request_unsigned(out, database->objects.count);
+    }
+}
+
+static void freeze(struct keyspace *keyspace) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        struct database *database = &keyspace->db[i];
+        struct rows *rows = &keyspace->rows[i];
+        rows->frozen = pages_of_places(database->keys.count);
+        page_set_freeze(&database->pages, rows->frozen);
+        page_set_freeze(&database->objects.set, database->objects.used);
+        checkpoint->rest += database->pages.todo + database->objects.set.todo;
+        checkpoint->rest += rows->frozen < rows->stored;
+    }
+    assert(!checkpoint->told.first);
+    checkpoint->told = checkpoint->gone;
+    checkpoint->gone = (struct removals){.count = 0};
+    checkpoint->rest += checkpoint->told.count;
+}
+
+void keyspace_checkpoint_begin(struct keyspace *keyspace) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    assert(!checkpoint->active && !keyspace->load);
+    assert(!checkpoint->queue && !checkpoint->orphans && checkpoint->rest == 0);
+    checkpoint->active = true;
+    checkpoint->number++;
+    write_head(keyspace, &checkpoint->head);
+    freeze(keyspace);
+    checkpoint->telling = checkpoint->told.first;
+    checkpoint->telling_at = 0;
+    checkpoint->db = checkpoint->rows_db = 0;
+}
+
+void keyspace_checkpoint_head(const struct keyspace *keyspace, struct resp_buf *out) {
+    const struct resp_buf *head = &keyspace->checkpoint.head;
+    assert(keyspace->checkpoint.active);
+    resp_buf_append(out, resp_buf_bytes(head), resp_buf_length(head));
+}
+
+/* ---- next --- */
+
+static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct queued_page *queued = keyspace->checkpoint.queue;
+    if (!queued)
+        return false;
+    *page = queued->page;
+    keyspace->memory -= page->bytes.capacity;
+    keyspace->checkpoint.kept -= page->bytes.capacity;
+    keyspace->checkpoint.queue = queued->next;
+    release(keyspace, queued, sizeof *queued);
+    return true;
+}
+
+static void orphan_free(struct keyspace *keyspace) {
+    struct orphan *orphan = keyspace->checkpoint.orphans;
+    keyspace->checkpoint.orphans = orphan->next;
+    keyspace->checkpoint.kept -= orphan->text->capacity;
+    object_close(&orphan->text->object, &keyspace->memory);
+    text_free(orphan->text, &keyspace->memory);
+    release(keyspace, orphan, sizeof *orphan);
+}
+
+static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct orphan *orphan = keyspace->checkpoint.orphans;
+    size_t number;
+    if (!orphan)
+        return false;
+    bool found = object_next(&orphan->text->object, &number);
+    assert(found);
+    *page = bytes_page(orphan->text, number);
+    object_done(&orphan->text->object, number);
+    if (!object_next(&orphan->text->object, &number))
+        orphan_free(keyspace);
+    return found;
+}
+
+static bool next_removal(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    while (checkpoint->rows_db < keyspace->count) {
+        const struct rows *rows = &keyspace->rows[checkpoint->rows_db++];
+        if (rows->frozen < rows->stored) {
+            *page = (struct keyspace_page){KEYSPACE_PAGE_REMOVE, checkpoint->rows_db - 1, rows->frozen, {0}};
+            return true;
+        }
+    }
+    if (!checkpoint->telling)
+        return false;
+    *page = (struct keyspace_page){
+        KEYSPACE_PAGE_REMOVE, checkpoint->telling->objects[checkpoint->telling_at++], 0, {0}};
+    if (checkpoint->telling_at == checkpoint->telling->count) {
+        checkpoint->telling = checkpoint->telling->next;
+        checkpoint->telling_at = 0;
+    }
+    return true;
+}
+
+static bool next_of(struct keyspace *keyspace, struct database *database, uint64_t object,
+                    struct keyspace_page *page) {
+    struct page_set *set = &database->objects.set;
+    size_t number, slot;
+    if (page_set_next(&database->pages, &number)) {
+        *page = items_page(keyspace, database, object, number);
+        page_set_done(&database->pages, number);
+        return true;
+    }
+    while (page_set_next(set, &slot)) {
+        struct text *text = database->objects.at[slot].text;
+        object_settle(keyspace, database, text);
+        bool found = object_next(&text->object, &number);
+        if (found) {
+            *page = bytes_page(text, number);
+            object_done(&text->object, number);
+        }
+        if (!object_next(&text->object, &number))
+            page_set_done(set, slot);
+        if (found)
+            return true;
+    }
+    return false;
+}
+
+static bool next_grave(struct keyspace *keyspace, struct keyspace_page *page) {
+    for (struct grave *grave = keyspace->graves; grave; grave = grave->next)
+        if (next_of(keyspace, &grave->database, grave->db, page))
+            return true;
+    return false;
+}
+
+static bool next_database(struct keyspace *keyspace, struct keyspace_page *page) {
+    for (unsigned *db = &keyspace->checkpoint.db; *db < keyspace->count; ++*db)
+        if (next_of(keyspace, &keyspace->db[*db], *db, page))
+            return true;
+    return false;
+}
+
+bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    assert(checkpoint->active);
+    if (next_queued(keyspace, page) || next_orphan(keyspace, page) || next_removal(keyspace, page) ||
+        next_grave(keyspace, page) || next_database(keyspace, page)) {
+        assert(checkpoint->rest > 0);
+        checkpoint->rest--;
+        return true;
+    }
+    assert(checkpoint->rest == 0);
+    return false;
+}
+
+size_t keyspace_checkpoint_rest(const struct keyspace *keyspace) {
+    return keyspace->checkpoint.rest;
+}
+
+size_t keyspace_checkpoint_kept(const struct keyspace *keyspace) {
+    return keyspace->checkpoint.kept;
+}
+
+/* ---- end --- */
+
+static void thaw(struct keyspace *keyspace, bool committed) {
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        struct rows *rows = &keyspace->rows[i];
+        page_set_thaw(&keyspace->db[i].pages, !committed);
+        page_set_thaw(&keyspace->db[i].objects.set, !committed);
+        if (committed || rows->stored < rows->frozen)
+            rows->stored = rows->frozen;
+    }
+    for (struct grave *grave = keyspace->graves; grave; grave = grave->next) {
+        page_set_thaw(&grave->database.pages, false);
+        page_set_thaw(&grave->database.objects.set, false);
+    }
+}
+
+void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct keyspace_page page;
+    assert(checkpoint->active);
+    assert(!committed || checkpoint->rest == 0);
+    thaw(keyspace, committed);
+    while (next_queued(keyspace, &page))
+        resp_buf_close(&page.bytes);
+    while (checkpoint->orphans)
+        orphan_free(keyspace);
+    if (committed) {
+        removals_close(keyspace, &checkpoint->told);
+        checkpoint->committed = checkpoint->number;
+    } else {
+        removals_join(&checkpoint->gone, &checkpoint->told);
+    }
+    resp_buf_close(&checkpoint->head);
+    resp_buf_close(&checkpoint->scratch);
+    checkpoint->rest = 0;
+    checkpoint->active = false;
+}
+
+void checkpoint_close(struct keyspace *keyspace) {
+    assert(!keyspace->checkpoint.active && !keyspace->checkpoint.told.first);
+    removals_close(keyspace, &keyspace->checkpoint.gone);
+}

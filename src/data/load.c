@@ -1,0 +1,336 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A keyspace from a checkpoint's pages. They come by ascending (object, number): first the items of each
+ * database in their dense order, then the long values.
+ *
+ * A place that refers to a long value makes its item without the bytes and notes (id, item) in a heap whose
+ * top is the smallest id. The pages of long values come in the order of their ids, so that the one awaited is
+ * always the top's:
+ *
+ *     page's object = top's id     more bytes for that item; with the last of them it leaves the heap
+ *                   > top's id     the top's value is incomplete: damage
+ *                   < top's id     nothing refers to it: rows of a flushed database that were not yet removed.
+ *                                  They are skipped, and the next checkpoint removes them
+ *
+ * Nothing here trusts the bytes: a store that gives other ones than it was given gets a text that says so.
+ * What fits in form but was changed is found at the end by the digest in the head.
+ */
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { HEAD_FIELDS = 7, HEAD_DATABASE_FIELDS = 3 };
+
+/* An item that awaits its bytes. */
+struct awaited {
+    uint64_t id;
+    struct item *item;
+    uint32_t length, slot, db;
+};
+
+struct expected {
+    uint64_t keys, objects;
+};
+
+struct load {
+    struct resp_parser *parser;
+    struct awaited *heap; /* heap[0].id is the smallest; its children are 2i+1 and 2i+2 */
+    size_t count, room;
+    uint64_t object, number; /* of the last page; pages ascend */
+    bool begun;
+    uint64_t skipped; /* the last object that nothing refers to */
+    uint64_t digest;  /* that it will have */
+    uint64_t keys, keys_total;
+    struct expected expected[];
+};
+
+__attribute__((format(printf, 2, 3))) static bool refuse(char why[KEYSPACE_WHY_MAX], const char *format,
+                                                         ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    vsnprintf(why, KEYSPACE_WHY_MAX, format, arguments);
+    va_end(arguments);
+    return false;
+}
+
+/* ---- the heap --- */
+
+static void heap_add(struct load *load, const struct awaited *awaited) {
+    if (load->count == load->room) {
+        load->room = load->room ? 2 * load->room : 64;
+        load->heap = realloc(load->heap, load->room * sizeof *load->heap);
+        if (!load->heap)
+            abort();
+    }
+    size_t at = load->count++;
+    for (; at > 0 && load->heap[(at - 1) / 2].id > awaited->id; at = (at - 1) / 2)
+        load->heap[at] = load->heap[(at - 1) / 2];
+    load->heap[at] = *awaited;
+}
+
+static void heap_drop(struct load *load) {
+    struct awaited last = load->heap[--load->count];
+    size_t at = 0;
+    for (size_t child = 1; child < load->count; child = 2 * at + 1) {
+        if (child + 1 < load->count && load->heap[child + 1].id < load->heap[child].id)
+            child++;
+        if (load->heap[child].id >= last.id)
+            break;
+        load->heap[at] = load->heap[child];
+        at = child;
+    }
+    load->heap[at] = last;
+}
+
+/* ---- the head --- */
+
+static const struct resp_limits any = {
+    .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
+
+/* The fields of one RESP array that takes up all of the bytes. */
+static bool read_fields(struct resp_parser *parser, const void *bytes, size_t length,
+                        struct resp_command *command) {
+    resp_parser_reset(parser);
+    return length > 0 && *(const char *)bytes == '*' &&
+           resp_parse(parser, bytes, length, &any, command) == RESP_COMMAND && command->consumed == length;
+}
+
+static bool read_number(const struct resp_arg *field, uint64_t *number) {
+    int64_t value;
+    if (!resp_arg_integer(field, &value) || value < 0)
+        return false;
+    *number = (uint64_t)value;
+    return true;
+}
+
+static bool read_digest(const struct resp_arg *field, uint64_t *digest) {
+    static const char digits[] = "0123456789abcdef";
+    *digest = 0;
+    for (size_t i = 0; i < field->length; i++) {
+        const char *digit = field->bytes[i] ? strchr(digits, field->bytes[i]) : NULL;
+        if (!digit)
+            return false;
+        *digest = *digest << 4 | (uint64_t)(digit - digits);
+    }
+    return field->length == 16;
+}
+
+static bool read_databases(struct load *load, const struct resp_command *head, unsigned databases) {
+    uint64_t before = 0;
+    for (size_t i = HEAD_FIELDS; i < head->count; i += HEAD_DATABASE_FIELDS) {
+        uint64_t db;
+        struct expected expected;
+        if (!read_number(&head->args[i], &db) || !read_number(&head->args[i + 1], &expected.keys) ||
+            !read_number(&head->args[i + 2], &expected.objects))
+            return false;
+        if (db >= databases || (i > HEAD_FIELDS && db <= before) || expected.keys >= UINT32_MAX ||
+            expected.objects > expected.keys)
+            return false;
+        load->expected[db] = expected;
+        load->keys_total += expected.keys;
+        before = db;
+    }
+    return true;
+}
+
+/* A permutation of the databases' numbers; "" is the one that changes nothing. */
+static bool read_order(struct keyspace *keyspace, const struct resp_arg *field) {
+    bool *taken = calloc(keyspace->count, sizeof *taken);
+    size_t at = 0;
+    unsigned count = 0;
+    if (!taken)
+        abort();
+    while (at < field->length && count < keyspace->count) {
+        struct resp_arg number = {field->bytes + at, 0};
+        uint64_t place;
+        while (at + number.length < field->length && number.bytes[number.length] != ' ')
+            number.length++;
+        if (!read_number(&number, &place) || place >= keyspace->count || taken[place])
+            break;
+        taken[place] = true;
+        keyspace->order[count++] = (unsigned)place;
+        at += number.length + 1;
+    }
+    free(taken);
+    return field->length == 0 || (count == keyspace->count && at == field->length + 1);
+}
+
+static struct keyspace *read_head(struct resp_parser *parser, const struct resp_command *head) {
+    uint64_t version, clock, next_object, digest, databases;
+    if (head->count < HEAD_FIELDS || (head->count - HEAD_FIELDS) % HEAD_DATABASE_FIELDS != 0 ||
+        !resp_arg_is(&head->args[0], "keyspace") || !read_number(&head->args[1], &version) || version != 1 ||
+        !read_number(&head->args[2], &clock) || !read_number(&head->args[3], &next_object) ||
+        !read_digest(&head->args[4], &digest) || !read_number(&head->args[5], &databases) ||
+        next_object < OBJECT_FIRST || databases == 0 || databases > KEYSPACE_DATABASES_MAX)
+        return NULL;
+    struct load *load = calloc(1, sizeof *load + databases * sizeof load->expected[0]);
+    if (!load)
+        abort();
+    load->digest = digest;
+    if (!read_databases(load, head, (unsigned)databases)) {
+        free(load);
+        return NULL;
+    }
+    struct keyspace *keyspace = keyspace_new((unsigned)databases);
+    keyspace->load = load;
+    if (!read_order(keyspace, &head->args[6])) {
+        keyspace_free(keyspace);
+        return NULL;
+    }
+    keyspace->next_object = next_object;
+    keyspace_advance(keyspace, clock);
+    load->parser = parser;
+    return keyspace;
+}
+
+struct keyspace *keyspace_load_begin(const void *head, size_t length, char why[KEYSPACE_WHY_MAX]) {
+    struct resp_parser *parser = resp_parser_new();
+    struct resp_command fields;
+    struct keyspace *keyspace = NULL;
+    if (read_fields(parser, head, length, &fields))
+        keyspace = read_head(parser, &fields);
+    if (!keyspace) {
+        refuse(why, "the checkpoint's head is malformed");
+        resp_parser_free(parser);
+    }
+    return keyspace;
+}
+
+void load_free(struct keyspace *keyspace) {
+    if (!keyspace->load)
+        return;
+    resp_parser_free(keyspace->load->parser);
+    free(keyspace->load->heap);
+    free(keyspace->load);
+    keyspace->load = NULL;
+}
+
+/* ---- items --- */
+
+static bool load_place(struct keyspace *keyspace, unsigned db, const struct page_place *place) {
+    struct load *load = keyspace->load;
+    struct database *database = &keyspace->db[db];
+    size_t slot = database->keys.count;
+    bool is_long = place->object != 0;
+    if (is_long && place->object >= keyspace->next_object)
+        return false;
+    struct item *item = item_load(&place->key, place->deadline, place->version,
+                                  is_long ? NULL : &place->value, &keyspace->memory);
+    if (!keyspace_place_loaded(keyspace, database, item)) {
+        item_free(item, &keyspace->memory);
+        return false;
+    }
+    load->keys++;
+    if (is_long)
+        heap_add(load, &(struct awaited){place->object, item, (uint32_t)place->length, (uint32_t)slot, db});
+    else
+        database->digest += place_digest(item, slot);
+    return true;
+}
+
+static bool load_items(struct keyspace *keyspace, unsigned db, uint64_t number, const void *bytes,
+                       size_t length, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    struct resp_command fields;
+    size_t before = keyspace->db[db].keys.count;
+    if (before != number * PAGE_PLACES)
+        return refuse(why, "database %u: page %zu is missing", db, before / PAGE_PLACES);
+    if (!read_fields(load->parser, bytes, length, &fields) || fields.count == 0 ||
+        fields.count % PAGE_FIELDS != 0 || fields.count > PAGE_FIELDS * PAGE_PLACES ||
+        before + fields.count / PAGE_FIELDS > load->expected[db].keys)
+        return refuse(why, "database %u: page %llu is malformed", db, (unsigned long long)number);
+    for (size_t i = 0; i < fields.count; i += PAGE_FIELDS) {
+        struct page_place place;
+        if (!page_read_place(fields.args + i, &place) || !load_place(keyspace, db, &place))
+            return refuse(why, "database %u: page %llu: place %zu is malformed", db,
+                          (unsigned long long)number, i / PAGE_FIELDS);
+    }
+    return true;
+}
+
+/* ---- long values --- */
+
+static bool missing(const struct load *load, char why[KEYSPACE_WHY_MAX]) {
+    const struct awaited *awaited = &load->heap[0];
+    const struct text *text = item_text(awaited->item);
+    return refuse(why, "object %llu: page %zu is missing", (unsigned long long)awaited->id,
+                  pages_of_bytes(text ? text->length : 0));
+}
+
+static bool load_bytes(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
+                       size_t length, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    if (load->count == 0 || object < load->heap[0].id) {
+        if (load->skipped != object)
+            checkpoint_removed(keyspace, object);
+        load->skipped = object;
+        return true;
+    }
+    struct awaited awaited = load->heap[0];
+    const struct text *text = item_text(awaited.item);
+    size_t before = text ? text->length : 0, left = awaited.length - before;
+    if (object > awaited.id || before != number * PAGE_BYTES)
+        return missing(load, why);
+    if (length != (left < PAGE_BYTES ? left : PAGE_BYTES))
+        return refuse(why, "object %llu: page %llu has %zu bytes", (unsigned long long)object,
+                      (unsigned long long)number, length);
+    item_load_bytes(awaited.item, bytes, length, awaited.length, &keyspace->memory);
+    struct text *grown = item_text(awaited.item);
+    grown->object.digest += object_digest(grown, before, grown->length);
+    if (grown->length == awaited.length) {
+        struct database *database = &keyspace->db[awaited.db];
+        object_loaded(keyspace, database, grown, awaited.id);
+        database->digest += place_digest(awaited.item, awaited.slot);
+        heap_drop(load);
+    }
+    return true;
+}
+
+bool keyspace_load_page(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
+                        size_t length, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    assert(load);
+    if (load->begun && (object < load->object || (object == load->object && number <= load->number)))
+        return refuse(why, "object %llu: page %llu is out of order", (unsigned long long)object,
+                      (unsigned long long)number);
+    load->begun = true;
+    load->object = object;
+    load->number = number;
+    if (object >= keyspace->next_object || number > UINT32_MAX)
+        return refuse(why, "object %llu: it cannot exist", (unsigned long long)object);
+    if (object >= OBJECT_FIRST)
+        return load_bytes(keyspace, object, number, bytes, length, why);
+    if (object >= keyspace->count)
+        return refuse(why, "database %llu: there are %u", (unsigned long long)object, keyspace->count);
+    return load_items(keyspace, (unsigned)object, number, bytes, length, why);
+}
+
+void keyspace_load_progress(const struct keyspace *keyspace, uint64_t *keys, uint64_t *keys_total) {
+    assert(keyspace->load);
+    *keys = keyspace->load->keys;
+    *keys_total = keyspace->load->keys_total;
+}
+
+bool keyspace_load_end(struct keyspace *keyspace, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    assert(load);
+    if (load->count > 0)
+        return missing(load, why);
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        const struct database *database = &keyspace->db[i];
+        const struct expected *expected = &load->expected[i];
+        if (database->keys.count != expected->keys || database->objects.count != expected->objects)
+            return refuse(why, "database %u: %zu keys with %zu objects are there, not %llu with %llu", i,
+                          database->keys.count, database->objects.count, (unsigned long long)expected->keys,
+                          (unsigned long long)expected->objects);
+        keyspace->rows[i].stored = pages_of_places(database->keys.count);
+    }
+    if (keyspace_digest(keyspace) != load->digest)
+        return refuse(why, "the digest is %016llx, not %016llx",
+                      (unsigned long long)keyspace_digest(keyspace), (unsigned long long)load->digest);
+    load_free(keyspace);
+    return true;
+}

@@ -1,0 +1,575 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Checkpoints of a keyspace that goes on changing. Random operations of every kind run while checkpoints
+ * begin, hand out pages, succeed and fail; the pages of those that succeed go to an array that stands for the
+ * disk. After each of them the disk is loaded, and what comes out must be, byte for byte and digest for
+ * digest, what was frozen; then the loaded keyspace goes through the operations that followed the freeze, and
+ * must be what the first one has become.
+ *
+ * Two sources of chance: one chooses operations, so that they can be chosen again; the other everything about
+ * checkpoints.
+ */
+#include "checkpoint_world.h"
+
+enum { DATABASES = 3, NAMES = 400, LONG_MAX = 3 << 20 };
+
+struct chance {
+    uint64_t seed;
+};
+
+/* What the operations run on and are chosen by. */
+struct world {
+    struct keyspace *keyspace;
+    struct chance chance;
+    uint64_t version;
+};
+
+static uint64_t draw(struct chance *chance, uint64_t below) {
+    chance->seed = chance->seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (chance->seed >> 33) % below;
+}
+
+static char filler[LONG_MAX];
+
+static void fill(void) {
+    struct chance chance = {7};
+    for (size_t i = 0; i < sizeof filler; i++)
+        filler[i] = (char)draw(&chance, 256);
+}
+
+static struct resp_arg name_of(char text[16], uint64_t name) {
+    return (struct resp_arg){text, (size_t)snprintf(text, 16, "k%llu", (unsigned long long)name)};
+}
+
+/* ---- operations --- */
+
+/* Mostly short; often about the lengths at which a value becomes an object or gets another page; seldom long. */
+static struct resp_arg random_value(struct chance *chance) {
+    static const uint64_t bounds[] = {10, 60, 300, 1100, 3000, 40000, 70000, 200000};
+    uint64_t kind = draw(chance, 400);
+    size_t length;
+    if (kind == 0)
+        length = (size_t)draw(chance, LONG_MAX);
+    else if (kind < 20)
+        length = (size_t)(16384 * (1 + draw(chance, 4)) - 2 + draw(chance, 5));
+    else if (kind < 30)
+        length = (size_t)(1022 + draw(chance, 5));
+    else
+        length = (size_t)draw(chance, bounds[kind % (kind < 90 ? 8 : 4)]);
+    return (struct resp_arg){filler + draw(chance, LONG_MAX - length), length};
+}
+
+static void op_set(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct resp_arg value = random_value(&w->chance);
+    bool keep = draw(&w->chance, 2);
+    keyspace_set_string(w->keyspace, db, key, value.bytes, value.length, keep, w->version);
+}
+
+static void op_append(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct resp_arg value = random_value(&w->chance);
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    if (item)
+        item_append(w->keyspace, db, item, value.bytes, value.length, w->version);
+}
+
+static void op_deadline(struct world *w, unsigned db, const struct resp_arg *key) {
+    uint64_t deadline = draw(&w->chance, 4) ? keyspace_clock(w->keyspace) + draw(&w->chance, 300) : 0;
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    if (item)
+        item_set_deadline(w->keyspace, db, item, deadline, w->version);
+}
+
+static void op_rename(struct world *w, unsigned db, const struct resp_arg *key) {
+    char text[16];
+    struct resp_arg to = name_of(text, draw(&w->chance, NAMES));
+    if (keyspace_find(w->keyspace, db, key))
+        keyspace_rename(w->keyspace, db, key, &to, w->version);
+}
+
+static void op_flush(struct world *w, unsigned db) {
+    if (draw(&w->chance, 8) == 0)
+        keyspace_flush(w->keyspace, db);
+}
+
+static void op_overwrite(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    size_t length = item ? item_string(item).length : 0;
+    if (length == 0)
+        return;
+    size_t offset = draw(&w->chance, length), most = length - offset < 300 ? length - offset : 300;
+    char bytes[300];
+    memset(bytes, (int)('a' + draw(&w->chance, 26)), sizeof bytes);
+    item_overwrite(w->keyspace, db, item, offset, bytes, draw(&w->chance, most + 1), w->version);
+}
+
+static void op_copy(struct world *w, unsigned db, const struct resp_arg *key) {
+    char text[16];
+    unsigned to_db = (unsigned)draw(&w->chance, DATABASES);
+    struct resp_arg to = name_of(text, draw(&w->chance, NAMES));
+    if (keyspace_find(w->keyspace, db, key) && (to_db != db || strcmp(text, key->bytes) != 0))
+        keyspace_copy(w->keyspace, db, key, to_db, &to, w->version);
+}
+
+static void op_flush_or_swap(struct world *w, unsigned db) {
+    if (draw(&w->chance, 4) == 0)
+        keyspace_swap(w->keyspace, db, (unsigned)draw(&w->chance, DATABASES));
+    else
+        op_flush(w, db);
+}
+
+static void operate(struct world *w) {
+    char text[16];
+    unsigned db = (unsigned)draw(&w->chance, DATABASES);
+    struct resp_arg key = name_of(text, draw(&w->chance, NAMES));
+    uint64_t what = draw(&w->chance, 1000);
+    w->version++;
+    if (what < 400)
+        op_set(w, db, &key);
+    else if (what < 550)
+        op_append(w, db, &key);
+    else if (what < 700)
+        op_deadline(w, db, &key);
+    else if (what < 820)
+        keyspace_delete(w->keyspace, db, &key);
+    else if (what < 860)
+        op_rename(w, db, &key);
+    else if (what < 900)
+        op_copy(w, db, &key);
+    else if (what < 930)
+        op_overwrite(w, db, &key);
+    else if (what < 950)
+        keyspace_advance(w->keyspace, keyspace_clock(w->keyspace) + draw(&w->chance, 9));
+    else if (what < 990)
+        keyspace_reclaim_due(w->keyspace, (size_t)draw(&w->chance, 6));
+    else
+        op_flush_or_swap(w, db);
+}
+
+/* ---- checkpoints --- */
+
+struct fixture {
+    struct world world;
+    struct chance chance;
+    struct disk disk;
+    struct batch batch;
+    bool active;
+    /* as of the freeze */
+    struct resp_buf frozen, head;
+    struct chance then;
+    uint64_t version_then, operations_since;
+    unsigned committed, failed, doubtful;
+};
+
+static void begin(struct fixture *f) {
+    keyspace_checkpoint_begin(f->world.keyspace);
+    f->active = true;
+    resp_buf_truncate(&f->frozen, 0);
+    resp_buf_truncate(&f->head, 0);
+    dump(f->world.keyspace, &f->frozen);
+    keyspace_checkpoint_head(f->world.keyspace, &f->head);
+    f->then = f->world.chance;
+    f->version_then = f->world.version;
+    f->operations_since = 0;
+}
+
+static void write_disk(struct fixture *f) {
+    batch_write(&f->batch, &f->disk);
+    resp_buf_truncate(&f->disk.head, 0);
+    resp_buf_append(&f->disk.head, resp_buf_bytes(&f->head), resp_buf_length(&f->head));
+}
+
+/* What is on the disk is what was frozen, and becomes what that has become. */
+static void judge_disk(struct fixture *f) {
+    struct resp_buf loaded = {0}, now = {0}, then = {0};
+    struct world again = {disk_load(&f->disk), f->then, f->version_then};
+    dump(again.keyspace, &loaded);
+    assert_same(&f->frozen, &loaded);
+    for (uint64_t i = 0; i < f->operations_since; i++)
+        operate(&again);
+    dump(again.keyspace, &then);
+    dump(f->world.keyspace, &now);
+    assert_same(&now, &then);
+    keyspace_free(again.keyspace);
+    resp_buf_close(&loaded);
+    resp_buf_close(&now);
+    resp_buf_close(&then);
+}
+
+static void finish(struct fixture *f) {
+    while (batch_take(&f->batch, f->world.keyspace))
+        ;
+    assert_int_equal(keyspace_checkpoint_rest(f->world.keyspace), 0);
+    assert_int_equal(keyspace_checkpoint_kept(f->world.keyspace), 0);
+    bool committed = draw(&f->chance, 3) > 0;
+    bool written = committed || draw(&f->chance, 2);
+    if (written) {
+        write_disk(f);
+        judge_disk(f);
+    }
+    keyspace_checkpoint_end(f->world.keyspace, committed);
+    f->committed += committed;
+    f->doubtful += written && !committed;
+    f->failed += !written;
+    f->active = false;
+    batch_clear(&f->batch);
+}
+
+static void give_up(struct fixture *f) {
+    keyspace_checkpoint_end(f->world.keyspace, false);
+    f->failed++;
+    f->active = false;
+    batch_clear(&f->batch);
+}
+
+/* Some pages, and what the number of those to come says about them. */
+static void take_some(struct fixture *f) {
+    for (uint64_t pages = draw(&f->chance, 12); pages > 0; pages--) {
+        size_t rest = keyspace_checkpoint_rest(f->world.keyspace);
+        bool more = batch_take(&f->batch, f->world.keyspace);
+        assert_int_equal(more, rest > 0);
+        if (!more)
+            return;
+    }
+}
+
+static void turn(struct fixture *f, uint64_t length) {
+    for (uint64_t i = draw(&f->chance, length); i > 0; i--) {
+        operate(&f->world);
+        f->operations_since++;
+    }
+    if (draw(&f->chance, 2))
+        keyspace_reclaim_flushed(f->world.keyspace, (size_t)draw(&f->chance, 200));
+    uint64_t what = draw(&f->chance, 100);
+    if (!f->active && what < 30)
+        begin(f);
+    else if (f->active && what < 70)
+        take_some(f);
+    else if (f->active && what < 75)
+        give_up(f);
+    else if (f->active && what < 90)
+        finish(f);
+}
+
+static void run(uint64_t seed, unsigned turns, uint64_t length) {
+    struct fixture *f = calloc(1, sizeof *f);
+    assert_non_null(f);
+    f->world = (struct world){keyspace_new(DATABASES), {seed}, 0};
+    f->chance.seed = ~seed;
+    keyspace_set_hash_key(f->world.keyspace, seed, seed * 3);
+    keyspace_advance(f->world.keyspace, 1000000);
+    for (unsigned i = 0; i < turns; i++)
+        turn(f, length);
+    if (f->active)
+        give_up(f);
+    assert_true(f->committed > 0 && f->failed > 0 && f->doubtful > 0);
+    keyspace_free(f->world.keyspace); /* asserts that all memory was accounted for */
+    disk_close(&f->disk);
+    batch_close(&f->batch);
+    resp_buf_close(&f->frozen);
+    resp_buf_close(&f->head);
+    free(f);
+}
+
+static void what_is_loaded_is_what_was_frozen_whatever_happened_meanwhile(void **state) {
+    (void)state;
+    fill();
+    for (uint64_t seed = 1; seed <= 4; seed++)
+        run(seed, 1000, 40);
+}
+
+static void few_changes_between_pages_leave_few_pages(void **state) {
+    (void)state;
+    fill();
+    for (uint64_t seed = 101; seed <= 103; seed++)
+        run(seed, 3000, 4);
+}
+
+/* ---- single rules --- */
+
+static const struct resp_arg key_a = {"a", 1}, key_b = {"b", 1};
+
+static void set_many(struct keyspace *keyspace, unsigned db, uint64_t count) {
+    char text[16];
+    for (uint64_t i = 0; i < count; i++) {
+        struct resp_arg key = name_of(text, i);
+        keyspace_set_string(keyspace, db, &key, "value", 5, false, 1);
+    }
+}
+
+static size_t rows_of(const struct disk *disk, uint64_t object) {
+    return disk_place(disk, object + 1, 0) - disk_place(disk, object, 0);
+}
+
+static void a_checkpoint_of_nothing_changed_writes_nothing(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 1, 1000);
+    assert_true(checkpoint_whole(keyspace, &disk) > 0);
+    assert_int_equal(disk.count, 32);
+    assert_int_equal(checkpoint_whole(keyspace, &disk), 0);
+    struct keyspace *loaded = disk_load(&disk);
+    assert_int_equal(checkpoint_whole(loaded, &disk), 0);
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void one_changed_key_costs_one_page(void **state) {
+    (void)state;
+    char text[16];
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 10000);
+    size_t all = checkpoint_whole(keyspace, &disk);
+    struct resp_arg key = name_of(text, 5000);
+    keyspace_set_string(keyspace, 0, &key, "other", 5, false, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < all / 200);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void one_changed_end_of_a_long_value_costs_one_of_its_pages(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    assert_true(checkpoint_whole(keyspace, &disk) > 1000000);
+    item_append(keyspace, 0, keyspace_find(keyspace, 0, &key_a), "x", 1, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < 20000);
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void rename_moves_a_long_value_without_writing_it(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_rename(keyspace, 0, &key_a, &key_b, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < 200);
+    struct keyspace *loaded = disk_load(&disk);
+    struct resp_arg value = item_string(keyspace_find(loaded, 0, &key_b));
+    assert_int_equal(value.length, 1000000);
+    assert_memory_equal(value.bytes, filler, 1000000);
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void what_went_leaves_no_rows_behind(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 1000);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
+    set_many(keyspace, 1, 1000);
+    keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 2 * (32 + 7));
+    keyspace_delete(keyspace, 0, &key_a);
+    keyspace_flush(keyspace, 1);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(rows_of(&disk, 0), 32);
+    assert_int_equal(rows_of(&disk, 1), 0);
+    keyspace_free(disk_load(&disk)); /* with rows that nothing refers to: the flushed one's value */
+    while (keyspace_reclaim_flushed(keyspace, 100) == 100)
+        ;
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 32);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void rows_that_nothing_refers_to_are_removed_after_a_restart_too(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_flush(keyspace, 0);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_free(keyspace);
+    assert_int_equal(disk.count, 7);
+    keyspace = disk_load(&disk);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 0);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_flushed_database_waits_for_the_checkpoint_that_needs_it(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    struct batch batch = {.count = 0};
+    set_many(keyspace, 0, 5000);
+    keyspace_checkpoint_begin(keyspace);
+    keyspace_checkpoint_head(keyspace, &disk.head);
+    keyspace_flush(keyspace, 0);
+    set_many(keyspace, 0, 10);
+    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 0);
+    while (batch_take(&batch, keyspace))
+        ;
+    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 100);
+    batch_write(&batch, &disk);
+    keyspace_checkpoint_end(keyspace, true);
+    struct keyspace *loaded = disk_load(&disk);
+    assert_int_equal(keyspace_size(loaded, 0), 5000);
+    keyspace_free(loaded);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 1);
+    keyspace_free(keyspace);
+    batch_close(&batch);
+    disk_close(&disk);
+}
+
+static void what_is_kept_for_a_checkpoint_is_counted_and_goes_first(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    keyspace_set_string(keyspace, 0, &key_b, "b", 1, false, 1);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    size_t before = keyspace_memory(keyspace);
+    keyspace_delete(keyspace, 0, &key_a);
+    assert_true(keyspace_checkpoint_kept(keyspace) >= 1000000);
+    assert_true(keyspace_memory(keyspace) >= before);
+    for (size_t i = 0; i < 1 + 62; i++) {
+        assert_true(keyspace_checkpoint_next(keyspace, &page));
+        resp_buf_close(&page.bytes);
+    }
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    assert_true(keyspace_memory(keyspace) < 50000);
+    keyspace_checkpoint_end(keyspace, false);
+    keyspace_free(keyspace);
+}
+
+/* ---- damage --- */
+
+/* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
+static void judge_damaged(const struct disk *disk, struct keyspace *keyspace) {
+    char why[KEYSPACE_WHY_MAX] = "";
+    struct keyspace *loaded = disk_load_or(disk, why);
+    if (!loaded) {
+        assert_true(why[0] != '\0');
+        return;
+    }
+    struct resp_buf is = {0}, was = {0};
+    dump(loaded, &is);
+    dump(keyspace, &was);
+    assert_int_equal(keyspace_databases(loaded), keyspace_databases(keyspace));
+    assert_same(&was, &is);
+    resp_buf_close(&is);
+    resp_buf_close(&was);
+    keyspace_free(loaded);
+}
+
+static void no_damage_to_a_row_or_the_head_goes_unseen(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    struct chance chance = {3};
+    set_many(keyspace, 1, 100);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    for (int i = 0; i < 3000; i++) {
+        uint64_t victim = draw(&chance, disk.count + 1);
+        bool head = victim == disk.count;
+        char *bytes = head ? disk.head.bytes + disk.head.start : disk.rows[victim].bytes;
+        size_t length = head ? resp_buf_length(&disk.head) : disk.rows[victim].length;
+        char *byte = bytes + draw(&chance, length), was = *byte;
+        *byte = (char)(was ^ (1 << draw(&chance, 8)));
+        judge_damaged(&disk, keyspace);
+        *byte = was;
+    }
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_row_that_is_missing_doubled_or_cut_is_refused(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 100);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
+    keyspace_set_string(keyspace, 0, &key_b, filler, 50000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    for (size_t i = 0; i < disk.count; i++) {
+        char why[KEYSPACE_WHY_MAX] = "";
+        struct row row = disk.rows[i];
+        memmove(disk.rows + i, disk.rows + i + 1, (disk.count - i - 1) * sizeof row);
+        disk.count--;
+        assert_null(disk_load_or(&disk, why));
+        assert_true(why[0] != '\0');
+        memmove(disk.rows + i + 1, disk.rows + i, (disk.count++ - i) * sizeof row);
+        disk.rows[i] = row;
+        disk.rows[i].length--;
+        assert_null(disk_load_or(&disk, why));
+        disk.rows[i].length++;
+        if (i > 0) {
+            disk.rows[i] = disk.rows[i - 1];
+            assert_null(disk_load_or(&disk, why));
+            disk.rows[i] = row;
+        }
+    }
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+/* ---- the digest --- */
+
+static void the_digest_tells_states_apart_and_comes_back_with_them(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(2);
+    uint64_t empty = keyspace_digest(keyspace);
+    struct item *item = keyspace_set_string(keyspace, 0, &key_a, "v", 1, false, 1);
+    uint64_t one = keyspace_digest(keyspace);
+    assert_true(one != empty);
+    item = item_set_deadline(keyspace, 0, item, 50, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    item = item_set_deadline(keyspace, 0, item, 0, 1);
+    assert_true(keyspace_digest(keyspace) == one);
+    item_set_deadline(keyspace, 0, item, 0, 2);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_set_string(keyspace, 0, &key_a, "w", 1, false, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_delete(keyspace, 0, &key_a);
+    assert_true(keyspace_digest(keyspace) == empty);
+    keyspace_set_string(keyspace, 1, &key_a, "v", 1, false, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_flush(keyspace, 1);
+    assert_true(keyspace_digest(keyspace) == empty);
+    keyspace_free(keyspace);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(what_is_loaded_is_what_was_frozen_whatever_happened_meanwhile),
+        cmocka_unit_test(few_changes_between_pages_leave_few_pages),
+        cmocka_unit_test(a_checkpoint_of_nothing_changed_writes_nothing),
+        cmocka_unit_test(one_changed_key_costs_one_page),
+        cmocka_unit_test(one_changed_end_of_a_long_value_costs_one_of_its_pages),
+        cmocka_unit_test(rename_moves_a_long_value_without_writing_it),
+        cmocka_unit_test(what_went_leaves_no_rows_behind),
+        cmocka_unit_test(rows_that_nothing_refers_to_are_removed_after_a_restart_too),
+        cmocka_unit_test(a_flushed_database_waits_for_the_checkpoint_that_needs_it),
+        cmocka_unit_test(what_is_kept_for_a_checkpoint_is_counted_and_goes_first),
+        cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
+        cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
+        cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),
+    };
+    return cmocka_run_group_tests_name("checkpoint_pages", tests, NULL, NULL);
+}
