@@ -45,10 +45,11 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     size_t mark = buf ? resp_buf_length(buf) : 0;
     bool sampled = statistics && statistics->calls++ % TIMED_EVERY == 0;
     bool timed = status_times_commands(node);
-    uint64_t begun_us = sampled || timed ? apply_clock_us() : 0;
+    uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
     command->run(call);
-    uint64_t us = sampled || timed ? apply_clock_us() - begun_us : 0;
+    node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
+    uint64_t us = node->call_ended_us - begun_us;
     if (sampled)
         statistics->us += TIMED_EVERY * us;
     if (timed)
@@ -130,6 +131,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
                            const struct lane *lane) {
     struct resp_command command;
     size_t at = 0, position = 0;
+    node->call_ended_us = 0;
     while (entry_next(reader, &command) && database_exists(node, reader, index)) {
         const struct pending_item *item = NULL;
         if (lane) {

@@ -163,6 +163,7 @@ static void run_local(struct node *node, struct connection *connection, const st
     };
     if (!(row->flags & COMMAND_READONLY))
         call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
+    node->call_ended_us = 0;
     apply_call(node, row, &call, &connection->session);
 }
 
