@@ -12,7 +12,7 @@ enum { INT_LARGEST = 2147483647 };
 
 static const char *const levels[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const policies[] = {"noeviction", NULL};
-static const char *const consistencies[] = {"linearizable", NULL};
+static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
 static const char *const follower_modes[] = {"redirect", NULL};
 
 /* clang-format off */
@@ -78,8 +78,12 @@ const struct conf_directive conf_directives[] = {
      "ms of silence after which a leader is replaced"},
     {"raft-heartbeat-interval", CONF_NUMBER, FIELD(heartbeat_ms), 0, 5, 60000, NULL, "100",
      "ms between a leader's signs of life"},
-    {"raft-read-consistency", CONF_CHOICE, FIELD(read_consistency), 0, 0, 0, consistencies, "linearizable",
-     "what a read may return: linearizable"},
+    {"raft-stall-timeout", CONF_NUMBER, FIELD(stall_timeout_ms), CONF_LIVE, 0, 600000, NULL, "1000",
+     "ms that a leader's disk or loop may stand still before it hands over; 0: for ever"},
+    {"raft-read-consistency", CONF_CHOICE, FIELD(read_consistency), CONF_LIVE, 0, 0, consistencies, "linearizable",
+     "what a read stands on: linearizable (a round), lease (time) or stale (nothing)"},
+    {"raft-leases", CONF_YESNO, FIELD(leases), 0, 0, 0, NULL, "no",
+     "make leases possible; the same on every member; yes also follows from raft-read-consistency lease"},
     {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), 0, 0, 0, follower_modes, "redirect",
      "what a follower does with commands: redirect"},
     {"raft-entry-max-size", CONF_MEMORY, FIELD(entry_bytes_max), 0, 4096, 512 * MB, NULL, "64mb",

@@ -6,6 +6,7 @@
  *     start.c     how a node begins and ends
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
+ *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -49,7 +50,8 @@ enum {
 enum hold {
     HOLD_NONE,
     HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER, /* nobody leads (or this leader may not serve yet): until hold_until_ms */
+    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_REPLY,  /* its last command is answered later */
     HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
 };
 
@@ -67,6 +69,7 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
+    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
     bool denied; /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
@@ -83,6 +86,7 @@ struct peer {
     struct admission_exchange exchange;
     uint64_t sent_bytes, credited_bytes;
     uint64_t heard_mono_ms; /* its last message; 0: never */
+    uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
@@ -93,7 +97,8 @@ struct peer {
 struct promise {
     struct promise *next;
     uint64_t sequence;
-    size_t bytes; /* of the entries being saved */
+    uint64_t begun_ms; /* when the disk was given it */
+    size_t bytes;      /* of the entries being saved */
     struct raft_messages messages;
 };
 
@@ -103,7 +108,7 @@ struct command_statistics {
 
 struct statistics {
     uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
-    uint64_t fsyncs, writes_logged, hits, misses;
+    uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
     struct command_statistics *calls; /* one for each row of the table */
@@ -111,6 +116,28 @@ struct statistics {
     size_t rate_at;
     uint64_t base_connections, base_rejected, base_in,
         base_out; /* of the network's counters at CONFIG RESETSTAT */
+};
+
+enum handover_phase {
+    HANDOVER_NONE,
+    HANDOVER_WANTED, /* the next attempt begins at the end of a turn, from begin_ms on */
+    HANDOVER_TRYING, /* Raft hands over to `to` */
+    HANDOVER_GIVEN,  /* not the leader any more: who is? */
+};
+
+/* At most one at a time: see handover.c. */
+struct handover {
+    enum handover_phase phase;
+    raft_id wanted; /* 0: whoever is best */
+    raft_id to;     /* of this attempt */
+    raft_term term; /* that is handed over */
+    uint64_t begun_ms, begin_ms, by_ms, given_ms;
+    struct connection *asker; /* answered at its end; NULL: nobody */
+    bool quiet;               /* CLIENT REPLY OFF or SKIP */
+    bool stopping;            /* for the end of this node: SHUTDOWN ABORT takes it back */
+    char why[160];            /* the last attempt failed */
+    uint64_t rest_until_ms;   /* after one that a stall had begun and that failed */
+    uint64_t begun, done;     /* since the start */
 };
 
 enum checkpoint_phase {
@@ -172,7 +199,14 @@ struct node {
     bool storing_identity;
     struct raft *raft;              /* NULL until the cluster has formed */
     struct raft_status raft_status; /* as of the last look this turn */
-    bool late_tick;                 /* a late tick waits for one more poll */
+    bool leases;                    /* conf_leases, at start */
+    uint32_t patient_ms;            /* promised by earlier runs: patience.h */
+    uint64_t patient_until_ms;      /* hence: no votes before */
+    bool held_back;                 /* raft_hold_back was said */
+    bool disk_stalled;
+    uint64_t loop_stall_us; /* the longest turn since the last look */
+    struct handover handover;
+    bool late_tick; /* a late tick waits for one more poll */
     raft_id known_leader;
     uint64_t leader_since_wall_ms, leaderless_since_ms, quorum_lost_since_wall_ms;
     char leader_change_reason[NODE_REASON_MAX], cause[NODE_REASON_MAX];
@@ -186,7 +220,7 @@ struct node {
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *entry_parser, *item_parser;
     struct entry_builder batch;
-    struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
+    struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
     size_t turn_reply_bytes;    /* replies to reads made in this turn */
     struct lanes writes, reads; /* proposed; asked for or waiting to be */
@@ -208,8 +242,12 @@ struct node {
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
+    bool leaving; /* asked to stop; the leadership is handed over first */
     bool stopping;
-    uint64_t stop_by_ms;
+    uint64_t leave_by_ms, stop_by_ms;
+    bool told_all;              /* stopping, and who waited for a leader has been told */
+    uint64_t busy_ms;           /* handed over before stopping: when a client was sent on last; else 0 */
+    struct connection *stopper; /* said SHUTDOWN: has no answer unless that is taken back */
     enum node_end end;
 };
 
@@ -225,8 +263,10 @@ void start_opened(struct node *node); /* takes the opened files, if they are */
 void start_loaded(struct node *node); /* the keyspace is what the last checkpoint says */
 void start_form(struct node *node);   /* the identity now has its cluster id: store it */
 void start_raft(struct node *node);   /* it is stored: this node may vote */
-void start_stop_when_done(
-    struct node *node); /* asked to stop: ends as soon as what is under way is answered */
+bool start_stop_when_done(
+    struct node
+        *node); /* asked to stop: ends as soon as what is under way is answered; true: look again at once */
+void start_stop(struct node *node); /* stops taking requests: whoever leads is told to their senders */
 void start_set_net_options(struct node *node); /* takes up changed limits */
 
 /* connection.c */
@@ -247,6 +287,21 @@ void connection_count_reply(struct node *node, const struct command *command, co
                             size_t mark);
 /* Requests that wait: held in their input, or writes under way. */
 size_t connection_waiting(const struct node *node);
+
+/* handover.c */
+/* Begins one: to `to` (0: anybody) within `timeout_ms` (0: an election timeout). `asker` (may be NULL) gets the answer. */
+void handover_begin(struct node *node, raft_id to, uint64_t timeout_ms, struct connection *asker, bool quiet);
+void handover_abort(struct node *node, const char *why);
+void handover_turn(struct node *node); /* after the turn's proposals, before what Raft wants is obeyed */
+/* Writes wait: they would only be in the way. */
+bool handover_holds(const struct node *node);
+uint64_t handover_deadline_ms(const struct node *node);
+/* SHUTDOWN NOW: nothing is handed over. */
+void handover_stop_now(struct node *node);
+/* SHUTDOWN ABORT. */
+void handover_stay(struct node *node);
+/* The connection is gone. */
+void handover_forget(struct node *node, const struct connection *connection);
 
 /* outcome.c */
 void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
@@ -285,6 +340,10 @@ void apply_reply(const struct lane *lane, const struct pending_item *item);
 /* reads.c */
 bool reads_answer(
     struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
+/* The lane for a read that may stand on the lease: the one of leases while there is one, else the one of rounds. */
+struct lane *reads_lane(struct node *node, bool lease);
+/* Milliseconds (node->now_ms's clock) until which reads may stand on the lease; 0: not at all. */
+uint64_t reads_lease_until_ms(const struct node *node);
 
 /* checkpoint.c */
 /* The data file and the state that was read from it (owned from now on). */
@@ -302,9 +361,9 @@ void checkpoint_stop(struct node *node);
 
 /* load.c */
 /* Begins to read the state, and calls start_loaded when it is there. */
-void load_begin(struct node *node, struct store_data *data, struct store_meta *meta);
-void load_take(struct node *node);
-void load_close(struct node *node);
+void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+void loading_take(struct node *node);
+void loading_close(struct node *node);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -6,7 +6,8 @@
  *      arity        arguments with the name; -n: at least n
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
- *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions
+ *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
+ *                   may be answered later
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -38,6 +39,7 @@
 #define BUSY     COMMAND_ALLOW_BUSY
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
+#define LATER    COMMAND_LATER
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 #define REFUSED  (ADM | STALE | NOASYNC)
@@ -411,6 +413,8 @@ const struct command command_rows[] = {
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
     {"debug", -2, ADM | ANYTIME, NO_KEYS, NULL, session_debug, NULL,
      "Refused.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
+    {"failover", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_failover, NULL,
+     "Hands the leadership over.", "6.2.0", "server", "O(1), and an election", 0, NULL, NULL},
     {"info", -1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_info, NULL,
      "Describes the server: state and counters.", "1.0.0", "server", "O(1)", DANGER, tip_info, NULL},
     {"lastsave", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_lastsave, NULL,
@@ -427,7 +431,7 @@ const struct command command_rows[] = {
      "Starts a checkpoint; what is acknowledged is on disk before.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
     {"slowlog", -2, 0, NO_KEYS, NULL, NULL, slowlog_rows,
      "Commands that took long on this node.", "2.2.12", "server", PARTS, 0, NULL, NULL},
-    {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY, NO_KEYS, NULL, session_shutdown, NULL,
+    {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY | REPORT | LATER, NO_KEYS, NULL, session_shutdown, NULL,
      "Ends this node.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
 
     /* the cluster */
@@ -439,9 +443,13 @@ const struct command command_rows[] = {
      "Allows reads of this connection on a follower.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"readwrite", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readwrite, NULL,
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.consistency", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_raft_consistency, NULL,
+     "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
      "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,
      "Describes Raft's state on this node, a field a line.", "0.1.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.transfer_leader", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_transfer_leader, NULL,
+     "Hands the leadership over.", "0.2.0", "cluster", "O(1), and an election", 0, NULL, NULL},
     {0},
 };
