@@ -65,6 +65,7 @@ static void take_log_job(struct node *node, struct store_job *job) {
     if (job->batch_synced) {
         node->statistics.fsyncs++;
         latency_add(&node->fsync, node->now_ms, job->batch_us);
+        status_spike(node, SPIKE_FSYNC, job->batch_us);
     }
     node->log_bytes = job->log_bytes;
     node->log_first = job->first_index;

@@ -30,6 +30,8 @@
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "slowlog.h"
+#include "spikes.h"
 #include "store/data.h"
 #include "store/store.h"
 #include "wire.h"
@@ -233,6 +235,10 @@ struct node {
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
+    struct slowlog *slowlog;
+    uint64_t
+        call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */
+    struct spikes spikes;
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
@@ -314,7 +320,16 @@ struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
-void apply_call(struct node *node, const struct command *command, struct call *call);
+/* `session` is the sender's; NULL: the command comes from the log. */
+void apply_call(struct node *node, const struct command *command, struct call *call,
+                const struct session *session);
+/* A clock with microseconds, for how long something takes. */
+uint64_t apply_clock_us(void);
+void status_spike(struct node *node, enum spike_event event, uint64_t us);
+/* Whether anybody wants to know how long each command takes; then one took so long. */
+bool status_times_commands(const struct node *node);
+void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
+                 const struct session *session, uint64_t us);
 
 /* A waiting read, executed now. True when it met a key that is due: it has no reply then. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,

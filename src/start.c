@@ -331,6 +331,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->item_parser = resp_parser_new();
     size_t rows;
     command_table(&rows);
+    node->slowlog = slowlog_new();
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
@@ -397,6 +398,7 @@ void node_free(struct node *node) {
     resp_parser_free(node->entry_parser);
     resp_parser_free(node->item_parser);
     keyspace_free(node->keyspace);
+    slowlog_free(node->slowlog);
     free(node->statistics.calls);
     free(node);
 }

@@ -192,7 +192,46 @@ void status_cron(struct node *node) {
         sweep(node);
 }
 
+/* ---- what took long --------------------------------------------------------------------------------------------- */
+
+void status_spike(struct node *node, enum spike_event event, uint64_t us) {
+    spikes_add(&node->spikes, event, node_wall_ms(node) / 1000, us, node->conf->latency_threshold_ms);
+}
+
+bool status_times_commands(const struct node *node) {
+    return node->conf->slowlog_slower_us >= 0 || node->conf->latency_threshold_ms > 0;
+}
+
+/* Where the arguments begin that hold a password, or may. */
+static size_t secret_from(const struct command *command) {
+    static const struct {
+        const char *name;
+        size_t from;
+    } secrets[] = {{"auth", 1}, {"hello", 2}, {"config|set", 3}};
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
+        if (strcmp(command->name, secrets[i].name) == 0)
+            return secrets[i].from;
+    return 0;
+}
+
+void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
+                 const struct session *session, uint64_t us) {
+    const struct conf *conf = node->conf;
+    status_spike(node, command->flags & COMMAND_FAST ? SPIKE_FAST_COMMAND : SPIKE_COMMAND, us);
+    if (conf->slowlog_slower_us < 0 || us < (uint64_t)conf->slowlog_slower_us)
+        return;
+    const struct slowlog_call call = {
+        .args = args,
+        .count = count,
+        .secret_from = secret_from(command),
+        .address = session ? session->address : "",
+        .name = session ? session->name : "",
+    };
+    slowlog_add(node->slowlog, &call, node_wall_ms(node) / 1000, us, conf->slowlog_length_max);
+}
+
 void node_stalled(struct node *node, uint64_t us) {
+    status_spike(node, SPIKE_LOOP, us);
     if (us > node->loop_stall_us)
         node->loop_stall_us = us;
     uint64_t slice = node->now_ms / STALL_SLICE_MS;
