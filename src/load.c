@@ -96,7 +96,7 @@ static void run_load(void *context, struct worker_job *batch) {
 
 /* ---- on the loop ---------------------------------------------------------------------------------------------- */
 
-void load_begin(struct node *node, struct store_data *data, struct store_meta *meta) {
+void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta) {
     struct loading *loading = calloc(1, sizeof *loading);
     struct load_job *load = calloc(1, sizeof *load);
     if (!loading || !load)
@@ -131,7 +131,7 @@ static void complete(struct node *node, struct load_job *load) {
     start_loaded(node);
 }
 
-void load_take(struct node *node) {
+void loading_take(struct node *node) {
     struct loading *loading = node->loading;
     struct load_job *load = loading ? (struct load_job *)worker_take(loading->worker) : NULL;
     if (!load)
@@ -153,7 +153,7 @@ void load_take(struct node *node) {
     }
 }
 
-void load_close(struct node *node) {
+void loading_close(struct node *node) {
     struct loading *loading = node->loading;
     if (!loading)
         return;

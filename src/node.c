@@ -320,7 +320,7 @@ bool node_turn(struct node *node, const struct instant *now) {
 
     if (node->boot_worker)
         start_opened(node);
-    load_take(node);
+    loading_take(node);
     take_finished(node);
     checkpoint_take(node);
     peers_take(node);

@@ -346,9 +346,9 @@ void checkpoint_stop(struct node *node);
 
 /* load.c */
 /* Begins to read the state, and calls start_loaded when it is there. */
-void load_begin(struct node *node, struct store_data *data, struct store_meta *meta);
-void load_take(struct node *node);
-void load_close(struct node *node);
+void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+void loading_take(struct node *node);
+void loading_close(struct node *node);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -139,7 +139,7 @@ void start_opened(struct node *node) {
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         if (open->meta->applied > 0) {
             node->boot.raft.applied = open->meta->applied;
-            load_begin(node, open->data, open->meta);
+            loading_begin(node, open->data, open->meta);
         } else {
             checkpoint_open(node, open->data, open->meta);
             take_identity(node);
@@ -363,7 +363,7 @@ static void stop_workers(struct node *node) {
         free(open);
         worker_free(node->boot_worker);
     }
-    load_close(node);
+    loading_close(node);
     checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);

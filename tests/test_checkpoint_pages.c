@@ -306,7 +306,7 @@ static void a_checkpoint_of_nothing_changed_writes_nothing(void **state) {
     struct disk disk = {.count = 0};
     set_many(keyspace, 1, 1000);
     assert_true(checkpoint_whole(keyspace, &disk) > 0);
-    assert_int_equal(disk.count, 32);
+    assert_int_equal(disk.count, 42);
     assert_int_equal(checkpoint_whole(keyspace, &disk), 0);
     struct keyspace *loaded = disk_load(&disk);
     assert_int_equal(checkpoint_whole(loaded, &disk), 0);
@@ -371,17 +371,17 @@ static void what_went_leaves_no_rows_behind(void **state) {
     set_many(keyspace, 1, 1000);
     keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 2 * (32 + 7));
+    assert_int_equal(disk.count, 2 * (42 + 7));
     keyspace_delete(keyspace, 0, &key_a);
     keyspace_flush(keyspace, 1);
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(rows_of(&disk, 0), 32);
+    assert_int_equal(rows_of(&disk, 0), 42);
     assert_int_equal(rows_of(&disk, 1), 0);
     keyspace_free(disk_load(&disk)); /* with rows that nothing refers to: the flushed one's value */
     while (keyspace_reclaim_flushed(keyspace, 100) == 100)
         ;
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 32);
+    assert_int_equal(disk.count, 42);
     keyspace_free(keyspace);
     disk_close(&disk);
 }

@@ -11,7 +11,7 @@
 
 /* All three are part of the format. */
 enum {
-    PAGE_PLACES = 32,       /* places of a database's dense array in one page */
+    PAGE_PLACES = 24,       /* places of a database's dense array in one page */
     PAGE_BYTES = 16384,     /* bytes of a long value in one page */
     OBJECT_FIRST = 1 << 20, /* ids below it are databases */
 };

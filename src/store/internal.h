@@ -114,6 +114,9 @@ int store_file_remove(const char *path); /* SQLite's result; one that is not the
 /* Makes the directory and its parents, durably; 0 or errno. */
 int store_dir_make(const char *dir);
 int store_dir_sync(const char *dir);
+/* The names in a directory, NULL-terminated, to be freed with store_names_free; NULL when it cannot be read (errno). */
+char **store_dir_names(const char *dir);
+void store_names_free(char **names);
 /* Takes the directory for this process; a descriptor to close, or -1 with the reason. */
 int store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
 void store_dir_unlock(int lock);

@@ -21,7 +21,7 @@
 
 struct committed {
     raft_term term;
-    uint64_t hash, digest, order;
+    uint64_t hash, digest, order, audit;
     bool digested;
 };
 
@@ -37,6 +37,8 @@ static size_t committed_capacity;
 static struct resp_parser *parser;
 static raft_index on_disk[SIM_NODES_MAX]; /* each node's durable log reached this far */
 static uint64_t expired[SIM_NODES_MAX];
+static uint64_t checkpoints[SIM_NODES_MAX];
+static bool loads[SIM_NODES_MAX];
 
 /* ---- facts --------------------------------------------------------------------------------------------------------- */
 
@@ -160,6 +162,8 @@ static void see_waiters(const struct sim_node *node, const struct raft_entry *en
 }
 
 static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
+    if (node->applied == 0)
+        node->applied = node->node->boot.raft.applied; /* what its checkpoint held */
     struct committed *known = committed_at(entry->index);
     uint64_t hash = entry_hash(entry);
     if (entry->index != node->applied + 1)
@@ -208,9 +212,13 @@ static void see_keyspace(struct sim_node *node) {
         known->digested = true;
         known->digest = sum;
         known->order = order;
+        known->audit = keyspace_digest(node->node->keyspace);
     }
     if (known->digest != sum)
         sim_fail("node %d: the state at entry %llu is not what another had there", node->host + 1,
+                 (unsigned long long)applied);
+    if (known->audit != keyspace_digest(node->node->keyspace))
+        sim_fail("node %d: the digest that is kept up to date differs at entry %llu", node->host + 1,
                  (unsigned long long)applied);
     if (known->order != order)
         sim_fail("node %d: the keys at entry %llu are those of another, but not their order", node->host + 1,
@@ -286,13 +294,18 @@ void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct con
 
 void invariants_started(struct sim_node *node) {
     on_disk[node->host] = 0;
-    expired[node->host] = 0;
+    expired[node->host] = checkpoints[node->host] = 0;
+    loads[node->host] = false;
 }
 
 void invariants_turned(struct sim_node *node) {
     struct node *inner = node->node;
     sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - expired[node->host]);
     expired[node->host] = inner->statistics.expired_keys;
+    sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - checkpoints[node->host]);
+    sim_cover(COVER_LOADS, inner->loading == NULL && loads[node->host]);
+    checkpoints[node->host] = inner->checkpoint.done_count;
+    loads[node->host] = inner->loading != NULL;
     if (!inner->raft || inner->end == NODE_FAILED)
         return;
     if (on_disk[node->host] == 0)

@@ -21,6 +21,7 @@
 #include <string.h>
 
 #include "../../src/store/internal.h"
+#include "locks.h"
 #include "sim.h"
 
 enum { SECTOR = 512, WAITING_MAX = 64, PATH_MAX_BYTES = 128, FILES_MAX = 16 };
@@ -42,6 +43,7 @@ struct inode {
     struct write *writes, **writes_end; /* not synced, oldest first */
     size_t write_count;
     unsigned references; /* open files and names, of both tables */
+    struct locks locks;
 };
 
 struct name {
@@ -68,6 +70,7 @@ struct sim_file {
     sqlite3_file base;
     struct disk *disk;
     struct inode *inode;
+    struct locker locker;
     bool read_only;
     bool sync_names; /* a journal or WAL, perhaps new: its first sync makes its name durable too */
 };
@@ -347,6 +350,7 @@ void disk_crash(struct disk *disk, bool power) {
 /* ---- SQLite's files --------------------------------------------------------------------------------------- */
 
 static int file_close(sqlite3_file *base) {
+    locks_leave(&((struct sim_file *)base)->locker);
     inode_unref(((struct sim_file *)base)->inode);
     base->pMethods = NULL;
     return SQLITE_OK;
@@ -407,13 +411,33 @@ static int file_size(sqlite3_file *base, sqlite3_int64 *size) {
 }
 
 static int file_lock(sqlite3_file *base, int lock) {
-    (void)base, (void)lock;
-    return SQLITE_OK;
+    return locks_lock(&((struct sim_file *)base)->locker, lock);
+}
+
+static int file_unlock(sqlite3_file *base, int lock) {
+    return locks_unlock(&((struct sim_file *)base)->locker, lock);
 }
 
 static int file_check_lock(sqlite3_file *base, int *reserved) {
+    *reserved = locks_reserved(&((struct sim_file *)base)->locker);
+    return SQLITE_OK;
+}
+
+static int file_shm_map(sqlite3_file *base, int region, int size, int extend, void volatile **at) {
+    return locks_map(&((struct sim_file *)base)->locker, region, size, extend, at);
+}
+
+static int file_shm_lock(sqlite3_file *base, int offset, int count, int flags) {
+    return locks_index(&((struct sim_file *)base)->locker, offset, count, flags);
+}
+
+static void file_shm_barrier(sqlite3_file *base) {
     (void)base;
-    *reserved = 0;
+}
+
+static int file_shm_unmap(sqlite3_file *base, int remove) {
+    (void)remove;
+    locks_unmap(&((struct sim_file *)base)->locker);
     return SQLITE_OK;
 }
 
@@ -433,7 +457,7 @@ static int file_characteristics(sqlite3_file *base) {
 }
 
 static const sqlite3_io_methods file_methods = {
-    .iVersion = 1,
+    .iVersion = 2,
     .xClose = file_close,
     .xRead = file_read,
     .xWrite = file_write,
@@ -441,11 +465,15 @@ static const sqlite3_io_methods file_methods = {
     .xSync = file_sync,
     .xFileSize = file_size,
     .xLock = file_lock,
-    .xUnlock = file_lock,
+    .xUnlock = file_unlock,
     .xCheckReservedLock = file_check_lock,
     .xFileControl = file_control,
     .xSectorSize = file_sector_size,
     .xDeviceCharacteristics = file_characteristics,
+    .xShmMap = file_shm_map,
+    .xShmLock = file_shm_lock,
+    .xShmBarrier = file_shm_barrier,
+    .xShmUnmap = file_shm_unmap,
 };
 
 /* ---- SQLite's file layer ---------------------------------------------------------------------------------- */
@@ -481,6 +509,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
         file->sync_names = flags & (SQLITE_OPEN_WAL | SQLITE_OPEN_MAIN_JOURNAL | SQLITE_OPEN_SUPER_JOURNAL);
     file->inode = name->inode;
     file->inode->references++;
+    file->locker.locks = &name->inode->locks;
     file->base.pMethods = &file_methods;
     if (out_flags)
         *out_flags = flags;
@@ -588,6 +617,20 @@ int __wrap_store_dir_sync(const char *dir) {
 int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]) {
     (void)dir, (void)why;
     return 0;
+}
+
+char **__wrap_store_dir_names(const char *dir);
+char **__wrap_store_dir_names(const char *dir) {
+    char path[PATH_MAX_BYTES];
+    int length = snprintf(path, sizeof path, "%s/", dir);
+    const struct names *now = &disk_of(path)->now;
+    char **names = calloc(now->count + 1, sizeof *names);
+    if (!names)
+        abort();
+    for (size_t i = 0; i < now->count; i++)
+        if (!(names[i] = strdup(now->at[i].path + length)))
+            abort();
+    return names;
 }
 
 void __wrap_store_dir_unlock(int lock) {

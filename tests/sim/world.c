@@ -49,6 +49,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_TRUNCATED] = "persisted entries truncated",
     [COVER_SHARED_BATCHES] = "transactions shared by jobs",
     [COVER_FETCHES] = "entries read back from the disk",
+    [COVER_CHECKPOINTS] = "checkpoints",
+    [COVER_LOADS] = "starts from a checkpoint",
     [COVER_WAL_MOVES] = "WALs moved into the file",
     [COVER_RIDERS] = "reads that rode beside an entry",
     [COVER_DUE_RETRIES] = "reads asked again for a due key",
@@ -127,7 +129,7 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes;
+static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries;
 
 static void load_conf(struct sim_node *node) {
     char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
@@ -143,6 +145,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-heartbeat-interval", heartbeat_ms},
         {"--raft-outcome-timeout", outcome_ms},
         {"--raft-log-cache-size", cache_bytes},
+        {"--raft-checkpoint-entries", checkpoint_entries},
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
     };
@@ -331,6 +334,7 @@ static void draw_shape(void) {
     election_ms = (unsigned)sim_between(100, 600);
     heartbeat_ms = election_ms / (unsigned)sim_between(5, 10);
     outcome_ms = (unsigned)sim_between(500, 5000);
+    checkpoint_entries = 1 + (unsigned)sim_below(sim_chance(50) ? 20 : 200);
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
