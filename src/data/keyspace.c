@@ -27,9 +27,19 @@ struct place {
 
 /* ---- life --- */
 
+static struct resp_arg key_of(const void *item) {
+    return item_key(item);
+}
+
+static void free_thing(void *item, size_t *memory) {
+    item_free(item, memory);
+}
+
+static const struct dict_kind items = {key_of, free_thing};
+
 static void database_init(struct keyspace *keyspace, struct database *database) {
     *database = (struct database){.next = KEYSPACE_NO_DEADLINE};
-    dict_init(&database->keys, &keyspace->hash_key, &keyspace->memory);
+    dict_init(&database->keys, &items, &keyspace->hash_key, &keyspace->memory);
     expiry_init(&database->deadlines, &keyspace->memory);
 }
 
@@ -351,7 +361,7 @@ size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
 
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
     assert(db < keyspace->count);
-    return keyspace->db[db].deadlines.count - keyspace->db[db].due;
+    return keyspace->db[db].deadlines.order.count - keyspace->db[db].due;
 }
 
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db) {
