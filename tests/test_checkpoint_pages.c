@@ -65,12 +65,135 @@ static void op_set(struct world *w, unsigned db, const struct resp_arg *key) {
     keyspace_set_string(w->keyspace, db, key, value.bytes, value.length, keep, w->version);
 }
 
+/* A string's item, or NULL. */
+static struct item *string_of(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    return item && item_type(item) == VALUE_STRING ? item : NULL;
+}
+
+static void op_write_at(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct resp_arg value = random_value(&w->chance);
+    struct item *item = string_of(w, db, key);
+    if (!item || value.length == 0)
+        return;
+    size_t offset = (size_t)draw(&w->chance, item_string(item).length + draw(&w->chance, 8) * 3000 + 1);
+    item_write_at(w->keyspace, db, item, offset, value.bytes, value.length, w->version);
+}
+
 static void op_append(struct world *w, unsigned db, const struct resp_arg *key) {
     struct resp_arg value = random_value(&w->chance);
-    struct item *item = keyspace_find(w->keyspace, db, key);
+    struct item *item = string_of(w, db, key);
     if (item)
         item_append(w->keyspace, db, item, value.bytes, value.length, w->version);
 }
+
+/* ---- operations on collections --- */
+
+/* Few names, so that members are found again; some integers, some long ones. */
+static struct resp_arg random_member(struct chance *chance, char text[32]) {
+    uint64_t name = draw(chance, 2000), kind = draw(chance, 300);
+    if (kind < 5)
+        return (struct resp_arg){filler + draw(chance, 1000), (size_t)draw(chance, kind == 0 ? 9000 : 600)};
+    const char *format = name % 3 == 0 ? "%llu" : name % 3 == 1 ? "-%llu00000" : "member:%llu";
+    return (struct resp_arg){text, (size_t)snprintf(text, 32, format, (unsigned long long)name)};
+}
+
+static double random_score(struct chance *chance) {
+    double score = (double)draw(chance, 50);
+    uint64_t kind = draw(chance, 8);
+    return kind == 0 ? score / 7 : kind == 1 ? -score : kind == 2 ? score * 1e300 : score;
+}
+
+static void change_hash(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg field = random_member(chance, name), value = random_value(chance);
+    value.length %= 2000;
+    hash_set(c, &field, &value);
+}
+
+static void change_set(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    set_add(c, &member);
+}
+
+static void change_zset(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    zset_set(c, &member, random_score(chance));
+    size_t count = collection_count(c->item), from = (size_t)draw(chance, count);
+    if (draw(chance, 60) == 0)
+        zset_remove_ranks(c, from, from + (size_t)draw(chance, count - from < 20 ? count - from + 1 : 20));
+}
+
+static enum list_end random_end(struct chance *chance) {
+    return draw(chance, 3) ? LIST_TAIL : LIST_HEAD;
+}
+
+static void change_list(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg value = random_member(chance, name);
+    size_t count = collection_count(c->item), at = (size_t)draw(chance, count + 1);
+    uint64_t what = draw(chance, 100);
+    if (draw(chance, 4) == 0)
+        value = (struct resp_arg){filler + draw(chance, 1000), (size_t)draw(chance, 400)};
+    if (what < 75)
+        list_push(c, random_end(chance), &value);
+    else if (what < 90)
+        list_insert(c, at, &value);
+    else if (at < count)
+        list_set(c, at, &value);
+}
+
+static void remove_elements(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg value = random_member(chance, name);
+    size_t count = collection_count(c->item), at = (size_t)draw(chance, count + 1);
+    uint64_t what = draw(chance, 1000);
+    if (count == 0)
+        return;
+    if (what < 800)
+        list_pop(c, random_end(chance));
+    else if (what < 960 && at < count)
+        list_remove(c, at, 1);
+    else if (what < 970)
+        list_remove(c, at, (size_t)draw(chance, count - at < 300 ? count - at + 1 : 300));
+    else
+        list_remove_equal(c, &value, (size_t)draw(chance, 4), random_end(chance));
+}
+
+static void remove_member(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    size_t count = collection_count(c->item);
+    if (item_type(c->item) == VALUE_LIST)
+        remove_elements(chance, c);
+    else if (draw(chance, 2) && count > 0)
+        collection_remove_at(c, (size_t)draw(chance, count));
+    else
+        collection_remove(c, &member);
+}
+
+static void op_collection(struct world *w, unsigned db, const struct resp_arg *key, enum value_type type) {
+    static void (*const change[])(struct chance * chance, struct collection * c) = {
+        [VALUE_HASH] = change_hash,
+        [VALUE_SET] = change_set,
+        [VALUE_ZSET] = change_zset,
+        [VALUE_LIST] = change_list,
+    };
+    struct collection_limits limits = {128, 64};
+    struct collection c;
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    if (item && item_type(item) != type)
+        keyspace_delete(w->keyspace, db, key);
+    collection_open(&c, w->keyspace, db, key, type, &limits);
+    uint64_t growth = 1 + draw(&w->chance, 10); /* some collections grow, some shrink */
+    for (uint64_t i = draw(&w->chance, 4) ? draw(&w->chance, 4) : draw(&w->chance, 400); i > 0; i--)
+        (draw(&w->chance, 10) < growth ? change[type] : remove_member)(&w->chance, &c);
+    collection_close(&c, w->version);
+}
+
+/* ---- operations on keys --- */
 
 static void op_deadline(struct world *w, unsigned db, const struct resp_arg *key) {
     uint64_t deadline = draw(&w->chance, 4) ? keyspace_clock(w->keyspace) + draw(&w->chance, 300) : 0;
@@ -87,18 +210,23 @@ static void op_rename(struct world *w, unsigned db, const struct resp_arg *key) 
 }
 
 static void op_flush(struct world *w, unsigned db) {
-    if (draw(&w->chance, 8) == 0)
+    if (draw(&w->chance, 16) == 0)
         keyspace_flush(w->keyspace, db);
 }
 
 static void operate(struct world *w) {
     char text[16];
     unsigned db = (unsigned)draw(&w->chance, DATABASES);
-    struct resp_arg key = name_of(text, draw(&w->chance, NAMES));
+    uint64_t name = draw(&w->chance, draw(&w->chance, 3) ? NAMES : 8);
+    struct resp_arg key = name_of(text, name);
     uint64_t what = draw(&w->chance, 1000);
     w->version++;
-    if (what < 400)
+    if (what < 200 || (name < 8 && what < 930))
+        op_collection(w, db, &key, (enum value_type)(VALUE_HASH + name % 4));
+    else if (what < 350)
         op_set(w, db, &key);
+    else if (what < 400)
+        op_write_at(w, db, &key);
     else if (what < 550)
         op_append(w, db, &key);
     else if (what < 700)
@@ -130,9 +258,24 @@ struct fixture {
     unsigned committed, failed, doubtful;
 };
 
+/* What a run is to have met: of each type one that is large and has several pages. */
+static size_t largest[VALUE_LIST + 1];
+
+static void note_sizes(struct keyspace *keyspace) {
+    for (unsigned db = 0; db < DATABASES; db++)
+        for (size_t slot = 0; slot < keyspace_slots(keyspace, db); slot++) {
+            const struct item *item = keyspace_at(keyspace, db, slot);
+            if (!item || item_type(item) == VALUE_STRING || collection_is_small(item))
+                continue;
+            size_t count = collection_count(item), *most = &largest[item_type(item)];
+            *most = count > *most ? count : *most;
+        }
+}
+
 static void begin(struct fixture *f) {
     keyspace_checkpoint_begin(f->world.keyspace);
     f->active = true;
+    note_sizes(f->world.keyspace);
     resp_buf_truncate(&f->frozen, 0);
     resp_buf_truncate(&f->head, 0);
     dump(f->world.keyspace, &f->frozen);
@@ -244,14 +387,17 @@ static void what_is_loaded_is_what_was_frozen_whatever_happened_meanwhile(void *
     (void)state;
     fill();
     for (uint64_t seed = 1; seed <= 4; seed++)
-        run(seed, 1000, 40);
+        run(seed, 700, 40);
+    for (size_t type = VALUE_HASH; type <= VALUE_LIST; type++) {
+        assert_true(largest[type] > 500);
+    }
 }
 
 static void few_changes_between_pages_leave_few_pages(void **state) {
     (void)state;
     fill();
     for (uint64_t seed = 101; seed <= 103; seed++)
-        run(seed, 3000, 4);
+        run(seed, 2000, 4);
 }
 
 /* ---- single rules --- */

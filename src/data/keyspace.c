@@ -15,8 +15,10 @@
  * and takes the place out of the digest, and remember(), which puts it back.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
+#include "small.h"
 
 /* Where a key is, if it is there. */
 struct place {
@@ -46,11 +48,8 @@ static void database_init(struct keyspace *keyspace, struct database *database) 
 /* Items first: the expiry's nodes are freed without looking at them. Fewer than `count`: all is freed. */
 static size_t database_free_some(struct keyspace *keyspace, struct database *database, size_t count) {
     struct dict *keys = &database->keys;
-    for (size_t i = 0; i < count && i < keys->count; i++) {
-        struct text *text = item_text(dict_at(keys, keys->count - 1 - i));
-        if (text)
-            object_bury(keyspace, text);
-    }
+    for (size_t i = 0; i < count && i < keys->count; i++)
+        object_bury(keyspace, dict_at(keys, keys->count - 1 - i));
     size_t freed = dict_free_some(keys, count);
     if (freed < count)
         freed += expiry_free_some(&database->deadlines, count - freed);
@@ -93,7 +92,7 @@ void keyspace_free(struct keyspace *keyspace) {
         keyspace_checkpoint_end(keyspace, false);
     for (unsigned i = 0; i < keyspace->count; i++)
         keyspace_flush(keyspace, i);
-    while (keyspace->graves)
+    while (keyspace->graves || keyspace->dying)
         keyspace_reclaim_flushed(keyspace, SIZE_MAX);
     for (unsigned i = 0; i < keyspace->count; i++)
         database_free_some(keyspace, &keyspace->db[i], SIZE_MAX);
@@ -292,7 +291,7 @@ static struct item *change_string(struct keyspace *keyspace, struct database *da
     struct object_name name = object_release(keyspace, database, item, length);
     struct item *written = item_write(item, bytes, length, &keyspace->memory);
     item = settle(keyspace, database, slot, item, written, item_deadline(item) != 0);
-    object_adopt(keyspace, database, item, name);
+    text_adopt(keyspace, database, item, name);
     return item;
 }
 
@@ -304,7 +303,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     if (!item) {
         item = item_new(key, bytes, length, &keyspace->memory);
         place.slot = add(keyspace, database, item, place.hash);
-        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
+        text_adopt(keyspace, database, item, (struct object_name){.id = 0});
     } else {
         forget(keyspace, database, place.slot);
         if (!keep_deadline)
@@ -389,24 +388,81 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     return item;
 }
 
+/* As item_extend of a short string. */
+static struct item *append_short(struct keyspace *keyspace, struct database *database, size_t slot,
+                                 struct item *item, const void *bytes, size_t length) {
+    struct item *extended = item_extend(item, bytes, length, &keyspace->memory);
+    item = settle(keyspace, database, slot, item, extended, item_deadline(item) != 0);
+    text_adopt(keyspace, database, item, (struct object_name){.id = 0});
+    return item;
+}
+
 struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
                          size_t length, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     struct place place = place_of(database, item);
-    struct text *text = item_text(item);
-    size_t before = text ? text->length : 0;
     forget(keyspace, database, place.slot);
-    if (text)
-        object_extend(keyspace, database, text);
-    struct item *extended = item_extend(item, bytes, length, &keyspace->memory);
-    item = settle(keyspace, database, place.slot, item, extended, item_deadline(item) != 0);
-    if (text)
-        object_extended(keyspace, database, item_text(item), before);
+    if (item_text(item))
+        item = text_append(keyspace, database, item, bytes, length);
     else
-        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
+        item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
     return item;
+}
+
+struct item *item_write_at(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                           const void *bytes, size_t length, uint64_t version) {
+    static const char zeros[ITEM_SHORT_MAX + 1];
+    struct database *database = database_of(keyspace, db);
+    struct place place = place_of(database, item);
+    size_t is = item_string(item).length, needed = offset + length;
+    forget(keyspace, database, place.slot);
+    if (length > 0 && !item_text(item) && needed > is) {
+        size_t missing = needed - is;
+        item = append_short(keyspace, database, place.slot, item, zeros,
+                            missing < sizeof zeros ? missing : sizeof zeros);
+    }
+    if (length > 0 && item_text(item))
+        text_write(keyspace, database, item, offset, bytes, length);
+    else if (length > 0)
+        item_overwrite(item, offset, bytes, length);
+    item->version = version;
+    remember(database, place.slot);
+    return item;
+}
+
+/* ---- places that are open for a change --- */
+
+struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
+                                 enum value_type type, size_t *slot) {
+    struct database *database = database_of(keyspace, db);
+    struct place place = find_for_write(keyspace, database, key);
+    if (place.item) {
+        assert(place.item->type == type);
+        forget(keyspace, database, place.slot);
+    } else {
+        place.item = item_new_small(key, type, SMALL_HEADER, &keyspace->memory);
+        memset(item_small_bytes(place.item), 0, SMALL_HEADER);
+        place.slot = add(keyspace, database, place.item, place.hash);
+    }
+    *slot = place.slot;
+    return place.item;
+}
+
+struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot, struct item *old,
+                             struct item *item) {
+    struct database *database = database_of(keyspace, db);
+    return settle(keyspace, database, slot, old, item, item_deadline(item) != 0);
+}
+
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove) {
+    struct database *database = database_of(keyspace, db);
+    remember(database, slot);
+    if (!remove)
+        return;
+    struct place place = place_of(database, dict_at(&database->keys, slot));
+    take_out(keyspace, database, &place);
 }
 
 uint64_t keyspace_digest(const struct keyspace *keyspace) {
@@ -481,7 +537,7 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
 }
 
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
-    size_t freed = 0;
+    size_t freed = object_reclaim(keyspace, count);
     while (freed < count && keyspace->graves && !pinned(keyspace, keyspace->graves))
         freed += reclaim_grave(keyspace, count - freed);
     return freed;
