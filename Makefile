@@ -40,16 +40,23 @@ OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
 BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
-EVERY_C      := $(SOURCES) $(UNIT) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
+SIM          := $(wildcard tests/sim/*.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
 LIBRARY  := $(OUT)/libredraft.a
 
-# What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers)))
+# The simulator has its own in place of these, and the linker puts its __wrap_f in place of f.
+SIM_REPLACES := src/main.c src/worker.c src/logger.c $(addprefix src/net/,client.c holder.c link.c listener.c net.c resolve.c)
+SIM_OBJECTS   = $(call objects,$(SIM) $(filter-out $(SIM_REPLACES),$(SOURCES)))
+SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) | sed 's/^__[a-z]*_/-Wl,--wrap=/' | sort -u)
+SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
 
-.PHONY: all setup objects run kill-leader demo test check lint bench fuzz install clean help
+# What `make check` leaves out: suites that kill, wait and load for long.
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
+
+.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -91,6 +98,10 @@ $(call programs,$(UNIT)): %: %.o $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
+$(SIM_PROGRAM): $(SIM_OBJECTS)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAPS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
 $(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
@@ -113,11 +124,28 @@ demo: $(REDRAFT) $(call programs,redis-tests/demo.c)
 
 TEST_ENV = REDRAFT=$(REDRAFT) SANITIZE=$(SANITIZE)
 
-test: $(REDRAFT) $(call programs,$(UNIT) $(OUTSIDE))
-	@$(TEST_ENV) tests/run.sh $(call programs,$(UNIT) $(OUTSIDE))
+TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE))
+CHECK = $(filter-out $(call programs,$(SLOW)),$(TESTS))
 
-check: $(REDRAFT) $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
-	@$(TEST_ENV) tests/run.sh $(call programs,$(UNIT) $(filter-out $(SLOW),$(OUTSIDE)))
+test: $(REDRAFT) $(TESTS)
+	@$(TEST_ENV) tests/run.sh $(TESTS)
+
+check: $(REDRAFT) $(CHECK)
+	@$(TEST_ENV) tests/run.sh $(CHECK)
+
+# Whole nodes in a world that fails: SEEDS runs of STEPS steps from seed FIRST on; one again, written out: SEED=number; with a planted
+# bug: PLANT=name. sim-plants shows for each of the bugs which seed finds it.
+SEEDS ?= 200
+STEPS ?= 20000
+FIRST ?= 1
+SIM_ARGS = --steps $(STEPS) $(if $(PLANT),--plant $(PLANT)) \
+           $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --first $(FIRST) --jobs $(JOBS))
+
+sim: $(SIM_PROGRAM)
+	@$(SIM_PROGRAM) $(SIM_ARGS)
+
+sim-plants: $(SIM_PROGRAM)
+	@$(SIM_PROGRAM) --plants --seeds $(SEEDS) --steps $(STEPS)
 
 bench: $(REDRAFT) $(call programs,$(BENCH))
 	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
@@ -161,6 +189,8 @@ help:
 	@echo "make demo         a writer, five leader kills, one line: acknowledged, found, lost, longest pause"
 	@echo "make test         every test; the last line counts them"
 	@echo "make check        the tests that take under a minute"
+	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
+	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
 	@echo "make bench        side by side with redis-server"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"

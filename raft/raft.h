@@ -158,6 +158,8 @@ enum raft_result raft_read_lease(struct raft *raft, uint64_t now_ms, raft_index 
 /* Hands the leadership to voter `to`, or (0) to the live one whose log is longest. Proposals are refused meanwhile. It ends with
  * another leader or, after an election timeout, without: raft_status.transferee is 0 again. */
 enum raft_result raft_transfer(struct raft *raft, uint64_t now_ms, raft_id to);
+/* Takes proposals again, if the leadership is being handed over. Whoever was told to stand already may still take it. */
+void raft_transfer_abort(struct raft *raft);
 /* Messages to this peer did not get through: stop pipelining to it until it answers. */
 void raft_unreachable(struct raft *raft, raft_id peer);
 /* The transport knows that this node's process is gone (connection refused, not merely silent). If it was our leader, stand

@@ -47,6 +47,15 @@ void raft_transfer_end(struct raft *raft) {
     raft->transferee = 0;
 }
 
+void raft_transfer_abort(struct raft *raft) {
+    if (raft->transferee == 0)
+        return;
+    raft_trace(raft, "leading term %llu on: not handed over to %llu", (unsigned long long)raft->hard.term,
+               (unsigned long long)raft->transferee);
+    raft_transfer_end(raft);
+    raft_check(raft);
+}
+
 void raft_transfer_tick(struct raft *raft) {
     if (raft->transferee == 0 || raft->now_ms < raft->transfer_until_ms)
         return;

@@ -15,7 +15,7 @@
 #include "entry.h"
 #include "version.h"
 
-enum { FACTS = 10 }; /* in the order of write_facts */
+enum { FACTS = 11 }; /* in the order of write_facts */
 
 /* ---- chance and digests ---------------------------------------------------------------------------------- */
 
@@ -82,6 +82,7 @@ static void write_facts(struct resp_buf *out, const struct admission_facts *fact
     resp_request_unsigned(out, facts->level);
     resp_request_text(out, facts->version);
     resp_request_text(out, facts->announced);
+    resp_request_unsigned(out, facts->patience_ms);
 }
 
 static bool read_text(const struct resp_arg *arg, char *text, size_t size) {
@@ -101,18 +102,20 @@ static bool read_number(const struct resp_arg *arg, uint64_t *number) {
 }
 
 static bool read_facts(const struct resp_arg *args, struct admission_facts *facts) {
-    uint64_t protocol, level;
+    uint64_t protocol, level, patience_ms;
     if (!read_number(&args[0], &protocol) || !read_number(&args[1], &facts->from) ||
         !read_number(&args[2], &facts->to) || !read_text(&args[3], facts->name, sizeof facts->name) ||
         !read_text(&args[4], facts->cluster, sizeof facts->cluster) ||
         !read_text(&args[5], facts->incarnation, sizeof facts->incarnation) ||
         !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
         !read_text(&args[8], facts->version, sizeof facts->version) ||
-        !read_text(&args[9], facts->announced, sizeof facts->announced) || protocol > UINT_MAX ||
-        level > UINT_MAX)
+        !read_text(&args[9], facts->announced, sizeof facts->announced) ||
+        !read_number(&args[10], &patience_ms) || protocol > UINT_MAX || level > UINT_MAX ||
+        patience_ms > UINT32_MAX)
         return false;
     facts->protocol = (unsigned)protocol;
     facts->level = (unsigned)level;
+    facts->patience_ms = (uint32_t)patience_ms;
     if (strcmp(facts->cluster, "-") == 0)
         facts->cluster[0] = 0;
     return strlen(facts->incarnation) == STORE_ID_LENGTH;
@@ -129,6 +132,7 @@ static void our_facts(const struct admission *admission, raft_id to, struct admi
                                       .from = identity->node,
                                       .to = to,
                                       .level = ENTRY_LEVEL,
+                                      .patience_ms = admission->patience_ms,
                                       .version = REDRAFT_VERSION};
     snprintf(facts->name, sizeof facts->name, "%s", admission->name);
     snprintf(facts->cluster, sizeof facts->cluster, "%s", identity->cluster);

@@ -10,7 +10,7 @@
  *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
  *
  *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
- *             feature level, version, announced client address
+ *             feature level, version, announced client address, patience (patience.h)
  *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
  *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
  *
@@ -28,7 +28,7 @@
 #include "store/store.h"
 
 enum {
-    ADMISSION_PROTOCOL = 1,
+    ADMISSION_PROTOCOL = 2,
     ADMISSION_SECRET_MAX = 1024,
     ADMISSION_NONCE_LENGTH = 32,
     ADMISSION_PROOF_LENGTH = 64,
@@ -47,6 +47,7 @@ struct admission_facts {
     unsigned level;
     char version[32];
     char announced[STORE_ADDRESS_MAX]; /* host:port that clients are told */
+    uint32_t patience_ms; /* it elects nobody for so long after it heard a leader; 0: no promise */
 };
 
 /* This node's side of every handshake. */
@@ -55,6 +56,7 @@ struct admission {
     char secret[ADMISSION_SECRET_MAX];
     size_t secret_length; /* 0: no secret */
     char announced[STORE_ADDRESS_MAX];
+    uint32_t patience_ms;
     struct store_identity identity; /* members' incarnations are filled in as they are met */
 };
 

@@ -195,6 +195,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
 void apply_entries(struct node *node, const struct raft_entries *entries) {
     for (size_t i = 0; i < entries->count && node->end != NODE_FAILED; i++) {
         apply_entry(node, &entries->at[i]);
+        checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
     }
     if (node->end != NODE_FAILED)

@@ -144,6 +144,10 @@ bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv,
     return check(conf, alone, why);
 }
 
+bool conf_leases(const struct conf *conf) {
+    return conf->leases || conf->read_consistency == CONF_LEASE;
+}
+
 /* ---- warnings ---------------------------------------------------------------------------------------------- */
 
 void conf_warnings(const struct conf *conf, void (*each)(void *context, const char *text), void *context) {

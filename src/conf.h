@@ -22,7 +22,7 @@ enum {
     CONF_IGNORED_MAX = 192,
 };
 
-enum conf_consistency { CONF_LINEARIZABLE };
+enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
 enum conf_follower_mode { CONF_REDIRECT };
 enum conf_eviction { CONF_NOEVICTION };
 
@@ -70,11 +70,15 @@ struct conf {
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;
+    unsigned stall_timeout_ms; /* 0: a stall is no reason to hand over */
     enum conf_consistency read_consistency;
+    bool leases; /* see conf_leases */
     enum conf_follower_mode follower_mode;
     uint64_t entry_bytes_max; /* raft-entry-max-size: a log entry, and so a command */
     uint64_t uncommitted_bytes_max;
-    uint64_t log_cache_bytes; /* raft-log-cache-size: tail of the log kept in memory */
+    uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
+    uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
+    uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
 
@@ -96,6 +100,10 @@ bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv,
 /* What is accepted but should be said at start, a line each: directives of Redis that mean nothing here, an even number of
  * members, a port that is not the one peers dial. */
 void conf_warnings(const struct conf *conf, void (*each)(void *context, const char *text), void *context);
+
+/* Whether this member keeps the promises that lease reads stand on: it was told so, or it is to read by leases itself. To be asked
+ * once, at start. */
+bool conf_leases(const struct conf *conf);
 
 /* Every directive with its default and one line of help, for `redraft --help`. */
 void conf_help(FILE *out);

@@ -12,7 +12,7 @@ enum { INT_LARGEST = 2147483647 };
 
 static const char *const levels[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const policies[] = {"noeviction", NULL};
-static const char *const consistencies[] = {"linearizable", NULL};
+static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
 static const char *const follower_modes[] = {"redirect", NULL};
 
 /* clang-format off */
@@ -72,8 +72,12 @@ const struct conf_directive conf_directives[] = {
      "ms of silence after which a leader is replaced"},
     {"raft-heartbeat-interval", CONF_NUMBER, FIELD(heartbeat_ms), 0, 5, 60000, NULL, "100",
      "ms between a leader's signs of life"},
-    {"raft-read-consistency", CONF_CHOICE, FIELD(read_consistency), 0, 0, 0, consistencies, "linearizable",
-     "what a read may return: linearizable"},
+    {"raft-stall-timeout", CONF_NUMBER, FIELD(stall_timeout_ms), CONF_LIVE, 0, 600000, NULL, "1000",
+     "ms that a leader's disk or loop may stand still before it hands over; 0: for ever"},
+    {"raft-read-consistency", CONF_CHOICE, FIELD(read_consistency), CONF_LIVE, 0, 0, consistencies, "linearizable",
+     "what a read stands on: linearizable (a round), lease (time) or stale (nothing)"},
+    {"raft-leases", CONF_YESNO, FIELD(leases), 0, 0, 0, NULL, "no",
+     "make leases possible; the same on every member; yes also follows from raft-read-consistency lease"},
     {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), 0, 0, 0, follower_modes, "redirect",
      "what a follower does with commands: redirect"},
     {"raft-entry-max-size", CONF_MEMORY, FIELD(entry_bytes_max), 0, 4096, 512 * MB, NULL, "64mb",
@@ -82,6 +86,10 @@ const struct conf_directive conf_directives[] = {
      "bytes on their way to a majority before clients are not read"},
     {"raft-log-cache-size", CONF_MEMORY, FIELD(log_cache_bytes), 0, 4096, INT64_MAX, NULL, "64mb",
      "bytes of the log's end that stay in memory"},
+    {"raft-checkpoint-log-size", CONF_MEMORY, FIELD(checkpoint_log_bytes), CONF_LIVE, 4096, INT64_MAX, NULL, "128mb",
+     "bytes of the log after which the state is written to disk and the log cut"},
+    {"raft-checkpoint-entries", CONF_NUMBER, FIELD(checkpoint_entries), CONF_LIVE, 1, INT64_MAX, NULL, "1000000",
+     "entries after which the state is written to disk and the log cut"},
     {"raft-max-clock-skew", CONF_NUMBER, FIELD(clock_skew_max_ms), 0, 1, 3600000, NULL, "500",
      "ms that a member's clock may be off the others' before it does not stand for leader"},
     {"raft-outcome-timeout", CONF_NUMBER, FIELD(outcome_timeout_ms), CONF_LIVE, 0, 600000, NULL, "5000",

@@ -81,6 +81,7 @@ void connection_close(struct node *node, struct connection *connection) {
     if (!client)
         return;
     connection_unhold(node, connection);
+    handover_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);

@@ -11,13 +11,15 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
     bool write = row->flags & COMMAND_WRITE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
         return GATE_TOO_LARGE;
-    if (!write && session->readonly && !gate->serving && gate->caught_up)
+    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {
         if (gate->elsewhere || gate->stopping)
             return GATE_ELSEWHERE;
         return gate->loading ? GATE_LOADING : GATE_WAIT;
     }
+    if (write && gate->handing_over)
+        return GATE_WAIT;
     if (write && gate->full && (row->flags & COMMAND_DENYOOM))
         return GATE_FULL;
     return write ? GATE_WRITE : GATE_READ;

@@ -15,10 +15,12 @@ struct conf;
 
 /* Facts about the node and the connection. */
 struct gate {
-    bool denied;    /* protected mode keeps this connection out */
-    bool loading;   /* the keyspace is not complete yet */
-    bool serving;   /* leads, and may take commands */
-    bool elsewhere; /* another node is known to lead */
+    bool denied;       /* protected mode keeps this connection out */
+    bool loading;      /* the keyspace is not complete yet */
+    bool serving;      /* leads, and may take commands */
+    bool handing_over; /* leads, and hands over: writes wait */
+    bool stale;        /* leads, or did not long ago, and this reader takes what is here */
+    bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */
     bool full;      /* over maxmemory */

@@ -11,7 +11,6 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <time.h>
 #include <unistd.h>
 
 #include "conf.h"
@@ -31,22 +30,12 @@ struct process {
     uint64_t polled_us; /* when the last poll returned */
 };
 
-static uint64_t clock_us(clockid_t id) {
-    struct timespec now;
-    clock_gettime(id, &now);
-    return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
-}
-
-static struct instant now(void) {
-    return (struct instant){.mono_us = clock_us(CLOCK_MONOTONIC), .wall_us = clock_us(CLOCK_REALTIME)};
-}
-
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
 static void on_check(struct ev_loop *loop, ev_check *watcher, int events) {
     (void)loop, (void)events;
     struct process *process = watcher->data;
-    process->polled_us = clock_us(CLOCK_MONOTONIC);
+    process->polled_us = instant_mono_us();
 }
 
 static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events) {
@@ -68,9 +57,9 @@ static void arm(struct process *process, uint64_t now_ms) {
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
     (void)events;
     struct process *process = watcher->data;
-    struct instant begun = now();
+    struct instant begun = instant_now();
     bool more = node_turn(process->node, &begun);
-    uint64_t ended_us = clock_us(CLOCK_MONOTONIC);
+    uint64_t ended_us = instant_mono_us();
     if (process->polled_us)
         node_stalled(process->node, ended_us - process->polled_us);
     if (node_ended(process->node) != NODE_RUNNING) {
@@ -149,7 +138,7 @@ static int serve(struct conf *conf) {
     log_notice(process.logger, "redraft %s (Redis %s's commands), pid %ld, %s", REDRAFT_VERSION,
                REDRAFT_REDIS_VERSION, (long)getpid(), conf->file[0] ? conf->file : "no configuration file");
 
-    struct instant begun = now();
+    struct instant begun = instant_now();
     process.node = node_new(process.loop, conf, process.logger, &begun);
     if (!process.node) {
         logger_free(process.logger);

@@ -10,6 +10,7 @@
  *      clients' commands        gathered: all writes of the turn into one entry, all reads into one round
  *      propose, ask             the entry is appended, the round is begun
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
+ *      checkpoint               a few pages of the state go to the disk, when it is time
  *      flush                    one write per connection that has something to say
  *
  * So one turn is one batch, one entry, one job for the disk; while the disk works on it the loop goes on, and what
@@ -77,6 +78,9 @@ static void take_log_job(struct node *node, struct store_job *job) {
     case STORE_IDENTITY:
         node->storing_identity = false;
         break;
+    case STORE_COMPACT:
+    case STORE_RESET:
+        break;
     }
     store_job_free(job);
 }
@@ -98,6 +102,7 @@ static void save(struct node *node, const struct raft_ready *ready) {
     if (!promise)
         abort();
     job->sequence = promise->sequence = ready->sequence;
+    promise->begun_ms = node->now_ms;
     if (ready->vote) {
         job->has_vote = true;
         job->vote = *ready->vote;
@@ -185,14 +190,26 @@ static bool obey(struct node *node) {
 
 /* ---- what the turn gathered ------------------------------------------------------------------------------------ */
 
+/* Reads that met a key which is due, and wait for an entry with a later clock to ride beside: it can be proposed when this node is
+ * through with handing over, or they can be sent on as soon as another leads. */
+static bool must_wait(struct node *node, struct lane *lane) {
+    const struct raft_status *status = &node->raft_status;
+    if (status->role == RAFT_LEADER ? status->transferee == 0 : status->leader != 0 || lane->writes > 0)
+        return false;
+    if (lane->begun_us == 0)
+        lane->begun_us = node->now.mono_us;
+    return node->now.mono_us - lane->begun_us <= 2000ull * node->conf->election_timeout_ms;
+}
+
 void node_propose(struct node *node) {
     struct lane *lane = node->writing;
-    if (!lane)
+    if (!lane || must_wait(node, lane))
         return;
     node->writing = NULL;
     struct raft_blob *blob =
         entry_close(&node->batch, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
-    lane->begun_us = node->now.mono_us;
+    if (lane->begun_us == 0)
+        lane->begun_us = node->now.mono_us;
     if (raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
         lanes_insert(&node->writes, lane);
     else
@@ -233,8 +250,8 @@ static void ask_raft(struct node *node) {
 /* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. Each
  * entry frees so many of them: when more were due, another one frees the next. */
 static void propose_clock(struct node *node) {
-    if (!node->raft_status.serving || node->writing || node->writes.first)
-        return; /* an entry is on its way as it is */
+    if (!node->raft_status.serving || node->writing || node->writes.first || handover_holds(node))
+        return; /* an entry is on its way as it is, or may not be */
     uint64_t deadline = keyspace_next_deadline(node->keyspace);
     bool due = deadline != 0 && node->now_ms - node->clock_entry_ms >= CLOCK_ENTRY_EVERY_MS &&
                deadline <= clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
@@ -286,11 +303,13 @@ static bool turn_raft(struct node *node) {
     propose_clock(node);
     ask(node);
     node_propose(node);
+    handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    more |= checkpoint_turn(node);
     status_watch(node);
     doubt_overdue(node);
-    return more || node->writing != NULL || node->serve_first != NULL;
+    return more || (node->writing && !must_wait(node, node->writing)) || node->reading || node->serve_first;
 }
 
 bool node_turn(struct node *node, const struct instant *now) {
@@ -301,7 +320,9 @@ bool node_turn(struct node *node, const struct instant *now) {
 
     if (node->boot_worker)
         start_opened(node);
+    loading_take(node);
     take_finished(node);
+    checkpoint_take(node);
     peers_take(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)
@@ -314,7 +335,7 @@ bool node_turn(struct node *node, const struct instant *now) {
         node->cron_ms = node->now_ms + NODE_CRON_MS;
         status_cron(node);
     }
-    start_stop_when_done(node);
+    more |= start_stop_when_done(node);
     net_flush(node->net, node_wall_ms(node));
     return more;
 }
@@ -323,5 +344,7 @@ uint64_t node_deadline_ms(const struct node *node) {
     uint64_t deadline = node->cron_ms;
     if (node->raft && raft_deadline(node->raft) < deadline)
         deadline = raft_deadline(node->raft);
+    if (handover_deadline_ms(node) < deadline)
+        deadline = handover_deadline_ms(node);
     return deadline;
 }

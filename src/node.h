@@ -9,16 +9,12 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "instant.h"
+
 struct conf;
 struct ev_loop;
 struct logger;
 struct node;
-
-/* A moment, on both clocks. */
-struct instant {
-    uint64_t mono_us; /* CLOCK_MONOTONIC, microseconds */
-    uint64_t wall_us; /* Unix time, microseconds */
-};
 
 /* Listens and begins to load. NULL, with the reason logged, when it cannot. `conf` is the node's until node_free. */
 struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *logger,

@@ -6,9 +6,12 @@
  *     start.c     how a node begins and ends
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
+ *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
+ *     checkpoint.c  from the keyspace to the disk, a few pages a turn
+ *     load.c      from the disk to the keyspace, at start
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -27,6 +30,7 @@
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "store/data.h"
 #include "store/store.h"
 #include "wire.h"
 #include "worker.h"
@@ -44,7 +48,8 @@ enum {
 enum hold {
     HOLD_NONE,
     HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER, /* nobody leads (or this leader may not serve yet): until hold_until_ms */
+    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_REPLY,  /* its last command is answered later */
     HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
 };
 
@@ -62,6 +67,7 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
+    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
     bool denied; /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
@@ -78,6 +84,7 @@ struct peer {
     struct admission_exchange exchange;
     uint64_t sent_bytes, credited_bytes;
     uint64_t heard_mono_ms; /* its last message; 0: never */
+    uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
@@ -88,7 +95,8 @@ struct peer {
 struct promise {
     struct promise *next;
     uint64_t sequence;
-    size_t bytes; /* of the entries being saved */
+    uint64_t begun_ms; /* when the disk was given it */
+    size_t bytes;      /* of the entries being saved */
     struct raft_messages messages;
 };
 
@@ -98,7 +106,7 @@ struct command_statistics {
 
 struct statistics {
     uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
-    uint64_t fsyncs, writes_logged, hits, misses;
+    uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
     struct command_statistics *calls; /* one for each row of the table */
@@ -106,6 +114,59 @@ struct statistics {
     size_t rate_at;
     uint64_t base_connections, base_rejected, base_in,
         base_out; /* of the network's counters at CONFIG RESETSTAT */
+};
+
+enum handover_phase {
+    HANDOVER_NONE,
+    HANDOVER_WANTED, /* the next attempt begins at the end of a turn, from begin_ms on */
+    HANDOVER_TRYING, /* Raft hands over to `to` */
+    HANDOVER_GIVEN,  /* not the leader any more: who is? */
+};
+
+/* At most one at a time: see handover.c. */
+struct handover {
+    enum handover_phase phase;
+    raft_id wanted; /* 0: whoever is best */
+    raft_id to;     /* of this attempt */
+    raft_term term; /* that is handed over */
+    uint64_t begun_ms, begin_ms, by_ms, given_ms;
+    struct connection *asker; /* answered at its end; NULL: nobody */
+    bool quiet;               /* CLIENT REPLY OFF or SKIP */
+    bool stopping;            /* for the end of this node: SHUTDOWN ABORT takes it back */
+    char why[160];            /* the last attempt failed */
+    uint64_t rest_until_ms;   /* after one that a stall had begun and that failed */
+    uint64_t begun, done;     /* since the start */
+};
+
+enum checkpoint_phase {
+    CHECKPOINT_NONE,
+    CHECKPOINT_WRITING,    /* pages are handed to the worker */
+    CHECKPOINT_COMMITTING, /* all pages were, and the commit */
+    CHECKPOINT_FAILED,     /* what is still on its way comes back failed */
+};
+
+/* The state on the disk: what the last checkpoint holds, and the one under way (checkpoint.c). */
+struct checkpointing {
+    struct store_data *data;
+    struct worker *worker;
+    enum checkpoint_phase phase;
+    bool wanted;             /* somebody asked for one */
+    uint64_t number;         /* of the attempt; they count from 1 */
+    raft_index index;        /* of the attempt: the state after this entry */
+    struct store_meta *meta; /* of the attempt, until it goes out with the commit */
+    struct store_data_job *filling;
+    size_t jobs_out, bytes_out;      /* with the worker */
+    uint64_t applied_bytes;          /* of the attempt: of the entries that it adds to the last one */
+    uint64_t begun_ms, bytes, pages; /* of the attempt */
+    uint64_t retry_ms;               /* not before, after a failure */
+    unsigned failures;               /* in a row */
+    char why[NODE_REASON_MAX];       /* the last one failed because; "" when it did not */
+
+    uint64_t behind_bytes; /* of the entries applied since the last committed one */
+    raft_index done_index; /* of the last committed one; 0: there is none */
+    uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
+    uint64_t file_bytes;
+    struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };
 
 struct node {
@@ -126,6 +187,8 @@ struct node {
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
     struct latency fsync, commit;
+    struct checkpointing checkpoint;
+    struct loading *loading; /* while the state is read from the disk */
 
     /* consensus */
     enum report_state state;
@@ -134,7 +197,14 @@ struct node {
     bool storing_identity;
     struct raft *raft;              /* NULL until the cluster has formed */
     struct raft_status raft_status; /* as of the last look this turn */
-    bool late_tick;                 /* a late tick waits for one more poll */
+    bool leases;                    /* conf_leases, at start */
+    uint32_t patient_ms;            /* promised by earlier runs: patience.h */
+    uint64_t patient_until_ms;      /* hence: no votes before */
+    bool held_back;                 /* raft_hold_back was said */
+    bool disk_stalled;
+    uint64_t loop_stall_us; /* the longest turn since the last look */
+    struct handover handover;
+    bool late_tick; /* a late tick waits for one more poll */
     raft_id known_leader;
     uint64_t leader_since_wall_ms, leaderless_since_ms, quorum_lost_since_wall_ms;
     char leader_change_reason[NODE_REASON_MAX], cause[NODE_REASON_MAX];
@@ -148,7 +218,7 @@ struct node {
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *entry_parser, *item_parser;
     struct entry_builder batch;
-    struct lane *writing, *reading; /* being filled by this turn; NULL when nothing is in them */
+    struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
     size_t turn_reply_bytes;    /* replies to reads made in this turn */
     struct lanes writes, reads; /* proposed; asked for or waiting to be */
@@ -166,8 +236,12 @@ struct node {
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
+    bool leaving; /* asked to stop; the leadership is handed over first */
     bool stopping;
-    uint64_t stop_by_ms;
+    uint64_t leave_by_ms, stop_by_ms;
+    bool told_all;              /* stopping, and who waited for a leader has been told */
+    uint64_t busy_ms;           /* handed over before stopping: when a client was sent on last; else 0 */
+    struct connection *stopper; /* said SHUTDOWN: has no answer unless that is taken back */
     enum node_end end;
 };
 
@@ -179,11 +253,14 @@ static inline uint64_t node_wall_ms(const struct node *node) {
 
 /* start.c */
 void node_fail(struct node *node, const char *format, ...) __attribute__((format(printf, 2, 3)));
-void start_opened(struct node *node); /* takes the opened log, if it is */
+void start_opened(struct node *node); /* takes the opened files, if they are */
+void start_loaded(struct node *node); /* the keyspace is what the last checkpoint says */
 void start_form(struct node *node);   /* the identity now has its cluster id: store it */
 void start_raft(struct node *node);   /* it is stored: this node may vote */
-void start_stop_when_done(
-    struct node *node); /* asked to stop: ends as soon as what is under way is answered */
+bool start_stop_when_done(
+    struct node
+        *node); /* asked to stop: ends as soon as what is under way is answered; true: look again at once */
+void start_stop(struct node *node); /* stops taking requests: whoever leads is told to their senders */
 void start_set_net_options(struct node *node); /* takes up changed limits */
 
 /* connection.c */
@@ -204,6 +281,21 @@ void connection_count_reply(struct node *node, const struct command *command, co
                             size_t mark);
 /* Requests that wait: held in their input, or writes under way. */
 size_t connection_waiting(const struct node *node);
+
+/* handover.c */
+/* Begins one: to `to` (0: anybody) within `timeout_ms` (0: an election timeout). `asker` (may be NULL) gets the answer. */
+void handover_begin(struct node *node, raft_id to, uint64_t timeout_ms, struct connection *asker, bool quiet);
+void handover_abort(struct node *node, const char *why);
+void handover_turn(struct node *node); /* after the turn's proposals, before what Raft wants is obeyed */
+/* Writes wait: they would only be in the way. */
+bool handover_holds(const struct node *node);
+uint64_t handover_deadline_ms(const struct node *node);
+/* SHUTDOWN NOW: nothing is handed over. */
+void handover_stop_now(struct node *node);
+/* SHUTDOWN ABORT. */
+void handover_stay(struct node *node);
+/* The connection is gone. */
+void handover_forget(struct node *node, const struct connection *connection);
 
 /* outcome.c */
 void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
@@ -233,6 +325,30 @@ void apply_reply(const struct lane *lane, const struct pending_item *item);
 /* reads.c */
 bool reads_answer(
     struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
+/* The lane for a read that may stand on the lease: the one of leases while there is one, else the one of rounds. */
+struct lane *reads_lane(struct node *node, bool lease);
+/* Milliseconds (node->now_ms's clock) until which reads may stand on the lease; 0: not at all. */
+uint64_t reads_lease_until_ms(const struct node *node);
+
+/* checkpoint.c */
+/* The data file and the state that was read from it (owned from now on). */
+void checkpoint_open(struct node *node, struct store_data *data, struct store_meta *meta);
+/* The entry has been applied: its term may be a new one. */
+void checkpoint_applied(struct node *node, const struct raft_entry *entry);
+/* What the data file's worker has done. */
+void checkpoint_take(struct node *node);
+/* Begins one when it is time, and hands over this turn's pages. True: there is more to do at once. */
+bool checkpoint_turn(struct node *node);
+/* So much is kept for the checkpoint that writers must wait for it. */
+bool checkpoint_is_behind(const struct node *node);
+/* Ends the worker and closes the file; what is under way is given up. */
+void checkpoint_stop(struct node *node);
+
+/* load.c */
+/* Begins to read the state, and calls start_loaded when it is there. */
+void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+void loading_take(struct node *node);
+void loading_close(struct node *node);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -97,7 +97,7 @@ static void link_down(struct node *node, struct peer *peer, const struct link_ev
     if (!node->raft)
         return;
     raft_unreachable(node->raft, peer->id);
-    if (event->refused)
+    if (event->refused && node->now_ms >= node->patient_until_ms)
         raft_leader_gone(node->raft, node->now_ms, peer->id);
 }
 
@@ -236,7 +236,8 @@ static bool take_message(struct node *node, struct connection *connection, const
         clock_heard(&node->clock, message.from, peer_ms, node_wall_ms(node), node->now_ms);
         node->statistics.peer_in++;
         node->statistics.peer_bytes_in += wire_size(&message);
-        if (node->raft)
+        bool asks_for_vote = message.type == RAFT_PRE_VOTE || message.type == RAFT_VOTE;
+        if (node->raft && !(asks_for_vote && node->now_ms < node->patient_until_ms))
             raft_step(node->raft, node->now_ms, &message);
     }
     wire_free(&message);
@@ -313,6 +314,7 @@ static void auth(struct node *node, struct connection *connection, const struct 
     connection->session.peer = true;
     connection->client->peer = true;
     meet(node, &connection->exchange->theirs);
+    peers_find(node, connection->peer)->patience_ms = connection->exchange->theirs.patience_ms;
     free(connection->exchange);
     connection->exchange = NULL;
 }

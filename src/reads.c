@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From a confirmed round to the replies.
+ * From a confirmed round, or a lease, to the replies.
  *
  * A read whose round is confirmed and whose index is applied may be executed at any later moment: the state only becomes newer. So replies
  * are made no faster than their clients take them: reads of a client that has not taken its replies yet wait in one lane, the stalled
@@ -32,11 +32,11 @@ static void stall(struct node *node, struct lane *from, struct connection *conne
     connection->lane = node->stalled;
 }
 
-static void answer(struct node *node, struct lane *lane, struct pending_item *item, uint64_t wall_ms) {
+/* The item's read was executed and its reply, unless it is due, written behind `before`. */
+static void finish(struct node *node, struct lane *lane, struct pending_item *item, bool due, size_t before) {
     struct connection *connection = item->connection;
     const struct client *client = connection->client;
-    size_t before = client ? resp_buf_length(&client->out) : 0;
-    if (item->kind == PENDING_READ && apply_read(node, lane, item, wall_ms, 0)) {
+    if (due) {
         struct lane *writing = serve_writing(node);
         lane_take_along(lane, writing, connection);
         connection->lane = writing;
@@ -48,6 +48,12 @@ static void answer(struct node *node, struct lane *lane, struct pending_item *it
         node->turn_reply_bytes += resp_buf_length(&client->out) - before;
     item->kind = PENDING_MOVED;
     connection_answered(node, connection);
+}
+
+static void answer(struct node *node, struct lane *lane, struct pending_item *item, uint64_t wall_ms) {
+    const struct client *client = item->connection->client;
+    size_t before = client ? resp_buf_length(&client->out) : 0;
+    finish(node, lane, item, item->kind == PENDING_READ && apply_read(node, lane, item, wall_ms, 0), before);
 }
 
 static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
@@ -64,6 +70,77 @@ static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) 
             answer(node, lane, item, wall_ms);
     }
 }
+
+/* ---- on a lease -------------------------------------------------------------------------------------------------- */
+
+uint64_t reads_lease_until_ms(const struct node *node) {
+    for (size_t i = 0; i < node->peer_count; i++)
+        if (node->peers[i].patience_ms < node->conf->election_timeout_ms)
+            return 0; /* it does not wait, or not for as long as our lease lasts */
+    return node->raft && node->leases ? raft_lease_until(node->raft) : 0;
+}
+
+struct lane *reads_lane(struct node *node, bool lease) {
+    bool leased = lease && (node->leasing || reads_lease_until_ms(node) > node->now_ms);
+    struct lane **lane = leased ? &node->leasing : &node->reading;
+    if (!*lane) {
+        *lane = lane_new();
+        (*lane)->token = ++node->next_token;
+    }
+    return *lane;
+}
+
+/* It could not be answered: it asks a majority, with what its connection sent after it. */
+static void ask_instead(struct node *node, struct lane *from, struct connection *connection) {
+    struct lane *to = reads_lane(node, false);
+    lane_take_along(from, to, connection);
+    connection->lane = to;
+}
+
+/* False when the lease has ended meanwhile: then nothing was told. */
+static bool answer_leased(struct node *node, struct lane *lane, struct pending_item *item, uint64_t wall_ms,
+                          uint64_t until_ms) {
+    struct connection *connection = item->connection;
+    const struct client *client = connection->client;
+    size_t before = client ? resp_buf_length(&client->out) : 0;
+    bool due = item->kind == PENDING_READ && apply_read(node, lane, item, wall_ms, 0);
+    if (item->kind == PENDING_READ && instant_mono_us() / 1000 >= until_ms) {
+        if (client)
+            resp_buf_truncate(&connection->client->out, before);
+        return false;
+    }
+    node->statistics.lease_reads += item->kind == PENDING_READ && !due;
+    finish(node, lane, item, due, before);
+    return true;
+}
+
+/* This turn's reads that stand on the lease. The clock is read after each was executed: whatever held this process up before then,
+ * nobody else could have written by that time. */
+static void answer_leasing(struct node *node, uint64_t wall_ms) {
+    struct lane *lane = node->leasing;
+    raft_index index = 0;
+    uint64_t until_ms = reads_lease_until_ms(node);
+    if (!lane)
+        return;
+    node->leasing = NULL;
+    bool holds = until_ms != 0 && raft_read_lease(node->raft, instant_mono_us() / 1000, &index) == RAFT_OK &&
+                 index <= node->raft_status.applied;
+    for (size_t i = 0; i < lane->count; i++) {
+        struct pending_item *item = &lane->items[i];
+        if (item->kind == PENDING_MOVED)
+            continue;
+        struct connection *connection = item->connection;
+        if (connection->lane != lane)
+            lane_take_along(lane, connection->lane, connection);
+        else if (!holds || must_stall(node, connection))
+            ask_instead(node, lane, connection);
+        else if (!(holds = answer_leased(node, lane, item, wall_ms, until_ms)))
+            ask_instead(node, lane, connection);
+    }
+    lane_free(lane);
+}
+
+/* ---- after a round ----------------------------------------------------------------------------------------------- */
 
 /* Those whose clients have taken their replies. What still waits moves to a fresh lane, so that the lane does not grow for ever. */
 static void answer_stalled(struct node *node, uint64_t wall_ms) {
@@ -89,6 +166,7 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
 bool reads_answer(struct node *node) {
     uint64_t wall_ms = clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
     node->turn_reply_bytes = 0;
+    answer_leasing(node, wall_ms);
     answer_stalled(node, wall_ms);
     while (node->reads.first && node->reads.first->confirmed &&
            node->reads.first->index <= node->raft_status.applied) {

@@ -20,15 +20,16 @@ enum {
     PEER_BULK_MAX = 512 * 1024,
 };
 
-/* A stranger may say hello: its twelve arguments are two more than Redis allows before AUTH. */
+/* A stranger may say hello: its thirteen arguments are three more than Redis allows before AUTH. */
 static const struct resp_limits stranger_limits = {
-    .bulk_max = 16 * 1024, .args_max = 12, .inline_max = 64 * 1024, .anonymous = true};
+    .bulk_max = 16 * 1024, .args_max = 13, .inline_max = 64 * 1024, .anonymous = true};
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 
 /* A reply that is known now: written at once when nothing is owed before it, else put in its place. False: it must wait. */
 static bool may_reply(const struct node *node, const struct connection *connection) {
-    return !connection->lane || connection->lane == node->writing || connection->lane == node->reading;
+    return !connection->lane || connection->lane == node->writing || connection->lane == node->reading ||
+           connection->lane == node->leasing;
 }
 
 static struct resp_buf *reply_begin(struct connection *connection, struct resp_buf *aside) {
@@ -78,11 +79,32 @@ enum served {
     HELD, /* not taken: it stays in the input */
 };
 
-static void carry_out(struct node *node, struct connection *connection, const struct wishes *wishes) {
-    if (wishes->shutdown)
+/* SHUTDOWN has no answer: its connection is closed, unless it is taken back. */
+static void stop(struct node *node, struct connection *connection, bool at_once) {
+    if (!node->stopper) {
+        node->stopper = connection;
+        connection->awaits = true;
+    }
+    if (!at_once)
         node_stop(node);
+    else
+        handover_stop_now(node);
+}
+
+static void carry_out(struct node *node, struct connection *connection, const struct wishes *wishes,
+                      bool is_quiet) {
+    if (wishes->shutdown)
+        stop(node, connection, wishes->shutdown_now);
+    if (wishes->shutdown_abort)
+        handover_stay(node);
+    if (wishes->handover_abort)
+        handover_abort(node, "Failover manually aborted");
+    if (wishes->handover)
+        handover_begin(node, wishes->handover_to, wishes->handover_ms, connection, is_quiet);
     if (wishes->conf_changed)
         status_conf_changed(node);
+    if (wishes->checkpoint)
+        node->checkpoint.wanted = true;
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -99,7 +121,7 @@ static void close_killed(struct node *node) {
 }
 
 static void run_session(struct node *node, struct connection *connection, const struct command *row,
-                        const struct resp_command *command, struct resp_out *out) {
+                        const struct resp_command *command, struct resp_out *out, bool is_quiet) {
     struct report report;
     struct wishes wishes = {0};
     struct session **sessions = NULL;
@@ -125,7 +147,7 @@ static void run_session(struct node *node, struct connection *connection, const 
     if (sessions)
         close_killed(node);
     free(sessions);
-    carry_out(node, connection, &wishes);
+    carry_out(node, connection, &wishes, is_quiet);
 }
 
 static void run_local(struct node *node, struct connection *connection, const struct command *row,
@@ -147,7 +169,8 @@ static void run_local(struct node *node, struct connection *connection, const st
 /* Whatever is answered from here at once: a session's command, a local read, a refusal. */
 static enum served answer_now(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command, enum gate_verdict verdict) {
-    if (!may_reply(node, connection))
+    if (!may_reply(node, connection) ||
+        (row && (row->flags & COMMAND_LATER) && verdict == GATE_SESSION && connection->lane))
         return HELD;
     bool skip = skip_now(&connection->session) && !(row && strcmp(row->name, "client|reply") == 0);
     struct resp_buf aside = {0};
@@ -156,7 +179,8 @@ static enum served answer_now(struct node *node, struct connection *connection, 
     if (verdict == GATE_LOCAL) {
         run_local(node, connection, row, command, &out);
     } else if (verdict == GATE_SESSION) {
-        run_session(node, connection, row, command, &out);
+        run_session(node, connection, row, command, &out,
+                    skip || connection->session.reply_mode == REPLY_OFF);
         connection_count_reply(node, row, &out, mark);
     } else {
         if (verdict == GATE_ELSEWHERE)
@@ -175,8 +199,8 @@ static enum served answer_now(struct node *node, struct connection *connection, 
 
 /* All that the connection waits for are reads and replies of this turn, in a row. */
 static bool all_in_this_turn(const struct node *node, const struct connection *connection) {
-    return connection->lane == node->reading &&
-           lane_tail_of(node->reading, connection) == connection->pending;
+    return (connection->lane == node->reading || connection->lane == node->leasing) &&
+           lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
 static enum served take_write(struct node *node, struct connection *connection,
@@ -184,6 +208,8 @@ static enum served take_write(struct node *node, struct connection *connection,
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
+    if (checkpoint_is_behind(node))
+        return HELD; /* what it has still to write would be copied faster than it is written */
     size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
     if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
             node->conf->uncommitted_bytes_max &&
@@ -193,7 +219,7 @@ static enum served take_write(struct node *node, struct connection *connection,
         node_propose(node); /* this entry is full */
     struct lane *lane = serve_writing(node);
     if (behind_reads)
-        lane_take_tail(node->reading, lane, connection->pending);
+        lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
@@ -214,6 +240,12 @@ static size_t reply_estimate(const struct node *node, const struct connection *c
     return bytes;
 }
 
+/* What the connection's reads stand on. */
+static enum conf_consistency consistency_of(const struct node *node, const struct connection *connection) {
+    unsigned own = connection->session.consistency;
+    return own ? (enum conf_consistency)(own - 1) : node->conf->read_consistency;
+}
+
 static enum served take_read(struct node *node, struct connection *connection, const struct command *row,
                              const struct resp_command *command) {
     if (connection->lane && connection->lane->token == 0 && connection->lane != node->writing)
@@ -225,13 +257,11 @@ static enum served take_read(struct node *node, struct connection *connection, c
         if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
             return HELD; /* replies to riders are all made at once */
     }
-    if (!connection->lane || connection->lane != node->writing) {
-        if (!node->reading) {
-            node->reading = lane_new();
-            node->reading->token = ++node->next_token;
-        }
-        connection->lane = node->reading;
-    }
+    bool lease = consistency_of(node, connection) == CONF_LEASE;
+    if (connection->lane && connection->lane == node->leasing && !lease)
+        return HELD; /* what stands on a lease may be answered sooner than this */
+    if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
+        connection->lane = reads_lane(node, lease && connection->lane == NULL);
     finish_item(lane_add_bytes(connection->lane, connection, PENDING_READ, command->raw, command->raw_length),
                 connection);
     return SERVED;
@@ -243,6 +273,9 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .denied = connection->denied,
         .loading = node->state == REPORT_LOADING,
         .serving = status->serving,
+        .handing_over = handover_holds(node),
+        .stale = status->role == RAFT_LEADER && !connection->lane &&
+                 consistency_of(node, connection) == CONF_STALE,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up,
@@ -293,6 +326,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
         connection_hold(node, connection, connection->pending > 0 ? HOLD_ORDER : HOLD_ROOM);
         return HELD;
     }
+    if (verdict == GATE_ELSEWHERE && node->busy_ms != 0)
+        node->busy_ms = node->now_ms;
     session->last = row ? row : session->last;
     session->commands++;
     return SERVED;
@@ -328,6 +363,10 @@ static void protocol_error(struct node *node, struct connection *connection) {
 static bool may_go_on(struct node *node, struct connection *connection) {
     if (!connection->client || connection->session.close)
         return false;
+    if (connection->awaits) {
+        connection_hold(node, connection, HOLD_REPLY);
+        return false;
+    }
     if (resp_buf_length(&connection->client->out) > NODE_OUT_PATIENCE_BYTES && !connection->peer) {
         connection_hold(node, connection, HOLD_ROOM);
         return false;
@@ -410,9 +449,11 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
     case HOLD_ORDER:
         return connection->pending == 0;
     case HOLD_LEADER:
-        return node->raft_status.serving ||
+        return (node->raft_status.serving && !handover_holds(node)) ||
                (node->raft_status.leader != 0 && node->raft_status.role != RAFT_LEADER) ||
                node->now_ms >= connection->hold_until_ms || node->stopping;
+    case HOLD_REPLY:
+        return !connection->awaits;
     default:
         return true;
     }

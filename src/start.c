@@ -2,8 +2,8 @@
 /*
  * How a node begins and ends.
  *
- *     listen ── open and verify the log (a job) ── know the members ── all have met: the cluster forms ── Raft starts
- *               state: loading                     joining                                              loading, up
+ *     listen ── open, verify the files (a job) ── load the state ── know the members ── all have met: the cluster forms ── Raft starts
+ *               state: loading                                     joining                                              loading, up
  *
  * It answers RAFT.INFO from the first moment on. A node that has been asked to stop answers what is under way, within bounds; one that
  * cannot go on says why. Either way nothing that was taken ends in silence.
@@ -15,12 +15,17 @@
 #include <string.h>
 
 #include "node_state.h"
+#include "patience.h"
 
-enum { STOP_WAIT_MS = 2000 }; /* an orderly end waits so long for what is under way */
+enum {
+    STOP_WAIT_MS = 2000,       /* an orderly end waits so long for what is under way */
+    CLOCK_DRIFT_PERMILLE = 20, /* of two machines' clocks: a hundred times what they do */
+    LINGER_MS = 100,           /* a leader that has handed over ends when nobody was sent on for so long */
+};
 
 /* ---- opening ----------------------------------------------------------------------------------------------- */
 
-/* Opening reads the whole log once, so it is a job too: the loop answers RAFT.INFO meanwhile. */
+/* Opening reads all of both files once, so it is a job too: the loop answers RAFT.INFO meanwhile. */
 struct open_job {
     struct worker_job job;
     char dir[CONF_TEXT_MAX];
@@ -28,6 +33,9 @@ struct open_job {
     char incarnation[STORE_ID_LENGTH + 1];
     struct store_log *log;
     struct store_boot boot;
+    uint32_t patience_ms, promised_ms; /* patience.h: what this run promises, what was promised before */
+    struct store_data *data;
+    struct store_meta *meta;
     enum store_result result;
     char why[STORE_WHY_MAX];
 };
@@ -38,6 +46,16 @@ static void run_open(void *context, struct worker_job *batch) {
     if (!open)
         return; /* nothing to tidy up */
     open->result = store_log_open(open->dir, open->id, open->incarnation, &open->log, &open->boot, open->why);
+    if (open->result != STORE_OK)
+        return;
+    if (!patience_open(open->dir, open->patience_ms, &open->promised_ms, open->why)) {
+        open->result = STORE_IO;
+        return;
+    }
+    const struct store_data_wants wants = store_data_wants(&open->boot);
+    open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
+    if (open->result == STORE_OK)
+        open->result = store_clean(open->dir, open->boot.data, open->why);
 }
 
 static void begin_open(struct node *node) {
@@ -46,6 +64,8 @@ static void begin_open(struct node *node) {
         abort();
     snprintf(open->dir, sizeof open->dir, "%s", node->conf->dir);
     open->id = node->conf->raft_id;
+    node->leases = conf_leases(node->conf);
+    open->patience_ms = node->admission.patience_ms = node->leases ? node->conf->election_timeout_ms : 0;
     admission_random_id(open->incarnation);
     node->boot_worker = worker_new(node->loop, "open", run_open, NULL);
     worker_submit(node->boot_worker, &open->job);
@@ -110,15 +130,26 @@ void start_opened(struct node *node) {
         node->boot = open->boot;
         node->log_bytes = open->boot.log_bytes;
         node->log_first = open->boot.first_index;
+        node->patient_ms = open->promised_ms;
         log_notice(node->logger, "%s %s: node %llu, incarnation %.8s, %llu entries, term %llu; took %llu ms",
                    open->boot.created ? "made" : "opened", open->dir, (unsigned long long)open->id,
                    open->boot.identity.incarnation, (unsigned long long)open->boot.raft.last_index,
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
-        take_identity(node);
+        if (open->meta->applied > 0) {
+            node->boot.raft.applied = open->meta->applied;
+            loading_begin(node, open->data, open->meta);
+        } else {
+            checkpoint_open(node, open->data, open->meta);
+            take_identity(node);
+        }
     }
     free(open);
+}
+
+void start_loaded(struct node *node) {
+    take_identity(node);
 }
 
 void start_form(struct node *node) {
@@ -151,8 +182,15 @@ void start_raft(struct node *node) {
         .window_messages_max = 256,
         .uncommitted_bytes_max = node->conf->uncommitted_bytes_max,
         .apply_bytes_max = WIRE_MESSAGE_MAX,
+        .leases = node->leases,
+        .clock_drift_permille = CLOCK_DRIFT_PERMILLE,
     };
     node->raft = raft_new(&config, &node->boot.raft, node->now_ms);
+    if (identity->member_count > 1 && node->patient_ms > 0) {
+        node->patient_until_ms = node->now_ms + node->patient_ms;
+        raft_hold_back(node->raft, node->held_back = true);
+    }
+    raft_status(node->raft, &node->raft_status);
     node->state = node->boot.raft.last_index > 0 ? REPORT_LOADING : REPORT_UP;
     node->caught_up = node->state == REPORT_UP;
     node->leaderless_since_ms = node->now_ms;
@@ -178,36 +216,47 @@ enum node_end node_ended(const struct node *node) {
     return node->end;
 }
 
-void node_stop(struct node *node) {
-    if (node->stopping)
-        return;
-    log_notice(node->logger, "asked to stop; %zu requests are under way", connection_waiting(node));
+void start_stop(struct node *node) {
+    assert(!node->stopping && !node->leaving);
+    log_notice(node->logger, "stopping; %zu requests are under way", connection_waiting(node));
     node->stopping = true;
     node->stop_by_ms = node->now_ms + STOP_WAIT_MS;
     net_stop_listening(node->net);
 }
 
-/* Every write that was taken is told that its outcome is unknown, and what was not taken that it did not happen, before the
- * sockets close: never silence. */
-static void tell_the_end(struct node *node) {
-    struct lane *undone[] = {node->writing, node->reading, node->stalled};
-    node->writing = node->reading = node->stalled = NULL;
-    for (size_t i = 0; i < sizeof undone / sizeof *undone; i++)
-        if (undone[i])
-            outcome_fail(node, undone[i]);
-    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
-        outcome_doubt(node, lane);
-    for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
-        outcome_fail(node, lane);
+static void fail_one(struct node *node, struct lane **lane) {
+    struct lane *undone = *lane;
+    *lane = NULL;
+    if (undone)
+        outcome_fail(node, undone);
 }
 
-void start_stop_when_done(struct node *node) {
+/* Every write that was proposed is told that its outcome is unknown, and all the rest that it did not happen, before the sockets
+ * close: never silence. In the order in which a connection's requests may lie in the lanes. */
+static void tell_the_end(struct node *node) {
+    fail_one(node, &node->stalled);
+    for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
+        outcome_fail(node, lane);
+    fail_one(node, &node->leasing);
+    fail_one(node, &node->reading);
+    for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
+        outcome_doubt(node, lane);
+    fail_one(node, &node->writing);
+}
+
+bool start_stop_when_done(struct node *node) {
     if (!node->stopping || node->end != NODE_RUNNING)
-        return;
-    if (node->writes.first && node->now_ms < node->stop_by_ms)
-        return;
+        return false;
+    if (!node->told_all) { /* one turn more: those that waited for a leader get their answer */
+        node->told_all = true;
+        return true;
+    }
+    bool lingers = node->busy_ms != 0 && node->now_ms - node->busy_ms < LINGER_MS;
+    if ((node->writes.first || lingers) && node->now_ms < node->stop_by_ms)
+        return false;
     tell_the_end(node);
     node->end = NODE_STOPPED;
+    return false;
 }
 
 /* ---- life ------------------------------------------------------------------------------------------------------ */
@@ -305,11 +354,17 @@ static void stop_workers(struct node *node) {
     if (node->boot_worker) {
         worker_stop(node->boot_worker);
         struct open_job *open = (struct open_job *)worker_take(node->boot_worker);
-        if (open && open->result == STORE_OK)
+        if (open) {
             node->log = open->log;
+            if (open->data)
+                store_data_close(open->data);
+            store_meta_free(open->meta);
+        }
         free(open);
         worker_free(node->boot_worker);
     }
+    loading_close(node);
+    checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);
         for (struct worker_job *job; (job = worker_take(node->log_worker));)

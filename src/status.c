@@ -153,7 +153,6 @@ static void watch_clock(struct node *node) {
     if (!node->raft || wrong == node->clock_wrong)
         return;
     node->clock_wrong = wrong;
-    raft_hold_back(node->raft, wrong);
     if (wrong)
         log_warning(
             node->logger,
@@ -164,8 +163,18 @@ static void watch_clock(struct node *node) {
         log_notice(node->logger, "this clock agrees with the members' again");
 }
 
+/* Who should not lead does not stand for it: with a wrong clock, with a disk that stands still, or while it is to be patient. */
+static void watch_fitness(struct node *node) {
+    bool unfit = node->clock_wrong || node->disk_stalled || node->now_ms < node->patient_until_ms;
+    if (!node->raft || unfit == node->held_back)
+        return;
+    node->held_back = unfit;
+    raft_hold_back(node->raft, unfit);
+}
+
 void status_cron(struct node *node) {
     watch_clock(node);
+    watch_fitness(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
@@ -184,6 +193,8 @@ void status_cron(struct node *node) {
 }
 
 void node_stalled(struct node *node, uint64_t us) {
+    if (us > node->loop_stall_us)
+        node->loop_stall_us = us;
     uint64_t slice = node->now_ms / STALL_SLICE_MS;
     for (; node->stall_slice < slice; node->stall_slice++) {
         if (slice - node->stall_slice > 6)
@@ -203,6 +214,7 @@ void status_reset(struct node *node) {
     memset(statistics->calls, 0, rows * sizeof *statistics->calls);
     struct statistics fresh = {.calls = statistics->calls,
                                .in_doubt = statistics->in_doubt,
+                               .lease_reads = statistics->lease_reads,
                                .fsyncs = statistics->fsyncs,
                                .writes_logged = statistics->writes_logged,
                                .base_connections = counters.connections,
@@ -305,6 +317,21 @@ static void report_members(struct node *node, struct report *report) {
     report->member_count = identity->member_count;
 }
 
+static void report_checkpoint(struct node *node, struct report *report) {
+    const struct checkpointing *checkpoint = &node->checkpoint;
+    report->checkpoint_index = checkpoint->done_index;
+    report->checkpoint_ms = checkpoint->done_wall_ms;
+    report->checkpoint_took_ms = checkpoint->done_took_ms;
+    report->checkpoint_bytes = checkpoint->done_bytes;
+    report->checkpoint_pages = checkpoint->done_pages;
+    report->checkpoint_count = checkpoint->done_count;
+    if (checkpoint->phase != CHECKPOINT_NONE)
+        report->checkpoint_under_way_ms = node->now_ms - checkpoint->begun_ms + 1;
+    report->checkpoint_failures = checkpoint->failures;
+    snprintf(report->checkpoint_error, sizeof report->checkpoint_error, "%s", checkpoint->why);
+    report->data_file_bytes = checkpoint->file_bytes;
+}
+
 static void report_raft(struct node *node, struct report *report) {
     const struct raft_status *status = &node->raft_status;
     const struct store_identity *identity = &node->admission.identity;
@@ -342,10 +369,21 @@ static void report_raft(struct node *node, struct report *report) {
     latency_read(&node->commit, node->now_ms, &report->commit);
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
+    static const char *const levels[] = {"linearizable", "lease", "stale"};
+    report->handing_over = node->handover.phase != HANDOVER_NONE;
+    report->transfers = node->handover.begun;
+    report->handovers = node->handover.done;
+    report->stop = node->stopping ? REPORT_STOPPING : node->leaving ? REPORT_LEAVING : REPORT_RUNNING;
+    report->read_consistency = levels[node->conf->read_consistency];
+    report->leases = node->leases;
+    uint64_t until_ms = reads_lease_until_ms(node);
+    report->lease_ms = until_ms > node->now_ms ? until_ms - node->now_ms : 0;
+    report->lease_reads = node->statistics.lease_reads;
     report->elections = status->elections;
     report->leader_changes = status->leader_changes;
     report->election_timeout_ms = node->conf->election_timeout_ms;
     report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
+    report_checkpoint(node, report);
     report_members(node, report);
 }
 

@@ -55,8 +55,9 @@ static inline uint64_t world_us(clockid_t id) {
 }
 
 static inline struct instant world_now(const struct world *world) {
-    return (struct instant){.mono_us = world_us(CLOCK_MONOTONIC),
-                            .wall_us = world_us(CLOCK_REALTIME) + (uint64_t)world->wall_shift_ms * 1000};
+    struct instant now = instant_now();
+    now.wall_us += (uint64_t)world->wall_shift_ms * 1000;
+    return now;
 }
 
 /* One poll, of a millisecond at most, and one turn. */
@@ -102,7 +103,7 @@ static inline unsigned world_free_port(void) {
     return 0;
 }
 
-static inline void world_configure(struct world *world, size_t at) {
+static inline void world_configure(struct world *world, size_t at, const char *extra) {
     struct world_node *node = &world->nodes[at];
     char text[4096], path[160], why[CONF_WHY_MAX];
     size_t length = (size_t)snprintf(text, sizeof text, "port %u\nbind 127.0.0.1\ndir %s\nraft-id %zu\n",
@@ -110,6 +111,7 @@ static inline void world_configure(struct world *world, size_t at) {
     for (size_t i = 0; i < world->count; i++)
         length += (size_t)snprintf(text + length, sizeof text - length, "raft-node %zu 127.0.0.1:%u\n", i + 1,
                                    world->nodes[i].port);
+    snprintf(text + length, sizeof text - length, "%s", extra);
     snprintf(path, sizeof path, "%s/redraft.conf", node->dir);
     FILE *file = fopen(path, "w");
     assert_non_null(file);
@@ -120,7 +122,8 @@ static inline void world_configure(struct world *world, size_t at) {
         fail_msg("%s", why);
 }
 
-static inline struct world *world_new(size_t count) {
+/* Lines of configuration that each node has beside the usual ones: `extra` holds one for each, or is NULL. */
+static inline struct world *world_new_as(size_t count, const char *const *extra) {
     struct world *world = calloc(1, sizeof *world);
     signal(SIGPIPE, SIG_IGN);
     world->count = count;
@@ -133,7 +136,7 @@ static inline struct world *world_new(size_t count) {
         struct world_node *node = &world->nodes[i];
         strcpy(node->dir, "/tmp/redraft-node-XXXXXX");
         assert_non_null(mkdtemp(node->dir));
-        world_configure(world, i);
+        world_configure(world, i, extra ? extra[i] : "");
         node->loop = ev_loop_new(EVFLAG_AUTO);
         ev_timer_init(&node->wake, world_on_wake, 0.001, 0.001);
         ev_timer_start(node->loop, &node->wake);
@@ -142,6 +145,10 @@ static inline struct world *world_new(size_t count) {
         assert_non_null(node->node);
     }
     return world;
+}
+
+static inline struct world *world_new(size_t count) {
+    return world_new_as(count, NULL);
 }
 
 static inline void world_remove(const char *dir) {

@@ -78,6 +78,7 @@ static inline void world_report(struct world *world) {
     report->log_entries = 100;
     report->log_bytes = 5000;
     report->leader_since_ms = (uint64_t)WORLD_NOW_MS * 1000 - 60000;
+    report->read_consistency = "linearizable";
     report->fsync_count = 50;
     report->writes_logged = 125;
     report->fsync = (struct latency_figures){50, 900, 2100, 4000};

@@ -214,6 +214,32 @@ static void op_flush(struct world *w, unsigned db) {
         keyspace_flush(w->keyspace, db);
 }
 
+static void op_overwrite(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    size_t length = item ? item_string(item).length : 0;
+    if (length == 0)
+        return;
+    size_t offset = draw(&w->chance, length), most = length - offset < 300 ? length - offset : 300;
+    char bytes[300];
+    memset(bytes, (int)('a' + draw(&w->chance, 26)), sizeof bytes);
+    item_overwrite(w->keyspace, db, item, offset, bytes, draw(&w->chance, most + 1), w->version);
+}
+
+static void op_copy(struct world *w, unsigned db, const struct resp_arg *key) {
+    char text[16];
+    unsigned to_db = (unsigned)draw(&w->chance, DATABASES);
+    struct resp_arg to = name_of(text, draw(&w->chance, NAMES));
+    if (keyspace_find(w->keyspace, db, key) && (to_db != db || strcmp(text, key->bytes) != 0))
+        keyspace_copy(w->keyspace, db, key, to_db, &to, w->version);
+}
+
+static void op_flush_or_swap(struct world *w, unsigned db) {
+    if (draw(&w->chance, 4) == 0)
+        keyspace_swap(w->keyspace, db, (unsigned)draw(&w->chance, DATABASES));
+    else
+        op_flush(w, db);
+}
+
 static void operate(struct world *w) {
     char text[16];
     unsigned db = (unsigned)draw(&w->chance, DATABASES);
@@ -233,14 +259,18 @@ static void operate(struct world *w) {
         op_deadline(w, db, &key);
     else if (what < 820)
         keyspace_delete(w->keyspace, db, &key);
-    else if (what < 900)
+    else if (what < 860)
         op_rename(w, db, &key);
+    else if (what < 900)
+        op_copy(w, db, &key);
+    else if (what < 930)
+        op_overwrite(w, db, &key);
     else if (what < 950)
         keyspace_advance(w->keyspace, keyspace_clock(w->keyspace) + draw(&w->chance, 9));
     else if (what < 990)
         keyspace_reclaim_due(w->keyspace, (size_t)draw(&w->chance, 6));
     else
-        op_flush(w, db);
+        op_flush_or_swap(w, db);
 }
 
 /* ---- checkpoints --- */
@@ -422,7 +452,7 @@ static void a_checkpoint_of_nothing_changed_writes_nothing(void **state) {
     struct disk disk = {.count = 0};
     set_many(keyspace, 1, 1000);
     assert_true(checkpoint_whole(keyspace, &disk) > 0);
-    assert_int_equal(disk.count, 32);
+    assert_int_equal(disk.count, 42);
     assert_int_equal(checkpoint_whole(keyspace, &disk), 0);
     struct keyspace *loaded = disk_load(&disk);
     assert_int_equal(checkpoint_whole(loaded, &disk), 0);
@@ -487,17 +517,17 @@ static void what_went_leaves_no_rows_behind(void **state) {
     set_many(keyspace, 1, 1000);
     keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 2 * (32 + 7));
+    assert_int_equal(disk.count, 2 * (42 + 7));
     keyspace_delete(keyspace, 0, &key_a);
     keyspace_flush(keyspace, 1);
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(rows_of(&disk, 0), 32);
+    assert_int_equal(rows_of(&disk, 0), 42);
     assert_int_equal(rows_of(&disk, 1), 0);
     keyspace_free(disk_load(&disk)); /* with rows that nothing refers to: the flushed one's value */
     while (keyspace_reclaim_flushed(keyspace, 100) == 100)
         ;
     checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 32);
+    assert_int_equal(disk.count, 42);
     keyspace_free(keyspace);
     disk_close(&disk);
 }

@@ -45,7 +45,9 @@ enum fact {
     READONLY = 1 << 7,
     ANONYMOUS = 1 << 8,
     LARGE = 1 << 9, /* the command does not fit an entry */
-    FACTS = 1 << 10,
+    HANDING_OVER = 1 << 10,
+    STALE = 1 << 11, /* leads, and the reader takes what is there */
+    FACTS = 1 << 12,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
@@ -54,6 +56,8 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
         .denied = facts & DENIED,
         .loading = facts & LOADING,
         .serving = facts & SERVING,
+        .handing_over = facts & HANDING_OVER,
+        .stale = facts & STALE,
         .elsewhere = facts & ELSEWHERE,
         .stopping = facts & STOPPING,
         .caught_up = facts & CAUGHT_UP,
@@ -91,6 +95,17 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"PING", SERVING, GATE_SESSION},
         {"CLIENT ID", SERVING, GATE_SESSION},
         {"GET k", SERVING | READONLY | CAUGHT_UP, GATE_READ}, /* never less than asked for */
+        /* a leader that hands over: writes wait, reads go on */
+        {"SET k v", SERVING | HANDING_OVER, GATE_WAIT},
+        {"GET k", SERVING | HANDING_OVER, GATE_READ},
+        {"TIME", SERVING | HANDING_OVER, GATE_LOCAL},
+        {"RAFT.TRANSFER_LEADER", SERVING | HANDING_OVER, GATE_SESSION},
+        {"FAILOVER", SERVING | HANDING_OVER, GATE_SESSION},
+        /* a leader whose reader takes what is there */
+        {"GET k", SERVING | STALE | CAUGHT_UP, GATE_LOCAL},
+        {"GET k", STALE | CAUGHT_UP, GATE_LOCAL},
+        {"GET k", STALE | LOADING, GATE_LOADING},
+        {"SET k v", SERVING | STALE | CAUGHT_UP, GATE_WRITE},
         /* a leader that may not serve yet, a candidate, nobody known */
         {"SET k v", 0, GATE_WAIT},
         {"GET k", 0, GATE_WAIT},
@@ -182,19 +197,22 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
     bool write = row->flags & COMMAND_WRITE, data = write || (row->flags & COMMAND_READONLY);
     bool in = !(facts & DENIED) && (!(facts & ANONYMOUS) || (row->flags & COMMAND_NO_AUTH));
     bool fits = !write || !(facts & LARGE), leads = (facts & SERVING) && !(facts & STOPPING);
-    bool stale = !write && (facts & READONLY) && (facts & CAUGHT_UP) && !(facts & SERVING);
+    bool stale =
+        !write && (facts & CAUGHT_UP) && ((facts & STALE) || ((facts & READONLY) && !(facts & SERVING)));
+    bool holds = write && (facts & HANDING_OVER);
     bool grows = row->flags & COMMAND_DENYOOM;
     switch (verdict) {
     case GATE_WRITE:
-        return in && write && fits && leads && !(grows && (facts & FULL));
+        return in && write && fits && leads && !holds && !(grows && (facts & FULL));
     case GATE_READ:
-        return in && data && !write && leads;
+        return in && data && !write && leads && !stale;
     case GATE_LOCAL:
         return in && !row->session && (!data || stale);
     case GATE_SESSION:
         return in && row->session;
     case GATE_WAIT:
-        return in && data && fits && !stale && !(facts & (SERVING | ELSEWHERE | STOPPING | LOADING));
+        return in && data && fits && !stale &&
+               (leads ? holds : !(facts & (SERVING | ELSEWHERE | STOPPING | LOADING)));
     case GATE_ELSEWHERE:
         return in && data && fits && !stale && !leads && (facts & (ELSEWHERE | STOPPING));
     case GATE_NOAUTH:

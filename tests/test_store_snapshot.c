@@ -336,6 +336,7 @@ static void what_came_damaged_is_not_installed(void **state) {
             send_rest(world, &receiver.data, snapshot, "s", begin(&receiver.data, "s"), STORE_FRAGMENT_MAX));
         file = bytes_read(&receiver.log, "incoming-s.db.tmp");
         assert_int_equal(file.length, snapshot->size);
+        assert_true(file.length > 0);
         file.at[random_below(&seed, file.length)] ^= (uint8_t)(1u << random_below(&seed, 8));
         bytes_write(&receiver.log, "incoming-s.db.tmp", file);
         if (lie) {
@@ -643,6 +644,7 @@ static void a_backup_becomes_a_new_cluster(void **state) {
     {
         struct bytes file = bytes_read(as_world(world), "b.db");
 
+        assert_non_null(file.at);
         file.at[file.length / 2] ^= 1;
         bytes_write(as_world(world), "b.db", file);
         free(file.at);

@@ -16,6 +16,9 @@
  *     p pattern   O options of SCAN   d database   f option of a flush   e option of EXPIREAT, often none
  *     x option of EXPIRE: none that compares, as two servers' clocks do not agree to the millisecond
  *     g a directive that both have, or none   w a word that means nothing
+ *     F decimal number   i small integer   b offset of a bit   B bit   u unit of a range, or none
+ *     y operation of BITOP   E options of GETEX   L options of LCS   M operations of BITFIELD
+ *     C options of COPY
  *
  * A '!' at its start: never with one argument more or less, which would be another command.
  */
@@ -38,11 +41,42 @@ static const struct row {
     {"DECRBY", 25, "kn", COMPARE_BYTES},
     {"APPEND", 30, "kv", COMPARE_BYTES},
     {"STRLEN", 20, "k", COMPARE_BYTES},
+    {"SETEX", 15, "ksv", COMPARE_BYTES},
+    {"PSETEX", 15, "kSv", COMPARE_BYTES},
+    {"GETEX", 20, "kE", COMPARE_BYTES},
+    {"MSETNX", 15, "P", COMPARE_BYTES},
+    {"INCRBYFLOAT", 30, "kF", COMPARE_BYTES},
+    {"GETRANGE", 20, "kii", COMPARE_BYTES},
+    {"SUBSTR", 6, "kii", COMPARE_BYTES},
+    {"SETRANGE", 20, "kiv", COMPARE_BYTES},
+    {"LCS", 10, "kkL", COMPARE_BYTES},
+    {"SETBIT", 25, "kbB", COMPARE_BYTES},
+    {"GETBIT", 15, "kb", COMPARE_BYTES},
+    {"BITCOUNT", 6, "k", COMPARE_BYTES},
+    {"BITCOUNT", 15, "kiiu", COMPARE_BYTES},
+    {"BITPOS", 6, "kB", COMPARE_BYTES},
+    {"BITPOS", 8, "kBi", COMPARE_BYTES},
+    {"BITPOS", 12, "kBiiu", COMPARE_BYTES},
+    {"BITOP", 20, "ykK", COMPARE_BYTES},
+    {"BITFIELD", 30, "kM", COMPARE_BYTES},
+    {"BITFIELD_RO", 12, "kM", COMPARE_BYTES},
     {"DEL", 25, "K", COMPARE_BYTES},
     {"UNLINK", 15, "K", COMPARE_BYTES},
     {"EXISTS", 20, "K", COMPARE_BYTES},
     {"TYPE", 15, "k", COMPARE_BYTES},
     {"RENAME", 20, "kk", COMPARE_BYTES},
+    {"RENAMENX", 15, "kk", COMPARE_BYTES},
+    {"TOUCH", 10, "K", COMPARE_BYTES},
+    {"COPY", 20, "kkC", COMPARE_BYTES},
+    {"MOVE", 15, "kd", COMPARE_BYTES},
+    {"SWAPDB", 6, "dd", COMPARE_BYTES},
+    {"SWAPDB", 2, "nd", COMPARE_BYTES},
+    {"OBJECT|ENCODING", 15, "k", COMPARE_ENCODING},
+    {"OBJECT|FREQ", 3, "k", COMPARE_BYTES},
+    {"OBJECT|REFCOUNT", 3, "k", COMPARE_SHAPE},
+    {"OBJECT|NOTHING", 2, "k", COMPARE_BYTES},
+    {"MEMORY|USAGE", 5, "k", COMPARE_SHAPE},
+    {"MEMORY|NOTHING", 2, "k", COMPARE_BYTES},
     {"EXPIRE", 20, "ksx", COMPARE_BYTES},
     {"PEXPIRE", 20, "kSx", COMPARE_BYTES},
     {"EXPIREAT", 20, "kae", COMPARE_BYTES},
@@ -244,6 +278,128 @@ static void add_scan_options(uint64_t *seed, struct request *request) {
     }
 }
 
+static void add_float(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"1.5",    "-0.1",   "3.0e3",   "1e17",
+                                      "inf",    "-inf",   "nan",     "0x1p3",
+                                      " 1",     "1 ",     "",        "1e-20",
+                                      "5e-324", ".5",     "5.",      "1e400",
+                                      "-1e400", "1e5000", "1e-5000", "3.14159265358979323846",
+                                      "0.1",    "-0",     "1e",      "123456789012345678901234567890",
+                                      "1,5"};
+    char text[64];
+    if (one_in(seed, 3))
+        add_text(request, PICK(seed, odd));
+    else if (one_in(seed, 2))
+        add_number(seed, request);
+    else {
+        double value =
+            (double)(int64_t)(harness_random(seed) >> below(seed, 60)) / (double)(1 + below(seed, 100000));
+        snprintf(text, sizeof(text), "%.*g", (int)(1 + below(seed, 17)), one_in(seed, 2) ? -value : value);
+        add_text(request, text);
+    }
+}
+
+/* Places in values of some tens, or some thousands, of bytes. */
+static void add_place(uint64_t *seed, struct request *request) {
+    uint64_t kind = below(seed, 16);
+    if (kind == 0)
+        add_number(seed, request);
+    else if (kind < 4)
+        add_integer(request, (int64_t)below(seed, 20000) - 5000);
+    else
+        add_integer(request, (int64_t)below(seed, 80) - 24);
+}
+
+static void add_bit_offset(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"4294967296", "-1", "", "x", "1.5", "#1", "99999999999999999999", "01"};
+    if (one_in(seed, 16))
+        add_text(request, PICK(seed, odd));
+    else
+        add_integer(request, (int64_t)below(seed, one_in(seed, 8) ? 100000 : 400));
+}
+
+static void add_getex_options(uint64_t *seed, struct request *request) {
+    static const char *const words[] = {"PERSIST", "persist", "NX", "KEEPTTL"};
+    static const char *const times[] = {"EX", "PX", "exat", "pxat"};
+    for (uint64_t count = one_in(seed, 3) ? 0 : 1 + one_in(seed, 5); count > 0; count--) {
+        size_t kind = below(seed, 6);
+        if (kind >= 4) {
+            add_text(request, one_in(seed, 4) ? PICK(seed, words) : "PERSIST");
+            continue;
+        }
+        add_text(request, times[kind]);
+        add_time(seed, request, kind < 2 ? 0 : 4000000000, kind % 2 == 0 ? 1 : 1000);
+    }
+}
+
+static void add_lcs_options(uint64_t *seed, struct request *request) {
+    static const char *const words[] = {"LEN", "IDX", "WITHMATCHLEN", "idx", "QQ"};
+    for (uint64_t count = below(seed, 4); count > 0; count--) {
+        if (one_in(seed, 4)) {
+            add_text(request, "MINMATCHLEN");
+            add_place(seed, request);
+        } else
+            add_text(request, words[below(seed, one_in(seed, 10) ? 5 : 4)]);
+    }
+}
+
+static void add_field_type(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"u64", "i0", "u0", "i65", "x8", "", "i", "u-1", "i08"};
+    char text[16];
+    if (one_in(seed, 20)) {
+        add_text(request, PICK(seed, odd));
+        return;
+    }
+    bool is_signed = one_in(seed, 2);
+    snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u', (int)(1 + below(seed, is_signed ? 64 : 63)));
+    add_text(request, text);
+}
+
+/* None below -2^62: there Redis 7.0 takes the least number for one that is too large, and SAT makes it the largest. */
+static void add_field_operand(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"9223372036854775807", "-4611686018427387904", "x", "", "1.5", "01"};
+    if (one_in(seed, 10))
+        add_text(request, PICK(seed, odd));
+    else
+        add_integer(request,
+                    (int64_t)(harness_random(seed) >> (2 + below(seed, 62))) * (one_in(seed, 2) ? 1 : -1));
+}
+
+static void add_field_operations(uint64_t *seed, struct request *request) {
+    static const char *const overflows[] = {"WRAP", "SAT", "FAIL", "sat", "QQ"};
+    static const char *const kinds[] = {"GET", "SET", "INCRBY", "get", "incrby"};
+    bool only_reads = one_in(seed, 3);
+    for (uint64_t count = below(seed, 5); count > 0; count--) {
+        if (one_in(seed, 3)) {
+            add_text(request, "OVERFLOW");
+            add_text(request, overflows[below(seed, one_in(seed, 12) ? 5 : 4)]);
+        }
+        const char *kind = only_reads ? "GET" : PICK(seed, kinds);
+        add_text(request, one_in(seed, 40) ? "QQ" : kind);
+        add_field_type(seed, request);
+        if (one_in(seed, 3)) {
+            char text[16];
+            snprintf(text, sizeof(text), "#%d", (int)below(seed, 40));
+            add_text(request, text);
+        } else
+            add_bit_offset(seed, request);
+        if (strcmp(kind, "GET") == 0 || strcmp(kind, "get") == 0)
+            continue;
+        add_field_operand(seed, request);
+    }
+}
+
+static void add_copy_options(uint64_t *seed, struct request *request) {
+    for (uint64_t count = below(seed, 3); count > 0; count--) {
+        if (one_in(seed, 2))
+            add_text(request, one_in(seed, 8) ? "QQ" : "REPLACE");
+        else {
+            add_text(request, "DB");
+            add_integer(request, (int64_t)below(seed, one_in(seed, 10) ? 40 : 4));
+        }
+    }
+}
+
 static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const patterns[] = {
         "*", "key:*", "key:?", "key:1[0-3]", "*[^0-9]", "[a", "\\", "a\\*b*", "**", "{tag}?", "nothing",
@@ -251,6 +407,8 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const words[] = {"word", "*", "nothing",   "default", "yes",
                                         "12",   "4", "two words", "\n",      ""};
     static const char *const flushes[] = {"ASYNC", "SYNC", "async", "NOW"};
+    static const char *const operations[] = {"AND", "OR", "XOR", "NOT", "and", "xor", "NAND"};
+    static const char *const units[] = {"BIT", "BYTE", "bit", "QQ"};
     static const char *const conditions[] = {"NX", "XX", "QQ", "GT", "LT", "gt"};
     switch (kind) {
     case 'k':
@@ -294,7 +452,38 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_scan_options(seed, request);
         break;
     case 'd':
-        add_integer(request, one_in(seed, 6) ? (int64_t)below(seed, 40) - 10 : (int64_t)below(seed, 3));
+        add_integer(request, one_in(seed, 12) ? (int64_t)below(seed, 40) - 10 : (int64_t)below(seed, 4));
+        break;
+    case 'F':
+        add_float(seed, request);
+        break;
+    case 'i':
+        add_place(seed, request);
+        break;
+    case 'b':
+        add_bit_offset(seed, request);
+        break;
+    case 'B':
+        add_integer(request, one_in(seed, 16) ? 2 : (int64_t)below(seed, 2));
+        break;
+    case 'u':
+        if (one_in(seed, 2))
+            add_text(request, units[below(seed, one_in(seed, 8) ? 4 : 3)]);
+        break;
+    case 'y':
+        add_text(request, PICK(seed, operations));
+        break;
+    case 'E':
+        add_getex_options(seed, request);
+        break;
+    case 'L':
+        add_lcs_options(seed, request);
+        break;
+    case 'M':
+        add_field_operations(seed, request);
+        break;
+    case 'C':
+        add_copy_options(seed, request);
         break;
     case 'f':
         if (!one_in(seed, 3))

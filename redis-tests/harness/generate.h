@@ -23,7 +23,8 @@ enum comparison {
     COMPARE_BYTES,     /* equal */
     COMPARE_ANY_ORDER, /* an array whose elements may come in any order, itself the last part of the reply */
     COMPARE_TIME, /* integers; two positive ones may differ by as much as two servers' clocks and a slow test */
-    COMPARE_SHAPE, /* the same types, whatever their values */
+    COMPARE_SHAPE,    /* the same types, whatever their values */
+    COMPARE_ENCODING, /* names of encodings: Redis's may be one that a value got by being changed in place */
 };
 
 /* The next command of the sequence that `seed` stands for. */

@@ -62,6 +62,7 @@ struct session {
     bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;  /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
+    unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
     char address[SESSION_ADDRESS_MAX], local_address[SESSION_ADDRESS_MAX]; /* ip:port */
     int fd;
@@ -73,9 +74,14 @@ struct session {
 
 /* What a session's command asks of the server; the caller carries it out after the reply is written. */
 struct wishes {
-    bool shutdown;
+    bool shutdown, shutdown_now; /* with the leadership handed over first, or without */
+    bool shutdown_abort;
+    bool handover,
+        handover_abort; /* the leadership, to handover_to (0: anybody) within handover_ms (0: not said) */
+    uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
+    bool checkpoint;             /* write the state to the disk now */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
@@ -121,6 +127,7 @@ enum command_flag {
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
+    COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
 };
 
 struct command {
@@ -142,6 +149,8 @@ struct command {
 struct command_keys {
     const char *flags; /* words as COMMAND INFO tells them: "RW access update" */
     const char *notes; /* or NULL */
+    int begin, last;   /* the first and the last of these keys, -1: to the end; begin 0: as the command's own
+                          columns say */
 };
 
 /* ACL categories, in the order in which COMMAND INFO lists them. READ WRITE ADMIN FAST SLOW and, of ADMIN, DANGEROUS follow from flags. */
@@ -155,6 +164,7 @@ enum command_category {
     CATEGORY_SLOW = 1 << 6,
     CATEGORY_DANGEROUS = 1 << 7,
     CATEGORY_CONNECTION = 1 << 8,
+    CATEGORY_BITMAP = 1 << 9,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -176,6 +176,7 @@ void session_reset(struct session_call *call) {
     session->authenticated = call->conf->requirepass[0] == '\0';
     session->readonly = session->asking = session->no_evict = false;
     session->reply_mode = REPLY_ON;
+    session->consistency = 0;
     session->name[0] = '\0';
     resp_status(call->reply, "RESET");
 }

@@ -7,14 +7,36 @@
 
 struct call;
 
+/* string_set.c */
+void cmd_set(struct call *call);
+void cmd_setex(struct call *call);
+void cmd_psetex(struct call *call);
+void cmd_getex(struct call *call);
+
+/* string_range.c, string_float.c, string_lcs.c */
+void cmd_getrange(struct call *call);
+void cmd_substr(struct call *call);
+void cmd_setrange(struct call *call);
+void cmd_incrbyfloat(struct call *call);
+void cmd_lcs(struct call *call);
+
+/* bits.c, bitfield.c */
+void cmd_getbit(struct call *call);
+void cmd_setbit(struct call *call);
+void cmd_bitcount(struct call *call);
+void cmd_bitpos(struct call *call);
+void cmd_bitop(struct call *call);
+void cmd_bitfield(struct call *call);
+void cmd_bitfield_ro(struct call *call);
+
 /* string.c */
 void cmd_get(struct call *call);
-void cmd_set(struct call *call);
 void cmd_setnx(struct call *call);
 void cmd_getset(struct call *call);
 void cmd_getdel(struct call *call);
 void cmd_mget(struct call *call);
 void cmd_mset(struct call *call);
+void cmd_msetnx(struct call *call);
 void cmd_incr(struct call *call);
 void cmd_decr(struct call *call);
 void cmd_incrby(struct call *call);
@@ -28,12 +50,24 @@ void cmd_unlink(struct call *call);
 void cmd_exists(struct call *call);
 void cmd_type(struct call *call);
 void cmd_rename(struct call *call);
+void cmd_renamenx(struct call *call);
+void cmd_touch(struct call *call);
+void cmd_copy(struct call *call);
+void cmd_move(struct call *call);
+void cmd_swapdb(struct call *call);
 void cmd_keys(struct call *call);
 void cmd_scan(struct call *call);
 void cmd_randomkey(struct call *call);
 void cmd_dbsize(struct call *call);
 void cmd_flushall(struct call *call);
 void cmd_flushdb(struct call *call);
+
+/* object.c */
+void cmd_object_encoding(struct call *call);
+void cmd_object_freq(struct call *call);
+void cmd_object_idletime(struct call *call);
+void cmd_object_refcount(struct call *call);
+void cmd_memory_usage(struct call *call);
 
 /* expire.c */
 void cmd_expire(struct call *call);

@@ -126,15 +126,12 @@ static void memory_section(struct info *info) {
     number(info, "active_defrag_running", 0);
 }
 
-/* Everything acknowledged is on disk already, so there is never a change that waits to be saved. */
+/* Everything acknowledged is on disk already, so there is never a change that waits to be saved. What Redis tells of its
+ * background saves is told of checkpoints. */
 static void persistence_section(struct info *info) {
     static const char *const lines[] = {
         "async_loading:0",
         "rdb_changes_since_last_save:0",
-        "rdb_bgsave_in_progress:0",
-        "rdb_last_bgsave_status:ok",
-        "rdb_last_bgsave_time_sec:-1",
-        "rdb_current_bgsave_time_sec:-1",
         "aof_enabled:0",
         "aof_rewrite_in_progress:0",
         "aof_rewrite_scheduled:0",
@@ -145,9 +142,17 @@ static void persistence_section(struct info *info) {
         NULL,
     };
 
-    number(info, "loading", info->report->state == REPORT_LOADING);
+    const struct report *report = info->report;
+
+    number(info, "loading", report->state == REPORT_LOADING);
     constants(info, lines);
-    number(info, "rdb_last_save_time", info->report->now_us / 1000000);
+    number(info, "rdb_bgsave_in_progress", report->checkpoint_under_way_ms > 0);
+    word(info, "rdb_last_bgsave_status", report->checkpoint_failures ? "err" : "ok");
+    text_add(&info->text, "rdb_last_bgsave_time_sec:%" PRId64 "\r\n",
+             report->checkpoint_count ? (int64_t)report->checkpoint_took_ms / 1000 : -1);
+    text_add(&info->text, "rdb_current_bgsave_time_sec:%" PRId64 "\r\n",
+             report->checkpoint_under_way_ms ? (int64_t)report->checkpoint_under_way_ms / 1000 : -1);
+    number(info, "rdb_last_save_time", report->now_us / 1000000);
 }
 
 static void stats_section(struct info *info) {

@@ -43,6 +43,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
     {CATEGORY_STRING, "@string"},
+    {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
@@ -145,8 +146,8 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
     resp_set(reply, count);
     for (size_t at = 0; at < count; at++) {
         const struct command_keys *keys = &row->keys[at];
-        int begin = row->first_key + (int)at * row->key_step;
-        int last = count > 1 ? begin : row->last_key; /* of several each speaks of one key */
+        int begin = keys->begin ? keys->begin : row->first_key + (int)at * row->key_step;
+        int last = keys->begin ? keys->last : count > 1 ? begin : row->last_key;
         resp_map(reply, keys->notes ? 4 : 3);
         if (keys->notes) {
             resp_bulk_text(reply, "notes");

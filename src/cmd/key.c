@@ -1,5 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* Keys, whatever they hold. */
+#include <string.h>
+
 #include "../data/glob.h"
 #include "families.h"
 #include "lookup.h"
@@ -43,6 +45,94 @@ void cmd_rename(struct call *call) {
         return;
     }
     keyspace_rename(call->keyspace, call->db, &call->args[1], &call->args[2], call->version);
+    resp_status(call->reply, "OK");
+}
+
+void cmd_renamenx(struct call *call) {
+    if (!lookup(call, &call->args[1])) {
+        resp_error(call->reply, "ERR no such key");
+        return;
+    }
+    bool there = keyspace_find(call->keyspace, call->db, &call->args[2]);
+    if (!there)
+        keyspace_rename(call->keyspace, call->db, &call->args[1], &call->args[2], call->version);
+    resp_integer(call->reply, !there);
+}
+
+void cmd_touch(struct call *call) {
+    cmd_exists(call);
+}
+
+/* ---- between databases --- */
+
+static bool same_key(const struct resp_arg *one, const struct resp_arg *other) {
+    return one->length == other->length &&
+           (one->length == 0 || memcmp(one->bytes, other->bytes, one->length) == 0);
+}
+
+static void same_error(struct call *call) {
+    resp_error(call->reply, "ERR source and destination objects are the same");
+}
+
+static bool parse_copy(struct call *call, unsigned *to_db, bool *replace) {
+    for (size_t i = 3; i < call->count; i++) {
+        if (resp_arg_is(&call->args[i], "replace"))
+            *replace = true;
+        else if (resp_arg_is(&call->args[i], "db") && i + 1 < call->count) {
+            if (!lookup_database(call, &call->args[++i], to_db))
+                return false;
+        } else {
+            lookup_syntax_error(call);
+            return false;
+        }
+    }
+    return true;
+}
+
+void cmd_copy(struct call *call) {
+    const struct resp_arg *from = &call->args[1], *to = &call->args[2];
+    unsigned to_db = call->db;
+    bool replace = false;
+    if (!parse_copy(call, &to_db, &replace))
+        return;
+    if (to_db == call->db && same_key(from, to)) {
+        same_error(call);
+        return;
+    }
+    bool done = lookup(call, from) && (replace || !keyspace_find(call->keyspace, to_db, to));
+    if (done)
+        keyspace_copy(call->keyspace, call->db, from, to_db, to, call->version);
+    resp_integer(call->reply, done);
+}
+
+void cmd_move(struct call *call) {
+    const struct resp_arg *key = &call->args[1];
+    unsigned to_db;
+    if (!lookup_database(call, &call->args[2], &to_db))
+        return;
+    if (to_db == call->db) {
+        same_error(call);
+        return;
+    }
+    bool done = lookup(call, key) && !keyspace_find(call->keyspace, to_db, key);
+    if (done)
+        keyspace_move(call->keyspace, call->db, key, to_db, call->version);
+    resp_integer(call->reply, done);
+}
+
+void cmd_swapdb(struct call *call) {
+    int64_t db[2];
+    for (size_t i = 0; i < 2; i++)
+        if (!resp_arg_integer(&call->args[1 + i], &db[i]) || db[i] < INT32_MIN || db[i] > INT32_MAX) {
+            resp_error(call->reply, "ERR invalid %s DB index", i ? "second" : "first");
+            return;
+        }
+    int64_t count = keyspace_databases(call->keyspace);
+    if (db[0] < 0 || db[0] >= count || db[1] < 0 || db[1] >= count) {
+        resp_error(call->reply, "ERR DB index is out of range");
+        return;
+    }
+    keyspace_swap(call->keyspace, (unsigned)db[0], (unsigned)db[1]);
     resp_status(call->reply, "OK");
 }
 

@@ -15,6 +15,14 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
     return item;
 }
 
+bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item) {
+    *item = lookup(call, key);
+    if (!*item || item_type(*item) == VALUE_STRING)
+        return true;
+    resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    return false;
+}
+
 void lookup_all(struct call *call) {
     meet(call, keyspace_next_deadline(call->keyspace));
 }
@@ -23,6 +31,22 @@ bool lookup_integer(struct call *call, const struct resp_arg *arg, int64_t *valu
     if (resp_arg_integer(arg, value))
         return true;
     resp_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool lookup_database(struct call *call, const struct resp_arg *arg, unsigned *db) {
+    int64_t number;
+    if (!lookup_integer(call, arg, &number))
+        return false;
+    if (number < INT32_MIN || number > INT32_MAX)
+        resp_error(call->reply, "ERR value is out of range, value must between %d and %d", INT32_MIN,
+                   INT32_MAX);
+    else if (number < 0 || number >= (int64_t)keyspace_databases(call->keyspace))
+        resp_error(call->reply, "ERR DB index is out of range");
+    else {
+        *db = (unsigned)number;
+        return true;
+    }
     return false;
 }
 

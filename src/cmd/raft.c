@@ -9,7 +9,10 @@
  *      quorum            ok lost                                       health   ok degraded down, with health_reason
  *      failures_tolerated  further voters that may fail before the quorum is lost
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
+ *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
  *      fsync_, commit_   of the last minute, microseconds
+ *      transfers, handovers  begun by this node since its start; of them, that ended with another leader
+ *      lease_remaining_ms    a leader's: for so long it may answer reads without asking; 0: it has no lease
  *
  * The values of one line never hold a line break; within a nodeN line they hold no comma either.
  */
@@ -107,6 +110,18 @@ static void latency_lines(struct resp_buf *text, const struct latency_figures *f
     text_add(text, "%s%s_max_us:%" PRIu64 "\r\n", prefix, what, figures->max_us);
 }
 
+static void checkpoint_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "checkpoint_index", report->checkpoint_index);
+    line_number(text, prefix, "checkpoint_in_progress", report->checkpoint_under_way_ms > 0);
+    line_number(text, prefix, "checkpoint_last_ms", report->checkpoint_took_ms);
+    line_number(text, prefix, "checkpoint_last_bytes", report->checkpoint_bytes);
+    line_number(text, prefix, "checkpoint_last_pages", report->checkpoint_pages);
+    line_number(text, prefix, "checkpoint_count", report->checkpoint_count);
+    line_number(text, prefix, "checkpoint_failures", report->checkpoint_failures);
+    line_text(text, prefix, "checkpoint_error", report->checkpoint_error);
+    line_number(text, prefix, "data_file_bytes", report->data_file_bytes);
+}
+
 static void figure_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
     double batch = report->fsync_count ? (double)report->writes_logged / (double)report->fsync_count : 0;
 
@@ -119,6 +134,12 @@ static void figure_lines(struct resp_buf *text, const struct report *report, con
     line_number(text, prefix, "fsync_count", report->fsync_count);
     text_add(text, "%swrites_per_fsync:%.2f\r\n", prefix, batch);
     line_number(text, prefix, "elections", report->elections);
+    line_number(text, prefix, "transfers", report->transfers);
+    line_number(text, prefix, "handovers", report->handovers);
+    line_text(text, prefix, "leases", yes_no(report->leases));
+    line_number(text, prefix, "lease_remaining_ms", report->lease_ms);
+    line_number(text, prefix, "lease_reads", report->lease_reads);
+    line_text(text, prefix, "read_consistency", report->read_consistency);
     line_number(text, prefix, "leader_changes", report->leader_changes);
     line_number(text, prefix, "uptime_in_seconds", report->uptime_s);
 }
@@ -128,6 +149,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     identity_lines(text, report, prefix);
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
+    checkpoint_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }
 
@@ -139,4 +161,25 @@ void session_raft_info(struct session_call *call) {
     health_judge(call->report, &health);
     raft_lines(&text, call->report, &health, "");
     text_reply(&text, call->reply);
+}
+
+/* The answer comes at once; RAFT.INFO's checkpoint_index says when it is done. */
+void session_raft_snapshot(struct session_call *call) {
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, "OK");
+}
+
+/* ---- RAFT.CONSISTENCY --- */
+
+void session_raft_consistency(struct session_call *call) {
+    static const char *const levels[] = {"default", "linearizable", "lease", "stale"};
+
+    for (unsigned level = 0; level < sizeof levels / sizeof levels[0]; level++)
+        if (resp_arg_is(&call->args[1], levels[level])) {
+            call->session->consistency = level;
+            resp_status(call->reply, "OK");
+            return;
+        }
+    resp_error(call->reply, "ERR RAFT.CONSISTENCY must be one of the following: linearizable, lease, stale, "
+                            "default");
 }

@@ -38,6 +38,12 @@ enum report_role {
     REPORT_LEADER,
 };
 
+enum report_stop {
+    REPORT_RUNNING,
+    REPORT_LEAVING, /* asked to stop; the leadership is handed over first */
+    REPORT_STOPPING,
+};
+
 enum report_link {
     REPORT_LINK_SELF,
     REPORT_LINK_UP,         /* the handshake is done */
@@ -156,6 +162,24 @@ struct report {
     uint64_t fsync_count;                       /* since the start */
     uint64_t writes_logged;                     /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;
+    bool handing_over; /* the leadership is being handed over */
+    uint64_t transfers,
+        handovers; /* since the start: hand-overs begun by this node; of them, that ended with another leader */
+    enum report_stop stop;
+    const char *read_consistency; /* raft-read-consistency */
+    bool leases;                  /* this node keeps the promises that leases stand on */
+    uint64_t lease_ms,
+        lease_reads; /* a leader's lease: how much is left; reads answered under one, since the start */
+
+    /* the state on the disk */
+    uint64_t checkpoint_index; /* the last one's; 0: there is none */
+    uint64_t checkpoint_ms;    /* when it was committed, Unix milliseconds; 0: not since the start */
+    uint64_t checkpoint_took_ms, checkpoint_bytes, checkpoint_pages;
+    uint64_t checkpoint_count;              /* committed since the start */
+    uint64_t checkpoint_under_way_ms;       /* for how long one is being written; 0: none is */
+    uint64_t checkpoint_failures;           /* in a row */
+    char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
+    uint64_t data_file_bytes;
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;

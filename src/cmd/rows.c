@@ -6,7 +6,8 @@
  *      arity        arguments with the name; -n: at least n
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
- *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions
+ *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
+ *                   may be answered later
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -38,30 +39,39 @@
 #define BUSY     COMMAND_ALLOW_BUSY
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
+#define LATER    COMMAND_LATER
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 #define REFUSED  (ADM | STALE | NOASYNC)
 #define NO_KEYS  0, 0, 0
 #define KEY      1, 1, 1
 #define STR      CATEGORY_STRING
+#define BITS     CATEGORY_BITMAP
 #define KEYSP    CATEGORY_KEYSPACE
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
 #define PARTS    "Depends on subcommand."
 
 /* What is done with the keys. */
-static const struct command_keys key_ro[] = {{"RO", NULL}, {0}};
-static const struct command_keys key_ro_access[] = {{"RO access", NULL}, {0}};
-static const struct command_keys key_rw_access_update[] = {{"RW access update", NULL}, {0}};
-static const struct command_keys key_rw_access_delete[] = {{"RW access delete", NULL}, {0}};
-static const struct command_keys key_rw_update[] = {{"RW update", NULL}, {0}};
-static const struct command_keys key_rw_insert[] = {{"RW insert", NULL}, {0}};
-static const struct command_keys key_ow_insert[] = {{"OW insert", NULL}, {0}};
-static const struct command_keys key_ow_update[] = {{"OW update", NULL}, {0}};
-static const struct command_keys key_rm_delete[] = {{"RM delete", NULL}, {0}};
-static const struct command_keys key_rename[] = {{"RW access delete", NULL}, {"OW update", NULL}, {0}};
-static const struct command_keys key_set[] = {
-    {"RW access update variable_flags", "RW and ACCESS due to the optional `GET` argument"}, {0}};
+#define KEYS(name, ...) static const struct command_keys name[] = {__VA_ARGS__, {0}}
+KEYS(key_ro, {.flags = "RO"});
+KEYS(key_ro_access, {.flags = "RO access"});
+KEYS(key_rw_access_update, {.flags = "RW access update"});
+KEYS(key_rw_access_delete, {.flags = "RW access delete"});
+KEYS(key_rw_update, {.flags = "RW update"});
+KEYS(key_rw_insert, {.flags = "RW insert"});
+KEYS(key_ow_insert, {.flags = "OW insert"});
+KEYS(key_ow_update, {.flags = "OW update"});
+KEYS(key_rm_delete, {.flags = "RM delete"});
+KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
+KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
+KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
+KEYS(key_bitop, {.flags = "OW update"}, {.flags = "RO access", .begin = 3, .last = -1});
+KEYS(key_getex, {.flags = "RW access update", .notes = "RW and UPDATE because it changes the TTL"});
+KEYS(key_bitfield, {.flags = "RW access update variable_flags",
+                    .notes = "This command allows both access and modification of the key"});
+KEYS(key_set, {.flags = "RW access update variable_flags",
+               .notes = "RW and ACCESS due to the optional `GET` argument"});
 
 /* What a client that spreads requests over shards should know. */
 #define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
@@ -70,12 +80,14 @@ TIPS(tip_order, "nondeterministic_output_order");
 TIPS(tip_split, "request_policy:multi_shard");
 TIPS(tip_split_ok, "request_policy:multi_shard", "response_policy:all_succeeded");
 TIPS(tip_split_sum, "request_policy:multi_shard", "response_policy:agg_sum");
+TIPS(tip_split_min, "request_policy:multi_shard", "response_policy:agg_min");
 TIPS(tip_all_ok, "request_policy:all_shards", "response_policy:all_succeeded");
 TIPS(tip_all_sum, "request_policy:all_shards", "response_policy:agg_sum");
 TIPS(tip_all_order, "request_policy:all_shards", "nondeterministic_output_order");
 TIPS(tip_all_random, "request_policy:all_shards", "nondeterministic_output");
 TIPS(tip_nodes_ok, "request_policy:all_nodes", "response_policy:all_succeeded");
 TIPS(tip_scan, "nondeterministic_output", "request_policy:special");
+TIPS(tip_report, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
 TIPS(tip_info, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
 
 /* clang-format off */
@@ -190,6 +202,32 @@ static const struct command config_rows[] = {
     {0},
 };
 
+static const struct command memory_rows[] = {
+    {"memory|doctor", 2, REPORT, NO_KEYS, NULL, session_memory_doctor, NULL,
+     "Says what is remarkable about the use of memory.", "4.0.0", "server", "O(1)", 0, tip_report, NULL},
+    {"memory|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "4.0.0", "server", "O(1)", 0, NULL, NULL},
+    {"memory|stats", 2, REPORT, NO_KEYS, NULL, session_memory_stats, NULL,
+     "Tells what memory is used for.", "4.0.0", "server", "O(1)", 0, tip_report, NULL},
+    {"memory|usage", -3, R, 2, 2, 1, cmd_memory_usage, NULL, NULL,
+     "Tells how many bytes a key and its value take.", "4.0.0", "server", "O(1)", 0, NULL, key_ro},
+    {0},
+};
+
+static const struct command object_rows[] = {
+    {"object|encoding", 3, R, 2, 2, 1, cmd_object_encoding, NULL, NULL,
+     "Tells how a value is kept.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
+    {"object|freq", 3, R, 2, 2, 1, cmd_object_freq, NULL, NULL,
+     "Tells how often a key is used, under a policy that counts it.", "4.0.0", "generic", "O(1)", KEYSP, tip_random, key_ro},
+    {"object|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "6.2.0", "generic", "O(1)", KEYSP, NULL, NULL},
+    {"object|idletime", 3, R, 2, 2, 1, cmd_object_idletime, NULL, NULL,
+     "Tells how long a key has not been used, under a policy that counts it.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
+    {"object|refcount", 3, R, 2, 2, 1, cmd_object_refcount, NULL, NULL,
+     "Tells how many names a value has.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
+    {0},
+};
+
 const struct command command_rows[] = {
     /* strings */
     {"append", 3, W | OOM | FAST, KEY, cmd_append, NULL, NULL,
@@ -202,36 +240,80 @@ const struct command command_rows[] = {
      "Reads a string.", "1.0.0", "string", "O(1)", STR, NULL, key_ro_access},
     {"getdel", 2, W | FAST, KEY, cmd_getdel, NULL, NULL,
      "Reads a string and deletes its key.", "6.2.0", "string", "O(1)", STR, NULL, key_rw_access_delete},
+    {"getex", -2, W | FAST, KEY, cmd_getex, NULL, NULL,
+     "Reads a string and changes its time to live.", "6.2.0", "string", "O(1)", STR, NULL, key_getex},
+    {"getrange", 4, R, KEY, cmd_getrange, NULL, NULL,
+     "Reads a part of a string.", "2.4.0", "string", "O(N) in bytes of the part", STR, NULL, key_ro_access},
     {"getset", 3, W | OOM | FAST, KEY, cmd_getset, NULL, NULL,
      "Sets a string and tells what it was.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
     {"incr", 2, W | OOM | FAST, KEY, cmd_incr, NULL, NULL,
      "Adds one to an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
     {"incrby", 3, W | OOM | FAST, KEY, cmd_incrby, NULL, NULL,
      "Adds a number to an integer.", "1.0.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"incrbyfloat", 3, W | OOM | FAST, KEY, cmd_incrbyfloat, NULL, NULL,
+     "Adds a number to a decimal number.", "2.6.0", "string", "O(1)", STR, NULL, key_rw_access_update},
+    {"lcs", -3, R, 1, 2, 1, cmd_lcs, NULL, NULL,
+     "Tells what two strings have in common, in its order.", "7.0.0", "string", "O(N*M) in bytes of the two", STR, NULL, key_ro_access},
     {"mget", -2, R | FAST, 1, -1, 1, cmd_mget, NULL, NULL,
      "Reads several strings.", "1.0.0", "string", "O(N) in keys", STR, tip_split, key_ro_access},
     {"mset", -3, W | OOM, 1, -1, 2, cmd_mset, NULL, NULL,
      "Sets several strings at once.", "1.0.1", "string", "O(N) in keys", STR, tip_split_ok, key_ow_update},
+    {"msetnx", -3, W | OOM, 1, -1, 2, cmd_msetnx, NULL, NULL,
+     "Sets several strings at once unless one of the keys is there.", "1.0.1", "string", "O(N) in keys", STR, tip_split_min, key_ow_insert},
+    {"psetex", 4, W | OOM, KEY, cmd_psetex, NULL, NULL,
+     "Sets a string with a time to live in milliseconds.", "2.6.0", "string", "O(1)", STR, NULL, key_ow_update},
     {"set", -3, W | OOM, KEY, cmd_set, NULL, NULL,
      "Sets a string, with conditions and a time to live.", "1.0.0", "string", "O(1)", STR, NULL, key_set},
+    {"setex", 4, W | OOM, KEY, cmd_setex, NULL, NULL,
+     "Sets a string with a time to live in seconds.", "2.0.0", "string", "O(1)", STR, NULL, key_ow_update},
     {"setnx", 3, W | OOM | FAST, KEY, cmd_setnx, NULL, NULL,
      "Sets a string unless the key is there.", "1.0.0", "string", "O(1)", STR, NULL, key_ow_insert},
+    {"setrange", 4, W | OOM, KEY, cmd_setrange, NULL, NULL,
+     "Writes over a part of a string.", "2.2.0", "string", "O(N) in bytes written", STR, NULL, key_rw_update},
     {"strlen", 2, R | FAST, KEY, cmd_strlen, NULL, NULL,
      "Tells the length of a string.", "2.2.0", "string", "O(1)", STR, NULL, key_ro},
+    {"substr", 4, R, KEY, cmd_substr, NULL, NULL,
+     "The older name of GETRANGE.", "1.0.0", "string", "O(N) in bytes of the part", STR, NULL, key_ro_access},
+
+    /* bits of strings */
+    {"bitcount", -2, R, KEY, cmd_bitcount, NULL, NULL,
+     "Counts the bits that are set.", "2.6.0", "bitmap", "O(N) in bytes of the range", BITS, NULL, key_ro_access},
+    {"bitfield", -2, W | OOM, KEY, cmd_bitfield, NULL, NULL,
+     "Reads, sets and counts with integers of any width, at any bit.", "3.2.0", "bitmap", "O(1) an operation", BITS, NULL, key_bitfield},
+    {"bitfield_ro", -2, R | FAST, KEY, cmd_bitfield_ro, NULL, NULL,
+     "Reads integers of any width, at any bit.", "6.0.0", "bitmap", "O(1) an operation", BITS, NULL, key_ro_access},
+    {"bitop", -4, W | OOM, 2, -1, 1, cmd_bitop, NULL, NULL,
+     "Combines strings bit by bit into another.", "2.6.0", "bitmap", "O(N) in bytes of all", BITS, NULL, key_bitop},
+    {"bitpos", -3, R, KEY, cmd_bitpos, NULL, NULL,
+     "Finds the first bit that is set, or not.", "2.8.7", "bitmap", "O(N) in bytes of the range", BITS, NULL, key_ro_access},
+    {"getbit", 3, R | FAST, KEY, cmd_getbit, NULL, NULL,
+     "Reads one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_ro_access},
+    {"setbit", 4, W | OOM, KEY, cmd_setbit, NULL, NULL,
+     "Sets or clears one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_rw_access_update},
 
     /* keys */
+    {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,
+     "Copies a key, to another database too.", "6.2.0", "generic", "O(N) in bytes of the value", KEYSP, NULL, key_copy},
     {"del", -2, W, 1, -1, 1, cmd_del, NULL, NULL,
      "Deletes keys.", "1.0.0", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_rm_delete},
     {"exists", -2, R | FAST, 1, -1, 1, cmd_exists, NULL, NULL,
      "Counts those of the keys that are there.", "1.0.0", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_ro},
     {"keys", 2, R, NO_KEYS, cmd_keys, NULL, NULL,
      "Names the keys that match a pattern.", "1.0.0", "generic", "O(N) in keys of the database", KEYSP | DANGER, tip_all_order, NULL},
+    {"move", 3, W | FAST, KEY, cmd_move, NULL, NULL,
+     "Moves a key to another database.", "1.0.0", "generic", "O(N) in bytes of the value", KEYSP, NULL, key_rw_access_update},
+    {"object", -2, 0, NO_KEYS, NULL, NULL, object_rows,
+     "How keys are kept.", "2.2.3", "generic", PARTS, 0, NULL, NULL},
     {"randomkey", 1, R, NO_KEYS, cmd_randomkey, NULL, NULL,
      "Names one key at random.", "1.0.0", "generic", "O(1)", KEYSP, tip_all_random, NULL},
     {"rename", 3, W, 1, 2, 1, cmd_rename, NULL, NULL,
      "Gives a key another name.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_rename},
+    {"renamenx", 3, W | FAST, 1, 2, 1, cmd_renamenx, NULL, NULL,
+     "Gives a key another name unless that is taken.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_renamenx},
     {"scan", -2, R, NO_KEYS, cmd_scan, NULL, NULL,
      "Walks through the keys in steps.", "2.8.0", "generic", "O(1) a step, O(N) in keys for the whole walk", KEYSP, tip_scan, NULL},
+    {"touch", -2, R | FAST, 1, -1, 1, cmd_touch, NULL, NULL,
+     "Counts those of the keys that are there, as a use of them.", "3.2.1", "generic", "O(N) in keys", KEYSP, tip_split_sum, key_ro},
     {"type", 2, R | FAST, KEY, cmd_type, NULL, NULL,
      "Tells the type of a value.", "1.0.0", "generic", "O(1)", KEYSP, NULL, key_ro},
     {"unlink", -2, W | FAST, 1, -1, 1, cmd_unlink, NULL, NULL,
@@ -242,6 +324,8 @@ const struct command command_rows[] = {
      "Deletes every key of every database.", "1.0.0", "server", "O(N) in keys, in slices afterwards", KEYSP | DANGER, tip_all_ok, NULL},
     {"flushdb", -1, W, NO_KEYS, cmd_flushdb, NULL, NULL,
      "Deletes every key of the database.", "1.0.0", "server", "O(N) in keys, in slices afterwards", KEYSP | DANGER, tip_all_ok, NULL},
+    {"swapdb", 3, W | FAST, NO_KEYS, cmd_swapdb, NULL, NULL,
+     "Exchanges two databases.", "4.0.0", "server", "O(1)", KEYSP | DANGER, NULL, NULL},
 
     /* time */
     {"expire", -3, W | FAST, KEY, cmd_expire, NULL, NULL,
@@ -288,11 +372,15 @@ const struct command command_rows[] = {
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
     {"config", -2, 0, NO_KEYS, NULL, NULL, config_rows,
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
+    {"failover", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_failover, NULL,
+     "Hands the leadership over.", "6.2.0", "server", "O(1), and an election", 0, NULL, NULL},
     {"info", -1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_info, NULL,
      "Describes the server: state and counters.", "1.0.0", "server", "O(1)", DANGER, tip_info, NULL},
+    {"memory", -2, 0, NO_KEYS, NULL, NULL, memory_rows,
+     "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
-    {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY, NO_KEYS, NULL, session_shutdown, NULL,
+    {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY | REPORT | LATER, NO_KEYS, NULL, session_shutdown, NULL,
      "Ends this node.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
 
     /* the cluster */
@@ -304,7 +392,13 @@ const struct command command_rows[] = {
      "Allows reads of this connection on a follower.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"readwrite", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readwrite, NULL,
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.consistency", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_raft_consistency, NULL,
+     "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
+     "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,
      "Describes Raft's state on this node, a field a line.", "0.1.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.transfer_leader", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_transfer_leader, NULL,
+     "Hands the leadership over.", "0.2.0", "cluster", "O(1), and an election", 0, NULL, NULL},
     {0},
 };

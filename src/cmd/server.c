@@ -185,8 +185,23 @@ void session_role(struct session_call *call) {
 
 /* ---- SHUTDOWN --- */
 
-/* What is acknowledged is durable already, so SAVE, NOSAVE, NOW and FORCE all end the node in the same way. Ending is not
- * something that a later command could still find under way, so there is never anything to abort. */
+static void shutdown_abort(struct session_call *call) {
+    switch (call->report->stop) {
+    case REPORT_RUNNING:
+        resp_error(call->reply, "ERR No shutdown in progress.");
+        break;
+    case REPORT_LEAVING:
+        call->wishes->shutdown_abort = true;
+        resp_status(call->reply, "OK");
+        break;
+    case REPORT_STOPPING:
+        resp_error(call->reply, "ERR Too late to abort: another node leads and this one ends.");
+        break;
+    }
+}
+
+/* What is acknowledged is durable already, so SAVE, NOSAVE and FORCE mean nothing. NOW is for who does not want the
+ * leadership handed over first; while it is, ABORT takes the SHUTDOWN back. */
 void session_shutdown(struct session_call *call) {
     enum { SAVE = 1, NOSAVE = 2, NOW = 4, FORCE = 8, ABORT = 16 };
     static const struct {
@@ -196,6 +211,7 @@ void session_shutdown(struct session_call *call) {
     unsigned given = 0;
     bool known = true;
 
+    assert(call->report);
     for (size_t at = 1; at < call->count && known; at++) {
         known = false;
         for (size_t option = 0; option < sizeof options / sizeof options[0]; option++)
@@ -207,7 +223,9 @@ void session_shutdown(struct session_call *call) {
     if (!known || ((given & ABORT) && given != ABORT) || ((given & SAVE) && (given & NOSAVE)))
         resp_error(call->reply, "ERR syntax error");
     else if (given & ABORT)
-        resp_error(call->reply, "ERR No shutdown in progress.");
-    else
+        shutdown_abort(call);
+    else {
         call->wishes->shutdown = true;
+        call->wishes->shutdown_now = given & NOW;
+    }
 }

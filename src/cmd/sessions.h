@@ -35,6 +35,10 @@ void session_config_resetstat(struct session_call *call);
 void session_role(struct session_call *call);
 void session_shutdown(struct session_call *call);
 
+/* memory.c */
+void session_memory_stats(struct session_call *call);
+void session_memory_doctor(struct session_call *call);
+
 /* info.c */
 void session_info(struct session_call *call);
 
@@ -66,5 +70,11 @@ void cmd_cluster_getkeysinslot(struct call *call);
 
 /* raft.c */
 void session_raft_info(struct session_call *call);
+void session_raft_snapshot(struct session_call *call);
+void session_raft_consistency(struct session_call *call);
+
+/* handover.c */
+void session_raft_transfer_leader(struct session_call *call);
+void session_failover(struct session_call *call);
 
 #endif

@@ -24,6 +24,7 @@
  *     3    id that the next object gets
  *     4    digest of the keyspace, 16 hexadecimal digits
  *     5    number of databases
+ *     6    "" or, when databases were swapped, where each lies, by spaces apart
  *     then, for each database with keys, three: its number, how many keys, how many objects
  */
 #include <stdio.h>
@@ -160,19 +161,33 @@ void checkpoint_removed(struct keyspace *keyspace, uint64_t object) {
 
 /* ---- begin --- */
 
+static void write_order(const struct keyspace *keyspace, struct resp_buf *out) {
+    struct resp_buf text = {0};
+    bool swapped = false;
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        char number[16];
+        int length = snprintf(number, sizeof number, i ? " %u" : "%u", keyspace->order[i]);
+        resp_buf_append(&text, number, (size_t)length);
+        swapped = swapped || keyspace->order[i] != i;
+    }
+    resp_request_bulk(out, resp_buf_bytes(&text), swapped ? resp_buf_length(&text) : 0);
+    resp_buf_close(&text);
+}
+
 static void write_head(struct keyspace *keyspace, struct resp_buf *out) {
     size_t used = 0;
     for (unsigned i = 0; i < keyspace->count; i++)
         used += keyspace->db[i].keys.count > 0;
     char digest[17];
     snprintf(digest, sizeof digest, "%016llx", (unsigned long long)keyspace_digest(keyspace));
-    resp_request(out, 6 + 3 * used);
+    resp_request(out, 7 + 3 * used);
     resp_request_text(out, "keyspace");
     resp_request_unsigned(out, 1);
     resp_request_unsigned(out, keyspace->clock);
     resp_request_unsigned(out, keyspace->next_object);
     resp_request_text(out, digest);
     resp_request_unsigned(out, keyspace->count);
+    write_order(keyspace, out);
     for (unsigned i = 0; i < keyspace->count; i++) {
         const struct database *database = &keyspace->db[i];
         if (database->keys.count == 0)

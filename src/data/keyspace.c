@@ -68,6 +68,11 @@ struct keyspace *keyspace_new(unsigned databases) {
     keyspace->rows = calloc(databases, sizeof *keyspace->rows);
     if (!keyspace->rows)
         abort();
+    keyspace->order = calloc(databases, sizeof *keyspace->order);
+    if (!keyspace->order)
+        abort();
+    for (unsigned i = 0; i < databases; i++)
+        keyspace->order[i] = i;
     keyspace->count = databases;
     keyspace->next_object = OBJECT_FIRST;
     keyspace->last_grave = &keyspace->graves;
@@ -99,6 +104,7 @@ void keyspace_free(struct keyspace *keyspace) {
     checkpoint_close(keyspace);
     assert(keyspace->memory == 0);
     free(keyspace->rows);
+    free(keyspace->order);
     free(keyspace);
 }
 
@@ -112,7 +118,12 @@ size_t keyspace_memory(const struct keyspace *keyspace) {
 
 static struct database *database_of(struct keyspace *keyspace, unsigned db) {
     assert(db < keyspace->count);
-    return &keyspace->db[db];
+    return &keyspace->db[keyspace->order[db]];
+}
+
+static const struct database *database_seen(const struct keyspace *keyspace, unsigned db) {
+    assert(db < keyspace->count);
+    return &keyspace->db[keyspace->order[db]];
 }
 
 static bool gone(const struct keyspace *keyspace, const struct item *item) {
@@ -354,8 +365,8 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].keys.count - keyspace->db[db].due;
+    const struct database *database = database_seen(keyspace, db);
+    return database->keys.count - database->due;
 }
 
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
@@ -364,8 +375,7 @@ size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
 }
 
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].keys.count;
+    return database_seen(keyspace, db)->keys.count;
 }
 
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot) {
@@ -468,7 +478,7 @@ void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bo
 uint64_t keyspace_digest(const struct keyspace *keyspace) {
     uint64_t digest = digest_mix(digest_mix(keyspace->clock, keyspace->next_object), keyspace->count);
     for (unsigned i = 0; i < keyspace->count; i++) {
-        const struct database *database = &keyspace->db[i];
+        const struct database *database = &keyspace->db[keyspace->order[i]];
         if (database->keys.count > 0)
             digest += digest_mix(digest_mix(database->digest, database->keys.count), i);
     }
@@ -498,7 +508,7 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct grave *grave = malloc(sizeof *grave);
     if (!grave)
         abort();
-    *grave = (struct grave){NULL, db, *database};
+    *grave = (struct grave){NULL, keyspace->order[db], *database};
     *keyspace->last_grave = grave;
     keyspace->last_grave = &grave->next;
     set_next(keyspace, database, KEYSPACE_NO_DEADLINE);
@@ -546,4 +556,47 @@ size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
     size_t freed = keyspace_reclaim_due(keyspace, count);
     return freed + keyspace_reclaim_flushed(keyspace, count - freed);
+}
+
+/* ---- between databases, within values --- */
+
+void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
+                   const struct resp_arg *to, uint64_t version) {
+    struct item *source = keyspace_find(keyspace, from_db, from);
+    assert(source);
+    struct resp_arg value = item_string(source);
+    uint64_t deadline = item_deadline(source);
+    struct item *target = keyspace_set_string(keyspace, to_db, to, value.bytes, value.length, false, version);
+    assert(target != source);
+    if (deadline != KEYSPACE_NO_DEADLINE)
+        item_set_deadline(keyspace, to_db, target, deadline, version);
+}
+
+void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
+                   uint64_t version) {
+    assert(from_db != to_db);
+    keyspace_copy(keyspace, from_db, key, to_db, key, version);
+    keyspace_delete(keyspace, from_db, key);
+}
+
+void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
+    assert(db < keyspace->count && other < keyspace->count);
+    unsigned place = keyspace->order[db];
+    keyspace->order[db] = keyspace->order[other];
+    keyspace->order[other] = place;
+}
+
+void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                    const void *bytes, size_t length, uint64_t version) {
+    struct database *database = database_of(keyspace, db);
+    struct place place = place_of(database, item);
+    struct text *text = item_text(item);
+    forget(keyspace, database, place.slot);
+    if (text && length > 0)
+        object_patch(keyspace, database, text, offset, length);
+    item_patch(item, offset, bytes, length);
+    if (text && length > 0)
+        object_patched(database, text, offset, length);
+    item->version = version;
+    remember(database, place.slot);
 }

@@ -67,7 +67,7 @@ uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
  * keyspace. */
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
 /* Sets a key to a string, keeping nothing of what was there but, if `keep_deadline`, its deadline. The bytes
- * must not be the keyspace's own. */
+ * may be another key's value, but not this one's. */
 struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  const void *bytes, size_t length, bool keep_deadline, uint64_t version);
 bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
@@ -75,6 +75,15 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
  * they are the same. */
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
                      const struct resp_arg *to, uint64_t version);
+/* Gives `to` of another database (or of the same, if it is another key) a copy of the value and the deadline of
+ * `from`, which must exist, whatever was there. */
+void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
+                   const struct resp_arg *to, uint64_t version);
+/* Moves a key that exists to another database, where it must not exist. */
+void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
+                   uint64_t version);
+/* Exchanges two databases. O(1). */
+void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other);
 /* Empties one database. Frees in slices: the keys are gone at once, their memory by keyspace_reclaim. */
 void keyspace_flush(struct keyspace *keyspace, unsigned db);
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db);      /* keys that are there */

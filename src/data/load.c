@@ -22,7 +22,7 @@
 
 #include "internal.h"
 
-enum { HEAD_FIELDS = 6, HEAD_DATABASE_FIELDS = 3 };
+enum { HEAD_FIELDS = 7, HEAD_DATABASE_FIELDS = 3 };
 
 struct expected {
     uint64_t keys, objects;
@@ -130,6 +130,28 @@ static bool read_databases(struct load *load, const struct resp_command *head, u
     return true;
 }
 
+/* A permutation of the databases' numbers; "" is the one that changes nothing. */
+static bool read_order(struct keyspace *keyspace, const struct resp_arg *field) {
+    bool *taken = calloc(keyspace->count, sizeof *taken);
+    size_t at = 0;
+    unsigned count = 0;
+    if (!taken)
+        abort();
+    while (at < field->length && count < keyspace->count) {
+        struct resp_arg number = {field->bytes + at, 0};
+        uint64_t place;
+        while (at + number.length < field->length && number.bytes[number.length] != ' ')
+            number.length++;
+        if (!read_number(&number, &place) || place >= keyspace->count || taken[place])
+            break;
+        taken[place] = true;
+        keyspace->order[count++] = (unsigned)place;
+        at += number.length + 1;
+    }
+    free(taken);
+    return field->length == 0 || (count == keyspace->count && at == field->length + 1);
+}
+
 static struct keyspace *read_head(struct resp_parser *parser, const struct resp_command *head) {
     uint64_t version, clock, next_object, digest, databases;
     if (head->count < HEAD_FIELDS || (head->count - HEAD_FIELDS) % HEAD_DATABASE_FIELDS != 0 ||
@@ -148,6 +170,10 @@ static struct keyspace *read_head(struct resp_parser *parser, const struct resp_
     }
     struct keyspace *keyspace = keyspace_new((unsigned)databases);
     keyspace->load = load;
+    if (!read_order(keyspace, &head->args[6])) {
+        keyspace_free(keyspace);
+        return NULL;
+    }
     keyspace->next_object = next_object;
     keyspace_advance(keyspace, clock);
     load->parser = parser;

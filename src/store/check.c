@@ -196,6 +196,8 @@ static enum store_result open_view(struct store_check *check) {
         result =
             store_sql_exec(check->view, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA temp_store = MEMORY; "
                                         "PRAGMA trusted_schema = OFF; PRAGMA cell_size_check = ON; BEGIN");
+    if (result == SQLITE_OK) /* or its closing moves the WAL into the file, as far as the system lets it */
+        result = sqlite3_db_config(check->view, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     return result == SQLITE_OK ? STORE_OK : store_refused(check, "open", result);
 }
 

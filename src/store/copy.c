@@ -121,7 +121,7 @@ static int vacuum_into(sqlite3 *db, const char *path) {
 static bool copy_database(struct store_copy_job *job, const char *from, const char *to) {
     struct growth growth = {.path = to};
     sqlite3 *db = NULL;
-    int result = store_file_remove(to);
+    int result = store_remove_fresh(to);
 
     if (result == SQLITE_OK)
         result = store_sql_open(from, SQLITE_OPEN_READONLY, &db);
@@ -194,7 +194,7 @@ static bool make_copy(struct store_copy *copy, struct store_copy_job *job, const
     store_data_paths_init_generation(&from, copy->dir, job->generation);
     made = copy_and_verify(copy, job, &from, to, rollback);
     if (!made)
-        store_file_remove(to->fresh);
+        (void)store_remove_fresh(to->fresh);
     store_data_paths_close(&from);
     return made;
 }

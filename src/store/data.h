@@ -10,8 +10,10 @@
  *      store_data    a data file, and the worker that writes checkpoints to it and loads from it
  *      store_copy    snapshots and backups made, sent, received, installed; any number may be open, each with a worker
  *
- * Unlike raft.db's, a failure here ends nothing: the job comes back failed, with words, what it was part of has been
- * rolled back, and the next may succeed. Only a load that fails tells of damage that no retry mends.
+ * Unlike raft.db's, a failure here (a full disk, one that fails) ends nothing: the job comes back failed, with words, what it was
+ * part of has been rolled back, what it had made has been removed, and the next may succeed. Only when a disk refuses even that, and the
+ * process ends, may a COMMIT that failed be found at the next start: whole. A load that comes back `damaged` tells of damage
+ * that no retry mends.
  *
  * store_log_open comes first, for each directory: it holds the lock under which all of this stands.
  *

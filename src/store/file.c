@@ -10,6 +10,7 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
@@ -170,6 +171,35 @@ int store_dir_sync(const char *dir) {
     error = fsync(fd) == 0 ? 0 : errno;
     close(fd);
     return error;
+}
+
+char **store_dir_names(const char *dir) {
+    size_t count = 0, room = 16;
+    char **names = malloc(room * sizeof *names);
+    DIR *open = opendir(dir);
+    struct dirent *entry;
+
+    if (names == NULL)
+        abort();
+    if (open == NULL) {
+        free(names);
+        return NULL;
+    }
+    while ((entry = readdir(open)) != NULL) {
+        if (count + 1 == room && (names = realloc(names, (room *= 2) * sizeof *names)) == NULL)
+            abort();
+        if ((names[count++] = strdup(entry->d_name)) == NULL)
+            abort();
+    }
+    names[count] = NULL;
+    closedir(open);
+    return names;
+}
+
+void store_names_free(char **names) {
+    for (size_t i = 0; names[i] != NULL; i++)
+        free(names[i]);
+    free(names);
 }
 
 /* Makes one directory, the path's first `length` bytes, and makes its name durable in its parent. */

@@ -20,7 +20,6 @@
 
 #include <assert.h>
 #include <ctype.h>
-#include <dirent.h>
 #include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -80,15 +79,14 @@ static int remove_one(const char *dir, const char *name) {
 /* SQLite's result. */
 static int run_sweep(const struct sweep *sweep) {
     int result = SQLITE_OK;
-    struct dirent *entry;
-    DIR *dir = opendir(sweep->dir);
+    char **names = store_dir_names(sweep->dir);
 
-    if (dir == NULL)
+    if (names == NULL)
         return SQLITE_CANTOPEN;
-    while (result == SQLITE_OK && (entry = readdir(dir)) != NULL)
-        if (is_swept(sweep, entry->d_name))
-            result = remove_one(sweep->dir, entry->d_name);
-    closedir(dir);
+    for (size_t i = 0; result == SQLITE_OK && names[i] != NULL; i++)
+        if (is_swept(sweep, names[i]))
+            result = remove_one(sweep->dir, names[i]);
+    store_names_free(names);
     return result;
 }
 

@@ -18,6 +18,7 @@
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
+ *      pace.c      a WAL is moved without holding up the disk
  *      sqlite.c    small helpers on SQLite
  *      checksum.c  CRC-32C
  */
@@ -81,6 +82,8 @@ int store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
 int store_sql_run(sqlite3_stmt *statement);
 /* Moves all of the WAL into the file and makes it durable. */
 int store_sql_checkpoint(sqlite3 *db, int mode);
+/* Moves as much of the WAL as no reader needs, with a sync every few MB: see pace.c. *moved: frames of it that are in the file. */
+int store_sql_move_wal(sqlite3 *db, int *moved);
 /* Reads a text column of at most `max` bytes; false when it is another type, too long, or holds a NUL. */
 bool store_sql_text(sqlite3_stmt *statement, int column, char *text, size_t max);
 
@@ -111,6 +114,9 @@ int store_file_remove(const char *path); /* SQLite's result; one that is not the
 /* Makes the directory and its parents, durably; 0 or errno. */
 int store_dir_make(const char *dir);
 int store_dir_sync(const char *dir);
+/* The names in a directory, NULL-terminated, to be freed with store_names_free; NULL when it cannot be read (errno). */
+char **store_dir_names(const char *dir);
+void store_names_free(char **names);
 /* Takes the directory for this process; a descriptor to close, or -1 with the reason. */
 int store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
 void store_dir_unlock(int lock);
@@ -196,6 +202,8 @@ struct store_wal {
 enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
+/* Makes sure that the disk holds what the file shows: see wal.c. SQLite's result. */
+int store_wal_renew(const char *path);
 
 /* ---- mark.c ---------------------------------------------------------------------------------------------- */
 
@@ -224,6 +232,8 @@ struct store_making {
     int (*fill)(sqlite3 *db, const void *context); /* puts its first rows; SQLite's result */
     const void *context;
 };
+/* Removes what is being made under that name, and what SQLite has beside it. SQLite's result. */
+int store_remove_fresh(const char *fresh);
 enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]);
 
 /* The first rows of a raft.db. */

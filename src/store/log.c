@@ -478,8 +478,14 @@ static int open_database(struct store_log *log) {
 
 /* Opens what has been checked. */
 static enum store_result open_checked(struct store_log *log, struct store_found *found, char *why) {
-    int result = open_database(log);
+    int result = store_wal_renew(log->paths.wal);
 
+    if (result != SQLITE_OK) {
+        store_sql_why(why, log->paths.wal, "make durable what it shows", NULL, result);
+        log->failed = true; /* nothing is written */
+        return STORE_IO;
+    }
+    result = open_database(log);
     if (result != SQLITE_OK) {
         store_sql_why(why, log->paths.db, "open", log->db, result);
         log->failed = true; /* nothing more is written */

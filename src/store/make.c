@@ -16,7 +16,7 @@ enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, con
     return STORE_IO;
 }
 
-static int remove_fresh(const char *fresh) {
+int store_remove_fresh(const char *fresh) {
     static const char *const suffixes[] = {"-wal", "-journal", ""};
     int result = SQLITE_OK;
 
@@ -52,7 +52,7 @@ static int set_up(sqlite3 *db, const struct store_kind *kind) {
 /* Makes the file under another name, whole and durable, and gives it its own in one step: it is there or it is not. */
 enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]) {
     sqlite3 *db = NULL;
-    int error, result = remove_fresh(making->fresh);
+    int error, result = store_remove_fresh(making->fresh);
 
     if (result == SQLITE_OK)
         result = store_sql_open(making->fresh, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db);

@@ -68,7 +68,7 @@ static int copy_bytes(struct store_file *from, struct store_file *to) {
 
 static enum store_result copy_file(struct restore *restore) {
     struct store_file from, to = {0};
-    int result = store_file_remove(restore->to.fresh);
+    int result = store_remove_fresh(restore->to.fresh);
 
     if (result == SQLITE_OK)
         result = store_file_open(&from, restore->from.db, SQLITE_OPEN_READONLY | SQLITE_OPEN_MAIN_DB);

@@ -1,0 +1,71 @@
+/* SPDX-License-Identifier: MIT */
+/* How one key is kept: OBJECT, MEMORY USAGE. */
+#include <assert.h>
+
+#include "families.h"
+#include "lookup.h"
+
+/* Names that Redis gives to the three ways in which it keeps strings, by what decides between them there. A value that Redis keeps in
+ * a worse way than it could, because it was changed in place, is named by what it is. */
+static const char *encoding_of(const struct item *item) {
+    enum { SHORT_MAX = 44 };
+    int64_t number;
+    assert(item_type(item) == VALUE_STRING);
+    struct resp_arg value = item_string(item);
+    if (resp_arg_integer(&value, &number))
+        return "int";
+    return value.length <= SHORT_MAX ? "embstr" : "raw";
+}
+
+/* The key's item; replies with null and returns NULL when there is none. */
+static const struct item *object(struct call *call) {
+    const struct item *item = lookup(call, &call->args[2]);
+    if (!item)
+        resp_null(call->reply);
+    return item;
+}
+
+void cmd_object_encoding(struct call *call) {
+    const struct item *item = object(call);
+    if (item)
+        resp_bulk_text(call->reply, encoding_of(item));
+}
+
+/* Values are never shared. */
+void cmd_object_refcount(struct call *call) {
+    if (object(call))
+        resp_integer(call->reply, 1);
+}
+
+/* Nothing is evicted, so the use of keys is neither counted nor timed. */
+void cmd_object_freq(struct call *call) {
+    if (object(call))
+        resp_error(call->reply, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
+                                "Please note that when switching between policies at runtime LRU and LFU "
+                                "data will take some time to adjust.");
+}
+
+void cmd_object_idletime(struct call *call) {
+    if (object(call))
+        resp_error(call->reply,
+                   "ERR idle time not tracked: nothing is evicted, so the use of keys is not recorded");
+}
+
+void cmd_memory_usage(struct call *call) {
+    for (size_t i = 3; i < call->count; i += 2) {
+        int64_t samples;
+        if (!resp_arg_is(&call->args[i], "samples") || i + 1 == call->count) {
+            lookup_syntax_error(call);
+            return;
+        }
+        if (!lookup_integer(call, &call->args[i + 1], &samples))
+            return;
+        if (samples < 0) {
+            lookup_syntax_error(call);
+            return;
+        }
+    }
+    const struct item *item = object(call);
+    if (item)
+        resp_integer(call->reply, (int64_t)item_memory(item));
+}

@@ -1,0 +1,238 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Is what the clients saw explained by one order of their operations, each at some moment between its call and its reply?
+ *
+ * Keys don't depend on each other, so each is judged alone (linearizability is local). The search is Wing and Gong's (1993), with
+ * Lowe's memory (2017): pick an operation whose call comes before the first reply of those that are left, see whether the state
+ * allows its reply, go on with the rest; a pair (set of operations done, state) that was a dead end once is one for ever.
+ *
+ *      A  |---- SET 1 ----|
+ *      B      |-- GET: 1 --|                  SET 1, GET: 1, SET 2, GET: 2
+ *      C                |------ SET 2 ...     (no answer: at any time from here on, or never)
+ *      D                        |-- GET: 2 --|
+ *
+ * A key has fewer than 64 operations, so a set is a word. Operations that certainly did not happen are left out; one of unknown
+ * outcome never has to be done. A value with a deadline may be gone at any time (how soon is another check's business), and once
+ * seen gone it is.
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+enum { HISTORY_MAX = 64, MEMORY_MAX = 1 << 17, STATES_MAX = 1 << 15 };
+
+struct state {
+    bool there, mortal;
+    uint64_t hash; /* of all of it */
+    size_t length;
+    char *text;
+};
+
+struct dead_end { /* known: 0 is none */
+    uint64_t done, state;
+};
+
+static const struct op *history[HISTORY_MAX];
+static size_t history_count;
+static uint64_t must; /* those that were answered */
+static struct state *states;
+static size_t state_count;
+static struct dead_end *dead_ends;
+static size_t dead_end_count;
+
+/* ---- states --------------------------------------------------------------------------------------------------------- */
+
+static int state_of(bool there, bool mortal, const char *text, size_t length) {
+    uint64_t hash = sim_hash(there | mortal << 1, text, length) | 1;
+    for (size_t i = 0; i < state_count; i++)
+        if (states[i].hash == hash && states[i].length == length && states[i].there == there)
+            return (int)i;
+    if (state_count == STATES_MAX)
+        return -1;
+    struct state *state = &states[state_count];
+    *state = (struct state){there, mortal, hash, length, malloc(length + 1)};
+    if (!state->text)
+        abort();
+    memcpy(state->text, text, length);
+    state->text[length] = 0;
+    return (int)state_count++;
+}
+
+static int absent(void) {
+    return state_of(false, false, "", 0);
+}
+
+enum { IMPOSSIBLE = -2 };
+
+static int after_append(const struct state *state, const struct op *op) {
+    char text[4096];
+    size_t number = (size_t)(op - ops);
+    int length = snprintf(text, sizeof text, "%sa%zu,", state->text, number);
+    if (op->outcome == OP_DONE && op->number != length)
+        return IMPOSSIBLE;
+    return state_of(true, state->mortal, text, (size_t)length);
+}
+
+static int after_increment(const struct state *state, const struct op *op) {
+    char text[32];
+    long long value = strtoll(state->there ? state->text : "0", NULL, 10) + op->amount;
+    if (op->outcome == OP_DONE && op->number != value)
+        return IMPOSSIBLE;
+    return state_of(true, state->mortal, text, (size_t)snprintf(text, sizeof text, "%lld", value));
+}
+
+/* The state after the operation, when its reply is what that state allows. */
+static int after(int at, const struct op *op) {
+    struct state *state = &states[at];
+    char text[32];
+    switch (op->kind) {
+    case OP_SET:
+    case OP_SET_PX:
+        return state_of(true, op->kind == OP_SET_PX, text,
+                        (size_t)snprintf(text, sizeof text, "t%zu,", (size_t)(op - ops)));
+    case OP_GET:
+        if (op->null != !state->there)
+            return IMPOSSIBLE;
+        return op->null || (op->length == state->length && memcmp(op->text, state->text, op->length) == 0)
+                   ? at
+                   : IMPOSSIBLE;
+    case OP_DEL:
+        return op->outcome == OP_DONE && op->number != state->there ? IMPOSSIBLE : absent();
+    case OP_APPEND:
+        return after_append(state, op);
+    case OP_INCR:
+        return after_increment(state, op);
+    }
+    return IMPOSSIBLE;
+}
+
+/* ---- the search ------------------------------------------------------------------------------------------------------ */
+
+enum answer { NO, YES, TOO_HARD };
+
+/* False when it is known already. */
+static bool note_dead_end(uint64_t done, int at) {
+    uint64_t state = (uint64_t)at + 1;
+    size_t place = sim_mix(done ^ sim_mix(state)) & (2 * MEMORY_MAX - 1);
+    while (dead_ends[place].state != 0) {
+        if (dead_ends[place].done == done && dead_ends[place].state == state)
+            return false;
+        place = (place + 1) & (2 * MEMORY_MAX - 1);
+    }
+    dead_ends[place] = (struct dead_end){done, state};
+    dead_end_count++;
+    return true;
+}
+
+static uint64_t first_reply(uint64_t done) {
+    uint64_t first = UINT64_MAX;
+    for (size_t i = 0; i < history_count; i++)
+        if (!(done >> i & 1) && history[i]->ended < first)
+            first = history[i]->ended;
+    return first;
+}
+
+static enum answer search(uint64_t done, int at);
+
+static enum answer try_one(uint64_t done, int at, size_t i) {
+    int next = after(at, history[i]);
+    enum answer answer = next == IMPOSSIBLE ? NO
+                         : next < 0         ? TOO_HARD
+                                            : search(done | (uint64_t)1 << i, next);
+    if (answer != NO || !states[at].mortal)
+        return answer;
+    int gone = absent();
+    next = gone < 0 ? -1 : after(gone, history[i]);
+    return next == IMPOSSIBLE ? NO : next < 0 ? TOO_HARD : search(done | (uint64_t)1 << i, next);
+}
+
+static enum answer search(uint64_t done, int at) {
+    if ((done & must) == must)
+        return YES;
+    if (!note_dead_end(done, at))
+        return NO;
+    if (dead_end_count == MEMORY_MAX)
+        return TOO_HARD;
+    uint64_t first = first_reply(done);
+    for (int uncertain = 0; uncertain < 2; uncertain++)
+        for (size_t i = 0; i < history_count; i++) {
+            const struct op *op = history[i];
+            if ((done >> i & 1) || op->invoked > first || (op->outcome == OP_MAYBE) != uncertain)
+                continue;
+            enum answer answer = try_one(done, at, i);
+            if (answer != NO)
+                return answer;
+        }
+    return NO;
+}
+
+/* ---- one key after the other ------------------------------------------------------------------------------------------- */
+
+static void tell_history(void) {
+    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
+    for (size_t i = 0; i < history_count; i++) {
+        const struct op *op = history[i];
+        sim_trace("  op %zu %s %lld  [%llu, %lld]  -> %s%lld", (size_t)(op - ops), names[op->kind],
+                  (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
+                  op->outcome == OP_MAYBE ? "?"
+                  : op->text              ? op->text
+                  : op->null              ? "(nil)"
+                                          : "",
+                  (long long)op->number);
+    }
+}
+
+static void judge(int slot, unsigned generation) {
+    memset(dead_ends, 0, 2 * MEMORY_MAX * sizeof *dead_ends);
+    dead_end_count = 0;
+    enum answer answer = search(0, absent());
+    sim_cover(COVER_HISTORIES, 1);
+    for (size_t i = 0; i < state_count; i++)
+        free(states[i].text);
+    state_count = 0;
+    if (answer == TOO_HARD)
+        sim_cover(COVER_UNDECIDED, 1);
+    if (answer != NO)
+        return;
+    tell_history();
+    sim_fail("k%d.%u: what its clients saw has no order (%zu operations)", slot, generation, history_count);
+}
+
+static int by_key(const void *left, const void *right) {
+    const struct op *a = *(const struct op *const *)left, *b = *(const struct op *const *)right;
+    if (a->slot != b->slot)
+        return a->slot < b->slot ? -1 : 1;
+    if (a->generation != b->generation)
+        return a->generation < b->generation ? -1 : 1;
+    return a->invoked < b->invoked ? -1 : a->invoked > b->invoked;
+}
+
+void checker_run(void) {
+    const struct op **sorted = calloc(op_count + 1, sizeof *sorted);
+    states = calloc(STATES_MAX, sizeof *states);
+    dead_ends = calloc(2 * MEMORY_MAX, sizeof *dead_ends);
+    if (!sorted || !states || !dead_ends)
+        abort();
+    size_t count = 0;
+    for (size_t i = 0; i < op_count; i++)
+        if (ops[i].outcome == OP_DONE || (ops[i].outcome == OP_MAYBE && ops[i].kind != OP_GET))
+            sorted[count++] = &ops[i];
+    qsort(sorted, count, sizeof *sorted, by_key);
+    for (size_t i = 0; i < count; i += history_count) {
+        history_count = 0;
+        must = 0;
+        while (i + history_count < count && history_count < HISTORY_MAX &&
+               sorted[i + history_count]->slot == sorted[i]->slot &&
+               sorted[i + history_count]->generation == sorted[i]->generation) {
+            history[history_count] = sorted[i + history_count];
+            must |= (uint64_t)(history[history_count]->outcome == OP_DONE) << history_count;
+            history_count++;
+        }
+        judge(sorted[i]->slot, sorted[i]->generation);
+    }
+    free(sorted);
+    free(states);
+    free(dead_ends);
+}

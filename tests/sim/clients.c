@@ -1,0 +1,404 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The load: clients that follow MOVED, send small pipelines, and write down what they asked and what they were told.
+ *
+ * Every write can be told from every other: the value of a SET and what an APPEND adds hold the operation's number, no
+ * two increments are the same. An ECHO among the commands of a pipeline shows that replies come in their order.
+ *
+ *      reply                                outcome of a write
+ *      a value                              OP_DONE: it took effect between its call and its reply
+ *      -MOVED -CLUSTERDOWN -LOADING ...     OP_NEVER: it must not have taken effect, ever
+ *      -INDOUBT, the connection fell        OP_MAYBE: at any time after its call, or never
+ *
+ * A key takes OPS_PER_KEY operations, then another takes its place: judging a history takes time that grows fast with its
+ * length. At the end each key is read once more.
+ */
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "sim.h"
+
+enum {
+    SLOTS = 6,
+    OPS_PER_KEY = 56, /* less than 64, with those under way and the last read */
+    PIPELINE_MAX = 5,
+    PX_MS_MAX = 1500,
+    OUTLIVE_US = 4000000,
+    PAUSE_US = 20000,
+};
+
+struct wanted { /* a reply that is owed */
+    bool echo;
+    size_t number; /* of the operation, or what is echoed */
+};
+
+struct load_client {
+    int host, target;
+    struct stream *stream;
+    redisReader *reader;
+    struct wanted wanted[2 * PIPELINE_MAX];
+    size_t owed, answered;
+    uint64_t wakes_at, give_up_at;
+    bool moved; /* the next command goes elsewhere */
+};
+
+static struct {
+    bool counter;
+    unsigned generation, used;
+} slots[SLOTS];
+
+struct op *ops;
+size_t op_count;
+static size_t op_capacity;
+static struct load_client clients[SIM_CLIENTS_MAX];
+static uint64_t think_us, patience_us, writes;
+static bool finishing, reading_last;
+static int last_slot; /* the last reads: what is read next */
+static unsigned last_generation;
+
+/* ---- operations ---------------------------------------------------------------------------------------------------- */
+
+static size_t op_new(int slot, unsigned generation, enum op_kind kind) {
+    if (op_count == op_capacity) {
+        op_capacity = op_capacity ? 2 * op_capacity : 1024;
+        ops = realloc(ops, op_capacity * sizeof *ops);
+        if (!ops)
+            abort();
+    }
+    ops[op_count] = (struct op){
+        .kind = kind,
+        .slot = slot,
+        .generation = generation,
+        .amount = sim_chance(20) ? 1 : (int64_t)op_count + 2,
+        .invoked = ++sim->event,
+        .ended = UINT64_MAX,
+        .ended_at = UINT64_MAX,
+    };
+    return op_count++;
+}
+
+static void request(struct resp_buf *out, size_t count, const char *const *words) {
+    resp_request(out, count);
+    for (size_t i = 0; i < count; i++)
+        resp_request_text(out, words[i]);
+}
+
+static void write_op(struct resp_buf *out, size_t number) {
+    const struct op *op = &ops[number];
+    char key[32], token[32], px[16];
+    snprintf(key, sizeof key, "k%d.%u", op->slot, op->generation);
+    snprintf(px, sizeof px, "%llu", (unsigned long long)sim_between(20, PX_MS_MAX));
+    switch (op->kind) {
+    case OP_SET:
+    case OP_SET_PX:
+        snprintf(token, sizeof token, "t%zu,", number);
+        request(out, op->kind == OP_SET ? 3 : 5, (const char *[]){"SET", key, token, "PX", px});
+        break;
+    case OP_GET:
+        request(out, 2, (const char *[]){"GET", key});
+        break;
+    case OP_APPEND:
+        snprintf(token, sizeof token, "a%zu,", number);
+        request(out, 3, (const char *[]){"APPEND", key, token});
+        break;
+    case OP_DEL:
+        request(out, 2, (const char *[]){"DEL", key});
+        break;
+    case OP_INCR:
+        snprintf(token, sizeof token, "%lld", (long long)op->amount);
+        if (op->amount == 1)
+            request(out, 2, (const char *[]){"INCR", key});
+        else
+            request(out, 3, (const char *[]){"INCRBY", key, token});
+        break;
+    }
+}
+
+static size_t some_op(void) {
+    int slot = (int)sim_below(SLOTS);
+    uint64_t dice = sim_below(100);
+    enum op_kind kind = dice < 40             ? OP_GET
+                        : dice < 47           ? OP_DEL
+                        : slots[slot].counter ? OP_INCR
+                        : dice < 65           ? OP_SET
+                        : dice < 75           ? OP_SET_PX
+                                              : OP_APPEND;
+    if (++slots[slot].used > OPS_PER_KEY) {
+        slots[slot].generation++;
+        slots[slot].used = 1;
+    }
+    return op_new(slot, slots[slot].generation, kind);
+}
+
+/* ---- outcomes ------------------------------------------------------------------------------------------------------- */
+
+static void op_ends(struct op *op, enum op_outcome outcome) {
+    op->outcome = outcome;
+    op->ended = outcome == OP_DONE ? ++sim->event : UINT64_MAX;
+    op->ended_at = sim->now;
+    if (op->kind == OP_GET)
+        sim_cover(COVER_READS, outcome == OP_DONE);
+    else
+        sim_cover(outcome == OP_DONE    ? COVER_WRITES
+                  : outcome == OP_NEVER ? COVER_DEFINITE
+                                        : COVER_AMBIGUOUS,
+                  1);
+    writes += op->kind != OP_GET && outcome == OP_DONE;
+}
+
+/* A key that was set to expire, and nothing came after, is gone long after its deadline. */
+static void check_outlived(const struct op *op) {
+    unsigned long number;
+    if (!finishing || !op->text || sscanf(op->text, "t%lu,", &number) != 1 || number >= op_count)
+        return;
+    const struct op *set = &ops[number];
+    if (set->kind == OP_SET_PX && set->outcome == OP_DONE && set->ended_at + OUTLIVE_US < sim->now &&
+        !faults_move_clocks())
+        sim_fail("k%d.%u outlived its deadline by far: \"%s\"", op->slot, op->generation, op->text);
+}
+
+static void op_value(struct op *op, const redisReply *reply) {
+    bool fits = op->kind == OP_GET ? reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL
+                : op->kind == OP_SET || op->kind == OP_SET_PX ? reply->type == REDIS_REPLY_STATUS
+                                                              : reply->type == REDIS_REPLY_INTEGER;
+    if (!fits)
+        sim_fail("operation %zu got the reply of another: type %d %s", (size_t)(op - ops), reply->type,
+                 reply->str ? reply->str : "");
+    op->null = reply->type == REDIS_REPLY_NIL;
+    op->number = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
+    if (reply->type == REDIS_REPLY_STRING) {
+        op->text = malloc(reply->len + 1);
+        if (!op->text)
+            abort();
+        memcpy(op->text, reply->str, reply->len + 1);
+        op->length = reply->len;
+    }
+    op_ends(op, OP_DONE);
+    check_outlived(op);
+}
+
+static bool begins(const redisReply *reply, const char *word) {
+    return strncmp(reply->str, word, strlen(word)) == 0;
+}
+
+static void op_error(struct load_client *client, struct op *op, const redisReply *reply) {
+    unsigned port;
+    const char *colon = strrchr(reply->str, ':');
+    if (begins(reply, "INDOUBT ")) {
+        sim_cover(COVER_INDOUBT, 1);
+        if (op->kind == OP_GET)
+            sim_fail("a read is answered with -INDOUBT");
+        op_ends(op, OP_MAYBE);
+        return;
+    }
+    if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
+        sim_fail("operation %zu got -%s", (size_t)(op - ops), reply->str);
+    op_ends(op, OP_NEVER);
+    client->moved = true;
+    client->target = (int)sim_below(sim->node_count);
+    if (begins(reply, "MOVED ") && colon && sscanf(colon + 1, "%u", &port) == 1)
+        client->target = (int)port - SIM_PORT;
+}
+
+static void take_reply(struct load_client *client, const redisReply *reply) {
+    if (client->answered == client->owed)
+        sim_fail("client %d got a reply too many", client->host + 1);
+    struct wanted wanted = client->wanted[client->answered++];
+    char text[32];
+    if (wanted.echo) {
+        snprintf(text, sizeof text, "e%zu", wanted.number);
+        if (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, text) != 0)
+            sim_fail("client %d: replies are out of order: %s instead of %s", client->host + 1,
+                     reply->str ? reply->str : "?", text);
+        return;
+    }
+    struct op *op = &ops[wanted.number];
+    sim_trace("client %d: op %zu answered: %s %lld", client->host + 1, wanted.number,
+              reply->str ? reply->str : "", reply->integer);
+    if (reply->type == REDIS_REPLY_ERROR)
+        op_error(client, op, reply);
+    else
+        op_value(op, reply);
+}
+
+/* ---- a client ------------------------------------------------------------------------------------------------------- */
+
+static void disconnect(struct load_client *client) {
+    if (!client->stream)
+        return;
+    for (; client->answered < client->owed; client->answered++) {
+        struct wanted wanted = client->wanted[client->answered];
+        if (!wanted.echo)
+            op_ends(&ops[wanted.number], ops[wanted.number].kind == OP_GET ? OP_NEVER : OP_MAYBE);
+    }
+    stream_close(client->stream);
+    redisReaderFree(client->reader);
+    client->stream = NULL;
+    client->reader = NULL;
+}
+
+static void connect_to(struct load_client *client, int target) {
+    disconnect(client);
+    client->target = target;
+    client->stream = stream_open(client->host, target);
+    client->reader = redisReaderCreate();
+    client->owed = client->answered = 0;
+}
+
+static void receive(struct load_client *client) {
+    struct resp_buf *in = stream_in(client->stream);
+    if (resp_buf_length(in) > 0)
+        redisReaderFeed(client->reader, resp_buf_bytes(in), resp_buf_length(in));
+    resp_buf_consume(in, resp_buf_length(in), 0);
+    for (void *reply; redisReaderGetReply(client->reader, &reply) == REDIS_OK && reply;) {
+        take_reply(client, reply);
+        freeReplyObject(reply);
+    }
+    if (client->reader->err)
+        sim_fail("client %d got garbage: %s", client->host + 1, client->reader->errstr);
+}
+
+static void want_echo(struct load_client *client, struct resp_buf *out) {
+    char text[32];
+    size_t number = (size_t)sim_below(1000000);
+    snprintf(text, sizeof text, "e%zu", number);
+    request(out, 2, (const char *[]){"ECHO", text});
+    client->wanted[client->owed++] = (struct wanted){.echo = true, .number = number};
+}
+
+static void want(struct load_client *client, struct resp_buf *out, size_t number) {
+    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
+    write_op(out, number);
+    client->wanted[client->owed++] = (struct wanted){.number = number};
+    sim_trace("client %d: op %zu %s k%d.%u to node %d", client->host + 1, number, names[ops[number].kind],
+              ops[number].slot, ops[number].generation, client->target + 1);
+}
+
+/* The next of the last reads: again until it is answered. */
+static void want_last(struct load_client *client, struct resp_buf *out) {
+    size_t number = op_new(last_slot, last_generation, OP_GET);
+    want(client, out, number);
+}
+
+static void last_is_read(void) {
+    if (op_count == 0 || ops[op_count - 1].outcome != OP_DONE)
+        return;
+    if (++last_generation > slots[last_slot].generation) {
+        last_slot++;
+        last_generation = 0;
+    }
+}
+
+static void send_some(struct load_client *client) {
+    struct resp_buf out = {0};
+    client->owed = client->answered = 0;
+    if (finishing) {
+        reading_last = true;
+        want_last(client, &out);
+    } else {
+        size_t count = sim_chance(50) ? 1 : 1 + (size_t)sim_below(PIPELINE_MAX);
+        for (size_t i = 0; i < count; i++) {
+            want(client, &out, some_op());
+            if (count > 1 && sim_chance(30))
+                want_echo(client, &out);
+        }
+    }
+    size_t length = resp_buf_length(&out), first = sim_chance(80) ? length : (size_t)sim_below(length + 1);
+    stream_send(client->stream, resp_buf_bytes(&out), first);
+    stream_send(client->stream, resp_buf_bytes(&out) + first, length - first);
+    resp_buf_close(&out);
+    client->give_up_at = sim->now + patience_us;
+}
+
+static void client_work(struct load_client *client) {
+    if (client->stream) {
+        receive(client);
+        if (stream_gone(client->stream) ||
+            (client->owed > client->answered && client->give_up_at <= sim->now)) {
+            disconnect(client);
+            client->target = (int)sim_below(sim->node_count);
+            client->wakes_at = sim->now + sim_below(PAUSE_US);
+        }
+    }
+    if (client->stream && client->answered < client->owed)
+        return;
+    if (client->stream && client->answered > 0) { /* all is answered */
+        if (reading_last)
+            last_is_read();
+        client->owed = client->answered = 0;
+        client->wakes_at = sim->now + sim_below(think_us);
+    }
+    if (client->wakes_at > sim->now || (finishing && client != clients) || (finishing && last_slot == SLOTS))
+        return;
+    if (!client->stream || client->moved)
+        connect_to(client, client->target);
+    client->moved = false;
+    send_some(client);
+}
+
+/* ---- all of them ----------------------------------------------------------------------------------------------------- */
+
+void load_open(void) {
+    op_count = 0;
+    writes = 0;
+    finishing = reading_last = false;
+    last_slot = 0;
+    last_generation = 0;
+    think_us = sim_between(200, 30000);
+    patience_us = sim_between(1000000, 8000000);
+    for (size_t i = 0; i < SLOTS; i++) {
+        slots[i].counter = i % 3 == 2;
+        slots[i].generation = slots[i].used = 0;
+    }
+    for (size_t i = 0; i < sim->client_count; i++)
+        clients[i] = (struct load_client){.host = SIM_NODES_MAX + (int)i,
+                                          .target = (int)sim_below(sim->node_count),
+                                          .wakes_at = 1 + sim_below(500000)};
+}
+
+uint64_t load_next(void) {
+    uint64_t next = UINT64_MAX;
+    for (size_t i = 0; i < sim->client_count; i++) {
+        const struct load_client *client = &clients[i];
+        bool waits = client->stream && client->answered < client->owed;
+        bool rests = finishing && (i > 0 || last_slot == SLOTS);
+        uint64_t at = waits ? client->give_up_at : rests ? UINT64_MAX : client->wakes_at;
+        if (at < next)
+            next = at;
+    }
+    return next;
+}
+
+void load_work(void) {
+    for (size_t i = 0; i < sim->client_count; i++)
+        client_work(&clients[i]);
+}
+
+void load_finish(void) {
+    finishing = true;
+    if (clients[0].wakes_at < sim->now + OUTLIVE_US + 100000)
+        clients[0].wakes_at = sim->now + OUTLIVE_US + 100000; /* what is to expire has expired */
+}
+
+bool load_finished(void) {
+    for (size_t i = 0; i < sim->client_count; i++)
+        if (clients[i].stream && clients[i].answered < clients[i].owed)
+            return false;
+    return last_slot == SLOTS;
+}
+
+uint64_t load_writes(void) {
+    return writes;
+}
+
+void load_close(void) {
+    for (size_t i = 0; i < sim->client_count; i++)
+        disconnect(&clients[i]);
+    for (size_t i = 0; i < op_count; i++)
+        free(ops[i].text);
+    free(ops);
+    ops = NULL;
+    op_count = op_capacity = 0;
+}

@@ -1,0 +1,245 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What goes wrong, and when. Faults come at random intervals. Which kinds may come at all is drawn anew for each seed: a run with
+ * crashes only goes deeper into crashes than one in which everything happens at once.
+ */
+#include <string.h>
+
+#include "../../src/node_state.h"
+#include "sim.h"
+
+enum { ARMED_US = 2000000 }; /* a crash that is to happen in the middle of a batch waits so long for one */
+
+enum fault {
+    FAULT_KILL,
+    FAULT_POWER,
+    FAULT_INSIDE, /* a disk job */
+    FAULT_ALL_POWER,
+    FAULT_SPLIT,
+    FAULT_ISOLATE, /* the leader */
+    FAULT_ONE_WAY,
+    FAULT_RING,
+    FAULT_FALL,
+    FAULT_STALL,
+    FAULT_CLOCK,
+    FAULT_SLOW_DISK,
+    FAULT_SLOW_LINKS,
+    FAULT_BAD_DISK,
+    FAULT_STOP,
+    FAULT_COUNT,
+};
+
+static bool enabled[FAULT_COUNT];
+static uint64_t fault_every, fault_at, heal_at, quicken_at;
+
+bool faults_move_clocks(void) {
+    return enabled[FAULT_CLOCK];
+}
+
+static struct sim_node *some_node(void) {
+    return &sim->nodes[sim_below(sim->node_count)];
+}
+
+static struct sim_node *some_leader(void) {
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].node && sim->nodes[i].node->raft_status.role == RAFT_LEADER && sim_chance(80))
+            return &sim->nodes[i];
+    return some_node();
+}
+
+static struct sim_node *victim(void) {
+    return sim_chance(60) ? some_leader() : some_node();
+}
+
+static void crash_if_up(struct sim_node *node, bool power) {
+    if (node->node)
+        world_crash(node, power);
+}
+
+static void crash_inside(struct sim_node *node) {
+    if (!node->node || node->crash_by)
+        return;
+    node->crash_power = sim_chance(80);
+    node->crash_by = sim->now + sim_below(ARMED_US);
+    disk_arm(node->disk, 1 + sim_below(30), false);
+}
+
+static void fail_disk(struct sim_node *node) {
+    if (!node->node || node->crash_by)
+        return;
+    node->expect_failure = true;
+    disk_arm(node->disk, 1 + sim_below(30), true);
+}
+
+static void block(int from, int to) {
+    sim->blocked[from][to] = true;
+    sim_trace("%d -> %d is cut", from + 1, to + 1);
+}
+
+static void partition_begins(void) {
+    sim_cover(COVER_PARTITIONS, 1);
+    heal_at = sim->now + sim_between(100000, sim_chance(30) ? 12000000 : 2500000);
+}
+
+/* Clients are on either side, or on both. */
+static void split(uint64_t side) {
+    partition_begins();
+    for (int i = 0; i < SIM_HOSTS_MAX; i++)
+        for (int j = 0; j < SIM_HOSTS_MAX; j++) {
+            bool both_nodes = i < SIM_NODES_MAX && j < SIM_NODES_MAX;
+            if ((side >> i & 1) != (side >> j & 1) && (both_nodes || sim_chance(30)))
+                sim->blocked[i][j] = sim->blocked[j][i] = true;
+        }
+    sim_trace("partition, sides %llx", (unsigned long long)side);
+}
+
+static void one_way(void) {
+    partition_begins();
+    for (int i = 0; i < (int)sim->node_count; i++)
+        for (int j = 0; j < (int)sim->node_count; j++)
+            if (i != j && sim_chance(25))
+                block(i, j);
+}
+
+static void ring(void) {
+    int count = (int)sim->node_count;
+    partition_begins();
+    for (int i = 0; i < count; i++)
+        for (int j = 0; j < count; j++)
+            if (i != j && (i + 1) % count != j && (j + 1) % count != i)
+                block(i, j);
+}
+
+static void heal(void) {
+    memset(sim->blocked, 0, sizeof sim->blocked);
+    heal_at = 0;
+    network_heal();
+    sim_trace("all is connected again");
+}
+
+static void jump_clock(struct sim_node *node) {
+    static const int64_t reach_us[] = {1000, 300000, 2000000, 3600000000, 31536000000000};
+    int64_t reach = reach_us[sim_below(5)];
+    node->wall_offset_us = (int64_t)sim_below((uint64_t)(2 * reach)) - reach;
+    sim_cover(COVER_CLOCK_JUMPS, 1);
+    sim_trace("node %d: the clock is off by %lld us", node->host + 1, (long long)node->wall_offset_us);
+}
+
+static void quicken(void) {
+    memset(sim->slow, 0, sizeof sim->slow);
+    for (size_t i = 0; i < sim->node_count; i++)
+        sim->nodes[i].fsync_slow = 1;
+    quicken_at = 0;
+}
+
+static void slow_links(void) {
+    for (int i = 0; i < SIM_HOSTS_MAX; i++)
+        for (int j = 0; j < SIM_HOSTS_MAX; j++)
+            sim->slow[i][j] = sim_chance(40) ? sim_between(2, 120) : 1;
+    quicken_at = sim->now + sim_between(200000, 4000000);
+}
+
+static void stall(struct sim_node *node) {
+    node->stalled_to = sim->now + sim_between(10000, sim_chance(40) ? 4000000 : 700000);
+    sim_cover(COVER_STALLS, 1);
+    sim_trace("node %d gets no time until %llu", node->host + 1, (unsigned long long)node->stalled_to);
+}
+
+static void stop(struct sim_node *node) {
+    if (!node->node || node->stopping)
+        return;
+    sim->current = node;
+    node_stop(node->node);
+    node->stopping = true;
+    sim->current = NULL;
+    world_poke(node->host);
+}
+
+static void do_fault(enum fault fault) {
+    switch (fault) {
+    case FAULT_KILL:
+        crash_if_up(victim(), false);
+        break;
+    case FAULT_POWER:
+        crash_if_up(victim(), true);
+        break;
+    case FAULT_INSIDE:
+        crash_inside(victim());
+        break;
+    case FAULT_ALL_POWER:
+        for (size_t i = 0; i < sim->node_count; i++)
+            crash_if_up(&sim->nodes[i], sim_chance(90));
+        break;
+    case FAULT_SPLIT:
+        split(sim_random());
+        break;
+    case FAULT_ISOLATE:
+        split((uint64_t)1 << some_leader()->host);
+        break;
+    case FAULT_ONE_WAY:
+        one_way();
+        break;
+    case FAULT_RING:
+        ring();
+        break;
+    case FAULT_FALL:
+        network_fall();
+        break;
+    case FAULT_STALL:
+        stall(victim());
+        break;
+    case FAULT_CLOCK:
+        jump_clock(some_node());
+        break;
+    case FAULT_SLOW_DISK:
+        victim()->fsync_slow = sim_between(2, 150);
+        quicken_at = sim->now + sim_between(200000, 4000000);
+        break;
+    case FAULT_SLOW_LINKS:
+        slow_links();
+        break;
+    case FAULT_BAD_DISK:
+        fail_disk(victim());
+        break;
+    case FAULT_STOP:
+        stop(victim());
+        break;
+    case FAULT_COUNT:
+        break;
+    }
+}
+
+void faults_work(void) {
+    if (heal_at && heal_at <= sim->now)
+        heal();
+    if (quicken_at && quicken_at <= sim->now)
+        quicken();
+    if (sim->calm || fault_at > sim->now)
+        return;
+    fault_at = sim->now + 1 + sim_below(2 * fault_every);
+    enum fault fault = (enum fault)sim_below(FAULT_COUNT);
+    if (enabled[fault])
+        do_fault(fault);
+}
+
+uint64_t faults_next(void) {
+    uint64_t next = sim->calm ? UINT64_MAX : fault_at;
+    if (heal_at && heal_at < next)
+        next = heal_at;
+    if (quicken_at && quicken_at < next)
+        next = quicken_at;
+    return next;
+}
+
+void faults_open(void) {
+    for (size_t i = 0; i < FAULT_COUNT; i++)
+        enabled[i] = sim_chance(50);
+    fault_every = sim_between(50000, 900000);
+    fault_at = sim_between(500000, 3000000);
+    heal_at = quicken_at = 0;
+}
+
+void faults_end(void) {
+    heal();
+    quicken();
+}

@@ -1,0 +1,348 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * What must hold at every step, over all nodes and all their lives.
+ *
+ * The nodes are watched where raft meets the node (raft_ready, peers_send): what is to be saved, applied, sent. What is seen is
+ * remembered for ever, so that a node which contradicts what another said long ago, or itself before a crash, is caught:
+ *
+ *      (index, term)  ->  the entry, the term before it        log matching (section 3.5), by induction
+ *      index          ->  the entry applied there              state-machine safety
+ *      index          ->  the digest of the keyspace there     determinism
+ *      term           ->  who led it                           election safety
+ *      (term, voter)  ->  for whom                             one vote a term, before and after a crash
+ *
+ * And a new leader has everything that was committed before (leader completeness).
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../src/node_state.h"
+#include "sim.h"
+
+struct committed {
+    raft_term term;
+    uint64_t hash, digest, order, audit;
+    bool digested;
+};
+
+struct fact { /* key 0: empty */
+    uint64_t key, value, extra;
+};
+
+static struct fact *facts; /* open addressing */
+static size_t fact_count, fact_capacity;
+static struct committed *committed; /* index i is at i */
+static raft_index last_committed;
+static size_t committed_capacity;
+static struct resp_parser *parser;
+static raft_index on_disk[SIM_NODES_MAX]; /* each node's durable log reached this far */
+static uint64_t expired[SIM_NODES_MAX];
+static uint64_t checkpoints[SIM_NODES_MAX];
+static bool loads[SIM_NODES_MAX];
+
+/* ---- facts --------------------------------------------------------------------------------------------------------- */
+
+static struct fact *fact_place(uint64_t key) {
+    size_t at = sim_mix(key) & (fact_capacity - 1);
+    while (facts[at].key != 0 && facts[at].key != key)
+        at = (at + 1) & (fact_capacity - 1);
+    return &facts[at];
+}
+
+static void facts_grow(void) {
+    struct fact *old = facts;
+    size_t old_capacity = fact_capacity;
+    fact_capacity = old_capacity ? 2 * old_capacity : 4096;
+    facts = calloc(fact_capacity, sizeof *facts);
+    if (!facts)
+        abort();
+    for (size_t i = 0; i < old_capacity; i++)
+        if (old[i].key != 0)
+            *fact_place(old[i].key) = old[i];
+    free(old);
+}
+
+/* False when the opposite is known. */
+static bool fact_agrees(uint64_t kind, uint64_t a, uint64_t b, uint64_t value, uint64_t extra) {
+    uint64_t key = kind << 60 ^ a << 20 ^ b; /* indexes and terms are small here */
+    if (2 * fact_count >= fact_capacity)
+        facts_grow();
+    struct fact *fact = fact_place(key);
+    if (fact->key == 0) {
+        *fact = (struct fact){key, value, extra};
+        fact_count++;
+    }
+    return fact->value == value && fact->extra == extra;
+}
+
+enum { FACT_ENTRY = 1, FACT_LEADER, FACT_VOTE };
+
+static uint64_t entry_hash(const struct raft_entry *entry) {
+    uint64_t hash = sim_mix((uint64_t)entry->type);
+    return entry->data ? sim_hash(hash, entry->data->bytes, entry->data->length) : hash;
+}
+
+/* ---- what is saved ---------------------------------------------------------------------------------------------------- */
+
+static void see_saved(struct sim_node *node, struct raft *raft, const struct raft_entries *save) {
+    if (save->count == 0)
+        return;
+    if (save->at[0].index <= on_disk[node->host]) {
+        sim_cover(COVER_TRUNCATED, on_disk[node->host] - save->at[0].index + 1);
+        on_disk[node->host] = save->at[0].index - 1;
+    }
+    for (size_t i = 0; i < save->count; i++) {
+        const struct raft_entry *entry = &save->at[i];
+        raft_term before = raft_term_at(raft, entry->index - 1);
+        if (!fact_agrees(FACT_ENTRY, entry->index, entry->term, entry_hash(entry), before))
+            sim_fail("log matching: two entries of index %llu, term %llu (now on node %d)",
+                     (unsigned long long)entry->index, (unsigned long long)entry->term, node->host + 1);
+    }
+}
+
+/* ---- what is applied --------------------------------------------------------------------------------------------------- */
+
+static void see_token(const struct resp_command *command) {
+    unsigned long number;
+    long long amount;
+    char text[32];
+    if (command->count < 3 || command->args[2].length >= sizeof text)
+        return;
+    memcpy(text, command->args[2].bytes, command->args[2].length);
+    text[command->args[2].length] = 0;
+    if (resp_arg_is(&command->args[0], "INCRBY") && sscanf(text, "%lld", &amount) == 1)
+        number = (unsigned long)amount - 2;
+    else if (sscanf(text, "%*1[ta]%lu", &number) != 1)
+        return;
+    if (number >= op_count)
+        sim_fail("an entry holds an operation that nobody asked for: %s", text);
+    if (++ops[number].applied > 1)
+        sim_fail("operation %lu is in the committed log twice", number);
+    if (ops[number].outcome == OP_NEVER)
+        sim_fail("operation %lu was definitely refused, and is committed", number);
+}
+
+static void see_commands(const struct raft_entry *entry) {
+    struct entry_reader reader;
+    struct resp_command command;
+    if (entry->type != RAFT_ENTRY_COMMAND)
+        return;
+    if (!entry_open(&reader, entry->data, parser))
+        sim_fail("entry %llu is none", (unsigned long long)entry->index);
+    while (entry_next(&reader, &command))
+        see_token(&command);
+}
+
+static struct committed *committed_at(raft_index index) {
+    if (index >= committed_capacity) {
+        committed_capacity = committed_capacity ? 2 * committed_capacity : 4096;
+        committed = realloc(committed, committed_capacity * sizeof *committed);
+        if (!committed)
+            abort();
+    }
+    return &committed[index];
+}
+
+/* Who waits for it here, and what has become of this node since. */
+static void see_waiters(const struct sim_node *node, const struct raft_entry *entry) {
+    struct raft_status status;
+    raft_status(node->node->raft, &status);
+    for (const struct lane *lane = node->node->writes.first; lane; lane = lane->next) {
+        if (lane->index != entry->index)
+            continue;
+        if (lane->term != entry->term) {
+            sim_cover(COVER_LATE_REFUSALS, lane->writes);
+            continue;
+        }
+        if (status.role != RAFT_LEADER || status.term != lane->term)
+            sim_cover(COVER_LATE_ANSWERS, lane->writes);
+        for (size_t i = 0; i < lane->count; i++)
+            sim_cover(COVER_RIDERS, lane->items[i].kind == PENDING_READ);
+    }
+}
+
+static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
+    if (node->applied == 0)
+        node->applied = node->node->boot.raft.applied; /* what its checkpoint held */
+    struct committed *known = committed_at(entry->index);
+    uint64_t hash = entry_hash(entry);
+    if (entry->index != node->applied + 1)
+        sim_fail("node %d applies entry %llu after %llu", node->host + 1, (unsigned long long)entry->index,
+                 (unsigned long long)node->applied);
+    node->applied = entry->index;
+    if (entry->index > last_committed) {
+        last_committed = entry->index;
+        *known = (struct committed){.term = entry->term, .hash = hash};
+        see_commands(entry);
+    } else if (known->term != entry->term || known->hash != hash) {
+        sim_fail("state-machine safety: node %d applies another entry at %llu (term %llu, was %llu)",
+                 node->host + 1, (unsigned long long)entry->index, (unsigned long long)entry->term,
+                 (unsigned long long)known->term);
+    }
+    see_waiters(node, entry);
+}
+
+/* ---- the keyspace ------------------------------------------------------------------------------------------------------- */
+
+static void digest(struct keyspace *keyspace, uint64_t *sum, uint64_t *order) {
+    *sum = *order = sim_mix(keyspace_clock(keyspace));
+    for (unsigned db = 0; db < keyspace_databases(keyspace); db++)
+        for (size_t slot = 0; slot < keyspace_slots(keyspace, db); slot++) {
+            const struct item *item = keyspace_at(keyspace, db, slot);
+            if (!item)
+                continue;
+            struct resp_arg key = item_key(item), value = item_string(item);
+            uint64_t hash = sim_hash(db, key.bytes, key.length);
+            hash = sim_hash(hash, value.bytes, value.length);
+            hash = sim_mix(hash ^ item_deadline(item)) + item_version(item);
+            *sum += sim_mix(hash);
+            *order = sim_mix(*order ^ hash);
+        }
+}
+
+static void see_keyspace(struct sim_node *node) {
+    raft_index applied = node->node->raft_status.applied;
+    if (applied == 0 || applied == node->read_at || applied > last_committed)
+        return;
+    struct committed *known = committed_at(applied);
+    uint64_t sum, order;
+    digest(node->node->keyspace, &sum, &order);
+    node->read_at = applied;
+    if (!known->digested) {
+        known->digested = true;
+        known->digest = sum;
+        known->order = order;
+        known->audit = keyspace_digest(node->node->keyspace);
+    }
+    if (known->digest != sum)
+        sim_fail("node %d: the state at entry %llu is not what another had there", node->host + 1,
+                 (unsigned long long)applied);
+    if (known->audit != keyspace_digest(node->node->keyspace))
+        sim_fail("node %d: the digest that is kept up to date differs at entry %llu", node->host + 1,
+                 (unsigned long long)applied);
+    if (known->order != order)
+        sim_fail("node %d: the keys at entry %llu are those of another, but not their order", node->host + 1,
+                 (unsigned long long)applied);
+}
+
+/* ---- leaders, votes -------------------------------------------------------------------------------------------------------- */
+
+static void see_leader(struct sim_node *node) {
+    struct raft *raft = node->node->raft;
+    struct raft_status status;
+    raft_status(raft, &status);
+    if (status.role != RAFT_LEADER || node->led == status.term)
+        return;
+    node->led = status.term;
+    sim_cover(COVER_LEADER_CHANGES, 1);
+    if (!fact_agrees(FACT_LEADER, status.term, 0, (uint64_t)node->host, 0))
+        sim_fail("two lead term %llu", (unsigned long long)status.term);
+    for (raft_index index = 1; index <= last_committed; index++)
+        if (committed[index].term < status.term && raft_term_at(raft, index) != committed[index].term)
+            sim_fail("leader completeness: node %d leads term %llu without entry %llu", node->host + 1,
+                     (unsigned long long)status.term, (unsigned long long)index);
+}
+
+static void see_vote(const struct raft_message *message) {
+    bool gives = message->type == RAFT_VOTE_REPLY && !message->rejected, stands = message->type == RAFT_VOTE;
+    raft_id candidate = stands ? message->from : message->to;
+    if ((gives || stands) && !fact_agrees(FACT_VOTE, message->term, message->from, candidate, 0))
+        sim_fail("node %llu votes twice in term %llu", (unsigned long long)message->from,
+                 (unsigned long long)message->term);
+}
+
+/* ---- where it is watched ------------------------------------------------------------------------------------------------------ */
+
+bool __real_raft_ready(struct raft *raft, struct raft_ready *ready);
+bool __wrap_raft_ready(struct raft *raft, struct raft_ready *ready);
+void __real_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
+void __wrap_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
+void __real_peers_send(struct node *node, const struct raft_messages *messages);
+void __wrap_peers_send(struct node *node, const struct raft_messages *messages);
+void __real_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+
+bool __wrap_raft_ready(struct raft *raft, struct raft_ready *ready) {
+    if (!__real_raft_ready(raft, ready))
+        return false;
+    struct sim_node *node = sim->current;
+    see_saved(node, raft, &ready->save);
+    for (size_t i = 0; i < ready->apply.count; i++)
+        see_applied(node, &ready->apply.at[i]);
+    sim_cover(COVER_FETCHES, ready->fetch.count);
+    plants_ready(ready);
+    return true;
+}
+
+void __wrap_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
+    struct raft_status status;
+    __real_raft_saved(raft, now_ms, sequence);
+    raft_status(raft, &status);
+    on_disk[sim->current->host] = status.saved_index;
+}
+
+void __wrap_peers_send(struct node *node, const struct raft_messages *messages) {
+    for (size_t i = 0; i < messages->count; i++)
+        see_vote(&messages->at[i]);
+    __real_peers_send(node, messages);
+}
+
+void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
+    sim_cover(COVER_DUE_RETRIES, from->confirmed);
+    __real_lane_take_along(from, to, connection);
+}
+
+void invariants_started(struct sim_node *node) {
+    on_disk[node->host] = 0;
+    expired[node->host] = checkpoints[node->host] = 0;
+    loads[node->host] = false;
+}
+
+void invariants_turned(struct sim_node *node) {
+    struct node *inner = node->node;
+    sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - expired[node->host]);
+    expired[node->host] = inner->statistics.expired_keys;
+    sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - checkpoints[node->host]);
+    sim_cover(COVER_LOADS, inner->loading == NULL && loads[node->host]);
+    checkpoints[node->host] = inner->checkpoint.done_count;
+    loads[node->host] = inner->loading != NULL;
+    if (!inner->raft || inner->end == NODE_FAILED)
+        return;
+    if (on_disk[node->host] == 0)
+        on_disk[node->host] = inner->boot.raft.last_index;
+    see_leader(node);
+    see_keyspace(node);
+}
+
+raft_index invariants_committed(void) {
+    return last_committed;
+}
+
+/* Each operation's outcome against the committed log. */
+void invariants_end(void) {
+    for (size_t i = 0; i < op_count; i++) {
+        const struct op *op = &ops[i];
+        bool marked = op->kind == OP_SET || op->kind == OP_SET_PX || op->kind == OP_APPEND ||
+                      (op->kind == OP_INCR && op->amount != 1);
+        if (marked && op->outcome == OP_DONE && op->applied != 1)
+            sim_fail("operation %zu was acknowledged, and is not in the committed log", i);
+        if (marked && op->outcome == OP_NEVER && op->applied > 0)
+            sim_fail("operation %zu was definitely refused, and is committed", i);
+    }
+}
+
+void invariants_open(void) {
+    parser = resp_parser_new();
+    fact_count = fact_capacity = committed_capacity = 0;
+    last_committed = 0;
+    facts_grow();
+    committed_at(0);
+}
+
+void invariants_close(void) {
+    resp_parser_free(parser);
+    free(facts);
+    free(committed);
+    facts = NULL;
+    committed = NULL;
+}

@@ -1,0 +1,413 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * net.h without sockets: connections as pairs of byte streams through simulated time.
+ *
+ *      opener (a link, or a load's client)                     acceptor (a node's struct client)
+ *           |  up:    segments, each with the time it is due  ---->  |
+ *           |  <----  down: the same                                 |
+ *
+ * They are TCP's streams. Bytes keep their order within a connection and none is lost while it lives. What a partition holds up
+ * arrives after it, unless the connection falls first; nothing is ordered between two connections, so what an old one still
+ * carries may arrive after a new one's first bytes. An end that closes may still have bytes on their way (then the
+ * end of file follows them), or resets the connection and they are lost.
+ *
+ * A machine without power says nothing: the other end is half open and learns of it when what it sends stays unacknowledged
+ * (links: TCP_USER_TIMEOUT), or is answered with a reset by the machine's next life.
+ */
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "stream.h"
+
+enum {
+    DELAY_US_MIN = 50,
+    DELAY_US_MAX = 1500,
+    UNACKNOWLEDGED_US = 5000000,
+};
+
+/* ---- streams ------------------------------------------------------------------------------------------------ */
+
+static struct stream *streams;
+
+uint64_t network_delay(int from, int to) {
+    uint64_t times = sim->slow[from][to] ? sim->slow[from][to] : 1;
+    return sim_between(DELAY_US_MIN, DELAY_US_MAX) * times;
+}
+
+bool stream_is_cut(const struct stream *stream) {
+    return sim->blocked[stream->opener][stream->acceptor] || sim->blocked[stream->acceptor][stream->opener];
+}
+
+static void pipe_init(struct pipe *pipe) {
+    pipe->end = &pipe->first;
+}
+
+static void pipe_drop(struct pipe *pipe) {
+    while (pipe->first) {
+        struct segment *segment = pipe->first;
+        pipe->first = segment->next;
+        free(segment);
+    }
+    pipe->end = &pipe->first;
+}
+
+void pipe_put(struct pipe *pipe, int from, int to, const void *bytes, size_t length) {
+    if (length == 0 || pipe->closes_at)
+        return;
+    struct segment *segment = malloc(sizeof *segment + length);
+    if (!segment)
+        abort();
+    uint64_t due = sim->now + network_delay(from, to);
+    segment->next = NULL;
+    segment->due = due > pipe->last_due ? due : pipe->last_due;
+    segment->length = length;
+    memcpy(segment->bytes, bytes, length);
+    pipe->last_due = segment->due;
+    *pipe->end = segment;
+    pipe->end = &segment->next;
+}
+
+void pipe_close(struct pipe *pipe, int from, int to, bool reset) {
+    if (pipe->closes_at)
+        return;
+    pipe->closes_at = sim->now + network_delay(from, to);
+    pipe->reset = reset;
+    if (reset)
+        pipe_drop(pipe);
+    else if (pipe->closes_at < pipe->last_due)
+        pipe->closes_at = pipe->last_due;
+}
+
+static uint64_t pipe_next(const struct pipe *pipe) {
+    if (pipe->first)
+        return pipe->first->due;
+    return pipe->closes_at && !pipe->ended ? pipe->closes_at : UINT64_MAX;
+}
+
+/* A partition is over: what it held up is sent again, some time later. */
+static void pipe_hold(struct pipe *pipe, uint64_t until) {
+    for (struct segment *segment = pipe->first; segment; segment = segment->next)
+        if (segment->due < until)
+            segment->due = until;
+    if (pipe->last_due < until)
+        pipe->last_due = until;
+    if (pipe->closes_at && !pipe->ended && pipe->closes_at < pipe->last_due)
+        pipe->closes_at = pipe->last_due;
+}
+
+struct stream *stream_new(int opener, int acceptor) {
+    struct stream *stream = calloc(1, sizeof *stream), **end = &streams;
+    if (!stream)
+        abort();
+    stream->opener = opener;
+    stream->acceptor = acceptor;
+    stream->arrives_at = sim->now + network_delay(opener, acceptor);
+    pipe_init(&stream->up);
+    pipe_init(&stream->down);
+    while (*end)
+        end = &(*end)->next;
+    *end = stream;
+    return stream;
+}
+
+void stream_leave(struct stream *stream, bool reset) {
+    stream->link = NULL;
+    stream->client = false;
+    pipe_close(&stream->up, stream->opener, stream->acceptor, reset);
+    pipe_drop(&stream->down);
+}
+
+void stream_note_unheard(struct stream *stream) {
+    if (!stream->unheard && (stream_is_cut(stream) || stream->deaf))
+        stream->unheard = sim->now;
+}
+
+bool network_has_news(int host) {
+    struct sim_net *own = network_nodes[host];
+    return own && (!chain_alone(&own->net.news) || !chain_alone(&own->net.link_news));
+}
+
+static bool dark(int host) {
+    return host < (int)sim->node_count && sim->nodes[host].dark;
+}
+
+/* ---- delivery --------------------------------------------------------------------------------------------------- */
+
+/* The machine is there, but nobody has the connection: it answers with a reset. */
+static void reset_opener(struct stream *stream, bool refused) {
+    stream->down.refused = refused;
+    pipe_close(&stream->down, stream->acceptor, stream->opener, true);
+}
+
+static void deliver_open(struct stream *stream) {
+    struct sim_net *own = network_nodes[stream->acceptor];
+    stream->arrives_at = 0;
+    if (dark(stream->acceptor)) {
+        stream->deaf = true;
+        stream_note_unheard(stream);
+        return;
+    }
+    if (!own || !own->listening) {
+        reset_opener(stream, true);
+        return;
+    }
+    client_take_stream(&own->net, stream);
+    world_poke(stream->acceptor);
+    stream->up_at = sim->now + network_delay(stream->acceptor, stream->opener);
+}
+
+static void deliver_up_end(struct stream *stream) {
+    struct client_io *io = stream->io;
+    stream->up.ended = true;
+    if (!io)
+        return;
+    if (stream->up.reset) {
+        client_lose(io, "Connection reset by peer");
+    } else {
+        io->client.ended = true;
+        chain_push(&io->net->news, &io->news);
+    }
+    world_poke(stream->acceptor);
+}
+
+static void deliver_up(struct stream *stream) {
+    struct client_io *io = stream->io;
+    struct segment *segment = stream->up.first;
+    if (!segment) {
+        deliver_up_end(stream);
+        return;
+    }
+    sim->trace = sim_hash(sim->trace, segment->bytes, segment->length);
+    stream->up.first = segment->next;
+    if (!segment->next)
+        stream->up.end = &stream->up.first;
+    if (io && !io->client.gone && !io->freed) {
+        resp_buf_append(&io->client.in, segment->bytes, segment->length);
+        io->net->counters.bytes_in += segment->length;
+        chain_push(&io->net->news, &io->news);
+        world_poke(stream->acceptor);
+    } else if (!dark(stream->acceptor)) {
+        reset_opener(stream, false);
+    }
+    free(segment);
+}
+
+static void deliver_down_end(struct stream *stream) {
+    const char *why = stream->down.refused ? "Connection refused"
+                      : stream->down.reset ? "Connection reset by peer"
+                                           : "the peer closed the connection";
+    stream->down.ended = true;
+    stream->gone = true;
+    if (stream->link)
+        link_fall(stream->link, stream->down.refused, why);
+}
+
+static void deliver_down(struct stream *stream) {
+    struct segment *segment = stream->down.first;
+    if (!segment) {
+        deliver_down_end(stream);
+        return;
+    }
+    sim->trace = sim_hash(sim->trace, segment->bytes, segment->length);
+    stream->down.first = segment->next;
+    if (!segment->next)
+        stream->down.end = &stream->down.first;
+    struct link *link = stream->link;
+    if (link && !link->fallen && link->reader) {
+        reply_feed(&link->reply, link->reader, segment->bytes, segment->length);
+        chain_push(&link->net->link_news, &link->news);
+        world_poke(stream->opener);
+    } else if (stream->client) {
+        resp_buf_append(&stream->in, segment->bytes, segment->length);
+    } else if (!link && stream->io && !dark(stream->opener)) {
+        pipe_drop(&stream->up);
+        client_lose(stream->io, "Connection reset by peer");
+        world_poke(stream->acceptor);
+    }
+    free(segment);
+}
+
+static bool paused(const struct stream *stream) {
+    return stream->io && stream->io->paused && stream->up.first;
+}
+
+static uint64_t earlier(uint64_t left, uint64_t right) {
+    return left < right ? left : right;
+}
+
+static uint64_t stream_next(const struct stream *stream) {
+    bool to = sim->blocked[stream->opener][stream->acceptor],
+         from = sim->blocked[stream->acceptor][stream->opener];
+    uint64_t next = UINT64_MAX;
+    if (stream->arrives_at && !to)
+        next = stream->arrives_at;
+    if (!stream->arrives_at && !to && !paused(stream))
+        next = earlier(next, pipe_next(&stream->up));
+    if (stream->up_at && !from)
+        next = earlier(next, stream->up_at);
+    if (!stream->up_at && !from)
+        next = earlier(next, pipe_next(&stream->down));
+    if (stream->unheard && stream->link && !stream->link->fallen)
+        next = earlier(next, stream->unheard + UNACKNOWLEDGED_US);
+    if (stream->link && stream->link->state == LINK_CONNECTING && !stream->link->fallen)
+        next = earlier(next, stream->link->give_up_at);
+    return next;
+}
+
+static void stream_up(struct stream *stream) {
+    stream->up_at = 0;
+    if (stream->link && !stream->link->fallen)
+        link_rise(stream->link);
+}
+
+static void stream_work(struct stream *stream) {
+    bool to = sim->blocked[stream->opener][stream->acceptor],
+         from = sim->blocked[stream->acceptor][stream->opener];
+    if (stream->unheard && !stream_is_cut(stream) && !stream->deaf)
+        stream->unheard = 0;
+    if (stream->arrives_at && !to && stream->arrives_at <= sim->now)
+        deliver_open(stream);
+    while (!stream->arrives_at && !to && !paused(stream) && pipe_next(&stream->up) <= sim->now)
+        deliver_up(stream);
+    if (stream->up_at && !from && stream->up_at <= sim->now)
+        stream_up(stream);
+    while (!stream->up_at && !from && pipe_next(&stream->down) <= sim->now)
+        deliver_down(stream);
+    struct link *link = stream->link;
+    if (link && stream->unheard && stream->unheard + UNACKNOWLEDGED_US <= sim->now)
+        link_fall(link, false, "Connection timed out");
+    else if (link && link->state == LINK_CONNECTING && link->give_up_at <= sim->now)
+        link_fall(link, false, "no answer in time");
+}
+
+static bool over(const struct stream *stream) {
+    return !stream->link && !stream->client && !stream->io && !stream->arrives_at && !stream->up.first;
+}
+
+static void stream_free(struct stream **at) {
+    struct stream *stream = *at;
+    *at = stream->next;
+    if (stream->io)
+        stream->io->stream = NULL;
+    pipe_drop(&stream->up);
+    pipe_drop(&stream->down);
+    resp_buf_close(&stream->in);
+    free(stream);
+}
+
+uint64_t network_next(void) {
+    uint64_t next = UINT64_MAX;
+    for (const struct stream *stream = streams; stream; stream = stream->next)
+        next = earlier(next, stream_next(stream));
+    for (size_t i = 0; i < sim->node_count; i++)
+        for (struct chain *at = network_nodes[i] ? network_nodes[i]->net.links.next : NULL;
+             at && at != &network_nodes[i]->net.links; at = at->next)
+            if (link_of(at)->state == LINK_WAITING && !link_of(at)->freed)
+                next = earlier(next, link_of(at)->dial_at);
+    return next;
+}
+
+void network_work(void) {
+    for (size_t i = 0; i < sim->node_count; i++)
+        for (struct chain *at = network_nodes[i] ? network_nodes[i]->net.links.next : NULL;
+             at && at != &network_nodes[i]->net.links; at = at->next)
+            if (link_of(at)->state == LINK_WAITING && !link_of(at)->freed && link_of(at)->dial_at <= sim->now)
+                link_dial(link_of(at));
+    for (struct stream **at = &streams; *at;) {
+        stream_work(*at);
+        if (over(*at))
+            stream_free(at);
+        else
+            at = &(*at)->next;
+    }
+}
+
+/* ---- faults ------------------------------------------------------------------------------------------------------ */
+
+/* Called before the node is freed: from here on nothing it holds leads anywhere. */
+void network_crash(int host, bool power) {
+    for (struct stream *stream = streams; stream; stream = stream->next) {
+        if (stream->opener == host && (stream->link || stream->client)) {
+            if (stream->link)
+                stream->link->stream = NULL;
+            stream->link = NULL;
+            pipe_drop(&stream->down);
+            if (power) {
+                pipe_drop(&stream->up); /* the other end hears nothing more */
+                sim_cover(COVER_HALF_OPEN, 1);
+            } else {
+                pipe_close(&stream->up, stream->opener, stream->acceptor, sim_chance(50));
+            }
+        }
+        if (stream->acceptor == host && stream->io) {
+            stream->io->stream = NULL;
+            stream->io = NULL;
+            if (power) {
+                pipe_drop(&stream->down);
+                stream->deaf = true;
+                stream->unheard = sim->now;
+            } else {
+                pipe_close(&stream->down, stream->acceptor, stream->opener, sim_chance(50));
+            }
+        }
+    }
+}
+
+/* After a partition: what it held up is sent again, soon or late. */
+void network_heal(void) {
+    for (struct stream *stream = streams; stream; stream = stream->next) {
+        if (stream->up.first && stream->up.first->due <= sim->now)
+            pipe_hold(&stream->up, sim->now + sim_below(400000));
+        if (stream->down.first && stream->down.first->due <= sim->now)
+            pipe_hold(&stream->down, sim->now + sim_below(400000));
+    }
+}
+
+/* One of the open connections, by chance. What is on its way may be lost. */
+void network_fall(void) {
+    size_t count = 0;
+    for (struct stream *stream = streams; stream; stream = stream->next)
+        count += stream->io && (stream->link || stream->client);
+    if (count == 0)
+        return;
+    size_t chosen = (size_t)sim_below(count);
+    struct stream *stream = streams;
+    for (;; stream = stream->next)
+        if (stream->io && (stream->link || stream->client) && chosen-- == 0)
+            break;
+    sim_trace("the connection %d -> %d falls", stream->opener + 1, stream->acceptor + 1);
+    sim_cover(COVER_FALLS, 1);
+    pipe_close(&stream->up, stream->opener, stream->acceptor, sim_chance(70));
+    pipe_close(&stream->down, stream->acceptor, stream->opener, sim_chance(70));
+}
+
+/* ---- the load's clients --------------------------------------------------------------------------------------------- */
+
+struct stream *stream_open(int client_host, int node_host) {
+    struct stream *stream = stream_new(client_host, node_host);
+    stream->client = true;
+    return stream;
+}
+
+void stream_send(struct stream *stream, const void *bytes, size_t length) {
+    pipe_put(&stream->up, stream->opener, stream->acceptor, bytes, length);
+    stream_note_unheard(stream);
+}
+
+struct resp_buf *stream_in(struct stream *stream) {
+    return &stream->in;
+}
+
+bool stream_gone(const struct stream *stream) {
+    return stream->gone;
+}
+
+void stream_close(struct stream *stream) {
+    stream_leave(stream, sim_chance(50));
+}
+
+void network_close(void) {
+    while (streams)
+        stream_free(&streams);
+}

@@ -1,0 +1,335 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Bugs, to see that the simulator bites. Each is a wrapper that the linker puts in the place of a function (--wrap), asleep unless
+ * the run's plant is its own; src/ and raft/ know nothing of it.
+ *
+ * Some wrappers are no bugs: they count, or make rare things frequent (the WAL is moved into the file far more often).
+ */
+#include <sqlite3.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "../../raft/internal.h"
+#include "../../src/node_state.h"
+#include "../../src/store/internal.h"
+#include "sim.h"
+
+const struct plant_row plant_rows[PLANT_COUNT] = {
+    [PLANT_NONE] = {"none", "", "none"},
+    [PLANT_VOTE_LOST] = {"vote-lost", "store", "a vote is not persisted"},
+    [PLANT_SYNC_OFF] = {"sync-off", "store", "synchronous=OFF"},
+    [PLANT_ACK_AT_SUBMIT] = {"ack-at-submit", "node", "a save is acknowledged before its fsync"},
+    [PLANT_FAILURE_HIDDEN] = {"failure-hidden", "store", "a failed save is reported as done"},
+    [PLANT_ROW_SKIPPED] = {"row-skipped", "store", "an entry's row is not written, now and then"},
+    [PLANT_WAL_TRUSTED] = {"wal-trusted", "store", "a failed sync's WAL is trusted at the next start"},
+    [PLANT_APPLY_TWICE] = {"apply-twice", "node", "an entry is applied twice"},
+    [PLANT_APPLY_EARLY] = {"apply-early", "node", "entries are applied before they are committed"},
+    [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone"},
+    [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error"},
+    [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock"},
+    [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read"},
+    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round"},
+    [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op"},
+    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting"},
+    [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it"},
+};
+
+static bool planted(enum plant plant) {
+    return sim->plant == plant;
+}
+
+/* What a plant remembers of a node's present life. */
+static struct {
+    raft_index early;   /* applied through here */
+    uint64_t token[64]; /* reads that are answered at once */
+    size_t tokens;
+    uint64_t round[SIM_NODES_MAX + 1]; /* sent to each peer last */
+} memories[SIM_NODES_MAX];
+
+void plants_started(struct sim_node *node) {
+    memset(&memories[node->host], 0, sizeof memories[node->host]);
+}
+
+/* ---- the store --------------------------------------------------------------------------------------------------------- */
+
+void __real_store_log_run(void *context, struct worker_job *batch);
+void __wrap_store_log_run(void *context, struct worker_job *batch);
+int __real_store_sql_exec(sqlite3 *db, const char *sql);
+int __wrap_store_sql_exec(sqlite3 *db, const char *sql);
+int __real_store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
+int __wrap_store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
+int __real_store_sql_checkpoint(sqlite3 *db, int mode);
+int __wrap_store_sql_checkpoint(sqlite3 *db, int mode);
+int __real_store_part_put(sqlite3_stmt *put, const struct store_part *part);
+int __wrap_store_part_put(sqlite3_stmt *put, const struct store_part *part);
+void *__real_sqlite3_wal_hook(sqlite3 *db, int (*hook)(void *, sqlite3 *, const char *, int), void *context);
+void *__wrap_sqlite3_wal_hook(sqlite3 *db, int (*hook)(void *, sqlite3 *, const char *, int), void *context);
+
+void __wrap_store_log_run(void *context, struct worker_job *batch) {
+    for (struct worker_job *job = batch; planted(PLANT_VOTE_LOST) && job; job = job->next)
+        ((struct store_job *)job)->vote.vote = 0;
+    __real_store_log_run(context, batch);
+    for (struct worker_job *job = batch; planted(PLANT_FAILURE_HIDDEN) && job; job = job->next)
+        if (!disk_stopped(sim->current->disk))
+            ((struct store_job *)job)->failed = false;
+}
+
+int __wrap_store_sql_exec(sqlite3 *db, const char *sql) {
+    int result = __real_store_sql_exec(db, sql);
+    if (planted(PLANT_SYNC_OFF) && strstr(sql, "synchronous = FULL"))
+        __real_store_sql_exec(db, "PRAGMA synchronous = OFF");
+    return result;
+}
+
+int __wrap_store_sql_number(sqlite3 *db, const char *sql, int64_t *number) {
+    int result = __real_store_sql_number(db, sql, number);
+    if (planted(PLANT_SYNC_OFF) && strcmp(sql, "PRAGMA synchronous") == 0)
+        *number = 2;
+    return result;
+}
+
+int __wrap_store_sql_checkpoint(sqlite3 *db, int mode) {
+    sim_cover(COVER_WAL_MOVES, mode == SQLITE_CHECKPOINT_PASSIVE);
+    if (planted(PLANT_WAL_TRUSTED) && mode == SQLITE_CHECKPOINT_TRUNCATE && sim->current->starts > 1)
+        return SQLITE_OK;
+    return __real_store_sql_checkpoint(db, mode);
+}
+
+int __wrap_store_part_put(sqlite3_stmt *put, const struct store_part *part) {
+    if (planted(PLANT_ROW_SKIPPED) && sim_chance(1))
+        return SQLITE_OK;
+    return __real_store_part_put(put, part);
+}
+
+/* raft.db's WAL seems longer than it is. */
+static int (*real_hook)(void *, sqlite3 *, const char *, int);
+enum { WAL_SEEMS = 12 };
+
+static int hook_more(void *context, sqlite3 *db, const char *name, int frames) {
+    return real_hook(context, db, name, frames * WAL_SEEMS);
+}
+
+void *__wrap_sqlite3_wal_hook(sqlite3 *db, int (*hook)(void *, sqlite3 *, const char *, int), void *context) {
+    const char *file = sqlite3_db_filename(db, "main");
+    if (!strstr(file, "raft.db"))
+        return __real_sqlite3_wal_hook(db, hook, context);
+    real_hook = hook;
+    return __real_sqlite3_wal_hook(db, hook_more, context);
+}
+
+/* ---- the worker, as the node sees it --------------------------------------------------------------------------------------- */
+
+struct worker_job *__real_worker_take(struct worker *worker);
+struct worker_job *__wrap_worker_take(struct worker *worker);
+void __real_worker_submit(struct worker *worker, struct worker_job *job);
+void __wrap_worker_submit(struct worker *worker, struct worker_job *job);
+
+/* Saves that were acknowledged at once; and those that are still written, of which nobody is told. */
+enum { EARLY_MAX = 4096 };
+static struct {
+    struct worker *worker;
+    struct store_job *acknowledged, *written;
+} early[EARLY_MAX];
+static size_t early_count;
+
+static void acknowledge(struct worker *worker, struct store_job *job) {
+    struct store_job *copy = store_job_new(STORE_SAVE);
+    copy->sequence = job->sequence;
+    early[early_count].worker = worker;
+    early[early_count].acknowledged = copy;
+    early[early_count++].written = job;
+    world_poke(sim->current->host);
+}
+
+void __wrap_worker_submit(struct worker *worker, struct worker_job *job) {
+    struct store_job *save = (struct store_job *)job;
+    /* Only the log's worker runs store jobs; the other one is stopped before there is a core. */
+    bool saves = planted(PLANT_ACK_AT_SUBMIT) && sim->current->node && sim->current->node->raft &&
+                 save->type == STORE_SAVE && early_count < EARLY_MAX;
+    __real_worker_submit(worker, job);
+    if (saves)
+        acknowledge(worker, save);
+}
+
+static void forget_early(size_t at) {
+    if (!early[at].acknowledged && !early[at].written) {
+        memmove(&early[at], &early[at + 1], (early_count - at - 1) * sizeof *early);
+        early_count--;
+    }
+}
+
+static bool was_acknowledged(struct worker_job *job) {
+    for (size_t i = 0; i < early_count; i++)
+        if (early[i].written == (struct store_job *)job) {
+            early[i].written = NULL;
+            forget_early(i);
+            return true;
+        }
+    return false;
+}
+
+struct worker_job *__wrap_worker_take(struct worker *worker) {
+    for (size_t i = 0; i < early_count; i++)
+        if (early[i].worker == worker && early[i].acknowledged) {
+            struct store_job *job = early[i].acknowledged;
+            early[i].acknowledged = NULL;
+            forget_early(i);
+            return &job->job;
+        }
+    for (struct worker_job *job; (job = __real_worker_take(worker));) {
+        if (!was_acknowledged(job))
+            return job;
+        store_job_free((struct store_job *)job);
+    }
+    return NULL;
+}
+
+/* ---- applying --------------------------------------------------------------------------------------------------------------- */
+
+void __real_apply_entries(struct node *node, const struct raft_entries *entries);
+void __wrap_apply_entries(struct node *node, const struct raft_entries *entries);
+void __real_raft_applied(struct raft *raft, raft_index index);
+void __wrap_raft_applied(struct raft *raft, raft_index index);
+void __real_outcome_doubt(struct node *node, struct lane *lane);
+void __wrap_outcome_doubt(struct node *node, struct lane *lane);
+void __real_keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
+void __wrap_keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
+
+static void take_for_ours(struct node *node, const struct raft_entries *entries) {
+    for (size_t i = 0; i < entries->count; i++)
+        for (struct lane *lane = node->writes.first; lane; lane = lane->next)
+            if (lane->index == entries->at[i].index)
+                lane->term = entries->at[i].term;
+}
+
+void __wrap_apply_entries(struct node *node, const struct raft_entries *entries) {
+    if (planted(PLANT_ANSWER_BY_INDEX))
+        take_for_ours(node, entries);
+    __real_apply_entries(node, entries);
+    if (planted(PLANT_APPLY_TWICE) && entries->at[0].type == RAFT_ENTRY_COMMAND && sim_chance(1)) {
+        raft_index applied = node->raft_status.applied;
+        __real_apply_entries(node, &(struct raft_entries){entries->at, 1});
+        node->raft_status.applied = applied;
+    }
+}
+
+void __wrap_raft_applied(struct raft *raft, raft_index index) {
+    if (!planted(PLANT_APPLY_EARLY))
+        __real_raft_applied(raft, index);
+}
+
+void __wrap_outcome_doubt(struct node *node, struct lane *lane) {
+    if (planted(PLANT_DOUBT_DENIED))
+        outcome_fail(node, lane);
+    else
+        __real_outcome_doubt(node, lane);
+}
+
+void __wrap_keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms) {
+    if (planted(PLANT_OWN_CLOCK))
+        clock_ms = world_instant(sim->current).wall_us / 1000;
+    __real_keyspace_advance(keyspace, clock_ms);
+}
+
+/* ---- Raft ------------------------------------------------------------------------------------------------------------------- */
+
+void __real_raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message);
+void __wrap_raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message);
+enum raft_result __real_raft_read(struct raft *raft, uint64_t token);
+enum raft_result __wrap_raft_read(struct raft *raft, uint64_t token);
+void __real_raft_status(const struct raft *raft, struct raft_status *status);
+void __wrap_raft_status(const struct raft *raft, struct raft_status *status);
+void __real_raft_replicate_commit(struct raft *raft);
+void __wrap_raft_replicate_commit(struct raft *raft);
+
+static void cut_after(struct raft *raft, const struct raft_message *message) {
+    raft_index end = message->index + message->entries.count;
+    if (message->type != RAFT_APPEND || message->term != raft->hard.term || raft->role == RAFT_LEADER ||
+        raft_log_term_at(&raft->log, message->index) != message->log_term || end >= raft->log.last ||
+        end < raft->log.commit)
+        return;
+    raft_log_truncate(&raft->log, end + 1);
+    raft_saves_clip(&raft->saves, end);
+}
+
+void __wrap_raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
+    struct raft_message newer = *message;
+    bool acknowledges = message->type == RAFT_ROUND_REPLY || message->type == RAFT_APPEND_REPLY;
+    if (planted(PLANT_OLD_ROUND) && acknowledges && message->from <= SIM_NODES_MAX)
+        newer.round = memories[sim->current->host].round[message->from];
+    if (planted(PLANT_CUT_BLINDLY))
+        cut_after(raft, message);
+    __real_raft_step(raft, now_ms, &newer);
+}
+
+void __wrap_raft_status(const struct raft *raft, struct raft_status *status) {
+    __real_raft_status(raft, status);
+    if (planted(PLANT_READ_BEFORE_NOOP))
+        status->serving = status->role == RAFT_LEADER;
+}
+
+enum raft_result __wrap_raft_read(struct raft *raft, uint64_t token) {
+    struct raft_status status;
+    __real_raft_status(raft, &status);
+    enum raft_result result = __real_raft_read(raft, token);
+    bool now = planted(PLANT_READ_AT_ONCE) || (planted(PLANT_READ_BEFORE_NOOP) && !status.serving);
+    size_t *tokens = &memories[sim->current->host].tokens;
+    if (now && result == RAFT_OK && *tokens < 64)
+        memories[sim->current->host].token[(*tokens)++] = token;
+    return result;
+}
+
+void __wrap_raft_replicate_commit(struct raft *raft) {
+    __real_raft_replicate_commit(raft);
+    if (!planted(PLANT_COUNT_OLD_TERM))
+        return;
+    for (size_t i = 0; i < raft->peer_count; i++)
+        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->log.saved : raft->peers[i].match;
+    raft_index reached = raft_quorum_reached(raft->scratch, raft->peer_count);
+    if (reached > raft->log.commit)
+        raft_log_commit(&raft->log, reached);
+}
+
+static void note_rounds(const struct raft_messages *messages) {
+    for (size_t i = 0; i < messages->count; i++)
+        if (messages->at[i].type == RAFT_APPEND && messages->at[i].to <= SIM_NODES_MAX)
+            memories[sim->current->host].round[messages->at[i].to] = messages->at[i].round;
+}
+
+static void answer_at_once(struct raft_ready *ready) {
+    static struct raft_read_point points[64];
+    struct raft_status status;
+    size_t *tokens = &memories[sim->current->host].tokens;
+    if (*tokens == 0)
+        return;
+    __real_raft_status(sim->current->node->raft, &status);
+    for (size_t i = 0; i < *tokens; i++)
+        points[i] = (struct raft_read_point){memories[sim->current->host].token[i], status.commit};
+    ready->reads = (struct raft_reads){points, *tokens};
+    *tokens = 0;
+}
+
+/* What is appended is applied at once; what is committed later has been applied then. */
+static void apply_early(struct raft_ready *ready) {
+    static struct raft_entry list[8192];
+    raft_index *through = &memories[sim->current->host].early;
+    size_t count = 0;
+    const struct raft_entries *both[] = {&ready->apply, &ready->save};
+    if (ready->apply.count > 0)
+        __real_raft_applied(sim->current->node->raft, ready->apply.at[ready->apply.count - 1].index);
+    for (size_t which = 0; which < 2; which++)
+        for (size_t i = 0; i < both[which]->count && count < 8192; i++)
+            if (both[which]->at[i].index == *through + 1) {
+                list[count++] = both[which]->at[i];
+                ++*through;
+            }
+    ready->apply = (struct raft_entries){list, count};
+}
+
+void plants_ready(struct raft_ready *ready) {
+    note_rounds(&ready->send);
+    if (planted(PLANT_READ_AT_ONCE) || planted(PLANT_READ_BEFORE_NOOP))
+        answer_at_once(ready);
+    if (planted(PLANT_APPLY_EARLY))
+        apply_early(ready);
+}

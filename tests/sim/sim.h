@@ -1,0 +1,262 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * A world of whole nodes in one process and on one thread: what its files share. main.c opens with the list of faults and
+ * the list of properties.
+ *
+ *      world.c       time, steps; nodes that start, crash, stop
+ *      faults.c      what goes wrong
+ *      host.c        the clock, chance, the log
+ *      worker.c      worker.h as a seeded queue
+ *      net.c         byte streams that are late, cut, half open
+ *      endpoints.c   net.h on them
+ *      vfs.c         SQLite's file layer as a disk that loses and tears what was not synced
+ *      clients.c     the load, and the history that it leaves
+ *      checker.c     is a history linearizable?
+ *      invariants.c  what must hold at every step
+ *      plants.c      bugs, planted by --wrap, that all this must find
+ *      main.c        seeds, each in a process of its own; the suite
+ *
+ * There is one world at a time, `sim`: the seams it replaces are functions without a context.
+ */
+#ifndef SIM_H
+#define SIM_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "../../raft/raft.h"
+#include "../../resp/resp.h"
+#include "../../src/conf.h"
+#include "../../src/node.h"
+
+enum {
+    SIM_NODES_MAX = 5,
+    SIM_CLIENTS_MAX = 6,
+    SIM_HOSTS_MAX = SIM_NODES_MAX + SIM_CLIENTS_MAX, /* nodes first, then clients */
+    SIM_PORT = 7001,                                 /* of node 0 */
+};
+
+/* Rare things that must have happened, or all that passes proves little. */
+enum coverage {
+    COVER_RUNS,
+    COVER_STEPS,
+    COVER_WRITES,
+    COVER_READS,
+    COVER_CRASHES,
+    COVER_MID_BATCH,
+    COVER_RESTARTS,
+    COVER_LOST_WRITES,
+    COVER_TORN_WALS,
+    COVER_SYNC_ERRORS,
+    COVER_PARTITIONS,
+    COVER_FALLS,
+    COVER_HALF_OPEN,
+    COVER_STALLS,
+    COVER_CLOCK_JUMPS,
+    COVER_LEADER_CHANGES,
+    COVER_TRUNCATED,
+    COVER_SHARED_BATCHES,
+    COVER_FETCHES,
+    COVER_CHECKPOINTS,
+    COVER_LOADS,
+    COVER_WAL_MOVES,
+    COVER_RIDERS,
+    COVER_DUE_RETRIES,
+    COVER_AMBIGUOUS,
+    COVER_INDOUBT,
+    COVER_LATE_ANSWERS,
+    COVER_LATE_REFUSALS,
+    COVER_DEFINITE,
+    COVER_EXPIRED,
+    COVER_HISTORIES,
+    COVER_UNDECIDED,
+    COVER_COUNT,
+};
+extern const char *const coverage_names[COVER_COUNT];
+
+enum plant {
+    PLANT_NONE,
+    PLANT_VOTE_LOST,
+    PLANT_SYNC_OFF,
+    PLANT_ACK_AT_SUBMIT,
+    PLANT_FAILURE_HIDDEN,
+    PLANT_ROW_SKIPPED,
+    PLANT_WAL_TRUSTED,
+    PLANT_APPLY_TWICE,
+    PLANT_APPLY_EARLY,
+    PLANT_ANSWER_BY_INDEX,
+    PLANT_DOUBT_DENIED,
+    PLANT_OWN_CLOCK,
+    PLANT_OLD_ROUND,
+    PLANT_READ_AT_ONCE,
+    PLANT_READ_BEFORE_NOOP,
+    PLANT_COUNT_OLD_TERM,
+    PLANT_CUT_BLINDLY,
+    PLANT_COUNT,
+};
+struct plant_row {
+    const char *name;  /* for the command line */
+    const char *where; /* the room that it sits in */
+    const char *what;
+};
+extern const struct plant_row plant_rows[PLANT_COUNT];
+
+/* ---- nodes ----------------------------------------------------------------------------------------------- */
+
+struct disk;
+
+struct sim_node {
+    int host;
+    struct conf conf;
+    struct node *node; /* NULL: down */
+    struct disk *disk;
+    uint64_t turn_at;    /* 0: nothing to do before its deadline */
+    uint64_t wakes_at;   /* its own deadline */
+    uint64_t stalled_to; /* the process gets no time before this */
+    uint64_t restart_at; /* while it is down */
+    uint64_t crash_by;   /* its end is decided: at the latest then; 0: it is not */
+    bool crash_power;    /* ... with the machine's power */
+    bool dark;           /* the machine is off: nobody even refuses a connection */
+    bool stopping;
+    bool expect_failure; /* its disk was made to fail: it may end */
+    uint64_t starts;
+
+    uint64_t born, mono_base; /* the clocks */
+    int64_t drift_ppm, wall_offset_us;
+
+    raft_index applied;  /* as observed, since its start */
+    raft_term led;       /* the newest term that it was seen leading */
+    raft_index read_at;  /* its keyspace was last digested here */
+    uint64_t fsync_slow; /* its disk takes so many times longer */
+};
+
+/* ---- the world -------------------------------------------------------------------------------------------- */
+
+struct sim {
+    uint64_t seed, random;
+    bool verbose;
+    enum plant plant;
+    uint64_t step, steps;
+    uint64_t now;     /* microseconds */
+    uint64_t trace;   /* a digest of all that has happened */
+    uint64_t event;   /* counts what clients see: the order of a history */
+    uint64_t *covers; /* shared with the parent process */
+    char *verdict;    /* shared with the parent: why it failed */
+
+    size_t node_count, client_count;
+    struct sim_node nodes[SIM_NODES_MAX];
+    struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
+    bool crashing;            /* current is being torn down: nothing it does reaches anybody */
+
+    bool blocked[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
+    uint64_t slow[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* times the usual delay; 0: one */
+    bool calm;                                   /* faults are over */
+};
+extern struct sim *sim;
+
+enum { SIM_VERDICT_MAX = 512 };
+void sim_fail(const char *format, ...) __attribute__((format(printf, 1, 2), noreturn));
+void sim_trace(const char *format, ...) __attribute__((format(printf, 1, 2)));
+uint64_t sim_random(void);
+uint64_t sim_below(uint64_t bound);                /* 0 .. bound - 1 */
+uint64_t sim_between(uint64_t low, uint64_t high); /* both included */
+bool sim_chance(unsigned percent);
+static inline void sim_cover(enum coverage what, uint64_t count) {
+    sim->covers[what] += count;
+}
+uint64_t sim_mix(uint64_t word);
+uint64_t sim_hash(uint64_t hash, const void *bytes, size_t length);
+
+/* world.c */
+/* A digest of all that has happened. */
+uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose, uint64_t *covers,
+                   char *verdict);
+struct instant world_instant(const struct sim_node *node);
+void world_poke(int host); /* there is news for it */
+void world_crash(struct sim_node *node, bool power);
+static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed) {
+    return base + elapsed + (uint64_t)((int64_t)elapsed * ppm / 1000000);
+}
+
+/* faults.c */
+void faults_open(void);
+uint64_t faults_next(void);
+void faults_work(void);
+void faults_end(void);
+bool faults_move_clocks(void); /* in this run */
+
+/* worker.c */
+uint64_t worker_next(void); /* when something is due; UINT64_MAX: never */
+void worker_work(void);
+
+/* net.c */
+uint64_t network_next(void);
+void network_work(void);
+bool network_has_news(int host);
+void network_crash(int host, bool power); /* its process, or all of the machine, is gone */
+void network_heal(void);                  /* links that were blocked are open again */
+void network_fall(void);                  /* some connection falls */
+void network_close(void);
+/* A client's connection. */
+struct stream;
+struct stream *stream_open(int client_host, int node_host);
+void stream_send(struct stream *stream, const void *bytes, size_t length);
+struct resp_buf *stream_in(struct stream *stream);
+bool stream_gone(const struct stream *stream);
+void stream_close(struct stream *stream);
+
+/* vfs.c */
+void vfs_register(void);
+struct disk *disk_new(int host);
+void disk_free(struct disk *disk);
+void disk_crash(struct disk *disk, bool power);                    /* what is there afterwards */
+void disk_arm(struct disk *disk, uint64_t operations, bool fails); /* stops (or fails) after so many */
+bool disk_stopped(const struct disk *disk);
+void disk_stop(struct disk *disk);
+void disk_mend(struct disk *disk);
+
+/* clients.c */
+enum op_kind { OP_SET, OP_SET_PX, OP_GET, OP_APPEND, OP_DEL, OP_INCR };
+enum op_outcome { OP_PENDING, OP_DONE, OP_NEVER, OP_MAYBE };
+struct op {
+    enum op_kind kind;
+    enum op_outcome outcome;
+    int slot;                /* of its key */
+    unsigned generation;     /* of its key */
+    int64_t amount;          /* of an increment: no two are the same */
+    uint64_t invoked, ended; /* events; ended UINT64_MAX: perhaps never */
+    uint64_t ended_at;       /* time */
+    bool null;               /* reply: no value */
+    int64_t number;          /* reply: a number */
+    char *text;              /* reply: a value */
+    size_t length;
+    unsigned applied; /* times that the log's commands hold its token */
+};
+extern struct op *ops;
+extern size_t op_count;
+void load_open(void);
+uint64_t load_next(void);
+void load_work(void);
+void load_finish(void); /* no new load: what is under way, then the last reads */
+bool load_finished(void);
+void load_close(void);
+uint64_t load_writes(void); /* acknowledged so far */
+
+/* checker.c */
+void checker_run(void);
+
+/* invariants.c */
+void invariants_open(void);
+void invariants_close(void);
+void invariants_started(struct sim_node *node);
+void invariants_turned(struct sim_node *node);
+void invariants_end(void);
+raft_index invariants_committed(void);
+
+/* plants.c */
+struct raft_ready;
+void plants_started(struct sim_node *node);
+void plants_ready(struct raft_ready *ready); /* spoils what the node is told */
+
+#endif

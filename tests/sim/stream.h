@@ -1,0 +1,97 @@
+/* SPDX-License-Identifier: MIT */
+/* What the two halves of the network share: the streams (net.c), and a node's ends of them (endpoints.c). */
+#ifndef SIM_STREAM_H
+#define SIM_STREAM_H
+
+#include <hiredis/hiredis.h>
+
+#include "../../src/net/internal.h"
+#include "sim.h"
+
+struct segment {
+    struct segment *next;
+    uint64_t due;
+    size_t length;
+    char bytes[];
+};
+
+struct pipe {
+    struct segment *first, **end;
+    uint64_t last_due;
+    uint64_t closes_at; /* after the last segment: end of file, or with `reset` at once; 0: it goes on */
+    bool reset, refused;
+    bool ended; /* the receiver knows */
+};
+
+struct stream {
+    struct stream *next; /* of all */
+    int opener, acceptor;
+    struct pipe up, down;
+    uint64_t arrives_at; /* the opening request; 0: it has */
+    uint64_t up_at;      /* the opener knows that it is open; 0: it does */
+    uint64_t unheard;    /* the opener's bytes stay unacknowledged since then; 0: they do not */
+    struct link *link;   /* the opener; NULL: it has gone, or is a load's client */
+    bool client;         /* the opener is a load's client, and still there */
+    bool gone;           /* ... and has been told that this is over */
+    struct resp_buf in;  /* ... what came for it */
+    struct client_io *io;
+    bool deaf; /* the acceptor's machine went off: it answers nothing, and its next life with a reset */
+};
+
+/* ---- a node's ends ------------------------------------------------------------------------------------------ */
+
+struct client_io {
+    struct client client; /* first */
+    struct net *net;
+    struct stream *stream; /* NULL: the other end is out of reach for ever */
+    struct chain all, news, touched;
+    bool paused, held, closing, freed, counted_peer;
+};
+
+struct sim_net {
+    struct net net; /* first */
+    int host;
+    bool listening;
+};
+
+struct link {
+    struct net *net;
+    struct chain all, news;
+    void *owner;
+    unsigned port;
+    uint64_t timeout_us;
+    enum link_state state;
+    bool freed, opened, dropped, came_up, fallen, refused, touched;
+    uint64_t dial_at;    /* while it waits */
+    uint64_t give_up_at; /* while it connects */
+    uint64_t backoff_us, connected_at, connects;
+    char why[NET_WHY_MAX], last_error[NET_WHY_MAX];
+    struct stream *stream;
+    redisReader *reader;
+    struct reply reply;
+    struct outbox outbox;
+};
+
+/* net.c */
+uint64_t network_delay(int from, int to);
+void pipe_put(struct pipe *pipe, int from, int to, const void *bytes, size_t length);
+void pipe_close(struct pipe *pipe, int from, int to, bool reset);
+struct stream *stream_new(int opener, int acceptor);
+/* The opener lets go. What it sent may still arrive. */
+void stream_leave(struct stream *stream, bool reset);
+bool stream_is_cut(const struct stream *stream);
+/* What the opener has sent does not arrive: since when? */
+void stream_note_unheard(struct stream *stream);
+
+/* endpoints.c */
+extern struct sim_net *network_nodes[SIM_NODES_MAX]; /* NULL: down */
+void client_take_stream(struct net *net, struct stream *stream);
+void client_lose(struct client_io *io, const char *why);
+void link_fall(struct link *link, bool refused, const char *why);
+void link_rise(struct link *link);
+void link_dial(struct link *link);
+static inline struct link *link_of(struct chain *node) {
+    return CHAIN_ENTRY(node, struct link, all);
+}
+
+#endif

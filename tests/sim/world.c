@@ -1,0 +1,420 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Time, steps, and the nodes that live through them.
+ *
+ * Everything that happens is due at some microsecond; a step goes to the earliest and does what is due then.
+ *
+ *      | form | faults, load ................................ | calm: all is mended | last reads | judgement |
+ *                                                               a write must commit within a bound
+ */
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/types.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../../src/logger.h"
+#include "../../src/node_state.h"
+#include "sim.h"
+
+enum {
+    LIVE_WITHIN_US = 15000000,   /* after the last fault a write commits within so long */
+    FINISH_WITHIN_US = 60000000, /* ... and the last reads are answered */
+    STUCK_STEPS = 10000,
+    WALL_US = 1700000000, /* seconds, at the start */
+};
+
+struct sim *sim;
+
+const char *const coverage_names[COVER_COUNT] = {
+    [COVER_RUNS] = "runs",
+    [COVER_STEPS] = "steps",
+    [COVER_WRITES] = "writes acknowledged",
+    [COVER_READS] = "reads answered",
+    [COVER_CRASHES] = "crashes",
+    [COVER_MID_BATCH] = "crashes inside a disk job",
+    [COVER_RESTARTS] = "restarts",
+    [COVER_LOST_WRITES] = "files that lost unsynced writes",
+    [COVER_TORN_WALS] = "torn WALs at a restart",
+    [COVER_SYNC_ERRORS] = "failed syncs",
+    [COVER_PARTITIONS] = "partitions",
+    [COVER_FALLS] = "connections that fell",
+    [COVER_HALF_OPEN] = "half-open connections",
+    [COVER_STALLS] = "stalled processes",
+    [COVER_CLOCK_JUMPS] = "clock jumps",
+    [COVER_LEADER_CHANGES] = "leaders",
+    [COVER_TRUNCATED] = "persisted entries truncated",
+    [COVER_SHARED_BATCHES] = "transactions shared by jobs",
+    [COVER_FETCHES] = "entries read back from the disk",
+    [COVER_CHECKPOINTS] = "checkpoints",
+    [COVER_LOADS] = "starts from a checkpoint",
+    [COVER_WAL_MOVES] = "WALs moved into the file",
+    [COVER_RIDERS] = "reads that rode beside an entry",
+    [COVER_DUE_RETRIES] = "reads asked again for a due key",
+    [COVER_AMBIGUOUS] = "writes of unknown outcome",
+    [COVER_INDOUBT] = "replies -INDOUBT",
+    [COVER_LATE_ANSWERS] = "real answers after a step-down",
+    [COVER_LATE_REFUSALS] = "definite refusals of replaced entries",
+    [COVER_DEFINITE] = "definite errors",
+    [COVER_EXPIRED] = "keys seen to expire",
+    [COVER_HISTORIES] = "histories judged",
+    [COVER_UNDECIDED] = "histories too hard to judge",
+};
+
+/* ---- chance, time, words ------------------------------------------------------------------------------------------ */
+
+uint64_t sim_mix(uint64_t word) { /* SplitMix64 */
+    word += 0x9e3779b97f4a7c15;
+    word = (word ^ (word >> 30)) * 0xbf58476d1ce4e5b9;
+    word = (word ^ (word >> 27)) * 0x94d049bb133111eb;
+    return word ^ (word >> 31);
+}
+
+uint64_t sim_random(void) {
+    return sim_mix(sim->random++);
+}
+
+uint64_t sim_below(uint64_t bound) {
+    return bound ? sim_random() % bound : 0;
+}
+
+uint64_t sim_between(uint64_t low, uint64_t high) {
+    return low + sim_below(high - low + 1);
+}
+
+bool sim_chance(unsigned percent) {
+    return sim_below(100) < percent;
+}
+
+uint64_t sim_hash(uint64_t hash, const void *bytes, size_t length) { /* FNV-1a, mixed */
+    const unsigned char *at = bytes;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ at[i]) * 0x100000001b3;
+    return sim_mix(hash ^ length);
+}
+
+void sim_fail(const char *format, ...) {
+    va_list arguments;
+    va_start(arguments, format);
+    int length =
+        snprintf(sim->verdict, SIM_VERDICT_MAX, "step %llu, %llu us: ", (unsigned long long)sim->step,
+                 (unsigned long long)sim->now);
+    vsnprintf(sim->verdict + length, SIM_VERDICT_MAX - (size_t)length, format, arguments);
+    va_end(arguments);
+    sim_trace("FAILED: %s", sim->verdict);
+    fflush(NULL);
+    _exit(1);
+}
+
+void sim_trace(const char *format, ...) {
+    if (!sim->verbose)
+        return;
+    printf("%8llu %12llu  ", (unsigned long long)sim->step, (unsigned long long)sim->now);
+    va_list arguments;
+    va_start(arguments, format);
+    vprintf(format, arguments);
+    va_end(arguments);
+    putchar('\n');
+}
+
+struct instant world_instant(const struct sim_node *node) {
+    uint64_t mono = world_local(node->mono_base, node->drift_ppm, sim->now - node->born);
+    return (struct instant){
+        .mono_us = mono,
+        .wall_us = (uint64_t)((int64_t)(WALL_US * (uint64_t)1000000 + sim->now) + node->wall_offset_us)};
+}
+
+/* ---- nodes ------------------------------------------------------------------------------------------------------- */
+
+static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries;
+
+static void load_conf(struct sim_node *node) {
+    char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
+    char *argv[64];
+    int argc = 0;
+    const struct {
+        const char *name;
+        unsigned long value;
+    } numbers[] = {
+        {"--port", (unsigned long)(SIM_PORT + node->host)},
+        {"--raft-id", (unsigned long)(node->host + 1)},
+        {"--raft-election-timeout", election_ms},
+        {"--raft-heartbeat-interval", heartbeat_ms},
+        {"--raft-outcome-timeout", outcome_ms},
+        {"--raft-log-cache-size", cache_bytes},
+        {"--raft-checkpoint-entries", checkpoint_entries},
+        {"--raft-entry-max-size", 4096},
+        {"--raft-uncommitted-max-size", uncommitted_bytes},
+    };
+    size_t count = sizeof numbers / sizeof *numbers;
+    for (size_t i = 0; i < count; i++) {
+        snprintf(words[i], sizeof words[i], "%lu", numbers[i].value);
+        argv[argc++] = (char *)(uintptr_t)numbers[i].name;
+        argv[argc++] = words[i];
+    }
+    snprintf(words[count], sizeof words[count], "/sim/%d", node->host + 1);
+    argv[argc++] = (char *)(uintptr_t) "--dir";
+    argv[argc++] = words[count];
+    for (size_t i = 0; i < sim->node_count; i++) {
+        snprintf(nodes[i][0], sizeof nodes[i][0], "%zu", i + 1);
+        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu", SIM_PORT + i);
+        argv[argc++] = (char *)(uintptr_t) "--raft-node";
+        argv[argc++] = nodes[i][0];
+        argv[argc++] = nodes[i][1];
+    }
+    if (!conf_load(&node->conf, NULL, argc, argv, why))
+        sim_fail("the configuration is refused: %s", why);
+}
+
+static void start(struct sim_node *node) {
+    sim->current = node;
+    load_conf(node);
+    node->born = sim->now;
+    node->mono_base = 1000000 + sim_below(1000000000);
+    node->drift_ppm = (int64_t)sim_below(2001) - 1000;
+    node->restart_at = node->crash_by = 0;
+    node->dark = node->stopping = node->expect_failure = false;
+    node->applied = node->read_at = 0;
+    node->led = 0;
+    node->stalled_to = node->wakes_at = 0;
+    sim_trace("node %d starts", node->host + 1);
+    sim_cover(COVER_RESTARTS, node->starts > 0);
+    node->starts++;
+    struct instant now = world_instant(node);
+    node->node = node_new(NULL, &node->conf, NULL, &now);
+    if (!node->node)
+        sim_fail("node %d does not start", node->host + 1);
+    node->turn_at = sim->now + 1;
+    invariants_started(node);
+    plants_started(node);
+    sim->current = NULL;
+}
+
+static void gone(struct sim_node *node) {
+    node->node = NULL;
+    node->turn_at = node->crash_by = 0;
+    node->restart_at = sim->now + sim_between(10000, sim_chance(30) ? 6000000 : 800000);
+    sim->current = NULL;
+}
+
+void world_crash(struct sim_node *node, bool power) {
+    sim_trace("node %d %s", node->host + 1, power ? "loses power" : "is killed");
+    sim_cover(COVER_CRASHES, 1);
+    disk_stop(node->disk);
+    network_crash(node->host, power);
+    sim->current = node;
+    sim->crashing = true;
+    node_free(node->node);
+    sim->crashing = false;
+    disk_crash(node->disk, power);
+    node->dark = power;
+    gone(node);
+}
+
+static void end(struct sim_node *node) {
+    if (node_ended(node->node) == NODE_FAILED && !node->expect_failure)
+        sim_fail("node %d ends: %s", node->host + 1, node->node->failure);
+    sim_trace("node %d has ended", node->host + 1);
+    sim->current = node;
+    node_free(node->node);
+    disk_crash(node->disk, false);
+    gone(node);
+}
+
+void world_poke(int host) {
+    struct sim_node *node = &sim->nodes[host];
+    if (host >= (int)sim->node_count || !node->node)
+        return;
+    uint64_t at = sim->now + sim_below(100);
+    if (node->turn_at == 0 || node->turn_at > at)
+        node->turn_at = at;
+}
+
+static void turn(struct sim_node *node) {
+    struct instant now = world_instant(node);
+    sim->current = node;
+    node->turn_at = 0;
+    bool more = node_turn(node->node, &now);
+    invariants_turned(node);
+    uint64_t deadline = node_deadline_ms(node->node), now_ms = now.mono_us / 1000;
+    node->wakes_at = sim->now + (deadline > now_ms ? (deadline - now_ms) * 1000 : 0) + 1 + sim_below(1000);
+    sim->current = NULL;
+    if (more || network_has_news(node->host))
+        node->turn_at = sim->now + 1 + sim_below(50);
+    if (node_ended(node->node) != NODE_RUNNING)
+        end(node);
+}
+
+static uint64_t node_next(const struct sim_node *node) {
+    if (!node->node)
+        return node->restart_at;
+    if (disk_stopped(node->disk))
+        return sim->now;
+    uint64_t next = node->wakes_at;
+    if (node->turn_at && (node->turn_at < next || next == 0))
+        next = node->turn_at;
+    if (next < node->stalled_to)
+        next = node->stalled_to;
+    return node->crash_by && node->crash_by < next ? node->crash_by : next;
+}
+
+static void node_work(struct sim_node *node) {
+    if (node_next(node) > sim->now)
+        return;
+    if (!node->node) {
+        start(node);
+    } else if (disk_stopped(node->disk)) {
+        sim_cover(COVER_MID_BATCH, 1);
+        world_crash(node, node->crash_power);
+    } else if (node->crash_by && node->crash_by <= sim->now) {
+        world_crash(node, node->crash_power);
+    } else {
+        turn(node);
+    }
+}
+
+static void calm_down(void) {
+    sim->calm = true;
+    faults_end();
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        node->stalled_to = 0;
+        if (node->node && node->crash_by && !disk_stopped(node->disk)) {
+            node->crash_by = 0;
+            disk_arm(node->disk, 0, false);
+        }
+        node->wall_offset_us = (int64_t)sim_below(100000);
+        if (!node->node)
+            node->restart_at = sim->now + 1 + sim_below(500000);
+    }
+    sim_trace("calm");
+}
+
+/* ---- steps ------------------------------------------------------------------------------------------------------- */
+
+static uint64_t next_event(void) {
+    uint64_t candidates[] = {worker_next(), network_next(), load_next(), faults_next()}, next = UINT64_MAX;
+    for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
+        if (candidates[i] < next)
+            next = candidates[i];
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (node_next(&sim->nodes[i]) < next)
+            next = node_next(&sim->nodes[i]);
+    return next;
+}
+
+static unsigned stuck; /* steps since time went on */
+
+static void step(void) {
+    uint64_t next = next_event();
+    if (next == UINT64_MAX)
+        sim_fail("nothing will ever happen again");
+    stuck = next > sim->now ? 0 : stuck + 1;
+    if (stuck > STUCK_STEPS)
+        sim_fail("time does not go on");
+    if (next > sim->now)
+        sim->now = next;
+    sim->step++;
+    sim->trace = sim_mix(sim->trace ^ sim->now) + sim->random;
+    worker_work();
+    network_work();
+    load_work();
+    for (size_t i = 0; i < sim->node_count; i++)
+        node_work(&sim->nodes[i]);
+    faults_work();
+}
+
+static void draw_shape(void) {
+    static const size_t sizes[] = {3, 3, 3, 3, 5, 5, 5, 1, 3, 5};
+    sim->node_count = sizes[sim_below(10)];
+    sim->client_count = 2 + (size_t)sim_below(SIM_CLIENTS_MAX - 1);
+    election_ms = (unsigned)sim_between(100, 600);
+    heartbeat_ms = election_ms / (unsigned)sim_between(5, 10);
+    outcome_ms = (unsigned)sim_between(500, 5000);
+    checkpoint_entries = 1 + (unsigned)sim_below(sim_chance(50) ? 20 : 200);
+    cache_bytes = sim_chance(60) ? 4096 : 65536;
+    uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
+}
+
+static void make_nodes(void) {
+    for (size_t i = 0; i < sim->node_count; i++) {
+        sim->nodes[i].host = (int)i;
+        sim->nodes[i].disk = disk_new((int)i);
+        sim->nodes[i].fsync_slow = 1;
+        sim->nodes[i].wall_offset_us = (int64_t)sim_below(200000) - 100000;
+        sim->nodes[i].restart_at = 1 + sim_below(300000);
+    }
+}
+
+static void run_out(bool (*done)(void), uint64_t within_us, const char *what) {
+    uint64_t by = sim->now + within_us;
+    while (!done()) {
+        step();
+        if (sim->now > by)
+            sim_fail("%s within %llu ms after the faults ended", what, (unsigned long long)within_us / 1000);
+    }
+}
+
+static uint64_t writes_before;
+
+static bool lives(void) {
+    return load_writes() > writes_before;
+}
+
+static bool settled(void) {
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (!sim->nodes[i].node || sim->nodes[i].read_at < invariants_committed())
+            return false;
+    return true;
+}
+
+static void close_all(void) {
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        sim->current = node;
+        if (node->node)
+            node_free(node->node);
+        disk_free(node->disk);
+    }
+    sim->current = NULL;
+    load_close();
+    network_close();
+    invariants_close();
+}
+
+uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose, uint64_t *covers,
+                   char *verdict) {
+    static struct sim world;
+    world = (struct sim){.seed = seed,
+                         .random = sim_mix(seed),
+                         .verbose = verbose,
+                         .plant = plant,
+                         .steps = steps,
+                         .covers = covers,
+                         .verdict = verdict,
+                         .now = 1};
+    sim = &world;
+    vfs_register();
+    draw_shape();
+    faults_open();
+    make_nodes();
+    invariants_open();
+    load_open();
+    while (sim->step < steps)
+        step();
+    calm_down();
+    writes_before = load_writes();
+    run_out(lives, LIVE_WITHIN_US, "no write was acknowledged");
+    load_finish();
+    run_out(load_finished, FINISH_WITHIN_US, "not all was answered");
+    run_out(settled, FINISH_WITHIN_US, "not all nodes have applied all");
+    invariants_end();
+    checker_run();
+    sim_cover(COVER_RUNS, 1);
+    sim_cover(COVER_STEPS, sim->step);
+    close_all();
+    return sim->trace;
+}
