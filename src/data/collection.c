@@ -40,7 +40,7 @@ void collection_open(struct collection *collection, struct keyspace *keyspace, u
         .keyspace = keyspace, .db = db, .limits = limits ? *limits : none, .changed = false};
     collection->item = keyspace_open_place(keyspace, db, key, type, &collection->slot);
     if (!is_small(collection->item))
-        object_settle(keyspace, &keyspace->db[db], item_object(collection->item));
+        object_settle(keyspace, database_of(keyspace, db), item_object(collection->item));
 }
 
 bool collection_close(struct collection *collection, uint64_t version) {
@@ -111,15 +111,7 @@ static void grow_up(struct collection *collection) {
     }
     struct item *grown = item_give_object(item, &members->object, &keyspace->memory);
     collection->item = keyspace_settle(keyspace, collection->db, collection->slot, item, grown);
-    collection_enter(collection);
-}
-
-void collection_enter(struct collection *collection) {
-    struct keyspace *keyspace = collection->keyspace;
-    struct database *database = &keyspace->db[collection->db];
-    struct object *object = item_object(collection->item);
-    object_enter(keyspace, database, object, (struct object_name){.id = 0});
-    object_mark(keyspace, database, object, 0, object_kind(object)->pages(object));
+    object_enter_whole(keyspace, database_of(keyspace, collection->db), &members->object);
 }
 
 /* A member that is new. In a sorted set that is small its place is its rank. */

@@ -11,7 +11,8 @@
  *     there = collection_close(&c, version);                         false: it is empty, and the key is gone
  *
  * Between open and close nothing else may change the keyspace; c.item is good for reading. A collection that
- * was not changed keeps its version. Bytes that are passed in must not be the keyspace's own.
+ * was not changed keeps its version. Bytes that are passed in may be another key's, but not
+ * this one's.
  */
 #ifndef COLLECTION_H
 #define COLLECTION_H

@@ -92,6 +92,11 @@ struct keyspace {
     struct database db[];
 };
 
+static inline struct database *database_of(struct keyspace *keyspace, unsigned db) {
+    assert(db < keyspace->count);
+    return &keyspace->db[keyspace->order[db]];
+}
+
 /* ---- checkpoint.c --- */
 
 /* Encodes a page that is to do before it changes. */
@@ -142,6 +147,8 @@ struct object_kind {
     size_t (*bytes)(const struct object *object);
     /* Frees up to `count` parts of it, returns how many; fewer than `count`: all, and itself. */
     size_t (*free_some)(struct object *object, size_t count, size_t *memory);
+    /* The same once more, without what makes it an object. */
+    struct object *(*copy)(const struct object *object, struct keyspace *keyspace);
     /* What the item's place says of it beside its id: that many numbers. The first is its length. */
     size_t (*reference)(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]);
     /* Checks what a place said, sets `pages`; takes the next page; makes it ready, with the last one. False:
@@ -172,6 +179,11 @@ struct object_name object_release(struct keyspace *keyspace, struct database *da
 /* Gives a complete object its name, a new one if `name` says none. No page of it is dirty yet. */
 void object_enter(struct keyspace *keyspace, struct database *database, struct object *object,
                   struct object_name name);
+/* The same with a new name and every page dirty. */
+void object_enter_whole(struct keyspace *keyspace, struct database *database, struct object *object);
+/* Takes it from one database to another; it is settled. */
+void object_transfer(struct keyspace *keyspace, struct database *from, struct database *to,
+                     struct object *object);
 /* It has another address. */
 void object_moved(struct database *database, struct object *object);
 /* Settles what the bits say by what checkpoints have come and gone. First thing before any change. */
@@ -205,12 +217,6 @@ struct item *text_append(struct keyspace *keyspace, struct database *database, s
 /* Writes into a long string, which may become longer. At least one byte. */
 void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
                 const void *written, size_t length);
-
-/* ---- collection.c --- */
-
-struct collection;
-/* Its item has been given an object: all of it is new. */
-void collection_enter(struct collection *collection);
 
 /* ---- keyspace.c, load.c --- */
 

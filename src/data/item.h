@@ -88,7 +88,7 @@ void item_release(struct item *item, size_t *memory);
 struct item *item_write(struct item *item, const void *bytes, size_t length, size_t *memory);
 struct item *item_extend(struct item *item, const void *bytes, size_t length, size_t *memory);
 /* Writes into a short string, within what is there. */
-void item_overwrite(struct item *item, size_t offset, const void *bytes, size_t length);
+void item_patch(struct item *item, size_t offset, const void *bytes, size_t length);
 /* KEYSPACE_NO_DEADLINE takes it away. */
 struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t *memory);
 /* Always another item. */

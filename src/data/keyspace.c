@@ -116,11 +116,6 @@ size_t keyspace_memory(const struct keyspace *keyspace) {
     return keyspace->memory;
 }
 
-static struct database *database_of(struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return &keyspace->db[keyspace->order[db]];
-}
-
 static const struct database *database_seen(const struct keyspace *keyspace, unsigned db) {
     assert(db < keyspace->count);
     return &keyspace->db[keyspace->order[db]];
@@ -335,33 +330,75 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     return true;
 }
 
-/* An existing `to` keeps its place in the dense order: a scan that has not come to it must still find it. */
+/* Puts an item under its key, whatever was there. An existing key keeps its place in the dense order: a scan
+ * that has not come to it must still find it. */
+static void put_item(struct keyspace *keyspace, struct database *database, struct item *item,
+                     uint64_t version) {
+    struct resp_arg key = item_key(item);
+    struct place place = find_for_write(keyspace, database, &key);
+    if (place.item) {
+        forget(keyspace, database, place.slot);
+        deadline_removed(keyspace, database, place.item);
+        dict_replace(&database->keys, place.slot, item);
+        free_item(keyspace, database, place.item);
+    } else {
+        place.slot = add(keyspace, database, item, place.hash);
+    }
+    if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
+        deadline_added(keyspace, database, item);
+    item->version = version;
+    remember(database, place.slot);
+}
+
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
                      const struct resp_arg *to, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     (void)find_for_write(keyspace, database, to);
     struct place source = find_for_write(keyspace, database, from);
     assert(source.item);
-    struct place target = find_any(database, to);
-    if (source.item == target.item)
+    struct resp_arg own = item_key(source.item);
+    if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
-
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
-    if (target.item) {
-        target = place_of(database, target.item);
-        forget(keyspace, database, target.slot);
-        deadline_removed(keyspace, database, target.item);
-        dict_replace(&database->keys, target.slot, renamed);
-        free_item(keyspace, database, target.item);
-    } else {
-        target.slot = add(keyspace, database, renamed, target.hash);
+    put_item(keyspace, database, renamed, version);
+}
+
+void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
+                   const struct resp_arg *to, uint64_t version) {
+    struct database *database = database_of(keyspace, to_db);
+    struct item *source = keyspace_find(keyspace, from_db, from);
+    assert(source && keyspace_find(keyspace, to_db, to) != source);
+    struct object *object = item_object(source);
+    struct item *copy = item_with_key(source, to, &keyspace->memory);
+    if (object) {
+        object = object_kind(object)->copy(object, keyspace);
+        item_put_object(copy, object);
+        object_enter_whole(keyspace, database, object);
     }
-    if (item_deadline(renamed) != KEYSPACE_NO_DEADLINE)
-        deadline_added(keyspace, database, renamed);
-    renamed->version = version;
-    remember(database, target.slot);
+    put_item(keyspace, database, copy, version);
+}
+
+void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
+                   uint64_t version) {
+    struct database *from = database_of(keyspace, from_db), *to = database_of(keyspace, to_db);
+    struct place place = find_for_write(keyspace, from, key);
+    assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
+    struct object *object = item_object(place.item);
+    unlink_place(keyspace, from, &place);
+    if (object) {
+        object_settle(keyspace, from, object);
+        object_transfer(keyspace, from, to, object);
+    }
+    put_item(keyspace, to, place.item, version);
+}
+
+void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
+    assert(db < keyspace->count && other < keyspace->count);
+    unsigned place = keyspace->order[db];
+    keyspace->order[db] = keyspace->order[other];
+    keyspace->order[other] = place;
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
@@ -370,8 +407,8 @@ size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
 }
 
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return keyspace->db[db].deadlines.order.count - keyspace->db[db].due;
+    const struct database *database = database_seen(keyspace, db);
+    return database->deadlines.order.count - database->due;
 }
 
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db) {
@@ -421,25 +458,18 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
     return item;
 }
 
-struct item *item_write_at(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
-                           const void *bytes, size_t length, uint64_t version) {
-    static const char zeros[ITEM_SHORT_MAX + 1];
+void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                    const void *bytes, size_t length, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     struct place place = place_of(database, item);
-    size_t is = item_string(item).length, needed = offset + length;
+    assert(offset + length <= item_string(item).length);
     forget(keyspace, database, place.slot);
-    if (length > 0 && !item_text(item) && needed > is) {
-        size_t missing = needed - is;
-        item = append_short(keyspace, database, place.slot, item, zeros,
-                            missing < sizeof zeros ? missing : sizeof zeros);
-    }
     if (length > 0 && item_text(item))
         text_write(keyspace, database, item, offset, bytes, length);
     else if (length > 0)
-        item_overwrite(item, offset, bytes, length);
+        item_patch(item, offset, bytes, length);
     item->version = version;
     remember(database, place.slot);
-    return item;
 }
 
 /* ---- places that are open for a change --- */
@@ -556,47 +586,4 @@ size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
     size_t freed = keyspace_reclaim_due(keyspace, count);
     return freed + keyspace_reclaim_flushed(keyspace, count - freed);
-}
-
-/* ---- between databases, within values --- */
-
-void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
-                   const struct resp_arg *to, uint64_t version) {
-    struct item *source = keyspace_find(keyspace, from_db, from);
-    assert(source);
-    struct resp_arg value = item_string(source);
-    uint64_t deadline = item_deadline(source);
-    struct item *target = keyspace_set_string(keyspace, to_db, to, value.bytes, value.length, false, version);
-    assert(target != source);
-    if (deadline != KEYSPACE_NO_DEADLINE)
-        item_set_deadline(keyspace, to_db, target, deadline, version);
-}
-
-void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
-                   uint64_t version) {
-    assert(from_db != to_db);
-    keyspace_copy(keyspace, from_db, key, to_db, key, version);
-    keyspace_delete(keyspace, from_db, key);
-}
-
-void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
-    assert(db < keyspace->count && other < keyspace->count);
-    unsigned place = keyspace->order[db];
-    keyspace->order[db] = keyspace->order[other];
-    keyspace->order[other] = place;
-}
-
-void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
-                    const void *bytes, size_t length, uint64_t version) {
-    struct database *database = database_of(keyspace, db);
-    struct place place = place_of(database, item);
-    struct text *text = item_text(item);
-    forget(keyspace, database, place.slot);
-    if (text && length > 0)
-        object_patch(keyspace, database, text, offset, length);
-    item_patch(item, offset, bytes, length);
-    if (text && length > 0)
-        object_patched(database, text, offset, length);
-    item->version = version;
-    remember(database, place.slot);
 }

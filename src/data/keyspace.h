@@ -164,8 +164,10 @@ struct resp_arg item_string(const struct item *item);
  * there. */
 struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
                          size_t length, uint64_t version);
-/* Writes bytes over those from `offset` on, with zeros between the end and `offset` if need be. As above. */
-struct item *item_write_at(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
-                           const void *bytes, size_t length, uint64_t version);
+/* Puts other bytes in the place of some of a string's: the range must lie within it. The item stays where it is. */
+void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                    const void *bytes, size_t length, uint64_t version);
+/* Bytes allocated for the item and its value. */
+size_t item_memory(const struct item *item);
 
 #endif

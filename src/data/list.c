@@ -77,7 +77,7 @@ static void grow_up(struct collection *list) {
         segments_fill(segments, at, &keyspace->memory);
     struct item *grown = item_give_object(item, &segments->object, &keyspace->memory);
     list->item = keyspace_settle(keyspace, list->db, list->slot, item, grown);
-    collection_enter(list);
+    object_enter_whole(keyspace, database_of(keyspace, list->db), &segments->object);
 }
 
 void list_insert(struct collection *list, size_t index, const struct resp_arg *bytes) {

@@ -219,17 +219,14 @@ size_t members_rank(const struct members *members, const struct resp_arg *key) {
 
 /* ---- changing --- */
 
-static struct database *database_of(const struct collection *collection) {
-    return &collection->keyspace->db[collection->db];
-}
-
 static void touch(struct collection *collection, struct members *members, size_t place) {
     object_touch(collection->keyspace, &members->object, place / MEMBER_PLACES);
 }
 
 static void mark(struct collection *collection, struct members *members, size_t place) {
     size_t page = place / MEMBER_PLACES;
-    object_mark(collection->keyspace, database_of(collection), &members->object, page, page + 1);
+    object_mark(collection->keyspace, database_of(collection->keyspace, collection->db), &members->object,
+                page, page + 1);
 }
 
 void members_add(struct collection *collection, const struct member *member) {
@@ -329,6 +326,18 @@ static size_t free_some(struct object *object, size_t count, size_t *memory) {
     return freed;
 }
 
+static struct object *copy(const struct object *object, struct keyspace *keyspace) {
+    const struct members *members = const_members_in(object);
+    struct members *other = members_new(object->type, &keyspace->hash_key, &keyspace->memory);
+    for (size_t place = 0; place < members->dict.count; place++) {
+        struct member member;
+        members_at(members, place, &member);
+        members_fill(other, &member, &keyspace->memory);
+    }
+    assert(other->object.digest == object->digest);
+    return &other->object;
+}
+
 static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]) {
     numbers[0] = const_members_in(object)->dict.count;
     return 1;
@@ -407,5 +416,5 @@ static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     return true;
 }
 
-const struct object_kind object_members = {pages,     write_page,     bytes,     free_some,
+const struct object_kind object_members = {pages,     write_page,     bytes,     free_some, copy,
                                            reference, load_reference, load_page, load_end};

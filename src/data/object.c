@@ -246,6 +246,31 @@ void object_enter(struct keyspace *keyspace, struct database *database, struct o
     object_moved(database, object);
 }
 
+void object_enter_whole(struct keyspace *keyspace, struct database *database, struct object *object) {
+    object_enter(keyspace, database, object, (struct object_name){.id = 0});
+    object_mark(keyspace, database, object, 0, pages_of(object));
+}
+
+/* Its bit in the table of objects goes with it: what it says holds in whichever database the object is. */
+void object_transfer(struct keyspace *keyspace, struct database *from, struct database *to,
+                     struct object *object) {
+    size_t slot = object->slot, taken = slot_take(keyspace, &to->objects);
+    struct page_bits *old = page_set_word(&from->objects.set, slot);
+    struct page_bits *word = page_set_word(&to->objects.set, taken);
+    if (old->dirty & page_bit(slot))
+        word->dirty |= page_bit(taken);
+    if (old->frozen & page_bit(slot))
+        word->frozen |= page_bit(taken);
+    if (old->todo & page_bit(slot)) {
+        page_set_done(&from->objects.set, slot);
+        page_set_undone(&to->objects.set, taken);
+        keyspace->checkpoint.db = 0; /* a database that had nothing to do may have now */
+    }
+    slot_give(&from->objects, slot);
+    object->slot = (uint32_t)taken;
+    object_moved(to, object);
+}
+
 void object_loaded(struct keyspace *keyspace, struct database *database, struct object *object, uint64_t id) {
     struct object_name name = {id, (uint32_t)slot_take(keyspace, &database->objects),
                                (uint32_t)pages_of(object), 0};

@@ -8,7 +8,7 @@
  * however long the value is, and RENAME, which moves a reference from one place to another, costs two pages
  * of items and none of the value.
  *
- *     database 0      [ 32 places | 32 places | 32 places .. ]          object 0, pages 0, 1, 2
+ *     database 0      [ 24 places | 24 places | 24 places .. ]          object 0, pages 0, 1, 2
  *                                        '- "k" -> (1048577, 40000)
  *                                                     |
  *     a long value    [ 16384 bytes | 16384 bytes | 7232 ]              object 1048577, pages 0, 1, 2
@@ -41,7 +41,7 @@
  *
  * The format
  *
- *     object < 1048576: the database of that number. A page is one RESP array of bulk strings, five for
+ *     object < 1048576: the database that lies there: that of this number unless databases were swapped. A page is one RESP array of bulk strings, five for
  *     each place, in the order of the places:
  *
  *         field      meaning
@@ -56,7 +56,7 @@
  *                    S: its length, at least 1025  H T Z: how many members
  *                    L: how many elements, how many pages, the number of the first segment
  *
- *     Every page but the last has 32 places. For example, a page with two:
+ *     Every page but the last has 24 places. For example, a page with two:
  *
  *         *10  $1 a  $1 s  $1 0  $1 7  $5 hello   $1 b  $1 S  $13 1700000000000  $1 9  $13 1048576 40000
  *
@@ -133,6 +133,14 @@ void page_set_done(struct page_set *set, size_t page) {
     assert(word->todo & page_bit(page));
     word->todo &= ~page_bit(page);
     set->todo--;
+}
+
+void page_set_undone(struct page_set *set, size_t page) {
+    struct page_bits *word = page_set_word(set, page);
+    assert(!(word->todo & page_bit(page)));
+    word->todo |= page_bit(page);
+    set->todo++;
+    set->cursor = page / 64 < set->cursor ? page / 64 : set->cursor;
 }
 
 /* ---- the format --- */

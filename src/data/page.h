@@ -11,7 +11,7 @@
 
 /* All are part of the format. */
 enum {
-    PAGE_PLACES = 32,       /* places of a database's dense array in one page */
+    PAGE_PLACES = 24,       /* places of a database's dense array in one page */
     PAGE_BYTES = 16384,     /* bytes of a long string in one page */
     MEMBER_PLACES = 64,     /* places of a collection's dense array in one page */
     OBJECT_FIRST = 1 << 20, /* ids below it are databases */
@@ -49,6 +49,8 @@ void page_set_thaw(struct page_set *set, bool back);
 bool page_set_next(struct page_set *set, size_t *page);
 /* A page that is to do is done (or gone). */
 void page_set_done(struct page_set *set, size_t page);
+/* A page is to do after all. */
+void page_set_undone(struct page_set *set, size_t page);
 
 /* Replaces what is in `out` by the page of items that begins at place number * PAGE_PLACES. */
 void page_write_items(const struct dict *dict, size_t number, struct resp_buf *out);

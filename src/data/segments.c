@@ -276,7 +276,8 @@ static void open(struct change *change, struct segment *segment) {
 
 static void mark(struct change *change, uint32_t number) {
     struct keyspace *keyspace = change->list->keyspace;
-    object_mark(keyspace, &keyspace->db[change->list->db], &change->segments->object, number, number + 1);
+    object_mark(keyspace, database_of(keyspace, change->list->db), &change->segments->object, number,
+                number + 1);
 }
 
 static void shut(struct change *change, struct segment *segment) {
@@ -557,6 +558,17 @@ static size_t free_some(struct object *object, size_t count, size_t *memory) {
     return freed;
 }
 
+static struct object *copy(const struct object *object, struct keyspace *keyspace) {
+    const struct segments *segments = const_segments_in(object);
+    struct segments *other = segments_new(&keyspace->memory);
+    for (const struct segment *segment = segments->head; segment; segment = segment->next) {
+        const char *last = segment->bytes + segment->length;
+        for (const char *at = segment->bytes; at < last; at = pack_next(at))
+            segments_fill(other, at, &keyspace->memory);
+    }
+    return &other->object;
+}
+
 static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]) {
     const struct segments *segments = const_segments_in(object);
     numbers[0] = segments->count;
@@ -643,5 +655,5 @@ static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     return true;
 }
 
-const struct object_kind object_list = {pages,     write_page,     bytes,     free_some,
+const struct object_kind object_list = {pages,     write_page,     bytes,     free_some, copy,
                                         reference, load_reference, load_page, load_end};

@@ -78,7 +78,7 @@ static void write_page(const struct object *object, size_t number, struct resp_b
 }
 
 static size_t bytes(const struct object *object) {
-    return const_text_of(object)->capacity;
+    return allocation_of(sizeof(struct text) + const_text_of(object)->capacity) + ALLOCATION_HEADER;
 }
 
 static size_t free_some(struct object *object, size_t count, size_t *memory) {
@@ -86,6 +86,15 @@ static size_t free_some(struct object *object, size_t count, size_t *memory) {
         return 0;
     text_free(text_of(object), memory);
     return 0;
+}
+
+static struct object *copy(const struct object *object, struct keyspace *keyspace) {
+    const struct text *text = const_text_of(object);
+    struct text *other = text_for(NULL, text->length, &keyspace->memory);
+    memcpy(other->bytes, text->bytes, text->length);
+    other->length = text->length;
+    other->object.digest = object->digest;
+    return &other->object;
 }
 
 /* ---- digest --- */
@@ -199,5 +208,5 @@ static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUM
     return 1;
 }
 
-const struct object_kind object_text = {pages,     write_page,     bytes,     free_some,
+const struct object_kind object_text = {pages,     write_page,     bytes,     free_some, copy,
                                         reference, load_reference, load_page, load_end};

@@ -6,13 +6,10 @@
  * what it holds: a counter that grows by a digit, or a value that is set to another of about its size, stays
  * where it is.
  */
-#include "item.h"
-
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
+#include "internal.h"
 
 static void *allocate(size_t length) {
     void *block = malloc(length);
@@ -67,6 +64,12 @@ uint64_t item_deadline(const struct item *item) {
 
 uint64_t item_version(const struct item *item) {
     return item->version;
+}
+
+size_t item_memory(const struct item *item) {
+    const struct object *object = item_object(item);
+    return item_allocation(item->flags, item->key_length, item->short_length) + ALLOCATION_HEADER +
+           (object ? object_kind(object)->bytes(object) : 0);
 }
 
 struct resp_arg item_string(const struct item *item) {
@@ -193,7 +196,7 @@ struct item *item_extend(struct item *item, const void *bytes, size_t length, si
     return reshape_value(item, ITEM_LONG, 0, &text->object, memory);
 }
 
-void item_overwrite(struct item *item, size_t offset, const void *bytes, size_t length) {
+void item_patch(struct item *item, size_t offset, const void *bytes, size_t length) {
     assert(item->type == VALUE_STRING && !(item->flags & ITEM_LONG));
     assert(offset + length <= item->short_length);
     memcpy(key_bytes(item) + item->key_length + offset, bytes, length);
