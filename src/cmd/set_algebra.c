@@ -155,6 +155,19 @@ static void result_store(struct call *call, struct result *result, const struct 
 
 /* ---- the three --- */
 
+/* The first of the smallest comes to the front: the order of what is stored follows from it, so no sort may choose among equals.
+ * Behind it, where only speed depends on the order, they ascend. */
+static void put_smallest_first(struct sources *sources) {
+    size_t smallest = 0;
+    for (size_t i = 1; i < sources->count; i++)
+        if (size_of(sources->items[i]) < size_of(sources->items[smallest]))
+            smallest = i;
+    const struct item *item = sources->items[smallest];
+    sources->items[smallest] = sources->items[0];
+    sources->items[0] = item;
+    qsort(sources->items + 1, sources->count - 1, sizeof(struct item *), smaller_first);
+}
+
 /* Goes through the smallest one; all others are there. */
 static void intersect(struct sources *sources, struct result *result) {
     struct collection_walk walk;
@@ -162,7 +175,7 @@ static void intersect(struct sources *sources, struct result *result) {
     bool more = sources->missing == 0;
     if (!more)
         return;
-    qsort(sources->items, sources->count, sizeof(struct item *), smaller_first);
+    put_smallest_first(sources);
     collection_walk_begin(&walk, sources->items[0]);
     while (more && collection_walk_next(&walk, &member)) {
         size_t i = 1;
