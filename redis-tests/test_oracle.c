@@ -8,7 +8,7 @@
  *     RANDOMKEY, TIME, CLIENT ID    only the types of the replies are compared
  *     KEYS, SCAN                    the elements may come in any order
  *     HGETALL, SMEMBERS, SINTER ... fields and members may come in any order: ours is that of the log
- *     HRANDFIELD, SRANDMEMBER       only how many elements, and their types
+ *     HRANDFIELD, SRANDMEMBER       only how many elements, and their types; never so many that a reply of ours would be refused
  *     SPOP                          only of sets of one member: Redis would choose others
  *     OBJECT ENCODING               Redis's may be one that a value got by being changed in place, not by what it is
  *     OBJECT REFCOUNT, MEMORY USAGE only the types: values are never shared, and lie otherwise
