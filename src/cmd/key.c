@@ -7,7 +7,8 @@
 #include "lookup.h"
 
 static const char *const type_names[] = {
-    [VALUE_STRING] = "string",
+    [VALUE_STRING] = "string", [VALUE_HASH] = "hash", [VALUE_SET] = "set",
+    [VALUE_ZSET] = "zset",     [VALUE_LIST] = "list",
 };
 
 static bool is_star(const struct resp_arg *pattern) {

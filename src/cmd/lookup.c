@@ -15,12 +15,16 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
     return item;
 }
 
-bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item) {
+bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type type, struct item **item) {
     *item = lookup(call, key);
-    if (!*item || item_type(*item) == VALUE_STRING)
+    if (!*item || item_type(*item) == type)
         return true;
-    resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    lookup_wrong_type(call);
     return false;
+}
+
+bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item) {
+    return lookup_type(call, key, VALUE_STRING, item);
 }
 
 void lookup_all(struct call *call) {
@@ -48,6 +52,10 @@ bool lookup_database(struct call *call, const struct resp_arg *arg, unsigned *db
         return true;
     }
     return false;
+}
+
+void lookup_wrong_type(struct call *call) {
+    resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 void lookup_syntax_error(struct call *call) {

@@ -48,6 +48,8 @@
 #define STR      CATEGORY_STRING
 #define BITS     CATEGORY_BITMAP
 #define KEYSP    CATEGORY_KEYSPACE
+#define LIST     CATEGORY_LIST
+#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
 #define PARTS    "Depends on subcommand."
@@ -62,6 +64,7 @@ KEYS(key_rw_update, {.flags = "RW update"});
 KEYS(key_rw_insert, {.flags = "RW insert"});
 KEYS(key_ow_insert, {.flags = "OW insert"});
 KEYS(key_ow_update, {.flags = "OW update"});
+KEYS(key_rw_delete, {.flags = "RW delete"});
 KEYS(key_rm_delete, {.flags = "RM delete"});
 KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
 KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
@@ -72,6 +75,24 @@ KEYS(key_bitfield, {.flags = "RW access update variable_flags",
                     .notes = "This command allows both access and modification of the key"});
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
+
+KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
+KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
+#define SORT_NAMES                                                                                           \
+    {                                                                                                        \
+        .flags = "RO access", .search = KEYS_IN_DATA,                                                        \
+        .notes =                                                                                             \
+            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from "     \
+            "the content of the key we sort"                                                                 \
+    }
+#define SORT_STORE                                                                                           \
+    {                                                                                                        \
+        .flags = "OW update", .search = KEYS_BEHIND_STORE,                                                   \
+        .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "    \
+                 "anywhere in the argument array"                                                            \
+    }
+KEYS(key_sort, {.flags = "RO access"}, SORT_NAMES, SORT_STORE);
+KEYS(key_sort_ro, {.flags = "RO access"}, SORT_NAMES);
 
 /* What a client that spreads requests over shards should know. */
 #define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
@@ -327,6 +348,46 @@ const struct command command_rows[] = {
      "Reads one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_ro_access},
     {"setbit", 4, W | OOM, KEY, cmd_setbit, NULL, NULL,
      "Sets or clears one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_rw_access_update},
+
+    /* lists */
+    {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,
+     "Tells the element at an index.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_ro_access},
+    {"linsert", 5, W | OOM, KEY, cmd_linsert, NULL, NULL,
+     "Puts an element before or behind another.", "2.2.0", "list", "O(N) in elements before that one", LIST, NULL, key_rw_insert},
+    {"llen", 2, R | FAST, KEY, cmd_llen, NULL, NULL,
+     "Tells how many elements there are.", "1.0.0", "list", "O(1)", LIST, NULL, key_ro},
+    {"lmove", 5, W | OOM, 1, 2, 1, cmd_lmove, NULL, NULL,
+     "Takes an element from an end of one list to an end of another.", "6.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"lmpop", -4, W, NO_KEYS, cmd_lmpop, NULL, NULL,
+     "Takes elements from the first list that has any.", "7.0.0", "list", "O(N+M) in keys and elements taken", LIST, NULL, key_lmpop},
+    {"lpop", -2, W | FAST, KEY, cmd_lpop, NULL, NULL,
+     "Takes the first elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"lpos", -3, R, KEY, cmd_lpos, NULL, NULL,
+     "Finds elements that are equal to one.", "6.0.6", "list", "O(N) in elements", LIST, NULL, key_ro_access},
+    {"lpush", -3, W | OOM | FAST, KEY, cmd_lpush, NULL, NULL,
+     "Puts elements before the first.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lpushx", -3, W | OOM | FAST, KEY, cmd_lpushx, NULL, NULL,
+     "Puts elements before the first of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lrange", 4, R, KEY, cmd_lrange, NULL, NULL,
+     "Tells the elements between two indexes.", "1.0.0", "list", "O(S+N) in elements before them, and in them", LIST, NULL, key_ro_access},
+    {"lrem", 4, W, KEY, cmd_lrem, NULL, NULL,
+     "Removes elements that are equal to one.", "1.0.0", "list", "O(N) in elements", LIST, NULL, key_rw_delete},
+    {"lset", 4, W | OOM, KEY, cmd_lset, NULL, NULL,
+     "Puts another element in the place of one.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_rw_update},
+    {"ltrim", 4, W, KEY, cmd_ltrim, NULL, NULL,
+     "Removes what is not between two indexes.", "1.0.0", "list", "O(N) in elements removed", LIST, NULL, key_rw_delete},
+    {"rpop", -2, W | FAST, KEY, cmd_rpop, NULL, NULL,
+     "Takes the last elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"rpoplpush", 3, W | OOM, 1, 2, 1, cmd_rpoplpush, NULL, NULL,
+     "Takes the last element of one list before the first of another.", "1.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"rpush", -3, W | OOM | FAST, KEY, cmd_rpush, NULL, NULL,
+     "Puts elements behind the last.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"rpushx", -3, W | OOM | FAST, KEY, cmd_rpushx, NULL, NULL,
+     "Puts elements behind the last of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"sort", -2, W | OOM, KEY, cmd_sort, NULL, NULL,
+     "Sorts elements by themselves or by other keys; tells or stores them.", "1.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort},
+    {"sort_ro", -2, R, KEY, cmd_sort_ro, NULL, NULL,
+     "Sorts elements by themselves or by other keys.", "7.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort_ro},
 
     /* keys */
     {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,
