@@ -173,8 +173,8 @@ static void add_key(uint64_t *seed, struct request *request) {
         generate_add(request, odd[at].bytes, odd[at].length);
         return;
     }
-    if (generate_one_in(seed, 12))
-        snprintf(text, sizeof(text), "list:%llu", (unsigned long long)generate_below(seed, 6));
+    if (generate_one_in(seed, 40))
+        snprintf(text, sizeof(text), "list:%llu", (unsigned long long)generate_below(seed, 3));
     else
         snprintf(text, sizeof(text), "key:%llu", (unsigned long long)generate_below(seed, 24));
     generate_add_text(request, text);

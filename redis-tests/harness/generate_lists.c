@@ -6,7 +6,7 @@
 #include "generate_parts.h"
 
 /*
- *     0 a list's key and 1-4 elements   1 a list's key   2 element   3 end   4 side   5 index or small count
+ *     0 a list's key and 1-40 elements  1 a list's key   2 element   3 end   4 side   5 index or small count
  *     6 options of LPOS   7 all of LMPOP's   8 options of SORT   9 options of SORT_RO
  *
  * Lists under "nums:" begin with numbers only, so that they can be sorted by them.
@@ -26,7 +26,7 @@ static const struct generate_row rows[] = {
     {"LINSERT", 30, "1422", COMPARE_BYTES},
     {"LRANGE", 40, "155", COMPARE_BYTES},
     {"LREM", 25, "152", COMPARE_BYTES},
-    {"LTRIM", 12, "155", COMPARE_BYTES},
+    {"LTRIM", 8, "155", COMPARE_BYTES},
     {"RPOPLPUSH", 20, "11", COMPARE_BYTES},
     {"LMOVE", 30, "1133", COMPARE_BYTES},
     {"LPOS", 40, "126", COMPARE_BYTES},
@@ -51,7 +51,7 @@ static bool add_key(uint64_t *seed, struct request *request) {
     }
     bool numbers = generate_one_in(seed, 2);
     snprintf(text, sizeof(text), "%s:%llu", numbers ? "nums" : "list",
-             (unsigned long long)generate_below(seed, 6));
+             (unsigned long long)generate_below(seed, 3));
     generate_add_text(request, text);
     return numbers;
 }
@@ -73,7 +73,8 @@ static void add_element(uint64_t *seed, struct request *request, bool number) {
 
 static void add_key_and_elements(uint64_t *seed, struct request *request) {
     bool numbers = add_key(seed, request);
-    for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--)
+    uint64_t most = generate_one_in(seed, 5) ? 40 : 4;
+    for (uint64_t count = 1 + generate_below(seed, most); count > 0; count--)
         add_element(seed, request, numbers);
 }
 
@@ -106,8 +107,9 @@ static void add_small(uint64_t *seed, struct request *request) {
 static void add_position_options(uint64_t *seed, struct request *request) {
     static const char *const options[] = {"RANK", "COUNT", "MAXLEN", "rank", "count", "QQ"};
     for (uint64_t count = generate_below(seed, 4); count > 0; count--) {
-        generate_add_text(request, options[generate_below(seed, generate_one_in(seed, 12) ? 6 : 5)]);
-        if (generate_one_in(seed, 4))
+        const char *option = options[generate_below(seed, generate_one_in(seed, 12) ? 6 : 5)];
+        generate_add_text(request, option);
+        if (generate_one_in(seed, option[0] == 'R' ? 2 : 40))
             generate_add_integer(request, -1 - (int64_t)generate_below(seed, 3));
         else
             add_small(seed, request);
