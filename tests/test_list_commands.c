@@ -602,7 +602,7 @@ static void a_long_list_is_what_an_array_would_be(void **state) {
     }
     assert_true(twin.count > 1000);
     for (size_t i = 0; i < twin.count; i++) {
-        char line[32];
+        char line[64];
         snprintf(line, sizeof line, "LRANGE l %zu %zu", i, i);
         run(&f, line);
         assert_string_equal(strrchr(f.reply, ' ') + 1, element(twin.values[i]));
