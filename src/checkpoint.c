@@ -97,6 +97,8 @@ static void begin(struct node *node) {
     keyspace_checkpoint_head(node->keyspace, &head);
     store_bytes_set(&meta->head, resp_buf_bytes(&head), resp_buf_length(&head));
     resp_buf_close(&head);
+    const struct raft_blob *members = raft_members_applied(node->raft);
+    store_bytes_set(&meta->members, members->bytes, members->length);
     uint64_t digest = keyspace_digest(node->keyspace);
     store_bytes_set(&meta->digest, &digest, sizeof digest);
     checkpoint->meta = meta;

@@ -206,8 +206,8 @@ static void a_node_that_does_not_belong_is_told_why(void **state) {
         {FACT_TO, "3", "node 1 takes this address for node 3's, but node 2 answers here"},
         {FACT_FROM, "2", "node 2 met a second node 2: an id may be used once (raft-id)"},
         {FACT_FROM, "9", "node 9 is not a member: the members of node 2 are its raft-node lines"},
-        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 2"},
-        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 2"},
+        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 3"},
+        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 3"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -227,7 +227,7 @@ static void the_dialler_judges_the_answer_likewise(void **state) {
         {FACT_FROM, "3", "node 3 answers where node 2 was expected"},
         {FACT_NAME, "prod", "node 2 belongs to cluster 'prod', node 1 to 'test' (raft-cluster-name)"},
         {FACT_TO, "3", "node 2 takes this address for node 3's, but node 1 answers here"},
-        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 2"},
+        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 3"},
     };
     (void)state;
     set_up_world(&world, 3, "");

@@ -83,7 +83,7 @@ struct store_log {
     struct store_file mark;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     char incarnation[STORE_ID_LENGTH + 1];
-    struct raft_term_start *terms; /* as found at the opening; lent to store_boot */
+    struct raft_term_start *terms;   /* as found at the opening; lent to store_boot */
     struct raft_members_at *changes; /* the same */
     size_t change_count;
 
