@@ -279,6 +279,70 @@ static void every_reply_is_the_one_that_redis_gives(void **state) {
     pair_close(&pairs[1]);
 }
 
+/* ---- replicas ---------------------------------------------------------------------------------------------- */
+
+enum { NODES = 3, DATABASES = 4 };
+
+static void ask_bytes(struct wire *wire, const char *head, struct reply argument) {
+    if (!wire_send(wire, head, strlen(head)) || !wire_send(wire, argument.bytes, argument.length))
+        harness_fail("a request could not be sent");
+}
+
+/* The same request to all nodes; every reply must be the first one's. `head` lacks the last argument. */
+static void compare_nodes(struct wire *const nodes[NODES], const char *head, struct reply argument) {
+    for (size_t i = 0; i < NODES; i++)
+        ask_bytes(nodes[i], head, argument);
+    struct reply first = take(nodes[0], "node 1");
+    for (size_t i = 1; i < NODES; i++) {
+        struct reply other = take(nodes[i], "another node");
+        if (!equal_bytes(first, other))
+            harness_fail("%s%s\n  node 1   %s\n  node %zu   %s", wire_text(head, strlen(head)),
+                         wire_text(argument.bytes, argument.length), wire_text(first.bytes, first.length),
+                         i + 1, wire_text(other.bytes, other.length));
+    }
+}
+
+/* Names in their order, values, deadlines. */
+static size_t compare_database(struct wire *const nodes[NODES], int db) {
+    static struct reply keys[ELEMENTS_MAX];
+    struct reply head, all = {"$1\r\n*\r\n", 7};
+    char select[32];
+    snprintf(select, sizeof(select), "SELECT %d", db);
+    for (size_t i = 0; i < NODES; i++)
+        assert_string_equal(wire_ask(nodes[i], select), "+OK");
+    compare_nodes(nodes, "*2\r\n$4\r\nKEYS\r\n", all);
+    ask_bytes(nodes[0], "*2\r\n$4\r\nKEYS\r\n", all);
+    struct reply reply = take(nodes[0], "node 1");
+    char *copy = malloc(reply.length);
+    memcpy(copy, reply.bytes, reply.length);
+    size_t count = elements_of((struct reply){copy, reply.length}, keys, &head);
+    for (size_t i = 0; i < count; i++) {
+        compare_nodes(nodes, "*2\r\n$3\r\nGET\r\n", keys[i]);
+        compare_nodes(nodes, "*2\r\n$11\r\nPEXPIRETIME\r\n", keys[i]);
+    }
+    free(copy);
+    return count;
+}
+
+/* After the sequence above. */
+static void every_node_holds_what_the_leader_holds(void **state) {
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    struct wire *nodes[NODES];
+    size_t keys = 0;
+    (void)cluster_wait_equal(cluster);
+    for (size_t i = 0; i < NODES; i++) {
+        nodes[i] = open_port(cluster->nodes[i].port);
+        assert_string_equal(wire_ask(nodes[i], "READONLY"), "+OK");
+    }
+    for (int db = 0; db < DATABASES; db++)
+        keys += compare_database(nodes, db);
+    harness_say("%zu keys compared", keys);
+    for (size_t i = 0; i < NODES; i++)
+        wire_close(nodes[i]);
+}
+
 /* ---- malformed input ------------------------------------------------------------------------------------- */
 
 /* What breaks the protocol, and PING behind what does not. */
@@ -377,6 +441,7 @@ static void command_info_describes_commands_as_redis_does(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reply_is_the_one_that_redis_gives),
+        cmocka_unit_test(every_node_holds_what_the_leader_holds),
         cmocka_unit_test(malformed_input_gets_the_answer_that_redis_gives),
         cmocka_unit_test(command_info_describes_commands_as_redis_does),
     };

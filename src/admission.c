@@ -126,7 +126,7 @@ static bool read_facts(const struct resp_arg *args, struct admission_facts *fact
 }
 
 /* "1=host:port,2=host:port" */
-static void write_members(const struct members *members, struct admission_facts *facts) {
+static void write_members(const struct roster *members, struct admission_facts *facts) {
     size_t at = 0;
     for (size_t i = 0; i < members->count; i++)
         if (members->at[i].kind != RAFT_REMOVED)
@@ -156,10 +156,10 @@ static void our_facts(const struct admission *admission, raft_id to, bool presen
         write_members(admission->members, facts);
         return;
     }
-    struct members initial = {0};
-    members_read_identity(&initial, identity);
+    struct roster initial = {0};
+    roster_read_identity(&initial, identity);
     write_members(&initial, facts);
-    members_close(&initial);
+    roster_close(&initial);
 }
 
 /* ---- proofs ------------------------------------------------------------------------------------------------ */
@@ -203,7 +203,7 @@ static struct member member_of(const struct admission *admission, raft_id id) {
     const struct store_identity *identity = &admission->identity;
     struct member member = {.id = id};
     if (admission->members && admission->members->count > 0) {
-        const struct member *found = members_find(admission->members, id);
+        const struct member *found = roster_find(admission->members, id);
         return found ? *found : member;
     }
     for (size_t i = 0; i < identity->member_count; i++)

@@ -18,7 +18,7 @@
  * cluster's id is SHA-256 over name, ids and incarnations, cut to 40 hex digits, and stored with them. From then on a member that shows another
  * incarnation has lost its disk, and with it votes it gave and entries it acknowledged: it is refused, in words.
  *
- * Once the cluster has formed its members are those of the newest list (members.h). Who is on it is let in by id and incarnation. Who is
+ * Once the cluster has formed its members are those of the newest list (roster.h). Who is on it is let in by id and incarnation. Who is
  * not, but shows the cluster's id, may be a member by a list that this node does not have yet: it is let in, and Raft judges its messages.
  *
  *     new node        a hello to node 0 (it knows an address only), with neither cluster nor members; its answer has the present
@@ -35,7 +35,7 @@
 #include <stddef.h>
 
 #include "../resp/resp.h"
-#include "members.h"
+#include "roster.h"
 #include "store/store.h"
 
 enum {
@@ -75,7 +75,7 @@ struct admission {
     char leader
         [STORE_ADDRESS_MAX]; /* where peers dial the present leader; "": there is none, or it is this node */
     struct store_identity identity; /* members' incarnations are filled in as they are met */
-    const struct members *members;  /* the newest list; NULL, or empty: there is none yet */
+    const struct roster *members;   /* the newest list; NULL, or empty: there is none yet */
 };
 
 /* One handshake under way on one connection. */

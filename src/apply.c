@@ -17,7 +17,7 @@ enum {
         256, /* keys freed behind each entry; the same on every node, for freeing changes SCAN's order */
 };
 
-static uint64_t precise_us(void) {
+uint64_t apply_clock_us(void) {
     struct timespec now;
     clock_gettime(CLOCK_MONOTONIC, &now);
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
@@ -38,18 +38,22 @@ static struct command_statistics *statistics_of(struct node *node, const struct 
     return command >= table && command < table + rows ? &node->statistics.calls[command - table] : NULL;
 }
 
-void apply_call(struct node *node, const struct command *command, struct call *call) {
+void apply_call(struct node *node, const struct command *command, struct call *call,
+                const struct session *session) {
     struct command_statistics *statistics = statistics_of(node, command);
     struct resp_buf *buf = call->reply->buf;
     size_t mark = buf ? resp_buf_length(buf) : 0;
+    bool sampled = statistics && statistics->calls++ % TIMED_EVERY == 0;
+    bool timed = status_times_commands(node);
+    uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
-    if (statistics && statistics->calls++ % TIMED_EVERY == 0) {
-        uint64_t begun_us = precise_us();
-        command->run(call);
-        statistics->us += TIMED_EVERY * (precise_us() - begun_us);
-    } else {
-        command->run(call);
-    }
+    command->run(call);
+    node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
+    uint64_t us = node->call_ended_us - begun_us;
+    if (sampled)
+        statistics->us += TIMED_EVERY * us;
+    if (timed)
+        status_took(node, command, call->args, call->count, session, us);
     if ((command->flags & COMMAND_READONLY) && !call->due) {
         node->statistics.hits += call->hits;
         node->statistics.misses += call->misses;
@@ -86,7 +90,7 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
         .seed = mix(node->seed++ ^ version),
         .reply = &out,
     };
-    apply_call(node, known_command(&command), &call);
+    apply_call(node, known_command(&command), &call, &item->connection->session);
     if (call.due && out.buf)
         resp_buf_truncate(out.buf, mark);
     return call.due;
@@ -127,6 +131,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
                            const struct lane *lane) {
     struct resp_command command;
     size_t at = 0, position = 0;
+    node->call_ended_us = 0;
     while (entry_next(reader, &command) && database_exists(node, reader, index)) {
         const struct pending_item *item = NULL;
         if (lane) {
@@ -145,7 +150,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
             .seed = mix(index ^ mix(position++)),
             .reply = &out,
         };
-        apply_call(node, known_command(&command), &call);
+        apply_call(node, known_command(&command), &call, item ? &item->connection->session : NULL);
         if (item)
             connection_answered(node, item->connection);
     }
@@ -189,8 +194,11 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }
-    if (lane)
-        latency_add(&node->commit, node->now_ms, node->now.mono_us - lane->begun_us);
+    if (lane) {
+        uint64_t us = node->now.mono_us - lane->begun_us;
+        latency_add(&node->commit, node->now_ms, us);
+        status_spike(node, SPIKE_COMMIT, us);
+    }
     lane_free(lane);
 }
 

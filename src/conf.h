@@ -60,6 +60,9 @@ struct conf {
     unsigned databases;
     uint64_t maxmemory;
     enum conf_eviction maxmemory_policy;
+    int64_t slowlog_slower_us; /* slowlog-log-slower-than; -1: nothing is logged */
+    uint64_t slowlog_length_max;
+    uint64_t latency_threshold_ms;     /* latency-monitor-threshold; 0: nothing is watched */
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
 
@@ -121,6 +124,10 @@ void conf_get(const struct conf *conf, const char *const *patterns, size_t count
               void (*each)(void *context, const char *name, const char *value), void *context);
 
 enum conf_set_result { CONF_SET_OK, CONF_SET_UNKNOWN, CONF_SET_IMMUTABLE, CONF_SET_INVALID };
+/* CONFIG REWRITE: writes what CONFIG SET (or the command line) made different from conf->file into that file: over the
+ * directive's last line, or at the end; everything else stays. False with the reason in `why`; the file is then as it was. */
+bool conf_rewrite(const struct conf *conf, char why[CONF_WHY_MAX]);
+
 /* CONFIG SET of one directive on a running server. Anything but OK leaves `conf` as it was; the reason is in `why` in Redis's words. */
 enum conf_set_result conf_set(struct conf *conf, const char *name, const char *value, char why[CONF_WHY_MAX]);
 

@@ -20,6 +20,7 @@ enum {
 
 enum conf_type {
     CONF_NUMBER,       /* unsigned or uint64_t, by the field's size */
+    CONF_SIGNED,       /* int64_t, down to -1 */
     CONF_MEMORY,       /* uint64_t; units b k kb m mb g gb */
     CONF_YESNO,        /* bool */
     CONF_TEXT,         /* char[] */

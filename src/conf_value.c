@@ -82,6 +82,21 @@ static bool set_number(const struct conf_directive *row, struct conf *conf, cons
     return store_bounded(row, conf, negative, value, why);
 }
 
+/* From -1 on: it turns off what a number from 0 on bounds. */
+static bool set_signed(const struct conf_directive *row, struct conf *conf, const char *word,
+                       char why[CONF_WHY_MAX]) {
+    uint64_t value;
+    const char *end;
+    bool negative = word[0] == '-';
+    assert(row->size == sizeof(int64_t));
+    if (!read_digits(word + negative, &value, &end) || *end != '\0')
+        return fail(why, "argument couldn't be parsed into an integer");
+    if (value > (negative ? 1 : row->max))
+        return fail(why, "argument must be between -1 and %" PRIu64 " inclusive", row->max);
+    store_number(row, conf, negative ? 0 - value : value);
+    return true;
+}
+
 static bool read_memory(const char *word, uint64_t *bytes) {
     static const struct {
         const char *name;
@@ -308,6 +323,8 @@ bool conf_value_set(const struct conf_directive *row, struct conf *conf, int cou
     switch (row->type) {
     case CONF_NUMBER:
         return set_number(row, conf, words[0], why);
+    case CONF_SIGNED:
+        return set_signed(row, conf, words[0], why);
     case CONF_MEMORY:
         return set_memory(row, conf, words[0], why);
     case CONF_YESNO:
@@ -359,6 +376,9 @@ void conf_value_get(const struct conf_directive *row, const struct conf *conf, c
     case CONF_NUMBER:
     case CONF_MEMORY:
         add_text(out, "%" PRIu64, load_number(row, conf));
+        return;
+    case CONF_SIGNED:
+        add_text(out, "%" PRId64, (int64_t)load_number(row, conf));
         return;
     case CONF_YESNO:
         add_text(out, "%s", *(const bool *)field_of(row, conf) ? "yes" : "no");

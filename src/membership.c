@@ -26,13 +26,13 @@ enum {
 /* ---- the newest list ----------------------------------------------------------------------------------------- */
 
 static const struct member *self_of(const struct node *node) {
-    return members_find(&node->membership.newest, node->admission.identity.node);
+    return roster_find(&node->membership.newest, node->admission.identity.node);
 }
 
 static void tell_list(struct node *node, raft_index index) {
     char text[1024] = "";
     size_t at = 0;
-    const struct members *members = &node->membership.newest;
+    const struct roster *members = &node->membership.newest;
     for (size_t i = 0; i < members->count && at < sizeof text; i++)
         if (members->at[i].kind != RAFT_REMOVED)
             at +=
@@ -42,7 +42,7 @@ static void tell_list(struct node *node, raft_index index) {
 }
 
 static void link_listed(struct node *node) {
-    const struct members *members = &node->membership.newest;
+    const struct roster *members = &node->membership.newest;
     for (size_t i = 0; i < members->count; i++) {
         const struct member *member = &members->at[i];
         if (member->kind == RAFT_REMOVED || member->id == node->admission.identity.node)
@@ -51,12 +51,12 @@ static void link_listed(struct node *node) {
         if (!peer)
             peer = peers_add(node, member->id, PEER_LISTED, member->address);
         else
-            peers_address(node, peer, PEER_LISTED, member->address);
+            peers_set_address(node, peer, PEER_LISTED, member->address);
     }
     node->membership.sweeping = false;
     for (size_t i = 0; i < node->peer_count; i++) {
         struct peer *peer = &node->peers[i];
-        const struct member *member = peer->id ? members_find(members, peer->id) : NULL;
+        const struct member *member = peer->id ? roster_find(members, peer->id) : NULL;
         peer->listed = member && member->kind != RAFT_REMOVED;
         node->membership.sweeping |= peer->id != 0 && !peer->listed;
     }
@@ -78,12 +78,12 @@ static void add_conf_addresses(struct node *node) {
     const struct conf *conf = node->conf;
     for (size_t i = 0; i < conf->node_count; i++) {
         const struct conf_node *line = &conf->nodes[i];
-        const struct member *member = members_find(&node->membership.newest, line->id);
+        const struct member *member = roster_find(&node->membership.newest, line->id);
         struct peer *peer = peers_find(node, line->id);
         char address[STORE_ADDRESS_MAX];
         snprintf(address, sizeof address, "%.240s:%u", line->host, line->port);
         if (peer)
-            peers_address(node, peer, PEER_CONF, address);
+            peers_set_address(node, peer, PEER_CONF, address);
         else if (!member && node->membership.newest.count > 0)
             log_warning(node->logger,
                         "raft-node %" PRIu64
@@ -104,7 +104,7 @@ static void take_list(struct node *node) {
     membership->list = raft_blob_ref((struct raft_blob *)(uintptr_t)list);
     if (list->length == 0)
         return; /* a new node: it will be told */
-    members_read(&membership->newest, list);
+    roster_read(&membership->newest, list);
     node->admission.members = &membership->newest;
     if (!first)
         tell_list(node, index);
@@ -115,8 +115,8 @@ static void take_list(struct node *node) {
 
 void membership_begin(struct node *node) {
     const struct store_identity *identity = &node->admission.identity;
-    members_read_identity(&node->membership.newest, identity);
-    if (identity->cluster[0] && !members_joined(identity))
+    roster_read_identity(&node->membership.newest, identity);
+    if (identity->cluster[0] && !roster_joined(identity))
         return; /* the list is in the log */
     link_listed(node);
     add_conf_addresses(node);
@@ -138,7 +138,7 @@ static bool may_stay(const struct node *node, const struct peer *peer) {
                REMOVED_LINGER_TIMEOUTS * (uint64_t)node->conf->election_timeout_ms;
     if (peer->listed || raft_peer_status(node->raft, peer->id, &status))
         return true;
-    return peer->visits > 0 && !members_find(&membership->newest, peer->id);
+    return peer->visits > 0 && !roster_find(&membership->newest, peer->id);
 }
 
 static void sweep(struct node *node) {
@@ -195,7 +195,7 @@ static void conclude(struct node *node, struct member_change *change, const char
 
 /* Those of the remaining voters that do not answer: without them the change would be the end. */
 static void name_silent(const struct node *node, raft_id without, char *text, size_t size) {
-    const struct members *members = &node->membership.newest;
+    const struct roster *members = &node->membership.newest;
     size_t at = 0;
     text[0] = 0;
     for (size_t i = 0; i < members->count && at < size; i++) {
@@ -258,7 +258,7 @@ static enum raft_result propose(struct node *node, enum raft_change_type type, c
 
 static bool is_settled(struct node *node, enum raft_change_type type, raft_id id, const char *address,
                        char *error, size_t size) {
-    const struct members *members = &node->membership.newest;
+    const struct roster *members = &node->membership.newest;
     const struct peer *peer = peers_find(node, id);
     for (size_t i = 0; i < members->count && type != RAFT_REMOVE; i++)
         if (members->at[i].kind != RAFT_REMOVED && members->at[i].id != id &&
@@ -284,7 +284,7 @@ void membership_change(struct node *node, enum raft_change_type type, raft_id id
     struct member member = {.id = id};
     raft_index index = 0;
     raft_term term = 0;
-    const struct member *now = members_find(&node->membership.newest, id);
+    const struct member *now = roster_find(&node->membership.newest, id);
     if (is_settled(node, type, id, address, error, sizeof error)) {
         connection_conclude(node, asker, quiet, error);
         return;
@@ -354,7 +354,7 @@ void membership_forget(struct node *node, const struct connection *connection) {
 void membership_close(struct node *node) {
     struct membership *membership = &node->membership;
     node->admission.members = NULL;
-    members_close(&membership->newest);
+    roster_close(&membership->newest);
     if (membership->list)
         raft_blob_unref(membership->list);
     membership->list = NULL;
@@ -364,9 +364,9 @@ void membership_close(struct node *node) {
 
 void membership_met(struct node *node, const struct admission_facts *theirs) {
     struct peer *peer = peers_find(node, theirs->from);
-    const struct member *member = members_find(&node->membership.newest, theirs->from);
+    const struct member *member = roster_find(&node->membership.newest, theirs->from);
     if (peer && theirs->address[0])
-        peers_address(node, peer, PEER_SAYS, theirs->address);
+        peers_set_address(node, peer, PEER_SAYS, theirs->address);
     if (!node->admission.members || !member || member->incarnation[0])
         return;
     struct member *claim = &node->membership.claim;
@@ -415,7 +415,7 @@ static bool propose_wanted(struct node *node) {
 
 bool membership_turn(struct node *node) {
     struct peer *leader = peers_find(node, node->raft_status.leader);
-    const struct member *listed = leader ? members_find(&node->membership.newest, leader->id) : NULL;
+    const struct member *listed = leader ? roster_find(&node->membership.newest, leader->id) : NULL;
     snprintf(node->admission.leader, sizeof node->admission.leader, "%s", listed ? listed->address : "");
     watch_removal(node);
     take_list(node);

@@ -11,7 +11,10 @@
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
  *     checkpoint.c  from the keyspace to the disk, a few pages a turn
- *     load.c      from the disk to the keyspace, at start
+ *     load.c      from the disk to the keyspace, at start and when a snapshot takes the state's place
+ *     compact.c   the log's beginning, cut when a checkpoint holds it
+ *     snapshot_out.c  the last checkpoint, sent to followers that the log does not go back to
+ *     snapshot_in.c   such a one, received and put in place
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
@@ -29,10 +32,12 @@
 #include "entry.h"
 #include "latency.h"
 #include "logger.h"
-#include "members.h"
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "roster.h"
+#include "slowlog.h"
+#include "spikes.h"
 #include "store/data.h"
 #include "store/store.h"
 #include "wire.h"
@@ -183,6 +188,7 @@ struct checkpointing {
     raft_index done_index; /* of the last committed one; 0: there is none */
     uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
     uint64_t file_bytes;
+    uint64_t generation;      /* of the data file in use */
     struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };
 
@@ -198,13 +204,61 @@ struct member_change {
 
 /* Who is a member (membership.c). */
 struct membership {
-    struct members newest;  /* by the newest list; before there is one, by the identity */
+    struct roster newest;   /* by the newest list; before there is one, by the identity */
     struct raft_blob *list; /* the newest; NULL: not looked at yet */
     struct member_change *changes;
     struct member claim;  /* a new member's incarnation and address, not yet in the list; id 0: none */
     bool sweeping;        /* there are peers that are no members */
     uint64_t removed_ms;  /* this node was removed; 0: it was not */
     uint64_t proposed_ms; /* when the last change was proposed that nobody asked for */
+};
+
+/* A snapshot on its way to a follower. */
+struct sending {
+    raft_id to; /* 0: a free place */
+    struct link *link;
+    struct admission_exchange exchange;
+    bool admitted, offered, ending;
+    raft_index index;
+    uint64_t offset, begun_ms;
+};
+
+enum { SNAPSHOTS_OUT_MAX = 4 };
+
+/* Snapshots that leave. One is there at a time, made of the last checkpoint. */
+struct snapshots_out {
+    struct store_copy *copy;
+    struct worker *worker;
+    bool making, dropping;
+    raft_index making_index; /* at least: what is being made is the state of it */
+    raft_index index;        /* of the one that is there; 0: none */
+    uint64_t size;
+    uint32_t crc;
+    uint64_t retry_ms; /* making one failed: not before */
+    struct sending at[SNAPSHOTS_OUT_MAX];
+};
+
+enum snapshot_in_phase {
+    SNAPSHOT_IN_NONE,
+    SNAPSHOT_IN_COMING,     /* fragments are written */
+    SNAPSHOT_IN_INSTALLING, /* it is verified and made a data file */
+    SNAPSHOT_IN_RESETTING,  /* raft.db is told to begin after it */
+    SNAPSHOT_IN_LOADING,    /* the state is read from it */
+};
+
+/* The snapshot that comes in. */
+struct snapshot_in {
+    struct store_copy *copy;
+    struct worker *worker;
+    enum snapshot_in_phase phase;
+    struct connection *from; /* who is answered; NULL: its connection is gone */
+    bool busy;               /* a job is with the worker */
+    char id[STORE_NAME_MAX + 1];
+    uint64_t size, begun_ms;
+    uint32_t crc;
+    struct store_meta *meta; /* once it is installed */
+    bool reset;              /* raft.db begins after it */
+    uint64_t installed;      /* since the start */
 };
 
 struct node {
@@ -227,6 +281,10 @@ struct node {
     struct latency fsync, commit;
     struct checkpointing checkpoint;
     struct loading *loading; /* while the state is read from the disk */
+    struct snapshots_out snapshots_out;
+    struct snapshot_in snapshot_in;
+    bool compacting; /* a step is with the log's worker */
+    raft_index compact_to;
 
     /* consensus */
     enum report_state state;
@@ -273,6 +331,10 @@ struct node {
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
+    struct slowlog *slowlog;
+    uint64_t
+        call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */
+    struct spikes spikes;
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
@@ -357,7 +419,16 @@ struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
-void apply_call(struct node *node, const struct command *command, struct call *call);
+/* `session` is the sender's; NULL: the command comes from the log. */
+void apply_call(struct node *node, const struct command *command, struct call *call,
+                const struct session *session);
+/* A clock with microseconds, for how long something takes. */
+uint64_t apply_clock_us(void);
+void status_spike(struct node *node, enum spike_event event, uint64_t us);
+/* Whether anybody wants to know how long each command takes; then one took so long. */
+bool status_times_commands(const struct node *node);
+void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
+                 const struct session *session, uint64_t us);
 
 /* A waiting read, executed now. True when it met a key that is due: it has no reply then. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
@@ -384,12 +455,45 @@ void checkpoint_take(struct node *node);
 bool checkpoint_turn(struct node *node);
 /* So much is kept for the checkpoint that writers must wait for it. */
 bool checkpoint_is_behind(const struct node *node);
+/* Gives up the one under way; checkpoint_idle says when nothing of it is left. */
+void checkpoint_give_up(struct node *node);
+bool checkpoint_idle(const struct node *node);
 /* Ends the worker and closes the file; what is under way is given up. */
 void checkpoint_stop(struct node *node);
 
+/* compact.c */
+void compact_turn(struct node *node); /* cuts the log when a checkpoint holds its beginning */
+void compact_taken(struct node *node, const struct store_job *job); /* a step is done */
+
+/* snapshot_out.c */
+void snapshot_out_open(struct node *node);
+/* Raft asks for them. */
+void snapshot_out_wanted(struct node *node, const struct raft_ids *ids);
+void snapshot_out_take(struct node *node); /* what the copier has done; ends what nobody needs */
+/* An event of a link that carries a snapshot; false: it is another link. */
+bool snapshot_out_event(struct node *node, struct link *link, const struct link_event *event);
+/* The log after this entry must stay for those that get a snapshot; UINT64_MAX: for nobody. */
+raft_index snapshot_out_needs(const struct node *node);
+void snapshot_out_close(struct node *node);
+
+/* snapshot_in.c */
+void snapshot_in_open(struct node *node);
+/* RAFT.SNAP from a peer: false when it is malformed. */
+bool snapshot_in_command(struct node *node, struct connection *connection,
+                         const struct resp_command *command);
+void snapshot_in_take(struct node *node);
+/* Raft wants it to take the place of state and log. */
+void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore);
+void snapshot_in_reset(struct node *node);                                     /* raft.db begins after it */
+void snapshot_in_loaded(struct node *node);                                    /* the keyspace is its state */
+void snapshot_in_left(struct node *node, const struct connection *connection); /* it is about to be closed */
+void snapshot_in_close(struct node *node);
+
 /* load.c */
-/* Begins to read the state, and calls start_loaded when it is there. */
+/* Begins to read the state, and calls start_loaded, or snapshot_in_loaded, when it is there. */
 void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+/* The same, of a file that has still to be opened. */
+void loading_begin_next(struct node *node, const struct store_data_wants *wants);
 void loading_take(struct node *node);
 void loading_close(struct node *node);
 
@@ -403,9 +507,11 @@ struct peer *peers_find(struct node *node, raft_id id);
 /* Links to a peer from now on; NULL when there are too many, or the address is none. */
 struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, const char *address);
 /* What is known of its address has changed. */
-void peers_address(struct node *node, struct peer *peer, enum peer_address which, const char *address);
+void peers_set_address(struct node *node, struct peer *peer, enum peer_address which, const char *address);
 /* Closes the link, and the connections that it has opened. */
 void peers_drop(struct node *node, struct peer *peer);
+/* Where a member is dialled; false when it is none. */
+bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port);
 void peers_close(struct node *node);
 
 /* membership.c */

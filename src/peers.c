@@ -69,7 +69,7 @@ struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, c
     return peer;
 }
 
-void peers_address(struct node *node, struct peer *peer, enum peer_address which, const char *address) {
+void peers_set_address(struct node *node, struct peer *peer, enum peer_address which, const char *address) {
     if (strcmp(peer->addresses[which], address) == 0)
         return;
     snprintf(peer->addresses[which], sizeof peer->addresses[which], "%s", address);
@@ -90,6 +90,11 @@ void peers_drop(struct node *node, struct peer *peer) {
     log_notice(node->logger, "no links with node %llu any more", (unsigned long long)peer->id);
     link_free(peer->link);
     *peer = (struct peer){0};
+}
+
+bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port) {
+    const struct peer *peer = peers_find(node, id);
+    return peer && member_split_address(peer->addresses[peer->dialled], host, CONF_HOST_MAX, port);
 }
 
 void peers_close(struct node *node) {
@@ -207,6 +212,8 @@ void peers_take(struct node *node) {
             continue;
         }
         for (struct link_event event; link_take(link, &event);) {
+            if (snapshot_out_event(node, link, &event))
+                continue;
             if (event.type == LINK_UP)
                 link_up(node, peer);
             else if (event.type == LINK_DOWN)
@@ -387,6 +394,14 @@ bool peers_command(struct node *node, struct connection *connection, const struc
     const struct resp_arg *name = &command->args[0];
     if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
         return false;
+    if (connection->peer && resp_arg_is(name, "RAFT.SNAP")) {
+        if (!snapshot_in_command(node, connection, command)) {
+            log_warning(node->logger, "node %llu sent a malformed snapshot; its connection is closed",
+                        (unsigned long long)connection->peer);
+            connection->session.close = true;
+        }
+        return true;
+    }
     if (connection->peer) {
         if (resp_arg_is(name, "RAFT.MSG")
                 ? !take_request(node, connection, command)

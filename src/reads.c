@@ -57,6 +57,7 @@ static void answer(struct node *node, struct lane *lane, struct pending_item *it
 }
 
 static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
+    node->call_ended_us = 0;
     for (size_t i = 0; i < lane->count; i++) {
         struct pending_item *item = &lane->items[i];
         if (item->kind == PENDING_MOVED)
@@ -148,6 +149,7 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
     if (!lane)
         return;
     node->stalled = NULL;
+    node->call_ended_us = 0;
     for (size_t i = 0; i < lane->count; i++) {
         struct pending_item *item = &lane->items[i];
         if (item->kind == PENDING_MOVED)

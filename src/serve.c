@@ -79,6 +79,17 @@ enum served {
     HELD, /* not taken: it stays in the input */
 };
 
+static void rewrite_conf(struct node *node, struct resp_out *out) {
+    char why[CONF_WHY_MAX];
+    if (conf_rewrite(node->conf, why)) {
+        log_notice(node->logger, "CONFIG REWRITE has written %s", node->conf->file);
+        resp_status(out, "OK");
+    } else {
+        log_warning(node->logger, "CONFIG REWRITE: %s", why);
+        resp_error(out, "ERR Rewriting config file: %s", why);
+    }
+}
+
 /* SHUTDOWN has no answer: its connection is closed, unless it is taken back. */
 static void stop(struct node *node, struct connection *connection, bool at_once) {
     if (!node->stopper) {
@@ -92,7 +103,7 @@ static void stop(struct node *node, struct connection *connection, bool at_once)
 }
 
 static void carry_out(struct node *node, struct connection *connection, const struct wishes *wishes,
-                      bool is_quiet) {
+                      bool is_quiet, struct resp_out *out) {
     if (wishes->shutdown)
         stop(node, connection, wishes->shutdown_now);
     if (wishes->shutdown_abort)
@@ -109,6 +120,8 @@ static void carry_out(struct node *node, struct connection *connection, const st
                           wishes->member_id, wishes->member_address, connection, is_quiet);
     if (wishes->conf_changed)
         status_conf_changed(node);
+    if (wishes->rewrite_conf)
+        rewrite_conf(node, out);
     if (wishes->checkpoint)
         node->checkpoint.wanted = true;
     if (wishes->reset_statistics)
@@ -134,6 +147,8 @@ static void run_session(struct node *node, struct connection *connection, const 
     struct session_call call = {
         .session = &connection->session,
         .conf = node->conf,
+        .slowlog = node->slowlog,
+        .spikes = &node->spikes,
         .command = row,
         .args = command->args,
         .count = command->count,
@@ -147,13 +162,17 @@ static void run_session(struct node *node, struct connection *connection, const 
     }
     if (row->flags & COMMAND_SESSIONS)
         call.sessions = sessions = status_sessions(node, &call.session_count);
+    uint64_t begun_us = apply_clock_us();
     row->session(&call);
+    if (status_times_commands(node))
+        status_took(node, row, command->args, command->count, &connection->session,
+                    apply_clock_us() - begun_us);
     if (call.report)
         status_report_free(&report);
     if (sessions)
         close_killed(node);
     free(sessions);
-    carry_out(node, connection, &wishes, is_quiet);
+    carry_out(node, connection, &wishes, is_quiet, out);
 }
 
 static void run_local(struct node *node, struct connection *connection, const struct command *row,
@@ -169,7 +188,8 @@ static void run_local(struct node *node, struct connection *connection, const st
     };
     if (!(row->flags & COMMAND_READONLY))
         call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
-    apply_call(node, row, &call);
+    node->call_ended_us = 0;
+    apply_call(node, row, &call, &connection->session);
 }
 
 /* Whatever is answered from here at once: a session's command, a local read, a refusal. */

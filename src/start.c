@@ -121,6 +121,9 @@ void start_opened(struct node *node) {
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
+        node->checkpoint.generation = open->boot.data;
+        node->boot.raft.base_index = open->boot.base_index;
+        node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
             node->boot.raft.applied = open->meta->applied;
             loading_begin(node, open->data, open->meta);
@@ -158,7 +161,7 @@ static struct raft_blob *members_at_start(const struct node *node) {
     const struct store_identity *identity = &node->admission.identity;
     const struct store_bytes *stored = &node->checkpoint.terms->members;
     if (stored->length == 0)
-        return members_joined(identity) ? NULL : members_founders(identity);
+        return roster_joined(identity) ? NULL : roster_founders(identity);
     struct raft_blob *list = raft_blob_new(stored->length);
     memcpy(list->bytes, stored->at, stored->length);
     return list;
@@ -204,6 +207,8 @@ void start_raft(struct node *node) {
     raft_blob_unref(list);
     node->boot.raft.members = NULL;
     node->boot.raft.changes = NULL;
+    snapshot_out_open(node);
+    snapshot_in_open(node);
     membership_started(node);
     bool alone = list && node->membership.newest.count == 1;
     if (!alone && node->patient_ms > 0) {
@@ -352,6 +357,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->item_parser = resp_parser_new();
     size_t rows;
     command_table(&rows);
+    node->slowlog = slowlog_new();
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
@@ -385,6 +391,8 @@ static void stop_workers(struct node *node) {
         worker_free(node->boot_worker);
     }
     loading_close(node);
+    snapshot_out_close(node);
+    snapshot_in_close(node);
     checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);
@@ -419,6 +427,7 @@ void node_free(struct node *node) {
     resp_parser_free(node->entry_parser);
     resp_parser_free(node->item_parser);
     keyspace_free(node->keyspace);
+    slowlog_free(node->slowlog);
     free(node->statistics.calls);
     free(node);
 }

@@ -30,7 +30,7 @@ static bool is_heard(const struct node *node, const struct peer *peer) {
 }
 
 static size_t voters_heard(struct node *node) {
-    const struct members *members = &node->membership.newest;
+    const struct roster *members = &node->membership.newest;
     size_t heard = 0;
     for (size_t i = 0; i < members->count; i++) {
         const struct peer *peer = peers_find(node, members->at[i].id);
@@ -55,7 +55,7 @@ static void not_formed_reason(const struct node *node, char *text, size_t size) 
 }
 
 void status_down_reason(struct node *node, char *text, size_t size) {
-    size_t voters = members_voters(&node->membership.newest), heard = voters_heard(node);
+    size_t voters = roster_voters(&node->membership.newest), heard = voters_heard(node);
     if (node->stopping)
         snprintf(text, size, "this node is shutting down");
     else if (!node->raft)
@@ -114,7 +114,7 @@ void status_watch(struct node *node) {
     }
     bool lost = status->leader == 0 && node->state != REPORT_REMOVED && node->state != REPORT_JOINING &&
                 node->now_ms - node->leaderless_since_ms > 2ull * node->conf->election_timeout_ms &&
-                voters_heard(node) <= members_voters(&node->membership.newest) / 2;
+                voters_heard(node) <= roster_voters(&node->membership.newest) / 2;
     if (lost && node->quorum_lost_since_wall_ms == 0) {
         node->quorum_lost_since_wall_ms = node_wall_ms(node);
         tell_unreachable(node);
@@ -214,7 +214,46 @@ void status_cron(struct node *node) {
         sweep(node);
 }
 
+/* ---- what took long --------------------------------------------------------------------------------------------- */
+
+void status_spike(struct node *node, enum spike_event event, uint64_t us) {
+    spikes_add(&node->spikes, event, node_wall_ms(node) / 1000, us, node->conf->latency_threshold_ms);
+}
+
+bool status_times_commands(const struct node *node) {
+    return node->conf->slowlog_slower_us >= 0 || node->conf->latency_threshold_ms > 0;
+}
+
+/* Where the arguments begin that hold a password, or may. */
+static size_t secret_from(const struct command *command) {
+    static const struct {
+        const char *name;
+        size_t from;
+    } secrets[] = {{"auth", 1}, {"hello", 2}, {"config|set", 3}};
+    for (size_t i = 0; i < sizeof secrets / sizeof secrets[0]; i++)
+        if (strcmp(command->name, secrets[i].name) == 0)
+            return secrets[i].from;
+    return 0;
+}
+
+void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
+                 const struct session *session, uint64_t us) {
+    const struct conf *conf = node->conf;
+    status_spike(node, command->flags & COMMAND_FAST ? SPIKE_FAST_COMMAND : SPIKE_COMMAND, us);
+    if (conf->slowlog_slower_us < 0 || us < (uint64_t)conf->slowlog_slower_us)
+        return;
+    const struct slowlog_call call = {
+        .args = args,
+        .count = count,
+        .secret_from = secret_from(command),
+        .address = session ? session->address : "",
+        .name = session ? session->name : "",
+    };
+    slowlog_add(node->slowlog, &call, node_wall_ms(node) / 1000, us, conf->slowlog_length_max);
+}
+
 void node_stalled(struct node *node, uint64_t us) {
+    status_spike(node, SPIKE_LOOP, us);
     if (us > node->loop_stall_us)
         node->loop_stall_us = us;
     uint64_t slice = node->now_ms / STALL_SLICE_MS;
@@ -342,7 +381,7 @@ static void report_one(struct node *node, const struct member *listed, struct re
 }
 
 static void report_members(struct node *node, struct report *report) {
-    const struct members *newest = &node->membership.newest;
+    const struct roster *newest = &node->membership.newest;
     struct report_member *members = calloc(newest->count + 1, sizeof *members);
     uint64_t *removed = calloc(newest->count + 1, sizeof *removed);
     if (!members || !removed)
@@ -369,6 +408,11 @@ static void report_checkpoint(struct node *node, struct report *report) {
     report->checkpoint_failures = checkpoint->failures;
     snprintf(report->checkpoint_error, sizeof report->checkpoint_error, "%s", checkpoint->why);
     report->data_file_bytes = checkpoint->file_bytes;
+    report->log_first_index = node->raft ? node->raft_status.base_index + 1 : 0;
+    for (size_t i = 0; i < SNAPSHOTS_OUT_MAX; i++)
+        report->snapshots_sending += node->snapshots_out.at[i].to != 0;
+    report->snapshots_received = node->snapshot_in.installed;
+    report->snapshot_coming = node->snapshot_in.phase != SNAPSHOT_IN_NONE;
 }
 
 static void report_raft(struct node *node, struct report *report) {

@@ -15,6 +15,8 @@
 #include "../src/cmd/command.h"
 #include "../src/cmd/report.h"
 #include "../src/conf.h"
+#include "../src/slowlog.h"
+#include "../src/spikes.h"
 
 enum { WORLD_MEMBERS = 3, WORLD_SESSIONS = 4, WORLD_ARGS_MAX = 16, WORLD_NOW_MS = 1700000000 };
 
@@ -23,6 +25,8 @@ struct world {
     struct session others[WORLD_SESSIONS - 1];
     struct session *sessions[WORLD_SESSIONS];
     struct conf conf;
+    struct slowlog *slowlog;
+    struct spikes spikes;
     struct keyspace *keyspace;
     struct report report;
     struct report_member members[WORLD_MEMBERS];
@@ -106,6 +110,7 @@ static inline void world_open(struct world *world) {
     }
     world->others[2].peer = true;
     conf_init(&world->conf);
+    world->slowlog = slowlog_new();
     world->keyspace = keyspace_new(world->conf.databases);
     for (size_t i = 0; i < WORLD_MEMBERS; i++)
         world_member(&world->members[i], i + 1);
@@ -116,6 +121,7 @@ static inline void world_open(struct world *world) {
 static inline void world_close(struct world *world) {
     resp_buf_close(&world->reply);
     keyspace_free(world->keyspace);
+    slowlog_free(world->slowlog);
 }
 
 /* Splits a line at spaces; "quoted words" may hold them, and "" is an empty one. The words live in `line`. */
@@ -145,6 +151,8 @@ static inline void world_run(struct world *world, const struct command *row, con
     struct session_call call = {
         .session = &world->session,
         .conf = &world->conf,
+        .slowlog = world->slowlog,
+        .spikes = &world->spikes,
         .command = row,
         .args = args,
         .count = count,

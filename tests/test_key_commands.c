@@ -182,12 +182,94 @@ static void memory_usage_follows_what_is_allocated(void **state) {
     keyspace_free(f.keyspace);
 }
 
+/* ---- replicas --- */
+
+static const char *const words[] = {
+    "SETEX %s 100 v",
+    "SET %s 17 KEEPTTL",
+    "GETEX %s PERSIST",
+    "GETEX %s EX 50",
+    "MSETNX %s 1 %s 2",
+    "INCRBYFLOAT %s 1.7",
+    "SETRANGE %s 1500 abc",
+    "SETRANGE %s 40000 xy",
+    "SETBIT %s 20001 1",
+    "BITOP XOR %s %s %s",
+    "BITOP NOT %s %s",
+    "BITFIELD %s INCRBY u5 77 9",
+    "COPY %s %s REPLACE",
+    "COPY %s %s DB 2",
+    "MOVE %s 1",
+    "SWAPDB 0 2",
+    "RENAMENX %s %s",
+    "DEL %s",
+    "APPEND %s tail",
+    "EXPIRE %s 7 GT",
+    "BITFIELD %s SET i64 9 -5 OVERFLOW FAIL INCRBY i64 9 9223372036854775807",
+    "COPY %s %s DB 1 REPLACE",
+};
+
+static uint64_t next(uint64_t *state) {
+    *state = *state * 6364136223846793005 + 1442695040888963407;
+    return *state >> 33;
+}
+
+/* One command that depends on the seed alone, with or without somebody to answer. */
+static void run_next(struct fixture *f, uint64_t *seed, struct resp_out *reply) {
+    static const char *const keys[] = {"a", "b", "c", "d", "e"};
+    char line[256];
+    const char *template = words[next(seed) % (sizeof words / sizeof words[0])];
+    const char *one = keys[next(seed) % 5], *two = keys[next(seed) % 5], *three = keys[next(seed) % 5];
+    size_t used = 0;
+    const char *names[] = {one, two, three};
+    for (const char *at = template, **name = names; *at; at++)
+        if (at[0] == '%' && at[1] == 's') {
+            used += (size_t)snprintf(line + used, sizeof line - used, "%s", *name++);
+            at++;
+        } else
+            line[used++] = *at;
+    line[used] = '\0';
+    f->db = (unsigned)(next(seed) % 3);
+    size_t count = split(f, line);
+    const struct command *command = command_find(f->args, count);
+    struct call call = {.keyspace = f->keyspace,
+                        .command = command,
+                        .args = f->args,
+                        .count = count,
+                        .db = f->db,
+                        .wall_ms = keyspace_clock(f->keyspace),
+                        .version = ++f->version,
+                        .reply = reply};
+    command->run(&call);
+    keyspace_advance(f->keyspace, keyspace_clock(f->keyspace) + next(seed) % 2000);
+    keyspace_reclaim_due(f->keyspace, 2);
+}
+
+static void a_replica_that_answers_nobody_stays_the_same(void **state) {
+    (void)state;
+    struct fixture leader = fixture_new(), follower = fixture_new();
+    struct resp_buf buf = {0};
+    struct resp_out somebody = {&buf, 3}, nobody = {NULL, 2};
+    uint64_t seed = 1, same = 1;
+    for (int i = 0; i < 20000; i++) {
+        run_next(&leader, &seed, &somebody);
+        run_next(&follower, &same, &nobody);
+        resp_buf_truncate(&buf, 0);
+        if (keyspace_digest(leader.keyspace) != keyspace_digest(follower.keyspace))
+            fail_msg("different after %d commands", i + 1);
+    }
+    resp_buf_close(&buf);
+    keyspace_free(leader.keyspace);
+    keyspace_free(follower.keyspace);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(copy_copies_value_and_deadline),
         cmocka_unit_test(move_moves_a_key_to_another_database),
         cmocka_unit_test(swapdb_exchanges_everything_of_two_databases),
         cmocka_unit_test(keys_expire_in_the_database_that_they_were_swapped_to),
+        cmocka_unit_test(a_replica_that_answers_nobody_stays_the_same),
         cmocka_unit_test(memory_usage_follows_what_is_allocated),
         cmocka_unit_test(renamenx_and_touch_count_what_is_there),
         cmocka_unit_test(object_and_memory_tell_how_keys_are_kept),

@@ -297,6 +297,67 @@ static void resetstat_and_shutdown_are_wishes(void **state) {
     assert_false(world.wishes.shutdown);
 }
 
+static void rewrite_is_a_wish_where_there_is_a_file(void **state) {
+    (void)state;
+    assert_reply("CONFIG REWRITE", "-ERR The server is running without a config file\r\n");
+    assert_false(world.wishes.rewrite_conf);
+    strcpy(world.conf.file, "/etc/redraft.conf");
+    assert_reply("CONFIG REWRITE", "");
+    assert_true(world.wishes.rewrite_conf);
+}
+
+static void save_and_bgsave_ask_for_a_checkpoint(void **state) {
+    (void)state;
+    assert_reply("SAVE", "+OK\r\n");
+    assert_true(world.wishes.checkpoint);
+    assert_reply("BGSAVE", "+Background saving started\r\n");
+    assert_true(world.wishes.checkpoint);
+    assert_reply("BGSAVE NOW", "-ERR syntax error\r\n");
+    assert_false(world.wishes.checkpoint);
+    world.report.checkpoint_under_way_ms = 5;
+    assert_reply("BGSAVE", "-ERR Background save already in progress\r\n");
+    assert_false(world.wishes.checkpoint);
+    assert_reply("BGSAVE schedule", "+Background saving scheduled\r\n");
+    assert_true(world.wishes.checkpoint);
+}
+
+static void no_touch_is_kept_and_shown(void **state) {
+    (void)state;
+    assert_reply("CLIENT NO-TOUCH on", "+OK\r\n");
+    assert_true(world.session.no_touch);
+    assert_holds("CLIENT INFO", " flags=T ");
+    assert_reply("CLIENT NO-TOUCH perhaps", "-ERR syntax error\r\n");
+    assert_true(world.session.no_touch);
+    assert_reply("CLIENT NO-TOUCH off", "+OK\r\n");
+    assert_false(world.session.no_touch);
+}
+
+static void lastsave_is_now_and_lolwut_is_a_raft(void **state) {
+    (void)state;
+    assert_reply("LASTSAVE", ":1700000000\r\n");
+    assert_holds("LOLWUT", "redraft ver. ");
+    assert_holds("LOLWUT VERSION 1", "|\n  (=================)\n~~~");
+    assert_reply("LOLWUT VERSION x", "-ERR value is not an integer or out of range\r\n");
+}
+
+static void memory_stats_and_doctor_follow_the_report(void **state) {
+    (void)state;
+    assert_holds("MEMORY STATS", "$15\r\ntotal.allocated\r\n:2000000\r\n");
+    assert_holds("MEMORY STATS", "$13\r\ndataset.bytes\r\n:500000\r\n");
+    assert_holds("MEMORY STATS", "$10\r\nkeys.count\r\n:12\r\n$18\r\nkeys.bytes-per-key\r\n:166666\r\n");
+    assert_holds("MEMORY STATS", "$15\r\npeak.percentage\r\n$2\r\n50\r\n");
+    assert_holds("MEMORY DOCTOR", "Little memory is used");
+    world.report.memory_used = world.report.memory_used_peak = world.report.memory_resident = 100 << 20;
+    assert_holds("MEMORY DOCTOR", "Nothing is remarkable");
+    world.report.memory_used_peak = 200 << 20;
+    world.report.memory_resident = 150 << 20;
+    world.report.clients = 1;
+    world.report.memory_clients = 1 << 20;
+    assert_holds("MEMORY DOCTOR", "The peak was 2.0 times");
+    assert_holds("MEMORY DOCTOR", "holds 1.5 times what it uses");
+    assert_holds("MEMORY DOCTOR", "take 1048576 bytes on average");
+}
+
 /* ---- COMMAND --- */
 
 static void command_lists_every_row_with_ten_elements(void **state) {
@@ -319,7 +380,7 @@ static void docs_give_each_command_a_map(void **state) {
         "COMMAND DOCS nosuch GET",
         "%1\r\n$3\r\nget\r\n%4\r\n$7\r\nsummary\r\n$15\r\nReads a string.\r\n$5\r\nsince\r\n$5\r\n1.0.0\r\n"
         "$5\r\ngroup\r\n$6\r\nstring\r\n$10\r\ncomplexity\r\n$4\r\nO(1)\r\n");
-    assert_holds("COMMAND DOCS config", "$11\r\nsubcommands\r\n%4\r\n$10\r\nconfig|get\r\n%4\r\n");
+    assert_holds("COMMAND DOCS config", "$11\r\nsubcommands\r\n%5\r\n$10\r\nconfig|get\r\n%4\r\n");
 }
 
 static void list_filters_by_category_and_pattern(void **state) {
@@ -346,7 +407,7 @@ static void help_names_every_subcommand(void **state) {
         }
     }
     assert_holds("CONFIG HELP",
-                 "*9\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n+GET\r\n");
+                 "*11\r\n+CONFIG <subcommand> [<arg> [value] [opt] ...]. Subcommands are:\r\n+GET\r\n");
 }
 
 int main(void) {
@@ -372,6 +433,11 @@ int main(void) {
         TEST(config_get_is_a_map_of_all_that_match_once),
         TEST(config_set_takes_all_or_nothing),
         TEST(resetstat_and_shutdown_are_wishes),
+        TEST(rewrite_is_a_wish_where_there_is_a_file),
+        TEST(save_and_bgsave_ask_for_a_checkpoint),
+        TEST(no_touch_is_kept_and_shown),
+        TEST(lastsave_is_now_and_lolwut_is_a_raft),
+        TEST(memory_stats_and_doctor_follow_the_report),
         TEST(command_lists_every_row_with_ten_elements),
         TEST(docs_give_each_command_a_map),
         TEST(list_filters_by_category_and_pattern),

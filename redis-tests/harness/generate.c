@@ -18,7 +18,7 @@
  *     g a directive that both have, or none   w a word that means nothing
  *     F decimal number   i small integer   b offset of a bit   B bit   u unit of a range, or none
  *     y operation of BITOP   E options of GETEX   L options of LCS   M operations of BITFIELD
- *     C options of COPY
+ *     C options of COPY   Z another command with its arguments
  *
  * A '!' at its start: never with one argument more or less, which would be another command.
  */
@@ -111,6 +111,21 @@ static const struct row {
     {"CONFIG|GET", 3, "!g", COMPARE_BYTES},
     {"CONFIG|SET", 3, "ww", COMPARE_BYTES},
     {"CONFIG|NOTHING", 2, "w", COMPARE_BYTES},
+    {"CLIENT|UNBLOCK", 3, "nw", COMPARE_BYTES},
+    {"COMMAND|GETKEYS", 12, "!Z", COMPARE_BYTES},
+    {"COMMAND|GETKEYSANDFLAGS", 12, "!Z", COMPARE_BYTES},
+    {"CONFIG|REWRITE", 2, "", COMPARE_BYTES},
+    {"DEBUG", 2, "w", COMPARE_BYTES},
+    {"LASTSAVE", 2, "", COMPARE_SHAPE},
+    {"LATENCY|HISTORY", 3, "w", COMPARE_BYTES},
+    {"LATENCY|LATEST", 3, "", COMPARE_BYTES},
+    {"LATENCY|RESET", 3, "w", COMPARE_BYTES},
+    {"LATENCY|NOTHING", 2, "w", COMPARE_BYTES},
+    {"LOLWUT", 2, "", COMPARE_SHAPE},
+    {"SLOWLOG|LEN", 3, "", COMPARE_SHAPE},
+    {"SLOWLOG|GET", 3, "!p", COMPARE_BYTES},
+    {"SLOWLOG|RESET", 3, "", COMPARE_BYTES},
+    {"SLOWLOG|NOTHING", 2, "w", COMPARE_BYTES},
     {"NOSUCH", 4, "", COMPARE_BYTES},
     {"NO|SUCH|COMMAND", 4, "vkv", COMPARE_BYTES},
 };
@@ -400,6 +415,8 @@ static void add_copy_options(uint64_t *seed, struct request *request) {
     }
 }
 
+static void add_command(uint64_t *seed, struct request *request);
+
 static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const patterns[] = {
         "*", "key:*", "key:?", "key:1[0-3]", "*[^0-9]", "[a", "\\", "a\\*b*", "**", "{tag}?", "nothing",
@@ -482,6 +499,9 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
     case 'M':
         add_field_operations(seed, request);
         break;
+    case 'Z':
+        add_command(seed, request);
+        break;
     case 'C':
         add_copy_options(seed, request);
         break;
@@ -545,16 +565,24 @@ static void spoil(uint64_t *seed, struct request *request) {
     }
 }
 
-enum comparison generate_request(uint64_t *seed, struct request *request) {
+static const struct row *add_row(uint64_t *seed, struct request *request) {
     const struct row *row = pick_row(seed);
-    request->count = request->used = 0;
     add_name(seed, request, row->name);
     bool exact = row->arguments[0] == '!';
     for (const char *kind = row->arguments + exact; *kind != '\0'; kind++)
         add_argument(seed, request, *kind);
     if (!exact && one_in(seed, 12))
         spoil(seed, request);
-    return row->comparison;
+    return row;
+}
+
+static void add_command(uint64_t *seed, struct request *request) {
+    (void)add_row(seed, request);
+}
+
+enum comparison generate_request(uint64_t *seed, struct request *request) {
+    request->count = request->used = 0;
+    return add_row(seed, request)->comparison;
 }
 
 size_t generate_encode(const struct request *request, bool as_inline, char *out) {

@@ -132,6 +132,7 @@ static void put_bits(unsigned char window[WINDOW], const struct field *field, ui
 
 /* The number that the lowest bits of `bits` stand for. */
 static int64_t number_of(const struct field *field, uint64_t bits) {
+    assert(field->width >= 1 && field->width <= 64);
     if (field->width == 64)
         return (int64_t)bits;
     uint64_t mask = (UINT64_C(1) << field->width) - 1, sign = UINT64_C(1) << (field->width - 1);

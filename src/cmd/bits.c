@@ -94,12 +94,20 @@ static uint64_t load_word(const char *bytes) {
     return word;
 }
 
+/* Sums of neighbouring bits, of pairs, of fours; then of all bytes at once. */
+static unsigned ones_of(uint64_t word) {
+    word -= word >> 1 & 0x5555555555555555;
+    word = (word & 0x3333333333333333) + (word >> 2 & 0x3333333333333333);
+    word = (word + (word >> 4)) & 0x0f0f0f0f0f0f0f0f;
+    return (unsigned)(word * 0x0101010101010101 >> 56);
+}
+
 static int64_t count_bits(struct resp_arg value, struct bit_range range) {
     int64_t count = 0, at = range.first;
     while (at <= range.last && (at & 7))
         count += bit_at(value, (uint64_t)at++);
     for (; at <= range.last && range.last - at >= 63; at += 64)
-        count += __builtin_popcountll(load_word(value.bytes + (at >> 3)));
+        count += ones_of(load_word(value.bytes + (at >> 3)));
     while (at <= range.last)
         count += bit_at(value, (uint64_t)at++);
     return count;

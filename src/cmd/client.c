@@ -108,6 +108,34 @@ void session_client_no_evict(struct session_call *call) {
     resp_status(call->reply, "OK");
 }
 
+void session_client_no_touch(struct session_call *call) {
+    bool on = resp_arg_is(&call->args[2], "ON");
+
+    if (!on && !resp_arg_is(&call->args[2], "OFF")) {
+        resp_error(call->reply, "%s", text_syntax);
+        return;
+    }
+    call->session->no_touch = on;
+    resp_status(call->reply, "OK");
+}
+
+/* No command blocks, so there is never anybody to wake. */
+void session_client_unblock(struct session_call *call) {
+    int64_t id;
+
+    if (call->count > 4)
+        resp_error(call->reply,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try CLIENT HELP.",
+                   (int)call->args[1].length, call->args[1].bytes);
+    else if (call->count == 4 && !resp_arg_is(&call->args[3], "TIMEOUT") &&
+             !resp_arg_is(&call->args[3], "ERROR"))
+        resp_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
+    else if (!resp_arg_integer(&call->args[2], &id))
+        resp_error(call->reply, "ERR value is not an integer or out of range");
+    else
+        resp_integer(call->reply, 0);
+}
+
 /* ---- types, as CLIENT LIST and CLIENT KILL tell connections apart --- */
 
 enum client_type { TYPE_NORMAL, TYPE_REPLICA, TYPE_PUBSUB, TYPE_MASTER, TYPE_ANY };
@@ -148,6 +176,8 @@ static void flags_of(const struct session *session, char flags[8]) {
         flags[length++] = 'r';
     if (session->no_evict)
         flags[length++] = 'e';
+    if (session->no_touch)
+        flags[length++] = 'T';
     if (length == 0)
         flags[length++] = 'N';
     flags[length] = '\0';

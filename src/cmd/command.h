@@ -23,6 +23,8 @@ struct command;
 struct session;
 struct report;
 struct conf;
+struct slowlog;
+struct spikes;
 
 /* ---- over the keyspace --- */
 
@@ -58,7 +60,7 @@ struct session {
     bool authenticated;
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
-    bool no_evict;
+    bool no_evict, no_touch;
     bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;  /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
@@ -83,6 +85,7 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
+    bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
     bool checkpoint;         /* write the state to the disk now */
     enum wish_member member; /* change the members: */
     uint64_t member_id;
@@ -97,6 +100,8 @@ struct session_call {
     const struct report
         *report; /* the state of the server as values, for a command with COMMAND_REPORT; else NULL */
     struct conf *conf;
+    struct slowlog *slowlog;
+    struct spikes *spikes;
     const struct command *command;
     const struct resp_arg *args;
     size_t count;

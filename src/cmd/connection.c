@@ -174,7 +174,7 @@ void session_reset(struct session_call *call) {
     session->db = 0;
     session->protocol = call->reply->protocol = 2;
     session->authenticated = call->conf->requirepass[0] == '\0';
-    session->readonly = session->asking = session->no_evict = false;
+    session->readonly = session->asking = session->no_evict = session->no_touch = false;
     session->reply_mode = REPLY_ON;
     session->consistency = 0;
     session->name[0] = '\0';

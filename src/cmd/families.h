@@ -69,6 +69,9 @@ void cmd_object_idletime(struct call *call);
 void cmd_object_refcount(struct call *call);
 void cmd_memory_usage(struct call *call);
 
+/* server.c */
+void cmd_lolwut(struct call *call);
+
 /* expire.c */
 void cmd_expire(struct call *call);
 void cmd_pexpire(struct call *call);

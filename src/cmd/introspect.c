@@ -320,30 +320,97 @@ void session_command_list(struct session_call *call) {
     resp_buf_close(&lower);
 }
 
-/* ---- COMMAND GETKEYS --- */
+/* ---- COMMAND GETKEYS, GETKEYSANDFLAGS --- */
 
-void session_command_getkeys(struct session_call *call) {
-    const struct resp_arg *args = call->args + 2;
-    size_t count = call->count - 2;
+/* Places of keys among the arguments: [first, last]. */
+struct key_places {
+    size_t first, last, step;
+};
+
+/* Those that a specification speaks of, in a command of `count` arguments. */
+static struct key_places places_of(const struct command *row, size_t specification, size_t count) {
+    const struct command_keys *keys = &row->keys[specification];
+    int first = keys->begin ? keys->begin : row->first_key + (int)specification * row->key_step;
+    bool several = row->keys[specification + 1].flags || specification > 0;
+    int last = keys->begin ? keys->last : several ? first : row->last_key;
+
+    return (struct key_places){
+        .first = (size_t)first,
+        .last = last < 0 ? count - (size_t)-last : (size_t)last,
+        .step = (size_t)row->key_step,
+    };
+}
+
+/* The row of the command that is asked about; NULL with an error when its keys cannot be told. */
+static const struct command *row_with_keys(struct session_call *call, const struct resp_arg *args,
+                                           size_t count) {
     const struct command *row = command_find(args, count);
 
-    if (!row) {
+    if (!row)
         resp_error(call->reply, "ERR Invalid command specified");
-        return;
-    }
-    if (row->first_key == 0) {
+    else if (row->first_key == 0)
         resp_error(call->reply, "ERR The command has no key arguments");
-        return;
-    }
-    if (!command_arity_ok(row, count)) {
+    else if (!command_arity_ok(row, count))
         resp_error(call->reply, "ERR Invalid number of arguments specified for command");
-        return;
+    else
+        return row;
+    return NULL;
+}
+
+/* Whether a BITFIELD does nothing but GET. */
+static bool only_reads(const struct resp_arg *args, size_t count) {
+    for (size_t at = 2; at < count;) {
+        if (resp_arg_is(&args[at], "get") && count - at > 2)
+            at += 3;
+        else if (resp_arg_is(&args[at], "overflow") && count - at > 1)
+            at += 2;
+        else
+            return false;
     }
-    size_t last = row->last_key < 0 ? count - (size_t)-row->last_key : (size_t)row->last_key;
-    size_t keys = 0, mark = resp_array_open(call->reply);
-    for (size_t at = (size_t)row->first_key; at <= last; at += (size_t)row->key_step, keys++)
-        resp_bulk(call->reply, args[at].bytes, args[at].length);
-    resp_array_close(call->reply, mark, keys);
+    return true;
+}
+
+/* What is done with the keys by these arguments, where it depends on them. */
+static const char *flags_by_arguments(const struct command *row, const struct resp_arg *args, size_t count) {
+    if (strcmp(row->name, "bitfield") == 0)
+        return only_reads(args, count) ? "RO access" : "RW access update";
+    assert(strcmp(row->name, "set") == 0);
+    for (size_t at = 3; at < count; at++)
+        if (resp_arg_is(&args[at], "get"))
+            return "RW access update";
+    return "OW update";
+}
+
+static void reply_keys(struct session_call *call, bool with_flags) {
+    const struct resp_arg *args = call->args + 2;
+    size_t count = call->count - 2, found = 0;
+    const struct command *row = row_with_keys(call, args, count);
+
+    if (!row)
+        return;
+    size_t mark = resp_array_open(call->reply);
+    for (size_t at = 0; row->keys[at].flags; at++) {
+        struct key_places places = places_of(row, at, count);
+        const char *flags = row->keys[at].flags;
+        if (strstr(flags, "variable_flags"))
+            flags = flags_by_arguments(row, args, count);
+        for (size_t key = places.first; key <= places.last; key += places.step, found++) {
+            if (with_flags)
+                resp_array(call->reply, 2);
+            resp_bulk(call->reply, args[key].bytes, args[key].length);
+            if (with_flags)
+                reply_words(call->reply, flags);
+        }
+    }
+    resp_array_close(call->reply, mark, found);
+}
+
+void session_command_getkeys(struct session_call *call) {
+    reply_keys(call, false);
+}
+
+void session_command_getkeysandflags(struct session_call *call) {
+    reply_keys(call, true);
 }
 
 /* ---- HELP --- */

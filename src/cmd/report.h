@@ -183,6 +183,9 @@ struct report {
     uint64_t checkpoint_failures;           /* in a row */
     char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
     uint64_t data_file_bytes;
+    uint64_t log_first_index;                       /* the log begins with this entry */
+    uint64_t snapshots_sending, snapshots_received; /* now; since the start */
+    bool snapshot_coming;
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;

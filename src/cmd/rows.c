@@ -87,6 +87,9 @@ TIPS(tip_all_order, "request_policy:all_shards", "nondeterministic_output_order"
 TIPS(tip_all_random, "request_policy:all_shards", "nondeterministic_output");
 TIPS(tip_nodes_ok, "request_policy:all_nodes", "response_policy:all_succeeded");
 TIPS(tip_scan, "nondeterministic_output", "request_policy:special");
+TIPS(tip_nodes_report, "nondeterministic_output", "request_policy:all_nodes", "response_policy:special");
+TIPS(tip_slowlog, "request_policy:all_nodes", "nondeterministic_output");
+TIPS(tip_slowlog_len, "request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output");
 TIPS(tip_report, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
 TIPS(tip_info, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
 
@@ -107,12 +110,16 @@ static const struct command client_rows[] = {
      "Describes the connections.", "2.4.0", "connection", "O(N) in connections", CONN, tip_random, NULL},
     {"client|no-evict", 3, ADM | ANYTIME, NO_KEYS, NULL, session_client_no_evict, NULL,
      "Exempts this connection from being closed to save memory.", "7.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|no-touch", 3, ANYTIME, NO_KEYS, NULL, session_client_no_touch, NULL,
+     "Exempts this connection's reads from counting as a use of keys.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"client|reply", 3, ANYTIME, NO_KEYS, NULL, session_client_reply, NULL,
      "Turns replies on, off, or off for one command.", "3.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"client|setinfo", 4, ANYTIME, NO_KEYS, NULL, session_client_setinfo, NULL,
      "Tells the client library's name or version.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"client|setname", 3, ANYTIME, NO_KEYS, NULL, session_client_setname, NULL,
      "Names this connection.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
+    {"client|unblock", -3, ADM | ANYTIME, NO_KEYS, NULL, session_client_unblock, NULL,
+     "Ends the wait of a client that is blocked.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {0},
 };
 
@@ -195,6 +202,8 @@ static const struct command command_command_rows[] = {
      "Describes commands for people.", "7.0.0", "server", "O(N) in commands asked for", CONN, tip_order, NULL},
     {"command|getkeys", -4, LOAD | STALE, NO_KEYS, NULL, session_command_getkeys, NULL,
      "Picks the keys out of a command.", "2.8.13", "server", "O(N) in arguments", CONN, NULL, NULL},
+    {"command|getkeysandflags", -4, LOAD | STALE, NO_KEYS, NULL, session_command_getkeysandflags, NULL,
+     "Picks the keys out of a command, and says what it does with them.", "7.0.0", "server", "O(N) in arguments", CONN, NULL, NULL},
     {"command|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
      "Lists the subcommands.", "5.0.0", "server", "O(1)", CONN, NULL, NULL},
     {"command|info", -2, LOAD | STALE, NO_KEYS, NULL, session_command_info, NULL,
@@ -211,8 +220,36 @@ static const struct command config_rows[] = {
      "Lists the subcommands.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
     {"config|resetstat", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_resetstat, NULL,
      "Sets the counters of INFO to zero.", "2.0.0", "server", "O(1)", 0, NULL, NULL},
+    {"config|rewrite", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_rewrite, NULL,
+     "Writes what CONFIG SET has changed into the configuration file.", "2.8.0", "server", "O(N) in directives", 0, NULL, NULL},
     {"config|set", -4, ADM | ANYTIME, NO_KEYS, NULL, session_config_set, NULL,
      "Changes directives of this node while it runs.", "2.0.0", "server", "O(N) in directives", 0, tip_nodes_ok, NULL},
+    {0},
+};
+
+static const struct command latency_rows[] = {
+    {"latency|doctor", 2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_doctor, NULL,
+     "Says what took long and why that may be.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
+    {"latency|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "2.8.13", "server", "O(1)", 0, NULL, NULL},
+    {"latency|history", 3, ADM | ANYTIME, NO_KEYS, NULL, session_latency_history, NULL,
+     "Tells when an event took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
+    {"latency|latest", 2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_latest, NULL,
+     "Tells the last time that each event took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
+    {"latency|reset", -2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_reset, NULL,
+     "Forgets what took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_ok, NULL},
+    {0},
+};
+
+static const struct command slowlog_rows[] = {
+    {"slowlog|get", -2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_get, NULL,
+     "Tells the commands that took long.", "2.2.12", "server", "O(N) in commands asked for", 0, tip_slowlog, NULL},
+    {"slowlog|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "6.2.0", "server", "O(1)", 0, NULL, NULL},
+    {"slowlog|len", 2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_len, NULL,
+     "Counts the commands that took long.", "2.2.12", "server", "O(1)", 0, tip_slowlog_len, NULL},
+    {"slowlog|reset", 2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_reset, NULL,
+     "Forgets the commands that took long.", "2.2.12", "server", "O(N) in commands kept", 0, tip_nodes_ok, NULL},
     {0},
 };
 
@@ -382,18 +419,32 @@ const struct command command_rows[] = {
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
 
     /* the server */
+    {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,
+     "Starts a checkpoint.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
     {"command", -1, LOAD | STALE, NO_KEYS, NULL, session_command, command_command_rows,
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
     {"config", -2, 0, NO_KEYS, NULL, NULL, config_rows,
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
+    {"debug", -2, ADM | ANYTIME, NO_KEYS, NULL, session_debug, NULL,
+     "Refused.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"failover", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_failover, NULL,
      "Hands the leadership over.", "6.2.0", "server", "O(1), and an election", 0, NULL, NULL},
     {"info", -1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_info, NULL,
      "Describes the server: state and counters.", "1.0.0", "server", "O(1)", DANGER, tip_info, NULL},
+    {"lastsave", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_lastsave, NULL,
+     "Tells until when everything is on disk.", "1.0.0", "server", "O(1)", CATEGORY_ADMIN | DANGER, tip_random, NULL},
+    {"latency", -2, 0, NO_KEYS, NULL, NULL, latency_rows,
+     "What took long on this node.", "2.8.13", "server", PARTS, 0, NULL, NULL},
+    {"lolwut", -1, R | FAST, NO_KEYS, cmd_lolwut, NULL, NULL,
+     "Draws something.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
     {"memory", -2, 0, NO_KEYS, NULL, NULL, memory_rows,
      "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
+    {"save", 1, ADM | NOSCR | NOASYNC | NOMULTI, NO_KEYS, NULL, session_save, NULL,
+     "Starts a checkpoint; what is acknowledged is on disk before.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
+    {"slowlog", -2, 0, NO_KEYS, NULL, NULL, slowlog_rows,
+     "Commands that took long on this node.", "2.2.12", "server", PARTS, 0, NULL, NULL},
     {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY | REPORT | LATER, NO_KEYS, NULL, session_shutdown, NULL,
      "Ends this node.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
 

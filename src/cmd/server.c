@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The server itself: CONFIG, ROLE, SHUTDOWN. */
+/* The server itself: CONFIG, ROLE, SAVE, BGSAVE, LASTSAVE, LOLWUT, DEBUG, SHUTDOWN. */
 #include "command.h"
 
 #include <assert.h>
@@ -9,8 +9,11 @@
 #include <string.h>
 
 #include "../conf.h"
+#include "../version.h"
+#include "families.h"
 #include "health.h"
 #include "sessions.h"
+#include "text.h"
 
 /* ---- CONFIG --- */
 
@@ -136,6 +139,69 @@ void session_config_set(struct session_call *call) {
 void session_config_resetstat(struct session_call *call) {
     call->wishes->reset_statistics = true;
     resp_status(call->reply, "OK");
+}
+
+void session_config_rewrite(struct session_call *call) {
+    if (call->conf->file[0])
+        call->wishes->rewrite_conf = true;
+    else
+        resp_error(call->reply, "ERR The server is running without a config file");
+}
+
+/* ---- SAVE, BGSAVE, LASTSAVE, LOLWUT, DEBUG --- */
+
+/* What was acknowledged is on disk before; a checkpoint only makes the way back from it shorter. So SAVE need not wait for it. */
+void session_save(struct session_call *call) {
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, "OK");
+}
+
+void session_bgsave(struct session_call *call) {
+    bool schedule = call->count == 2 && resp_arg_is(&call->args[1], "SCHEDULE");
+
+    assert(call->report);
+    if (call->count > 1 && !schedule) {
+        resp_error(call->reply, "ERR syntax error");
+        return;
+    }
+    if (call->report->checkpoint_under_way_ms && !schedule) {
+        resp_error(call->reply, "ERR Background save already in progress");
+        return;
+    }
+    call->wishes->checkpoint = true;
+    resp_status(call->reply, call->report->checkpoint_under_way_ms ? "Background saving scheduled"
+                                                                   : "Background saving started");
+}
+
+/* What is acknowledged is on disk, at every moment. */
+void session_lastsave(struct session_call *call) {
+    resp_integer(call->reply, (int64_t)(call->now_ms / 1000));
+}
+
+/* A raft, as many logs long as VERSION says; three for the smallest that survives a failure. */
+void cmd_lolwut(struct call *call) {
+    enum { LOGS_MAX = 40 };
+    struct resp_buf text = {0};
+    int64_t logs = 3;
+
+    if (call->count > 2 && resp_arg_is(&call->args[1], "version") &&
+        !resp_arg_integer(&call->args[2], &logs)) {
+        resp_error(call->reply, "ERR value is not an integer or out of range");
+        return;
+    }
+    logs = logs < 1 ? 1 : logs > LOGS_MAX ? LOGS_MAX : logs;
+    text_add(&text, "        |>\n        |\n");
+    for (int64_t log = 0; log < logs; log++)
+        text_add(&text, "  (=================)\n");
+    text_add(&text, "~~~~~~~~~~~~~~~~~~~~~~~\nredraft ver. %s\n", REDRAFT_VERSION);
+    text_reply(&text, call->reply);
+}
+
+void session_debug(struct session_call *call) {
+    resp_error(call->reply,
+               "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
+               "can run it from a local connection, otherwise you need to set this option in the "
+               "configuration file, and then restart the server.");
 }
 
 /* ---- ROLE --- */

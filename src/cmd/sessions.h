@@ -27,13 +27,29 @@ void session_client_info(struct session_call *call);
 void session_client_kill(struct session_call *call);
 void session_client_reply(struct session_call *call);
 void session_client_no_evict(struct session_call *call);
+void session_client_no_touch(struct session_call *call);
+void session_client_unblock(struct session_call *call);
 
 /* server.c */
 void session_config_get(struct session_call *call);
 void session_config_set(struct session_call *call);
 void session_config_resetstat(struct session_call *call);
+void session_config_rewrite(struct session_call *call);
 void session_role(struct session_call *call);
+void session_save(struct session_call *call);
+void session_bgsave(struct session_call *call);
+void session_lastsave(struct session_call *call);
+void session_debug(struct session_call *call);
 void session_shutdown(struct session_call *call);
+
+/* slow.c */
+void session_slowlog_get(struct session_call *call);
+void session_slowlog_len(struct session_call *call);
+void session_slowlog_reset(struct session_call *call);
+void session_latency_latest(struct session_call *call);
+void session_latency_history(struct session_call *call);
+void session_latency_reset(struct session_call *call);
+void session_latency_doctor(struct session_call *call);
 
 /* memory.c */
 void session_memory_stats(struct session_call *call);
@@ -49,6 +65,7 @@ void session_command_info(struct session_call *call);
 void session_command_docs(struct session_call *call);
 void session_command_list(struct session_call *call);
 void session_command_getkeys(struct session_call *call);
+void session_command_getkeysandflags(struct session_call *call);
 void session_help(struct session_call *call); /* HELP of any container, from its rows */
 
 /* cluster.c */

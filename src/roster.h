@@ -12,8 +12,8 @@
  * An incarnation is empty from the member's being added until it has been met for the first time. Removed members stay in the list,
  * with nothing but their ids.
  */
-#ifndef MEMBERS_H
-#define MEMBERS_H
+#ifndef ROSTER_H
+#define ROSTER_H
 
 #include "../raft/raft.h"
 #include "store/store.h"
@@ -26,7 +26,7 @@ struct member {
 };
 
 /* By id. */
-struct members {
+struct roster {
     struct member *at;
     size_t count;
 };
@@ -37,17 +37,17 @@ size_t member_encode(const struct member *member, char bytes[RAFT_MEMBER_DATA_MA
 bool member_decode(const char *bytes, size_t length, struct member *member);
 
 /* What the list says takes the place of what was there. */
-void members_read(struct members *members, const struct raft_blob *list);
+void roster_read(struct roster *members, const struct raft_blob *list);
 /* The members of an identity: all of them vote. */
-void members_read_identity(struct members *members, const struct store_identity *identity);
-void members_close(struct members *members);
+void roster_read_identity(struct roster *members, const struct store_identity *identity);
+void roster_close(struct roster *members);
 /* NULL: a stranger. */
-const struct member *members_find(const struct members *members, raft_id id);
-size_t members_voters(const struct members *members);
+const struct member *roster_find(const struct roster *members, raft_id id);
+size_t roster_voters(const struct roster *members);
 /* The list with which a cluster that these founded begins: the same on all of them. One reference. */
-struct raft_blob *members_founders(const struct store_identity *identity);
+struct raft_blob *roster_founders(const struct store_identity *identity);
 /* This node was taken in by a cluster that others had founded. */
-bool members_joined(const struct store_identity *identity);
+bool roster_joined(const struct store_identity *identity);
 
 /* "host:port", the port behind the last colon: an IPv6 address has more of them. False when it is not that. */
 bool member_split_address(const char *address, char *host, size_t size, unsigned *port);

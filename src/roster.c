@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#include "members.h"
+#include "roster.h"
 
 #include <assert.h>
 #include <stdlib.h>
@@ -49,7 +49,7 @@ bool member_split_address(const char *address, char *host, size_t size, unsigned
 
 /* ---- all of them ------------------------------------------------------------------------------------------- */
 
-static struct member *add(struct members *members) {
+static struct member *add(struct roster *members) {
     members->at = realloc(members->at, (members->count + 1) * sizeof *members->at);
     if (!members->at)
         abort();
@@ -58,7 +58,7 @@ static struct member *add(struct members *members) {
     return member;
 }
 
-void members_read(struct members *members, const struct raft_blob *list) {
+void roster_read(struct roster *members, const struct raft_blob *list) {
     struct raft_member row;
     members->count = 0;
     for (size_t offset = 0; raft_members_next(list, &offset, &row);) {
@@ -74,7 +74,7 @@ static int by_id(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
-void members_read_identity(struct members *members, const struct store_identity *identity) {
+void roster_read_identity(struct roster *members, const struct store_identity *identity) {
     members->count = 0;
     for (size_t i = 0; i < identity->member_count; i++) {
         struct member *member = add(members);
@@ -87,38 +87,38 @@ void members_read_identity(struct members *members, const struct store_identity 
         qsort(members->at, members->count, sizeof *members->at, by_id);
 }
 
-void members_close(struct members *members) {
+void roster_close(struct roster *members) {
     free(members->at);
-    *members = (struct members){0};
+    *members = (struct roster){0};
 }
 
-const struct member *members_find(const struct members *members, raft_id id) {
+const struct member *roster_find(const struct roster *members, raft_id id) {
     for (size_t i = 0; i < members->count; i++)
         if (members->at[i].id == id)
             return &members->at[i];
     return NULL;
 }
 
-size_t members_voters(const struct members *members) {
+size_t roster_voters(const struct roster *members) {
     size_t voters = 0;
     for (size_t i = 0; i < members->count; i++)
         voters += members->at[i].kind == RAFT_VOTER;
     return voters;
 }
 
-bool members_joined(const struct store_identity *identity) {
+bool roster_joined(const struct store_identity *identity) {
     for (size_t i = 0; i < identity->member_count; i++)
         if (identity->members[i].id == identity->node)
             return false;
     return true;
 }
 
-struct raft_blob *members_founders(const struct store_identity *identity) {
+struct raft_blob *roster_founders(const struct store_identity *identity) {
     char bytes[STORE_MEMBERS_MAX][STORE_ADDRESS_MAX + STORE_ID_LENGTH + HEAD_BYTES];
     char whole[RAFT_MEMBER_DATA_MAX];
     struct raft_member rows[STORE_MEMBERS_MAX];
-    struct members members = {0};
-    members_read_identity(&members, identity);
+    struct roster members = {0};
+    roster_read_identity(&members, identity);
     for (size_t i = 0; i < members.count; i++) {
         size_t length = member_encode(&members.at[i], whole);
         assert(length <= sizeof bytes[i]);
@@ -126,6 +126,6 @@ struct raft_blob *members_founders(const struct store_identity *identity) {
         rows[i] = (struct raft_member){members.at[i].id, RAFT_VOTER, bytes[i], length};
     }
     struct raft_blob *list = raft_members_encode(rows, members.count);
-    members_close(&members);
+    roster_close(&members);
     return list;
 }

@@ -1,0 +1,131 @@
+/* SPDX-License-Identifier: MIT */
+/* What took long, as SLOWLOG and LATENCY tell it of running nodes; and what CONFIG REWRITE leaves behind for the next start. */
+#include <setjmp.h>
+#include <signal.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <cmocka.h>
+
+#include "harness/cluster.h"
+#include "harness/wire.h"
+
+enum { WIRE_MS = 20000, END_MS = 10000 };
+
+static struct wire *open_port(unsigned port) {
+    struct wire *wire = wire_open(port, harness_scaled_ms(WIRE_MS));
+    assert_non_null(wire);
+    return wire;
+}
+
+static void assert_says(struct wire *wire, const char *words, const char *part) {
+    const char *reply = wire_ask(wire, words);
+    if (strstr(reply, part) == NULL)
+        harness_fail("%s\n  says   %.2000s\n  lacks  %s", words, reply, part);
+}
+
+static void every_node_keeps_the_commands_that_it_ran(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, NULL);
+    size_t at = cluster_wait_leader(cluster);
+    struct wire *leader = open_port(cluster->nodes[at].port);
+    struct wire *follower = open_port(cluster->nodes[(at + 1) % 3].port);
+    assert_string_equal(wire_ask(follower, "CONFIG SET slowlog-log-slower-than 0"), "+OK");
+    assert_string_equal(wire_ask(leader, "CONFIG SET slowlog-log-slower-than 0 requirepass hidden"), "+OK");
+    assert_string_equal(wire_ask(leader, "CLIENT SETNAME tester"), "+OK");
+    assert_string_equal(wire_ask(leader, "SET a some-value"), "+OK");
+    assert_string_equal(wire_ask(leader, "GET a"), "$10 some-value");
+    assert_string_equal(wire_ask(leader, "AUTH hidden"), "+OK");
+    assert_says(leader, "SLOWLOG GET -1", "*3 $3 SET $1 a $10 some-value $");
+    assert_says(leader, "SLOWLOG GET -1", "*2 $3 GET $1 a $");
+    assert_says(leader, "SLOWLOG GET -1", "*2 $4 AUTH $10 (redacted) $");
+    assert_says(leader, "SLOWLOG GET -1", " $6 tester");
+    assert_null(strstr(wire_ask(leader, "SLOWLOG GET -1"), "hidden"));
+    assert_string_equal(wire_ask(leader, "CONFIG SET requirepass "), "+OK");
+    (void)cluster_wait_equal(cluster);
+    assert_says(follower, "SLOWLOG GET -1", "*3 $3 SET $1 a $10 some-value $0  $0");
+    assert_string_equal(wire_ask(leader, "CONFIG SET slowlog-max-len 2"), "+OK");
+    assert_string_equal(wire_ask(leader, "PING"), "+PONG");
+    assert_string_equal(wire_ask(leader, "SLOWLOG LEN"), ":2");
+    assert_string_equal(wire_ask(leader, "CONFIG SET slowlog-log-slower-than -1"), "+OK");
+    assert_string_equal(wire_ask(leader, "SLOWLOG RESET"), "+OK");
+    assert_string_equal(wire_ask(leader, "SLOWLOG GET"), "*0");
+    wire_close(leader);
+    wire_close(follower);
+    cluster_free(cluster);
+}
+
+static void latency_notes_a_command_that_takes_long(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(1, NULL);
+    struct wire *wire = open_port(cluster->nodes[0].port);
+    assert_string_equal(wire_ask(wire, "SETRANGE a 60000000 x"), ":60000001");
+    assert_string_equal(wire_ask(wire, "LATENCY LATEST"), "*0");
+    assert_string_equal(wire_ask(wire, "CONFIG SET latency-monitor-threshold 5"), "+OK");
+    assert_string_equal(wire_ask(wire, "COPY a b"), ":1");
+    assert_says(wire, "LATENCY LATEST", "*4 $7 command :");
+    assert_says(wire, "LATENCY HISTORY command", "*1 *2 :");
+    assert_says(wire, "LATENCY DOCTOR", "command: in 1 seconds it took ");
+    assert_says(wire, "LATENCY RESET command nothing", ":1");
+    assert_string_equal(wire_ask(wire, "LATENCY HISTORY command"), "*0");
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+static pid_t start_from(const char *path, unsigned port) {
+    const char *const argv[] = {cluster_binary(), path, NULL};
+    pid_t pid = process_start(argv, NULL);
+    for (int i = 0; i < 1000; i++) {
+        struct wire *wire = wire_open(port, 1000);
+        bool there = wire != NULL && strcmp(wire_ask(wire, "PING"), "+PONG") == 0;
+        wire_close(wire);
+        if (there)
+            return pid;
+        harness_sleep_ms(10);
+    }
+    harness_fail("the node does not start from %s", path);
+}
+
+static void end(pid_t pid) {
+    int status;
+    assert_int_equal(kill(pid, SIGTERM), 0);
+    assert_true(process_wait(pid, harness_scaled_ms(END_MS), &status));
+}
+
+static void what_rewrite_wrote_holds_at_the_next_start(void **state) {
+    (void)state;
+    struct cluster *place = cluster_prepare(1, NULL, NULL); /* for its directory and port */
+    unsigned port = place->nodes[0].port;
+    char path[CLUSTER_PATH_MAX + 32], text[1024];
+    snprintf(path, sizeof(path), "%s/own.conf", place->dir);
+    int length =
+        snprintf(text, sizeof(text), "# mine\nport %u\ndir %s\ntimeout 5\n", port, place->nodes[0].dir);
+    file_write(path, text, (size_t)length);
+    pid_t pid = start_from(path, port);
+    struct wire *wire = open_port(port);
+    assert_string_equal(wire_ask(wire, "CONFIG SET timeout 77 slowlog-max-len 9"), "+OK");
+    assert_string_equal(wire_ask(wire, "CONFIG REWRITE"), "+OK");
+    wire_close(wire);
+    end(pid);
+    pid = start_from(path, port);
+    wire = open_port(port);
+    assert_string_equal(wire_ask(wire, "CONFIG GET timeout"), "*2 $7 timeout $2 77");
+    assert_string_equal(wire_ask(wire, "CONFIG GET slowlog-max-len"), "*2 $15 slowlog-max-len $1 9");
+    assert_int_equal(remove(path), 0);
+    assert_says(wire, "CONFIG REWRITE", "-ERR Rewriting config file: cannot read ");
+    wire_close(wire);
+    end(pid);
+    cluster_free(place);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(every_node_keeps_the_commands_that_it_ran, cluster_teardown),
+        cmocka_unit_test_teardown(latency_notes_a_command_that_takes_long, cluster_teardown),
+        cmocka_unit_test_teardown(what_rewrite_wrote_holds_at_the_next_start, cluster_teardown),
+    };
+    return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
+}
