@@ -364,7 +364,7 @@ static bool let_in(const struct admission *admission, struct admission_exchange 
     const struct member member = member_of(admission, exchange->theirs.from);
     unsigned long long from = exchange->theirs.from;
     bool listed = admission->members && admission->members->count > 0;
-    if (member.kind == RAFT_REMOVED) {
+    if (member.kind == RAFT_REMOVED && admission->settled) {
         snprintf(why, ADMISSION_WHY_MAX, "node %llu was removed from the cluster", from);
         resp_error(&reply, "REMOVED %s", why);
         return false;

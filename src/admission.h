@@ -75,6 +75,7 @@ struct admission {
     char leader
         [STORE_ADDRESS_MAX]; /* where peers dial the present leader; "": there is none, or it is this node */
     struct store_identity identity; /* members' incarnations are filled in as they are met */
+    bool settled;                   /* the newest list is committed: who was removed by it is */
     const struct roster *members;   /* the newest list; NULL, or empty: there is none yet */
 };
 

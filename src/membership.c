@@ -138,7 +138,9 @@ static bool may_stay(const struct node *node, const struct peer *peer) {
                REMOVED_LINGER_TIMEOUTS * (uint64_t)node->conf->election_timeout_ms;
     if (peer->listed || raft_peer_status(node->raft, peer->id, &status))
         return true;
-    return peer->visits > 0 && !roster_find(&membership->newest, peer->id);
+    if (!roster_find(&membership->newest, peer->id))
+        return peer->visits > 0;
+    return node->raft_status.changing; /* removed, but that may be taken back, and is not done without it */
 }
 
 static void sweep(struct node *node) {
@@ -417,6 +419,8 @@ bool membership_turn(struct node *node) {
     struct peer *leader = peers_find(node, node->raft_status.leader);
     const struct member *listed = leader ? roster_find(&node->membership.newest, leader->id) : NULL;
     snprintf(node->admission.leader, sizeof node->admission.leader, "%s", listed ? listed->address : "");
+    raft_status(node->raft, &node->raft_status);
+    node->admission.settled = !node->raft_status.changing;
     watch_removal(node);
     take_list(node);
     sweep(node);
