@@ -143,6 +143,14 @@ static void wait_votes(const struct cluster *cluster, size_t at) {
     wait_line(cluster, at, cluster->nodes[at].id, "voting=yes");
 }
 
+static void wait_list(const struct cluster *cluster, size_t at, const char *text) {
+    uint64_t until = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
+    while (strstr(ask(cluster, at, "RAFT.NODE LIST"), text) == NULL)
+        if (harness_now_ms() > until)
+            harness_fail("node %zu has not heard of %s: %s", at + 1, text,
+                         ask(cluster, at, "RAFT.NODE LIST"));
+}
+
 static void must_be_written(struct load *load) {
     if (load_wait_ack(load, harness_now_us(), harness_scaled_ms(SETTLE_MS)) == 0)
         harness_fail("no write is acknowledged any more");
@@ -280,6 +288,10 @@ static void a_removed_node_says_so_and_disturbs_nobody(void **state) {
         wait_field(cluster, at, "removed_nodes", id);
     wait_field(cluster, leader, "num_nodes", "2");
     wait_field(cluster, leader, "health", "ok");
+    char text[64];
+    snprintf(text, sizeof(text), "no links with node %s any more", id);
+    assert_true(cluster_wait_said(cluster, leader, text, harness_scaled_ms(SETTLE_MS)));
+    assert_true(cluster_wait_said(cluster, other, text, harness_scaled_ms(SETTLE_MS)));
     uint64_t term = number_of(cluster, leader, "current_term");
     cluster_kill(cluster, victim);
     cluster_spawn(cluster, victim); /* it asks again, and is told again */
@@ -462,13 +474,8 @@ static void an_address_that_a_member_announces_is_taken_up(void **state) {
     cluster_spawn(cluster, mover);
     cluster_wait_equal(cluster);
     snprintf(text, sizeof(text), "127.0.0.1:%u", cluster->nodes[mover].port);
-    for (size_t at = 0; at < 3; at++) {
-        uint64_t until = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
-        while (strstr(ask(cluster, at, "RAFT.NODE LIST"), text) == NULL)
-            if (harness_now_ms() > until)
-                harness_fail("node %zu has not heard of %s: %s", at + 1, text,
-                             ask(cluster, at, "RAFT.NODE LIST"));
-    }
+    for (size_t at = 0; at < 3; at++)
+        wait_list(cluster, at, text);
     cluster_kill_all(cluster);
     cluster_spawn_all(cluster);
     cluster_wait_equal(cluster);
@@ -478,6 +485,29 @@ static void an_address_that_a_member_announces_is_taken_up(void **state) {
     load_stop(load);
     load_must_hold(load, "after a member moved");
     load_free(load);
+    cluster_free(cluster);
+}
+
+/* Nobody is where the list says: then the raft-node lines help. */
+static void a_cluster_that_moved_as_a_whole_finds_itself_by_its_raft_node_lines(void **state) {
+    (void)state;
+    struct cluster *cluster = found(3, 3, NULL);
+    assert_string_equal(ask_leader(cluster, "SET a 1"), "+OK");
+    cluster_wait_equal(cluster);
+    cluster_kill_all(cluster);
+    for (size_t i = 0; i < 3; i++) {
+        cluster->nodes[i].port = cluster_free_port();
+        cluster->nodes[i].members = NULL; /* the harness writes lines with the new ports */
+    }
+    cluster_spawn_all(cluster);
+    cluster_wait_equal(cluster);
+    assert_string_equal(ask_leader(cluster, "GET a"), "$1 1");
+    for (size_t at = 0; at < 3; at++)
+        for (size_t other = 0; other < 3; other++) {
+            char text[64];
+            snprintf(text, sizeof(text), "127.0.0.1:%u", cluster->nodes[other].port);
+            wait_list(cluster, at, text);
+        }
     cluster_free(cluster);
 }
 
@@ -572,10 +602,38 @@ static void a_change_that_nobody_confirms_is_in_doubt(void **state) {
     cluster_free(cluster);
 }
 
+/* The change is in one log only, and that log is cut. */
+static void a_change_that_was_overtaken_is_certainly_not_made(void **state) {
+    static const char *const late[] = {"--raft-outcome-timeout", "60000", NULL};
+    (void)state;
+    struct cluster *cluster = found(3, 3, late);
+    size_t leader = cluster_wait_equal(cluster);
+    for (size_t at = 0; at < 3; at++)
+        if (at != leader)
+            cluster_kill(cluster, at);
+    struct wire *wire = wire_open(cluster->nodes[leader].port, harness_scaled_ms(SETTLE_MS));
+    assert_non_null(wire);
+    assert_true(wire_send_words(wire, "RAFT.NODE ADD 4 127.0.0.1:7"));
+    assert_true(cluster_wait_said(cluster, leader, "members: add 4", harness_scaled_ms(SETTLE_MS)));
+    cluster_pause(cluster, leader, true);
+    cluster_spawn_all(cluster);
+    size_t next = cluster_wait_other_leader(cluster, leader);
+    assert_string_equal(ask(cluster, next, "SET a 1"), "+OK");
+    cluster_pause(cluster, leader, false);
+    assert_says(wire_next(wire),
+                "-CLUSTERDOWN the leadership was lost before the change was made; not executed");
+    wire_close(wire);
+    cluster_wait_equal(cluster);
+    for (size_t at = 0; at < 3; at++)
+        assert_int_equal(strncmp(ask(cluster, at, "RAFT.NODE LIST"), "*3 ", 3), 0);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(changes_are_asked_of_the_leader_and_the_list_of_anybody, cluster_teardown),
         cmocka_unit_test_teardown(a_change_that_nobody_confirms_is_in_doubt, cluster_teardown),
+        cmocka_unit_test_teardown(a_change_that_was_overtaken_is_certainly_not_made, cluster_teardown),
         cmocka_unit_test_teardown(a_node_is_taken_in_under_load_and_votes, load_teardown),
         cmocka_unit_test_teardown(a_single_node_becomes_three, load_teardown),
         cmocka_unit_test_teardown(a_new_node_gets_the_state_where_the_log_was_cut, load_teardown),
@@ -589,7 +647,10 @@ int main(void) {
         cmocka_unit_test_teardown(a_wiped_node_is_refused_until_it_is_removed_and_added_anew, load_teardown),
         cmocka_unit_test_teardown(a_joined_node_that_was_wiped_is_refused, cluster_teardown),
         cmocka_unit_test_teardown(an_address_that_a_member_announces_is_taken_up, load_teardown),
+        cmocka_unit_test_teardown(a_cluster_that_moved_as_a_whole_finds_itself_by_its_raft_node_lines,
+                                  cluster_teardown),
         cmocka_unit_test_teardown(raft_node_set_says_where_a_member_will_be, cluster_teardown),
     };
+    cmocka_set_test_filter(getenv("REDRAFT_TEST_ONLY")); /* a pattern; NULL: all */
     return cmocka_run_group_tests_name("members", tests, NULL, NULL);
 }
