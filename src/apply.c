@@ -175,6 +175,8 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
 
 static void apply_entry(struct node *node, const struct raft_entry *entry) {
     struct lane *lane = lane_of(node, entry);
+    if (node->membership.changes)
+        membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
         if (!entry_open(&reader, entry->data, node->entry_parser)) {

@@ -70,6 +70,7 @@ struct conf {
     uint64_t raft_id;
     struct conf_node nodes[CONF_NODES_MAX]; /* raft-node: initial members, the same in every file */
     size_t node_count;
+    struct conf_node join; /* raft-join: a member of the cluster that is to take this node in; port 0: none */
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;
@@ -107,6 +108,13 @@ void conf_warnings(const struct conf *conf, void (*each)(void *context, const ch
 /* Whether this member keeps the promises that lease reads stand on: it was told so, or it is to read by leases itself. To be asked
  * once, at start. */
 bool conf_leases(const struct conf *conf);
+
+/* host:port or [v6]:port into node's host and port. */
+bool conf_read_address(const char *word, struct conf_node *node);
+/* Members talk to this host in the open, and there is no secret by which they would know each other. */
+bool conf_lacks_secret(const struct conf *conf, const char *host);
+/* Where peers dial this node, as far as its configuration tells: "" when it does not. */
+void conf_own_address(const struct conf *conf, char *address, size_t size);
 
 /* Every directive with its default and one line of help, for `redraft --help`. */
 void conf_help(FILE *out);

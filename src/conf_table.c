@@ -70,6 +70,8 @@ const struct conf_directive conf_directives[] = {
      "which of the members this one is"},
     {"raft-node", CONF_RAFT_NODE, FIELD(nodes), 0, 0, 0, NULL, NULL,
      "id host:port of an initial member; a line each, the same on every member"},
+    {"raft-join", CONF_ADDRESS, FIELD(join), 0, 0, 0, NULL, "\"\"",
+     "host:port of a member of the cluster that is to take this new node in (RAFT.NODE ADD)"},
     {"raft-cluster-name", CONF_TEXT, FIELD(cluster_name), CONF_NAME, 0, 0, NULL, "redraft",
      "members of clusters with different names refuse each other"},
     {"raft-secret-file", CONF_TEXT, FIELD(secret_file), 0, 0, 0, NULL, "\"\"",

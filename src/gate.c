@@ -9,6 +9,8 @@
 static enum gate_verdict judge_data(const struct gate *gate, const struct command *row,
                                     const struct session *session, size_t raw_length) {
     bool write = row->flags & COMMAND_WRITE;
+    if (gate->removed)
+        return GATE_ELSEWHERE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
         return GATE_TOO_LARGE;
     if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)

@@ -95,7 +95,7 @@ static void take_finished(struct node *node) {
         return;
     for (struct worker_job *job; node->end != NODE_FAILED && (job = worker_take(node->log_worker));)
         take_log_job(node, (struct store_job *)job);
-    if (node->state == REPORT_JOINING && !node->storing_identity && node->admission.identity.cluster[0])
+    if (!node->raft && node->state == REPORT_JOINING && !node->storing_identity && node->admission.identity.cluster[0])
         start_raft(node);
 }
 
@@ -327,6 +327,7 @@ static bool turn_raft(struct node *node) {
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    more |= membership_turn(node);
     more |= checkpoint_turn(node);
     compact_turn(node);
     status_watch(node);

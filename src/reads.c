@@ -76,7 +76,7 @@ static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) 
 
 uint64_t reads_lease_until_ms(const struct node *node) {
     for (size_t i = 0; i < node->peer_count; i++)
-        if (node->peers[i].patience_ms < node->conf->election_timeout_ms)
+        if (node->peers[i].listed && node->peers[i].patience_ms < node->conf->election_timeout_ms)
             return 0; /* it does not wait, or not for as long as our lease lasts */
     return node->raft && node->leases ? raft_lease_until(node->raft) : 0;
 }

@@ -48,13 +48,15 @@ enum fact {
     HANDING_OVER = 1 << 10,
     STALE = 1 << 11,   /* leads, and the reader takes what is there */
     THROUGH = 1 << 12, /* the reader asked for linearizable reads on a follower */
-    FACTS = 1 << 13,
+    REMOVED = 1 << 13,
+    FACTS = 1 << 14,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
     const struct asked asked = ask(line);
     const struct gate gate = {
         .denied = facts & DENIED,
+        .removed = facts & REMOVED,
         .loading = facts & LOADING,
         .serving = facts & SERVING,
         .handing_over = facts & HANDING_OVER,
@@ -103,6 +105,10 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"TIME", SERVING | HANDING_OVER, GATE_LOCAL},
         {"RAFT.TRANSFER_LEADER", SERVING | HANDING_OVER, GATE_SESSION},
         {"FAILOVER", SERVING | HANDING_OVER, GATE_SESSION},
+        /* no member any more: what it holds grows old */
+        {"SET k v", REMOVED, GATE_ELSEWHERE},
+        {"GET k", REMOVED | READONLY | CAUGHT_UP, GATE_ELSEWHERE},
+        {"RAFT.INFO", REMOVED, GATE_SESSION},
         /* a leader whose reader takes what is there */
         {"GET k", SERVING | STALE | CAUGHT_UP, GATE_LOCAL},
         {"GET k", STALE | CAUGHT_UP, GATE_LOCAL},
@@ -208,6 +214,8 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
     stale = stale && !through;
     bool holds = write && (facts & HANDING_OVER);
     bool grows = row->flags & COMMAND_DENYOOM;
+    if ((facts & REMOVED) && in && data)
+        return verdict == GATE_ELSEWHERE;
     switch (verdict) {
     case GATE_WRITE:
         return in && write && fits && leads && !holds && !(grows && (facts & FULL));

@@ -8,6 +8,7 @@
  *      leader_since      Unix milliseconds, 0: there is no leader      quorum_lost_since      Unix milliseconds, 0: it is not lost
  *      quorum            ok lost                                       health   ok degraded down, with health_reason
  *      failures_tolerated  further voters that may fail before the quorum is lost
+ *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
  *      fsync_, commit_   of the last minute, microseconds
@@ -96,6 +97,10 @@ static void group_lines(struct resp_buf *text, const struct report *report, cons
     line_number(text, prefix, "num_voting_nodes", health->voters);
     for (size_t at = 0; at < report->member_count; at++)
         member_line(text, report, &report->members[at], prefix);
+    text_add(text, "%sremoved_nodes:", prefix);
+    for (size_t at = 0; at < report->removed_count; at++)
+        text_add(text, "%s%" PRIu64, at > 0 ? "," : "", report->removed[at]);
+    text_add(text, "\r\n");
     line_text(text, prefix, "health", health_name(health->state));
     line_text(text, prefix, "health_reason", health->reason);
     line_number(text, prefix, "failures_tolerated", health->failures_tolerated);

@@ -94,4 +94,10 @@ void session_raft_consistency(struct session_call *call);
 void session_raft_transfer_leader(struct session_call *call);
 void session_failover(struct session_call *call);
 
+/* members.c */
+void session_raft_node_add(struct session_call *call);
+void session_raft_node_remove(struct session_call *call);
+void session_raft_node_set(struct session_call *call);
+void session_raft_node_list(struct session_call *call);
+
 #endif

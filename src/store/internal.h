@@ -290,6 +290,8 @@ struct store_found {
     bool leftovers; /* rows of entries before the log */
     struct raft_term_start *terms;
     size_t term_count;
+    struct raft_members_at *changes; /* the log's lists of members */
+    size_t change_count;
 };
 /* Reads all of paths->db and its -wal without changing a bit of either. */
 enum store_result store_check_log(const struct store_paths *paths, raft_id node, struct store_found *found,
