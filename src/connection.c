@@ -82,6 +82,7 @@ void connection_close(struct node *node, struct connection *connection) {
         return;
     connection_unhold(node, connection);
     handover_forget(node, connection);
+    backup_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);

@@ -324,6 +324,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     loading_take(node);
     take_finished(node);
     checkpoint_take(node);
+    backup_turn(node);
     peers_take(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)

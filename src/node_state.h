@@ -12,6 +12,8 @@
  *     reads.c     from a confirmed round to the replies
  *     checkpoint.c  from the keyspace to the disk, a few pages a turn
  *     load.c      from the disk to the keyspace, at start
+ *     backup.c    the state as a file of its own, on request
+ *     disk.c      the room on the disk
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -171,6 +173,35 @@ struct checkpointing {
     struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };
 
+enum backup_phase {
+    BACKUP_NONE,
+    BACKUP_CHECKPOINT, /* waits for one at `index` or later */
+    BACKUP_COPY,
+};
+
+/* At most one at a time: see backup.c. */
+struct backup {
+    enum backup_phase phase;
+    char name[STORE_NAME_MAX + 1];
+    raft_index index;
+    unsigned failures; /* of checkpoints in a row, when it was last looked at */
+    uint64_t begun_ms;
+    struct connection *asker; /* answered at its end; NULL: gone */
+    bool quiet;               /* CLIENT REPLY OFF or SKIP */
+    struct store_copy *copy;
+    struct worker *worker;   /* NULL while nothing is copied */
+    char why[STORE_WHY_MAX]; /* the last one failed because; "" when it did not */
+    raft_index done_index;   /* of the last that succeeded */
+    uint64_t done_bytes, done_took_ms, done_wall_ms, done_count;
+};
+
+/* Of the data directory: see disk.c. */
+struct disk {
+    bool known, low;
+    uint64_t free_bytes;
+    uint64_t look_ms; /* when to look next */
+};
+
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -190,6 +221,8 @@ struct node {
     raft_index log_first;
     struct latency fsync, commit;
     struct checkpointing checkpoint;
+    struct backup backup;
+    struct disk disk;
     struct loading *loading; /* while the state is read from the disk */
 
     /* consensus */
@@ -358,6 +391,19 @@ bool checkpoint_turn(struct node *node);
 bool checkpoint_is_behind(const struct node *node);
 /* Ends the worker and closes the file; what is under way is given up. */
 void checkpoint_stop(struct node *node);
+
+/* backup.c */
+/* Begins one, or says in `out` why not. The asker gets the answer at its end. */
+void backup_begin(struct node *node, const struct resp_arg *name, struct connection *asker, bool quiet,
+                  struct resp_out *out);
+void backup_turn(struct node *node);
+void backup_stop(struct node *node);                                        /* gives up the one under way */
+void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
+void backup_report(const struct node *node, struct report *report);
+
+/* disk.c */
+void disk_watch(struct node *node);
+void disk_report(const struct node *node, struct report *report);
 
 /* load.c */
 /* Begins to read the state, and calls start_loaded when it is there. */

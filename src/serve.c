@@ -118,6 +118,8 @@ static void carry_out(struct node *node, struct connection *connection, const st
         rewrite_conf(node, out);
     if (wishes->checkpoint)
         node->checkpoint.wanted = true;
+    if (wishes->backup)
+        backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -300,6 +302,7 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .stopping = node->stopping,
         .caught_up = node->caught_up,
         .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
 }

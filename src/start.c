@@ -365,6 +365,7 @@ static void stop_workers(struct node *node) {
         worker_free(node->boot_worker);
     }
     loading_close(node);
+    backup_stop(node);
     checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);

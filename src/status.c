@@ -175,6 +175,7 @@ static void watch_fitness(struct node *node) {
 void status_cron(struct node *node) {
     watch_clock(node);
     watch_fitness(node);
+    disk_watch(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
@@ -423,6 +424,8 @@ static void report_raft(struct node *node, struct report *report) {
     report->election_timeout_ms = node->conf->election_timeout_ms;
     report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
     report_checkpoint(node, report);
+    backup_report(node, report);
+    disk_report(node, report);
     report_members(node, report);
 }
 

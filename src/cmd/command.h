@@ -83,9 +83,10 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
-    bool rewrite_conf;           /* CONFIG REWRITE: write the file, and the reply too */
-    bool checkpoint;             /* write the state to the disk now */
-    struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
+    bool rewrite_conf;             /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;               /* write the state to the disk now */
+    const struct resp_arg *backup; /* make one under this name; NULL: none */
+    struct session *killed_self;   /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
 struct session_call {

@@ -180,6 +180,14 @@ struct report {
     uint64_t checkpoint_failures;           /* in a row */
     char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
     uint64_t data_file_bytes;
+    bool backup_under_way;
+    uint64_t backup_count; /* made since the start */
+    uint64_t backup_ms;    /* when the last one was done, Unix milliseconds; 0: not since the start */
+    uint64_t backup_index, backup_bytes, backup_took_ms;
+    char backup_error[REPORT_TEXT_MAX];           /* of the last one; "" when it succeeded */
+    bool disk_known;                              /* how much is free could be told */
+    uint64_t disk_free_bytes, disk_reserve_bytes; /* of the data directory's file system */
+    bool disk_low;                                /* growing writes are refused */
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;
