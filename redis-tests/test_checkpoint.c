@@ -104,9 +104,38 @@ static void nothing_is_lost_between_checkpoints_and_kills(void **state) {
     cluster_free(cluster);
 }
 
+/* The log goes back only a few entries: who was away for longer gets the state. */
+static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, often);
+    size_t leader = cluster_wait_leader(cluster), away = (leader + 1) % cluster->count;
+    struct load *load = load_start(cluster, "away", WRITERS, WRITE_PAUSE_US);
+    for (int round = 0; round < 3; round++) {
+        uint64_t before = number_of(cluster, away, "last_log_index");
+        cluster_kill(cluster, away);
+        uint64_t until = harness_now_ms() + harness_scaled_ms(RETURN_MS);
+        leader = cluster_wait_leader(cluster);
+        while (number_of(cluster, leader, "log_first_index") <= before + 1)
+            if (harness_now_ms() > until)
+                harness_fail("the log was not cut");
+            else
+                harness_sleep_ms(20);
+        cluster_spawn(cluster, away);
+        cluster_wait_equal(cluster);
+        assert_int_equal(number_of(cluster, away, "snapshots_received"), 1);
+    }
+    load_stop(load);
+    cluster_make_leader(cluster, away);
+    load_must_hold(load, "with the one that was away leading");
+    load_free(load);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_node_starts_with_its_checkpoint_and_what_came_after, cluster_teardown),
+        cmocka_unit_test_teardown(a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself,
+                                  load_teardown),
         cmocka_unit_test_teardown(nothing_is_lost_between_checkpoints_and_kills, load_teardown),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

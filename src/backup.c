@@ -139,6 +139,7 @@ void backup_begin(struct node *node, const struct resp_arg *name, struct connect
 static void copy(struct node *node) {
     struct backup *backup = &node->backup;
     struct store_data_wants wants = store_data_wants(&node->boot);
+    wants.generation = node->checkpoint.generation;
     memcpy(wants.cluster, node->admission.identity.cluster, sizeof wants.cluster);
     backup->copy = store_copy_new(node->conf->dir, &wants);
     backup->worker = worker_new(node->loop, "backup", store_copy_run, backup->copy);
@@ -155,7 +156,10 @@ static void copy(struct node *node) {
 /* A checkpoint that was under way when the backup was asked for may have begun too early: then the next one counts. */
 static void watch_checkpoint(struct node *node) {
     struct backup *backup = &node->backup;
-    const struct checkpointing *checkpoint = &node->checkpoint;
+    struct checkpointing *checkpoint = &node->checkpoint;
+    if (!checkpoint->data)
+        return; /* a snapshot from the leader takes the state's place */
+    checkpoint->wanted |= checkpoint->phase == CHECKPOINT_NONE;
     if (checkpoint->done_index >= backup->index)
         copy(node);
     else if (checkpoint->failures > backup->failures)

@@ -43,6 +43,7 @@ void checkpoint_open(struct node *node, struct store_data *data, struct store_me
     checkpoint->data = data;
     checkpoint->worker = worker_new(node->loop, "data", store_data_run, data);
     checkpoint->done_index = meta->applied;
+    checkpoint->behind_bytes = 0;
     checkpoint->terms = meta;
 }
 
@@ -64,7 +65,8 @@ void checkpoint_applied(struct node *node, const struct raft_entry *entry) {
 static bool is_time(const struct node *node) {
     const struct checkpointing *checkpoint = &node->checkpoint;
     raft_index applied = node->raft_status.applied;
-    if (applied == checkpoint->done_index || node->now_ms < checkpoint->retry_ms || node->stopping)
+    if (applied <= checkpoint->done_index || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING ||
+        node->now_ms < checkpoint->retry_ms || node->stopping)
         return false;
     return checkpoint->wanted || checkpoint->behind_bytes >= node->conf->checkpoint_log_bytes ||
            applied - checkpoint->done_index >= node->conf->checkpoint_entries;
@@ -94,6 +96,8 @@ static void begin(struct node *node) {
     meta->applied_term = terms->terms[terms->term_count - 1].term;
     meta->clock_ms = keyspace_clock(node->keyspace);
     meta->feature_level = ENTRY_LEVEL;
+    const struct raft_blob *members = raft_members_applied(node->raft);
+    store_bytes_set(&meta->members, members->bytes, members->length);
     keyspace_checkpoint_head(node->keyspace, &head);
     store_bytes_set(&meta->head, resp_buf_bytes(&head), resp_buf_length(&head));
     resp_buf_close(&head);
@@ -250,6 +254,18 @@ bool checkpoint_is_behind(const struct node *node) {
     return node->checkpoint.phase != CHECKPOINT_NONE && keyspace_checkpoint_kept(node->keyspace) > KEPT_MAX;
 }
 
+void checkpoint_give_up(struct node *node) {
+    struct checkpointing *checkpoint = &node->checkpoint;
+    if (checkpoint->phase == CHECKPOINT_NONE || checkpoint->phase == CHECKPOINT_FAILED)
+        return;
+    submit(checkpoint, store_data_job_new(STORE_DATA_ABORT));
+    checkpoint->phase = CHECKPOINT_FAILED;
+}
+
+bool checkpoint_idle(const struct node *node) {
+    return node->checkpoint.phase == CHECKPOINT_NONE && node->checkpoint.jobs_out == 0;
+}
+
 void checkpoint_stop(struct node *node) {
     struct checkpointing *checkpoint = &node->checkpoint;
     if (checkpoint->worker) {
@@ -262,4 +278,7 @@ void checkpoint_stop(struct node *node) {
     if (checkpoint->data)
         store_data_close(checkpoint->data);
     store_meta_free(checkpoint->terms);
+    checkpoint->worker = NULL;
+    checkpoint->data = NULL;
+    checkpoint->terms = NULL;
 }

@@ -83,6 +83,7 @@ void connection_close(struct node *node, struct connection *connection) {
     connection_unhold(node, connection);
     handover_forget(node, connection);
     backup_forget(node, connection);
+    snapshot_in_left(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);

@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * From the disk to the keyspace, at start.
+ * From the disk to the keyspace: at start, and when a snapshot has taken the state's place.
  *
  * The pages are read and put into a keyspace on a worker's thread, slice by slice; the loop meanwhile answers (-LOADING, and RAFT.INFO)
  * and logs how far it is. Nobody else has that keyspace until it is complete and its digest is the one that was written.
  */
+#include <assert.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -15,19 +17,20 @@ enum { SLICE_BYTES = 8 * 1024 * 1024, LOG_EVERY_MS = 1000 };
 /* One slice: what is known so far goes with it, to the worker and back. */
 struct load_job {
     struct worker_job job;
+    char dir[CONF_TEXT_MAX];
+    struct store_data_wants wants; /* to be opened with, while data is NULL */
     struct store_data *data;
-    const struct store_meta *meta;
+    struct store_meta *meta;
     uint64_t hash_key[2];
     struct keyspace *keyspace; /* NULL before the first slice */
     uint64_t keys, keys_total, bytes;
-    bool done, failed;
+    bool done, failed, freed;
+    struct keyspace *old; /* done: to be freed, which takes a while if it is large */
     char why[STORE_WHY_MAX];
 };
 
 struct loading {
     struct worker *worker;
-    struct store_data *data;
-    struct store_meta *meta;
     uint64_t begun_ms, log_ms;
 };
 
@@ -71,15 +74,28 @@ static void finish(struct load_job *load) {
         refuse(load, why);
 }
 
+static bool open_file(struct load_job *load) {
+    if (!load->data &&
+        store_data_open(load->dir, &load->wants, &load->data, &load->meta, load->why) != STORE_OK)
+        load->failed = true;
+    return !load->failed;
+}
+
 static void run_load(void *context, struct worker_job *batch) {
     (void)context;
     struct load_job *load = (struct load_job *)batch;
     if (!load)
         return;
+    if (load->done) {
+        keyspace_free(load->old);
+        load->old = NULL;
+        load->freed = true;
+        return;
+    }
     struct store_data_job *slice = store_data_job_new(STORE_DATA_LOAD);
     slice->rewind = load->keyspace == NULL;
     slice->bytes_max = SLICE_BYTES;
-    if (load->keyspace || begin(load)) {
+    if (load->keyspace || (open_file(load) && begin(load))) {
         store_data_run(load->data, &slice->job);
         if (slice->failed) {
             load->failed = true;
@@ -96,39 +112,81 @@ static void run_load(void *context, struct worker_job *batch) {
 
 /* ---- on the loop ---------------------------------------------------------------------------------------------- */
 
-void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta) {
+static void free_job(struct load_job *load) {
+    keyspace_free(load->keyspace);
+    keyspace_free(load->old);
+    if (load->data)
+        store_data_close(load->data);
+    store_meta_free(load->meta);
+    free(load);
+}
+
+static void begin_loading(struct node *node, struct load_job *load) {
     struct loading *loading = calloc(1, sizeof *loading);
-    struct load_job *load = calloc(1, sizeof *load);
-    if (!loading || !load)
+    if (!loading)
         abort();
-    *loading = (struct loading){
-        .data = data, .meta = meta, .begun_ms = node->now_ms, .log_ms = node->now_ms + LOG_EVERY_MS};
+    assert(!node->loading);
+    *loading = (struct loading){.begun_ms = node->now_ms, .log_ms = node->now_ms + LOG_EVERY_MS};
     loading->worker = worker_new(node->loop, "load", run_load, NULL);
     node->loading = loading;
-    load->data = data;
-    load->meta = meta;
+    snprintf(load->dir, sizeof load->dir, "%s", node->conf->dir);
     load->hash_key[0] = admission_random();
     load->hash_key[1] = admission_random();
     worker_submit(loading->worker, &load->job);
 }
 
+static struct load_job *new_job(void) {
+    struct load_job *load = calloc(1, sizeof *load);
+    if (!load)
+        abort();
+    return load;
+}
+
+void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta) {
+    struct load_job *load = new_job();
+    load->data = data;
+    load->meta = meta;
+    begin_loading(node, load);
+}
+
+void loading_begin_next(struct node *node, const struct store_data_wants *wants) {
+    struct load_job *load = new_job();
+    load->wants = *wants;
+    begin_loading(node, load);
+}
+
+/* The keyspace is taken into use, the job goes back to free the one before. */
 static void complete(struct node *node, struct load_job *load) {
     struct loading *loading = node->loading;
     uint64_t took_ms = node->now_ms - loading->begun_ms;
     log_notice(node->logger, "loaded the checkpoint at %llu: %llu keys, %llu KB of pages in %llu ms",
-               (unsigned long long)loading->meta->applied, (unsigned long long)load->keys,
+               (unsigned long long)load->meta->applied, (unsigned long long)load->keys,
                (unsigned long long)load->bytes / 1024, (unsigned long long)took_ms);
-    keyspace_free(node->keyspace);
+    load->old = node->keyspace;
     node->keyspace = load->keyspace;
+    load->keyspace = NULL;
     if (keyspace_databases(node->keyspace) != node->conf->databases)
         log_warning(node->logger, "databases is %u in the replicated state, not %u: the state's holds",
                     keyspace_databases(node->keyspace), node->conf->databases);
+    checkpoint_open(node, load->data, load->meta);
+    load->data = NULL;
+    load->meta = NULL;
+    worker_submit(loading->worker, &load->job);
+    if (node->raft)
+        snapshot_in_loaded(node);
+    else
+        start_loaded(node);
+}
+
+static void end_loading(struct node *node) {
+    struct loading *loading = node->loading;
     worker_stop(loading->worker);
+    struct load_job *load = (struct load_job *)worker_take(loading->worker);
+    if (load)
+        free_job(load);
     worker_free(loading->worker);
-    node->loading = NULL;
-    checkpoint_open(node, loading->data, loading->meta);
     free(loading);
-    start_loaded(node);
+    node->loading = NULL;
 }
 
 void loading_take(struct node *node) {
@@ -138,11 +196,12 @@ void loading_take(struct node *node) {
         return;
     if (load->failed) {
         node_fail(node, "%s", load->why);
-        keyspace_free(load->keyspace);
-        free(load);
+        free_job(load);
+    } else if (load->done && load->freed) {
+        free_job(load);
+        end_loading(node);
     } else if (load->done) {
         complete(node, load);
-        free(load);
     } else {
         if (node->now_ms >= loading->log_ms) {
             loading->log_ms = node->now_ms + LOG_EVERY_MS;
@@ -154,17 +213,6 @@ void loading_take(struct node *node) {
 }
 
 void loading_close(struct node *node) {
-    struct loading *loading = node->loading;
-    if (!loading)
-        return;
-    worker_stop(loading->worker);
-    struct load_job *load = (struct load_job *)worker_take(loading->worker);
-    if (load)
-        keyspace_free(load->keyspace);
-    free(load);
-    worker_free(loading->worker);
-    store_data_close(loading->data);
-    store_meta_free(loading->meta);
-    free(loading);
-    node->loading = NULL;
+    if (node->loading)
+        end_loading(node);
 }

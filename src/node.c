@@ -71,7 +71,8 @@ static void take_log_job(struct node *node, struct store_job *job) {
     node->log_first = job->first_index;
     switch (job->type) {
     case STORE_SAVE:
-        keep_promises(node, job->sequence);
+        if (job->sequence != 0)
+            keep_promises(node, job->sequence);
         break;
     case STORE_READ:
         raft_fetched(node->raft, &job->fetch, &job->entries);
@@ -80,7 +81,10 @@ static void take_log_job(struct node *node, struct store_job *job) {
         node->storing_identity = false;
         break;
     case STORE_COMPACT:
+        compact_taken(node, job);
+        break;
     case STORE_RESET:
+        snapshot_in_reset(node);
         break;
     }
     store_job_free(job);
@@ -97,14 +101,27 @@ static void take_finished(struct node *node) {
 
 /* ---- Raft wants ---------------------------------------------------------------------------------------------- */
 
+/* A snapshot's vote goes before it, its entries after: one job each, in the log's one order. Only the last carries the promise. */
+static void save_restore(struct node *node, const struct raft_ready *ready) {
+    if (ready->vote) {
+        struct store_job *job = store_job_new(STORE_SAVE);
+        job->has_vote = true;
+        job->vote = *ready->vote;
+        worker_submit(node->log_worker, &job->job);
+    }
+    snapshot_in_restore(node, ready->restore);
+}
+
 static void save(struct node *node, const struct raft_ready *ready) {
+    if (ready->restore)
+        save_restore(node, ready);
     struct store_job *job = store_job_new(STORE_SAVE);
     struct promise *promise = calloc(1, sizeof *promise);
     if (!promise)
         abort();
     job->sequence = promise->sequence = ready->sequence;
     promise->begun_ms = node->now_ms;
-    if (ready->vote) {
+    if (ready->vote && !ready->restore) {
         job->has_vote = true;
         job->vote = *ready->vote;
     }
@@ -177,6 +194,7 @@ static bool obey_one(struct node *node) {
         apply_entries(node, &ready.apply);
     confirm_reads(node, &ready.reads);
     fetch(node, &ready.fetch);
+    snapshot_out_wanted(node, &ready.snapshots);
     return true;
 }
 
@@ -308,6 +326,7 @@ static bool turn_raft(struct node *node) {
     ask_raft(node);
     more |= obey(node);
     more |= checkpoint_turn(node);
+    compact_turn(node);
     status_watch(node);
     doubt_overdue(node);
     return more || (node->writing && !must_wait(node, node->writing)) || node->reading || node->serve_first;
@@ -325,6 +344,8 @@ bool node_turn(struct node *node, const struct instant *now) {
     take_finished(node);
     checkpoint_take(node);
     backup_turn(node);
+    snapshot_out_take(node);
+    snapshot_in_take(node);
     peers_take(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)

@@ -11,7 +11,10 @@
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
  *     checkpoint.c  from the keyspace to the disk, a few pages a turn
- *     load.c      from the disk to the keyspace, at start
+ *     load.c      from the disk to the keyspace, at start and when a snapshot takes the state's place
+ *     compact.c   the log's beginning, cut when a checkpoint holds it
+ *     snapshot_out.c  the last checkpoint, sent to followers that the log does not go back to
+ *     snapshot_in.c   such a one, received and put in place
  *     backup.c    the state as a file of its own, on request
  *     disk.c      the room on the disk
  *     peers.c     handshakes, messages out and in
@@ -170,6 +173,7 @@ struct checkpointing {
     raft_index done_index; /* of the last committed one; 0: there is none */
     uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
     uint64_t file_bytes;
+    uint64_t generation;      /* of the data file in use */
     struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };
 
@@ -202,6 +206,54 @@ struct disk {
     uint64_t look_ms; /* when to look next */
 };
 
+/* A snapshot on its way to a follower. */
+struct sending {
+    raft_id to; /* 0: a free place */
+    struct link *link;
+    struct admission_exchange exchange;
+    bool admitted, offered, ending;
+    raft_index index;
+    uint64_t offset, begun_ms;
+};
+
+enum { SNAPSHOTS_OUT_MAX = 4 };
+
+/* Snapshots that leave. One is there at a time, made of the last checkpoint. */
+struct snapshots_out {
+    struct store_copy *copy;
+    struct worker *worker;
+    bool making, dropping;
+    raft_index making_index; /* at least: what is being made is the state of it */
+    raft_index index;        /* of the one that is there; 0: none */
+    uint64_t size;
+    uint32_t crc;
+    uint64_t retry_ms; /* making one failed: not before */
+    struct sending at[SNAPSHOTS_OUT_MAX];
+};
+
+enum snapshot_in_phase {
+    SNAPSHOT_IN_NONE,
+    SNAPSHOT_IN_COMING,     /* fragments are written */
+    SNAPSHOT_IN_INSTALLING, /* it is verified and made a data file */
+    SNAPSHOT_IN_RESETTING,  /* raft.db is told to begin after it */
+    SNAPSHOT_IN_LOADING,    /* the state is read from it */
+};
+
+/* The snapshot that comes in. */
+struct snapshot_in {
+    struct store_copy *copy;
+    struct worker *worker;
+    enum snapshot_in_phase phase;
+    struct connection *from; /* who is answered; NULL: its connection is gone */
+    bool busy;               /* a job is with the worker */
+    char id[STORE_NAME_MAX + 1];
+    uint64_t size, begun_ms;
+    uint32_t crc;
+    struct store_meta *meta; /* once it is installed */
+    bool reset;              /* raft.db begins after it */
+    uint64_t installed;      /* since the start */
+};
+
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -224,6 +276,10 @@ struct node {
     struct backup backup;
     struct disk disk;
     struct loading *loading; /* while the state is read from the disk */
+    struct snapshots_out snapshots_out;
+    struct snapshot_in snapshot_in;
+    bool compacting; /* a step is with the log's worker */
+    raft_index compact_to;
 
     /* consensus */
     enum report_state state;
@@ -389,6 +445,9 @@ void checkpoint_take(struct node *node);
 bool checkpoint_turn(struct node *node);
 /* So much is kept for the checkpoint that writers must wait for it. */
 bool checkpoint_is_behind(const struct node *node);
+/* Gives up the one under way; checkpoint_idle says when nothing of it is left. */
+void checkpoint_give_up(struct node *node);
+bool checkpoint_idle(const struct node *node);
 /* Ends the worker and closes the file; what is under way is given up. */
 void checkpoint_stop(struct node *node);
 
@@ -405,9 +464,39 @@ void backup_report(const struct node *node, struct report *report);
 void disk_watch(struct node *node);
 void disk_report(const struct node *node, struct report *report);
 
+/* compact.c */
+void compact_turn(struct node *node); /* cuts the log when a checkpoint holds its beginning */
+void compact_taken(struct node *node, const struct store_job *job); /* a step is done */
+
+/* snapshot_out.c */
+void snapshot_out_open(struct node *node);
+/* Raft asks for them. */
+void snapshot_out_wanted(struct node *node, const struct raft_ids *ids);
+void snapshot_out_take(struct node *node); /* what the copier has done; ends what nobody needs */
+/* An event of a link that carries a snapshot; false: it is another link. */
+bool snapshot_out_event(struct node *node, struct link *link, const struct link_event *event);
+/* The log after this entry must stay for those that get a snapshot; UINT64_MAX: for nobody. */
+raft_index snapshot_out_needs(const struct node *node);
+void snapshot_out_close(struct node *node);
+
+/* snapshot_in.c */
+void snapshot_in_open(struct node *node);
+/* RAFT.SNAP from a peer: false when it is malformed. */
+bool snapshot_in_command(struct node *node, struct connection *connection,
+                         const struct resp_command *command);
+void snapshot_in_take(struct node *node);
+/* Raft wants it to take the place of state and log. */
+void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore);
+void snapshot_in_reset(struct node *node);                                     /* raft.db begins after it */
+void snapshot_in_loaded(struct node *node);                                    /* the keyspace is its state */
+void snapshot_in_left(struct node *node, const struct connection *connection); /* it is about to be closed */
+void snapshot_in_close(struct node *node);
+
 /* load.c */
-/* Begins to read the state, and calls start_loaded when it is there. */
+/* Begins to read the state, and calls start_loaded, or snapshot_in_loaded, when it is there. */
 void loading_begin(struct node *node, struct store_data *data, struct store_meta *meta);
+/* The same, of a file that has still to be opened. */
+void loading_begin_next(struct node *node, const struct store_data_wants *wants);
 void loading_take(struct node *node);
 void loading_close(struct node *node);
 
@@ -418,6 +507,8 @@ void peers_send(struct node *node, const struct raft_messages *messages);
 bool peers_command(struct node *node, struct connection *connection,
                    const struct resp_command *command); /* true: it was a peer's */
 struct peer *peers_find(struct node *node, raft_id id);
+/* Where a member is dialled; false when it is none. */
+bool peers_address(const struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port);
 void peers_close(struct node *node);
 
 /* status.c */

@@ -53,6 +53,14 @@ void peers_open(struct node *node) {
     }
 }
 
+bool peers_address(const struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port) {
+    const struct store_identity *identity = &node->admission.identity;
+    for (size_t i = 0; i < identity->member_count; i++)
+        if (identity->members[i].id == id)
+            return split_address(identity->members[i].address, host, port);
+    return false;
+}
+
 void peers_close(struct node *node) {
     for (size_t i = 0; i < node->peer_count; i++)
         link_free(node->peers[i].link);
@@ -150,6 +158,8 @@ void peers_take(struct node *node) {
     for (struct link *link; (link = net_take_link(node->net));) {
         struct peer *peer = link_owner(link);
         for (struct link_event event; link_take(link, &event);) {
+            if (snapshot_out_event(node, link, &event))
+                continue;
             if (event.type == LINK_UP)
                 link_up(node, peer);
             else if (event.type == LINK_DOWN)
@@ -323,6 +333,14 @@ bool peers_command(struct node *node, struct connection *connection, const struc
     const struct resp_arg *name = &command->args[0];
     if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
         return false;
+    if (connection->peer && resp_arg_is(name, "RAFT.SNAP")) {
+        if (!snapshot_in_command(node, connection, command)) {
+            log_warning(node->logger, "node %llu sent a malformed snapshot; its connection is closed",
+                        (unsigned long long)connection->peer);
+            connection->session.close = true;
+        }
+        return true;
+    }
     if (connection->peer) {
         if (resp_arg_is(name, "RAFT.MSG")
                 ? !take_request(node, connection, command)

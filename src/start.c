@@ -116,6 +116,16 @@ static void take_identity(struct node *node) {
         start_form(node);
 }
 
+/* The members as of the checkpoint. */
+static void take_members(struct node *node, const struct store_bytes *bytes) {
+    struct raft_blob *members = raft_blob_new(bytes->length);
+    memcpy(members->bytes, bytes->at, bytes->length);
+    if (raft_members_valid(members))
+        node->boot.raft.members = members;
+    else
+        raft_blob_unref(members);
+}
+
 void start_opened(struct node *node) {
     struct open_job *open = (struct open_job *)worker_take(node->boot_worker);
     if (!open)
@@ -137,8 +147,12 @@ void start_opened(struct node *node) {
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
+        node->checkpoint.generation = open->boot.data;
+        node->boot.raft.base_index = open->boot.base_index;
+        node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
             node->boot.raft.applied = open->meta->applied;
+            take_members(node, &open->meta->members);
             loading_begin(node, open->data, open->meta);
         } else {
             checkpoint_open(node, open->data, open->meta);
@@ -186,6 +200,8 @@ void start_raft(struct node *node) {
         .clock_drift_permille = CLOCK_DRIFT_PERMILLE,
     };
     node->raft = raft_new(&config, &node->boot.raft, node->now_ms);
+    snapshot_out_open(node);
+    snapshot_in_open(node);
     if (identity->member_count > 1 && node->patient_ms > 0) {
         node->patient_until_ms = node->now_ms + node->patient_ms;
         raft_hold_back(node->raft, node->held_back = true);
@@ -366,6 +382,8 @@ static void stop_workers(struct node *node) {
     }
     loading_close(node);
     backup_stop(node);
+    snapshot_out_close(node);
+    snapshot_in_close(node);
     checkpoint_stop(node);
     if (node->log_worker) {
         worker_stop(node->log_worker);
@@ -395,6 +413,8 @@ void node_free(struct node *node) {
     net_free(node->net);
     if (node->raft)
         raft_free(node->raft);
+    if (node->boot.raft.members)
+        raft_blob_unref(node->boot.raft.members);
     entry_builder_close(&node->batch);
     resp_parser_free(node->entry_parser);
     resp_parser_free(node->item_parser);

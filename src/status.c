@@ -370,6 +370,11 @@ static void report_checkpoint(struct node *node, struct report *report) {
     report->checkpoint_failures = checkpoint->failures;
     snprintf(report->checkpoint_error, sizeof report->checkpoint_error, "%s", checkpoint->why);
     report->data_file_bytes = checkpoint->file_bytes;
+    report->log_first_index = node->raft ? node->raft_status.base_index + 1 : 0;
+    for (size_t i = 0; i < SNAPSHOTS_OUT_MAX; i++)
+        report->snapshots_sending += node->snapshots_out.at[i].to != 0;
+    report->snapshots_received = node->snapshot_in.installed;
+    report->snapshot_coming = node->snapshot_in.phase != SNAPSHOT_IN_NONE;
 }
 
 static void report_raft(struct node *node, struct report *report) {

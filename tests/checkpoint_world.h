@@ -16,6 +16,7 @@
 #include <cmocka.h>
 
 #include "../src/data/keyspace.h"
+#include "../src/data/lists.h"
 
 struct row {
     uint64_t object, number;
@@ -195,14 +196,58 @@ static inline struct keyspace *disk_load(const struct disk *disk) {
 
 /* ---- comparing --- */
 
+static void dump_bytes(struct resp_buf *out, const struct resp_arg *bytes) {
+    resp_buf_append(out, &bytes->length, sizeof bytes->length);
+    if (bytes->length)
+        resp_buf_append(out, bytes->bytes, bytes->length);
+}
+
+static void dump_member(struct resp_buf *out, const struct member *member) {
+    dump_bytes(out, &member->key);
+    dump_bytes(out, &member->value);
+    resp_buf_append(out, &member->score, sizeof member->score);
+}
+
+static void dump_list(struct resp_buf *out, const struct item *item) {
+    struct list_walk walk;
+    list_at(item, 0, &walk);
+    do
+        dump_bytes(out, &walk.value);
+    while (list_next(&walk));
+}
+
+static void dump_collection(struct resp_buf *out, const struct item *item) {
+    size_t count = collection_count(item);
+    struct member member;
+    struct resp_arg encoding = {collection_encoding(item), strlen(collection_encoding(item))};
+    resp_buf_append(out, &count, sizeof count);
+    dump_bytes(out, &encoding);
+    if (item_type(item) == VALUE_LIST) {
+        dump_list(out, item);
+        return;
+    }
+    for (size_t place = 0; place < count; place++) {
+        collection_at(item, place, &member);
+        dump_member(out, &member);
+    }
+    if (item_type(item) != VALUE_ZSET)
+        return;
+    struct zset_walk walk;
+    for (zset_walk_begin(&walk, item, 0); zset_walk_up(&walk, &member);)
+        dump_member(out, &member);
+}
+
 static void dump_item(struct resp_buf *out, struct item *item, unsigned db, size_t slot) {
     uint64_t numbers[] = {db, slot, item_deadline(item), item_version(item), item_type(item)};
-    struct resp_arg key = item_key(item), value = item_string(item);
-    size_t lengths[] = {key.length, value.length};
+    struct resp_arg key = item_key(item);
     resp_buf_append(out, numbers, sizeof numbers);
-    resp_buf_append(out, lengths, sizeof lengths);
-    resp_buf_append(out, key.bytes, key.length);
-    resp_buf_append(out, value.bytes, value.length);
+    dump_bytes(out, &key);
+    if (item_type(item) != VALUE_STRING) {
+        dump_collection(out, item);
+        return;
+    }
+    struct resp_arg value = item_string(item);
+    dump_bytes(out, &value);
 }
 
 /* All that a caller can see, as bytes. */

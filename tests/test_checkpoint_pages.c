@@ -65,12 +65,126 @@ static void op_set(struct world *w, unsigned db, const struct resp_arg *key) {
     keyspace_set_string(w->keyspace, db, key, value.bytes, value.length, keep, w->version);
 }
 
+/* A string's item, or NULL. */
+static struct item *string_of(struct world *w, unsigned db, const struct resp_arg *key) {
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    return item && item_type(item) == VALUE_STRING ? item : NULL;
+}
+
 static void op_append(struct world *w, unsigned db, const struct resp_arg *key) {
     struct resp_arg value = random_value(&w->chance);
-    struct item *item = keyspace_find(w->keyspace, db, key);
+    struct item *item = string_of(w, db, key);
     if (item)
         item_append(w->keyspace, db, item, value.bytes, value.length, w->version);
 }
+
+/* ---- operations on collections --- */
+
+/* Few names, so that members are found again; some integers, some long ones. */
+static struct resp_arg random_member(struct chance *chance, char text[32]) {
+    uint64_t name = draw(chance, 2000), kind = draw(chance, 300);
+    if (kind < 5)
+        return (struct resp_arg){filler + draw(chance, 1000), (size_t)draw(chance, kind == 0 ? 9000 : 600)};
+    const char *format = name % 3 == 0 ? "%llu" : name % 3 == 1 ? "-%llu00000" : "member:%llu";
+    return (struct resp_arg){text, (size_t)snprintf(text, 32, format, (unsigned long long)name)};
+}
+
+static double random_score(struct chance *chance) {
+    double score = (double)draw(chance, 50);
+    uint64_t kind = draw(chance, 8);
+    return kind == 0 ? score / 7 : kind == 1 ? -score : kind == 2 ? score * 1e300 : score;
+}
+
+static void change_hash(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg field = random_member(chance, name), value = random_value(chance);
+    value.length %= 2000;
+    hash_set(c, &field, &value);
+}
+
+static void change_set(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    set_add(c, &member);
+}
+
+static void change_zset(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    zset_set(c, &member, random_score(chance));
+    size_t count = collection_count(c->item), from = (size_t)draw(chance, count);
+    if (draw(chance, 60) == 0)
+        zset_remove_ranks(c, from, from + (size_t)draw(chance, count - from < 20 ? count - from + 1 : 20));
+}
+
+static enum list_end random_end(struct chance *chance) {
+    return draw(chance, 3) ? LIST_TAIL : LIST_HEAD;
+}
+
+static void change_list(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg value = random_member(chance, name);
+    size_t count = collection_count(c->item), at = (size_t)draw(chance, count + 1);
+    uint64_t what = draw(chance, 100);
+    if (draw(chance, 4) == 0)
+        value = (struct resp_arg){filler + draw(chance, 1000), (size_t)draw(chance, 400)};
+    if (what < 75)
+        list_push(c, random_end(chance), &value);
+    else if (what < 90)
+        list_insert(c, at, &value);
+    else if (at < count)
+        list_set(c, at, &value);
+}
+
+static void remove_elements(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg value = random_member(chance, name);
+    size_t count = collection_count(c->item), at = (size_t)draw(chance, count + 1);
+    uint64_t what = draw(chance, 1000);
+    if (count == 0)
+        return;
+    if (what < 800)
+        list_pop(c, random_end(chance));
+    else if (what < 960 && at < count)
+        list_remove(c, at, 1);
+    else if (what < 970)
+        list_remove(c, at, (size_t)draw(chance, count - at < 300 ? count - at + 1 : 300));
+    else
+        list_remove_equal(c, &value, (size_t)draw(chance, 4), random_end(chance));
+}
+
+static void remove_member(struct chance *chance, struct collection *c) {
+    char name[32];
+    struct resp_arg member = random_member(chance, name);
+    size_t count = collection_count(c->item);
+    if (item_type(c->item) == VALUE_LIST)
+        remove_elements(chance, c);
+    else if (draw(chance, 2) && count > 0)
+        collection_remove_at(c, (size_t)draw(chance, count));
+    else
+        collection_remove(c, &member);
+}
+
+static void op_collection(struct world *w, unsigned db, const struct resp_arg *key, enum value_type type) {
+    static void (*const change[])(struct chance * chance, struct collection * c) = {
+        [VALUE_HASH] = change_hash,
+        [VALUE_SET] = change_set,
+        [VALUE_ZSET] = change_zset,
+        [VALUE_LIST] = change_list,
+    };
+    struct collection_limits limits = {128, 64};
+    struct collection c;
+    struct item *item = keyspace_find(w->keyspace, db, key);
+    if (item && item_type(item) != type)
+        keyspace_delete(w->keyspace, db, key);
+    collection_open(&c, w->keyspace, db, key, type, &limits);
+    uint64_t growth = 1 + draw(&w->chance, 10); /* some collections grow, some shrink */
+    for (uint64_t i = draw(&w->chance, 4) ? draw(&w->chance, 4) : draw(&w->chance, 400); i > 0; i--)
+        (draw(&w->chance, 10) < growth ? change[type] : remove_member)(&w->chance, &c);
+    collection_close(&c, w->version);
+}
+
+/* ---- operations on keys --- */
 
 static void op_deadline(struct world *w, unsigned db, const struct resp_arg *key) {
     uint64_t deadline = draw(&w->chance, 4) ? keyspace_clock(w->keyspace) + draw(&w->chance, 300) : 0;
@@ -87,12 +201,12 @@ static void op_rename(struct world *w, unsigned db, const struct resp_arg *key) 
 }
 
 static void op_flush(struct world *w, unsigned db) {
-    if (draw(&w->chance, 8) == 0)
+    if (draw(&w->chance, 16) == 0)
         keyspace_flush(w->keyspace, db);
 }
 
 static void op_overwrite(struct world *w, unsigned db, const struct resp_arg *key) {
-    struct item *item = keyspace_find(w->keyspace, db, key);
+    struct item *item = string_of(w, db, key);
     size_t length = item ? item_string(item).length : 0;
     if (length == 0)
         return;
@@ -100,6 +214,12 @@ static void op_overwrite(struct world *w, unsigned db, const struct resp_arg *ke
     char bytes[300];
     memset(bytes, (int)('a' + draw(&w->chance, 26)), sizeof bytes);
     item_overwrite(w->keyspace, db, item, offset, bytes, draw(&w->chance, most + 1), w->version);
+}
+
+static void op_move(struct world *w, unsigned db, const struct resp_arg *key) {
+    unsigned to_db = (db + 1 + (unsigned)draw(&w->chance, DATABASES - 1)) % DATABASES;
+    if (keyspace_find(w->keyspace, db, key) && !keyspace_find(w->keyspace, to_db, key))
+        keyspace_move(w->keyspace, db, key, to_db, w->version);
 }
 
 static void op_copy(struct world *w, unsigned db, const struct resp_arg *key) {
@@ -120,10 +240,13 @@ static void op_flush_or_swap(struct world *w, unsigned db) {
 static void operate(struct world *w) {
     char text[16];
     unsigned db = (unsigned)draw(&w->chance, DATABASES);
-    struct resp_arg key = name_of(text, draw(&w->chance, NAMES));
+    uint64_t name = draw(&w->chance, draw(&w->chance, 3) ? NAMES : 8);
+    struct resp_arg key = name_of(text, name);
     uint64_t what = draw(&w->chance, 1000);
     w->version++;
-    if (what < 400)
+    if (what < 200 || (name < 8 && what < 870))
+        op_collection(w, db, &key, (enum value_type)(VALUE_HASH + name % 4));
+    else if (what < 350)
         op_set(w, db, &key);
     else if (what < 550)
         op_append(w, db, &key);
@@ -133,8 +256,10 @@ static void operate(struct world *w) {
         keyspace_delete(w->keyspace, db, &key);
     else if (what < 860)
         op_rename(w, db, &key);
-    else if (what < 900)
+    else if (what < 885)
         op_copy(w, db, &key);
+    else if (what < 900)
+        op_move(w, db, &key);
     else if (what < 930)
         op_overwrite(w, db, &key);
     else if (what < 950)
@@ -160,9 +285,24 @@ struct fixture {
     unsigned committed, failed, doubtful;
 };
 
+/* What a run is to have met: of each type one that is large and has several pages. */
+static size_t largest[VALUE_LIST + 1];
+
+static void note_sizes(struct keyspace *keyspace) {
+    for (unsigned db = 0; db < DATABASES; db++)
+        for (size_t slot = 0; slot < keyspace_slots(keyspace, db); slot++) {
+            const struct item *item = keyspace_at(keyspace, db, slot);
+            if (!item || item_type(item) == VALUE_STRING || collection_is_small(item))
+                continue;
+            size_t count = collection_count(item), *most = &largest[item_type(item)];
+            *most = count > *most ? count : *most;
+        }
+}
+
 static void begin(struct fixture *f) {
     keyspace_checkpoint_begin(f->world.keyspace);
     f->active = true;
+    note_sizes(f->world.keyspace);
     resp_buf_truncate(&f->frozen, 0);
     resp_buf_truncate(&f->head, 0);
     dump(f->world.keyspace, &f->frozen);
@@ -274,302 +414,23 @@ static void what_is_loaded_is_what_was_frozen_whatever_happened_meanwhile(void *
     (void)state;
     fill();
     for (uint64_t seed = 1; seed <= 4; seed++)
-        run(seed, 1000, 40);
+        run(seed, 700, 40);
+    for (size_t type = VALUE_HASH; type <= VALUE_LIST; type++) {
+        assert_true(largest[type] > 500);
+    }
 }
 
 static void few_changes_between_pages_leave_few_pages(void **state) {
     (void)state;
     fill();
     for (uint64_t seed = 101; seed <= 103; seed++)
-        run(seed, 3000, 4);
-}
-
-/* ---- single rules --- */
-
-static const struct resp_arg key_a = {"a", 1}, key_b = {"b", 1};
-
-static void set_many(struct keyspace *keyspace, unsigned db, uint64_t count) {
-    char text[16];
-    for (uint64_t i = 0; i < count; i++) {
-        struct resp_arg key = name_of(text, i);
-        keyspace_set_string(keyspace, db, &key, "value", 5, false, 1);
-    }
-}
-
-static size_t rows_of(const struct disk *disk, uint64_t object) {
-    return disk_place(disk, object + 1, 0) - disk_place(disk, object, 0);
-}
-
-static void a_checkpoint_of_nothing_changed_writes_nothing(void **state) {
-    (void)state;
-    struct keyspace *keyspace = keyspace_new(2);
-    struct disk disk = {.count = 0};
-    set_many(keyspace, 1, 1000);
-    assert_true(checkpoint_whole(keyspace, &disk) > 0);
-    assert_int_equal(disk.count, 42);
-    assert_int_equal(checkpoint_whole(keyspace, &disk), 0);
-    struct keyspace *loaded = disk_load(&disk);
-    assert_int_equal(checkpoint_whole(loaded, &disk), 0);
-    keyspace_free(loaded);
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void one_changed_key_costs_one_page(void **state) {
-    (void)state;
-    char text[16];
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    set_many(keyspace, 0, 10000);
-    size_t all = checkpoint_whole(keyspace, &disk);
-    struct resp_arg key = name_of(text, 5000);
-    keyspace_set_string(keyspace, 0, &key, "other", 5, false, 2);
-    assert_true(checkpoint_whole(keyspace, &disk) < all / 200);
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void one_changed_end_of_a_long_value_costs_one_of_its_pages(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
-    assert_true(checkpoint_whole(keyspace, &disk) > 1000000);
-    item_append(keyspace, 0, keyspace_find(keyspace, 0, &key_a), "x", 1, 2);
-    assert_true(checkpoint_whole(keyspace, &disk) < 20000);
-    keyspace_free(disk_load(&disk));
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void rename_moves_a_long_value_without_writing_it(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
-    checkpoint_whole(keyspace, &disk);
-    keyspace_rename(keyspace, 0, &key_a, &key_b, 2);
-    assert_true(checkpoint_whole(keyspace, &disk) < 200);
-    struct keyspace *loaded = disk_load(&disk);
-    struct resp_arg value = item_string(keyspace_find(loaded, 0, &key_b));
-    assert_int_equal(value.length, 1000000);
-    assert_memory_equal(value.bytes, filler, 1000000);
-    keyspace_free(loaded);
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void what_went_leaves_no_rows_behind(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(2);
-    struct disk disk = {.count = 0};
-    set_many(keyspace, 0, 1000);
-    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
-    set_many(keyspace, 1, 1000);
-    keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
-    checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 2 * (42 + 7));
-    keyspace_delete(keyspace, 0, &key_a);
-    keyspace_flush(keyspace, 1);
-    checkpoint_whole(keyspace, &disk);
-    assert_int_equal(rows_of(&disk, 0), 42);
-    assert_int_equal(rows_of(&disk, 1), 0);
-    keyspace_free(disk_load(&disk)); /* with rows that nothing refers to: the flushed one's value */
-    while (keyspace_reclaim_flushed(keyspace, 100) == 100)
-        ;
-    checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 42);
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void rows_that_nothing_refers_to_are_removed_after_a_restart_too(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
-    checkpoint_whole(keyspace, &disk);
-    keyspace_flush(keyspace, 0);
-    checkpoint_whole(keyspace, &disk);
-    keyspace_free(keyspace);
-    assert_int_equal(disk.count, 7);
-    keyspace = disk_load(&disk);
-    checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 0);
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void a_flushed_database_waits_for_the_checkpoint_that_needs_it(void **state) {
-    (void)state;
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    struct batch batch = {.count = 0};
-    set_many(keyspace, 0, 5000);
-    keyspace_checkpoint_begin(keyspace);
-    keyspace_checkpoint_head(keyspace, &disk.head);
-    keyspace_flush(keyspace, 0);
-    set_many(keyspace, 0, 10);
-    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 0);
-    while (batch_take(&batch, keyspace))
-        ;
-    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 100);
-    batch_write(&batch, &disk);
-    keyspace_checkpoint_end(keyspace, true);
-    struct keyspace *loaded = disk_load(&disk);
-    assert_int_equal(keyspace_size(loaded, 0), 5000);
-    keyspace_free(loaded);
-    checkpoint_whole(keyspace, &disk);
-    assert_int_equal(disk.count, 1);
-    keyspace_free(keyspace);
-    batch_close(&batch);
-    disk_close(&disk);
-}
-
-static void what_is_kept_for_a_checkpoint_is_counted_and_goes_first(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(1);
-    struct keyspace_page page;
-    keyspace_set_string(keyspace, 0, &key_b, "b", 1, false, 1);
-    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
-    keyspace_checkpoint_begin(keyspace);
-    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
-    size_t before = keyspace_memory(keyspace);
-    keyspace_delete(keyspace, 0, &key_a);
-    assert_true(keyspace_checkpoint_kept(keyspace) >= 1000000);
-    assert_true(keyspace_memory(keyspace) >= before);
-    for (size_t i = 0; i < 1 + 62; i++) {
-        assert_true(keyspace_checkpoint_next(keyspace, &page));
-        resp_buf_close(&page.bytes);
-    }
-    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
-    assert_true(keyspace_memory(keyspace) < 50000);
-    keyspace_checkpoint_end(keyspace, false);
-    keyspace_free(keyspace);
-}
-
-/* ---- damage --- */
-
-/* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
-static void judge_damaged(const struct disk *disk, struct keyspace *keyspace) {
-    char why[KEYSPACE_WHY_MAX] = "";
-    struct keyspace *loaded = disk_load_or(disk, why);
-    if (!loaded) {
-        assert_true(why[0] != '\0');
-        return;
-    }
-    struct resp_buf is = {0}, was = {0};
-    dump(loaded, &is);
-    dump(keyspace, &was);
-    assert_int_equal(keyspace_databases(loaded), keyspace_databases(keyspace));
-    assert_same(&was, &is);
-    resp_buf_close(&is);
-    resp_buf_close(&was);
-    keyspace_free(loaded);
-}
-
-static void no_damage_to_a_row_or_the_head_goes_unseen(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(2);
-    struct disk disk = {.count = 0};
-    struct chance chance = {3};
-    set_many(keyspace, 1, 100);
-    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
-    checkpoint_whole(keyspace, &disk);
-    for (int i = 0; i < 3000; i++) {
-        uint64_t victim = draw(&chance, disk.count + 1);
-        bool head = victim == disk.count;
-        char *bytes = head ? disk.head.bytes + disk.head.start : disk.rows[victim].bytes;
-        size_t length = head ? resp_buf_length(&disk.head) : disk.rows[victim].length;
-        char *byte = bytes + draw(&chance, length), was = *byte;
-        *byte = (char)(was ^ (1 << draw(&chance, 8)));
-        judge_damaged(&disk, keyspace);
-        *byte = was;
-    }
-    keyspace_free(disk_load(&disk));
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-static void a_row_that_is_missing_doubled_or_cut_is_refused(void **state) {
-    (void)state;
-    fill();
-    struct keyspace *keyspace = keyspace_new(1);
-    struct disk disk = {.count = 0};
-    set_many(keyspace, 0, 100);
-    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
-    keyspace_set_string(keyspace, 0, &key_b, filler, 50000, false, 1);
-    checkpoint_whole(keyspace, &disk);
-    for (size_t i = 0; i < disk.count; i++) {
-        char why[KEYSPACE_WHY_MAX] = "";
-        struct row row = disk.rows[i];
-        memmove(disk.rows + i, disk.rows + i + 1, (disk.count - i - 1) * sizeof row);
-        disk.count--;
-        assert_null(disk_load_or(&disk, why));
-        assert_true(why[0] != '\0');
-        memmove(disk.rows + i + 1, disk.rows + i, (disk.count++ - i) * sizeof row);
-        disk.rows[i] = row;
-        disk.rows[i].length--;
-        assert_null(disk_load_or(&disk, why));
-        disk.rows[i].length++;
-        if (i > 0) {
-            disk.rows[i] = disk.rows[i - 1];
-            assert_null(disk_load_or(&disk, why));
-            disk.rows[i] = row;
-        }
-    }
-    keyspace_free(disk_load(&disk));
-    keyspace_free(keyspace);
-    disk_close(&disk);
-}
-
-/* ---- the digest --- */
-
-static void the_digest_tells_states_apart_and_comes_back_with_them(void **state) {
-    (void)state;
-    struct keyspace *keyspace = keyspace_new(2);
-    uint64_t empty = keyspace_digest(keyspace);
-    struct item *item = keyspace_set_string(keyspace, 0, &key_a, "v", 1, false, 1);
-    uint64_t one = keyspace_digest(keyspace);
-    assert_true(one != empty);
-    item = item_set_deadline(keyspace, 0, item, 50, 1);
-    assert_true(keyspace_digest(keyspace) != one);
-    item = item_set_deadline(keyspace, 0, item, 0, 1);
-    assert_true(keyspace_digest(keyspace) == one);
-    item_set_deadline(keyspace, 0, item, 0, 2);
-    assert_true(keyspace_digest(keyspace) != one);
-    keyspace_set_string(keyspace, 0, &key_a, "w", 1, false, 1);
-    assert_true(keyspace_digest(keyspace) != one);
-    keyspace_delete(keyspace, 0, &key_a);
-    assert_true(keyspace_digest(keyspace) == empty);
-    keyspace_set_string(keyspace, 1, &key_a, "v", 1, false, 1);
-    assert_true(keyspace_digest(keyspace) != one);
-    keyspace_flush(keyspace, 1);
-    assert_true(keyspace_digest(keyspace) == empty);
-    keyspace_free(keyspace);
+        run(seed, 2000, 4);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_loaded_is_what_was_frozen_whatever_happened_meanwhile),
         cmocka_unit_test(few_changes_between_pages_leave_few_pages),
-        cmocka_unit_test(a_checkpoint_of_nothing_changed_writes_nothing),
-        cmocka_unit_test(one_changed_key_costs_one_page),
-        cmocka_unit_test(one_changed_end_of_a_long_value_costs_one_of_its_pages),
-        cmocka_unit_test(rename_moves_a_long_value_without_writing_it),
-        cmocka_unit_test(what_went_leaves_no_rows_behind),
-        cmocka_unit_test(rows_that_nothing_refers_to_are_removed_after_a_restart_too),
-        cmocka_unit_test(a_flushed_database_waits_for_the_checkpoint_that_needs_it),
-        cmocka_unit_test(what_is_kept_for_a_checkpoint_is_counted_and_goes_first),
-        cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
-        cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
-        cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),
     };
     return cmocka_run_group_tests_name("checkpoint_pages", tests, NULL, NULL);
 }

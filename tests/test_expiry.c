@@ -81,7 +81,7 @@ static void assert_answers(struct fixture *f, uint64_t clock) {
     size_t due = 0;
     while (due < f->twin.count && item_deadline(f->twin.at[due]) <= clock)
         due++;
-    assert_int_equal(f->expiry.count, f->twin.count);
+    assert_int_equal(f->expiry.order.count, f->twin.count);
     assert_int_equal(expiry_due(&f->expiry, clock), due);
     assert_int_equal(expiry_next(&f->expiry, clock),
                      due < f->twin.count ? item_deadline(f->twin.at[due]) : 0);

@@ -64,6 +64,7 @@ static void log_lines(struct resp_buf *text, const struct report *report, const 
     line_number(text, prefix, "last_applied_index", report->applied_index);
     line_number(text, prefix, "last_log_index", report->last_index);
     line_number(text, prefix, "last_saved_index", report->saved_index);
+    line_number(text, prefix, "log_first_index", report->log_first_index);
     line_number(text, prefix, "log_entries", report->log_entries);
     line_number(text, prefix, "log_bytes", report->log_bytes);
 }
@@ -122,6 +123,9 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "checkpoint_failures", report->checkpoint_failures);
     line_text(text, prefix, "checkpoint_error", report->checkpoint_error);
     line_number(text, prefix, "data_file_bytes", report->data_file_bytes);
+    line_number(text, prefix, "snapshots_sending", report->snapshots_sending);
+    line_number(text, prefix, "snapshot_in_progress", report->snapshot_coming);
+    line_number(text, prefix, "snapshots_received", report->snapshots_received);
 }
 
 static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {

@@ -188,6 +188,9 @@ struct report {
     bool disk_known;                              /* how much is free could be told */
     uint64_t disk_free_bytes, disk_reserve_bytes; /* of the data directory's file system */
     bool disk_low;                                /* growing writes are refused */
+    uint64_t log_first_index;                       /* the log begins with this entry */
+    uint64_t snapshots_sending, snapshots_received; /* now; since the start */
+    bool snapshot_coming;
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;

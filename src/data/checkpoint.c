@@ -40,7 +40,8 @@ struct queued_page {
 
 struct orphan {
     struct orphan *next;
-    struct text *text;
+    struct object *object;
+    size_t bytes;
 };
 
 enum { REMOVALS = 510 };
@@ -118,11 +119,10 @@ static struct keyspace_page items_page(struct keyspace *keyspace, const struct d
     return page_of(object, number, resp_buf_bytes(scratch), resp_buf_length(scratch));
 }
 
-static struct keyspace_page bytes_page(struct text *text, size_t number) {
-    size_t from = number * PAGE_BYTES, left = text->length - from;
-    assert(from < text->length);
-    text->object.stored = true;
-    return page_of(text->object.id, number, text->bytes + from, left < PAGE_BYTES ? left : PAGE_BYTES);
+struct keyspace_page page_of_object(const struct object *object, size_t number, struct resp_buf *scratch) {
+    resp_buf_truncate(scratch, 0);
+    object_kind(object)->write_page(object, number, scratch);
+    return page_of(object->id, number, resp_buf_bytes(scratch), resp_buf_length(scratch));
 }
 
 static void enqueue(struct keyspace *keyspace, struct keyspace_page page) {
@@ -142,18 +142,17 @@ void checkpoint_save_items(struct keyspace *keyspace, struct database *database,
     page_set_done(&database->pages, page);
 }
 
-void checkpoint_save_bytes(struct keyspace *keyspace, struct text *text, size_t page) {
+void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
     assert(keyspace->checkpoint.active);
-    enqueue(keyspace, bytes_page(text, page));
-    object_done(&text->object, page);
+    enqueue(keyspace, page_of_object(object, page, &keyspace->checkpoint.scratch));
 }
 
-void checkpoint_adopt(struct keyspace *keyspace, struct text *text) {
+void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
     struct orphan *orphan = allocate(keyspace, sizeof *orphan);
     assert(keyspace->checkpoint.active);
-    *orphan = (struct orphan){keyspace->checkpoint.orphans, text};
+    *orphan = (struct orphan){keyspace->checkpoint.orphans, object, object_kind(object)->bytes(object)};
     keyspace->checkpoint.orphans = orphan;
-    keyspace->checkpoint.kept += text->capacity;
+    keyspace->checkpoint.kept += orphan->bytes;
 }
 
 void checkpoint_removed(struct keyspace *keyspace, uint64_t object) {
@@ -252,22 +251,18 @@ static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
 static void orphan_free(struct keyspace *keyspace) {
     struct orphan *orphan = keyspace->checkpoint.orphans;
     keyspace->checkpoint.orphans = orphan->next;
-    keyspace->checkpoint.kept -= orphan->text->capacity;
-    object_close(&orphan->text->object, &keyspace->memory);
-    text_free(orphan->text, &keyspace->memory);
+    keyspace->checkpoint.kept -= orphan->bytes;
+    object_die(keyspace, orphan->object);
     release(keyspace, orphan, sizeof *orphan);
 }
 
 static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
     struct orphan *orphan = keyspace->checkpoint.orphans;
-    size_t number;
     if (!orphan)
         return false;
-    bool found = object_next(&orphan->text->object, &number);
+    bool found = object_next(orphan->object, &keyspace->checkpoint.scratch, page);
     assert(found);
-    *page = bytes_page(orphan->text, number);
-    object_done(&orphan->text->object, number);
-    if (!object_next(&orphan->text->object, &number))
+    if (!object_unfinished(orphan->object))
         orphan_free(keyspace);
     return found;
 }
@@ -302,17 +297,11 @@ static bool next_of(struct keyspace *keyspace, struct database *database, uint64
         return true;
     }
     while (page_set_next(set, &slot)) {
-        struct text *text = database->objects.at[slot].text;
-        object_settle(keyspace, database, text);
-        bool found = object_next(&text->object, &number);
-        if (found) {
-            *page = bytes_page(text, number);
-            object_done(&text->object, number);
-        }
-        if (!object_next(&text->object, &number))
-            page_set_done(set, slot);
-        if (found)
+        struct object *value = database->objects.at[slot].object;
+        object_settle(keyspace, database, value);
+        if (object_next(value, &keyspace->checkpoint.scratch, page))
             return true;
+        page_set_done(set, slot);
     }
     return false;
 }

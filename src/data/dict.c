@@ -38,6 +38,7 @@
 enum {
     SEGMENT_SPLIT = 1024, /* entries at which a segment splits instead of growing */
     SEGMENT_SLACK = 8,
+    FIRST_ROOM = 16, /* places; divides DICT_CHUNK */
     DEPTH_MAX =
         22, /* beyond it segments only grow: 2^22 of a thousand entries are all the places there are */
 };
@@ -210,28 +211,59 @@ static void index_remove(struct dict *dict, uint32_t hash, uint32_t slot) {
 
 /* ---- the dense array --- */
 
+/* The first chunk starts small: most collections are. */
+static void chunk_grow_first(struct dict *dict) {
+    size_t room = dict->first_room ? 2 * dict->first_room : FIRST_ROOM;
+    dict->chunks[0] = realloc(dict->chunks[0], room * sizeof(void *));
+    if (!dict->chunks[0])
+        abort();
+    *dict->memory += (room - dict->first_room) * sizeof(void *);
+    dict->first_room = room;
+}
+
 static void chunk_add(struct dict *dict) {
     if (dict->chunk_count == dict->chunk_room) {
-        size_t room = dict->chunk_room ? 2 * dict->chunk_room : 8;
+        size_t room = dict->chunk_room ? 2 * dict->chunk_room : 1;
         dict->chunks = realloc(dict->chunks, room * sizeof *dict->chunks);
         if (!dict->chunks)
             abort();
         *dict->memory += (room - dict->chunk_room) * sizeof *dict->chunks;
         dict->chunk_room = room;
     }
-    dict->chunks[dict->chunk_count++] = allocate(DICT_CHUNK * sizeof(struct item *), dict->memory);
+    if (dict->chunk_count == 0) {
+        dict->chunks[dict->chunk_count++] = NULL;
+        chunk_grow_first(dict);
+    } else {
+        dict->chunks[dict->chunk_count++] = allocate(DICT_CHUNK * sizeof(void *), dict->memory);
+    }
+}
+
+/* Room for one more. */
+static void chunk_reserve(struct dict *dict) {
+    if (dict->count == dict->chunk_count * DICT_CHUNK)
+        chunk_add(dict);
+    else if (dict->count == dict->first_room && dict->chunk_count == 1)
+        chunk_grow_first(dict);
+}
+
+static void chunk_drop(struct dict *dict) {
+    size_t last = --dict->chunk_count;
+    release(dict->chunks[last], (last ? (size_t)DICT_CHUNK : dict->first_room) * sizeof(void *),
+            dict->memory);
+    dict->first_room = last ? dict->first_room : 0;
 }
 
 /* Keeps one spare, so that a key that comes and goes at a chunk's edge costs nothing. */
 static void chunk_trim(struct dict *dict) {
     while (dict->chunk_count * DICT_CHUNK >= dict->count + 2 * DICT_CHUNK)
-        release(dict->chunks[--dict->chunk_count], DICT_CHUNK * sizeof(struct item *), dict->memory);
+        chunk_drop(dict);
 }
 
 /* ---- the dict --- */
 
-void dict_init(struct dict *dict, const struct hash_key *hash_key, size_t *memory) {
-    *dict = (struct dict){.hash_key = *hash_key, .memory = memory};
+void dict_init(struct dict *dict, const struct dict_kind *kind, const struct hash_key *hash_key,
+               size_t *memory) {
+    *dict = (struct dict){.kind = kind, .hash_key = *hash_key, .memory = memory};
     dict->directory_length = 1;
     dict->segments = allocate(sizeof *dict->segments, memory);
     dict->segments[0] = segment_new(0, 0, memory);
@@ -248,7 +280,7 @@ static void segment_free_last(struct dict *dict) {
 size_t dict_free_some(struct dict *dict, size_t count) {
     size_t freed = 0;
     for (; freed < count && dict->count > 0; freed++) {
-        item_free(dict_at(dict, dict->count - 1), dict->memory);
+        dict->kind->free(dict_at(dict, dict->count - 1), dict->memory);
         dict->count--;
         chunk_trim(dict);
     }
@@ -258,9 +290,9 @@ size_t dict_free_some(struct dict *dict, size_t count) {
         return freed;
     release(dict->segments, ((size_t)1 << dict->depth) * sizeof *dict->segments, dict->memory);
     while (dict->chunk_count > 0)
-        release(dict->chunks[--dict->chunk_count], DICT_CHUNK * sizeof(struct item *), dict->memory);
+        chunk_drop(dict);
     release(dict->chunks, dict->chunk_room * sizeof *dict->chunks, dict->memory);
-    *dict = (struct dict){.memory = dict->memory};
+    *dict = (struct dict){.kind = dict->kind, .memory = dict->memory};
     return freed;
 }
 
@@ -268,37 +300,36 @@ uint32_t dict_hash(const struct dict *dict, const struct resp_arg *key) {
     return (uint32_t)(hash_bytes(&dict->hash_key, key->bytes, key->length) >> 32);
 }
 
-static bool has_key(const struct item *item, const struct resp_arg *key) {
-    struct resp_arg own = item_key(item);
+static bool has_key(const struct dict *dict, const void *thing, const struct resp_arg *key) {
+    struct resp_arg own = dict->kind->key_of(thing);
     return own.length == key->length && (own.length == 0 || memcmp(own.bytes, key->bytes, own.length) == 0);
 }
 
-struct item *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t hash, size_t *slot) {
+void *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t hash, size_t *slot) {
     const struct dict_segment *segment = dict->segments[directory_index(dict, hash)];
     for (uint32_t i = home(segment, hash); segment->at[i].slot != EMPTY; i = after(segment, i)) {
         if (segment->at[i].hash != hash)
             continue;
-        struct item *item = dict_at(dict, segment->at[i].slot);
-        if (has_key(item, key)) {
+        void *thing = dict_at(dict, segment->at[i].slot);
+        if (has_key(dict, thing, key)) {
             *slot = segment->at[i].slot;
-            return item;
+            return thing;
         }
     }
     return NULL;
 }
 
-void dict_add(struct dict *dict, struct item *item, uint32_t hash) {
+void dict_add(struct dict *dict, void *thing, uint32_t hash) {
     assert(dict->count < EMPTY);
-    if (dict->count == dict->chunk_count * DICT_CHUNK)
-        chunk_add(dict);
+    chunk_reserve(dict);
     size_t slot = dict->count++;
-    dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK] = item;
+    dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK] = thing;
     index_add(dict, hash, (uint32_t)slot);
 }
 
-void dict_replace(struct dict *dict, size_t slot, struct item *item) {
+void dict_replace(struct dict *dict, size_t slot, void *thing) {
     assert(slot < dict->count);
-    dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK] = item;
+    dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK] = thing;
 }
 
 void dict_remove(struct dict *dict, size_t slot, uint32_t hash) {
@@ -306,8 +337,8 @@ void dict_remove(struct dict *dict, size_t slot, uint32_t hash) {
     size_t last = dict->count - 1;
     index_remove(dict, hash, (uint32_t)slot);
     if (slot != last) {
-        struct item *moved = dict_at(dict, last);
-        struct resp_arg key = item_key(moved);
+        void *moved = dict_at(dict, last);
+        struct resp_arg key = dict->kind->key_of(moved);
         uint32_t moved_hash = dict_hash(dict, &key);
         struct dict_segment *segment = dict->segments[directory_index(dict, moved_hash)];
         segment->at[segment_entry(segment, moved_hash, (uint32_t)last)].slot = (uint32_t)slot;

@@ -1,18 +1,16 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The deadlines of one database's keys, in (deadline, key) order. Private to src/data; expiry.c has the
+ * The deadlines of one database's keys, in (deadline, key) order. Private to src/data; order.c has the
  * essay.
  */
 #ifndef EXPIRY_H
 #define EXPIRY_H
 
 #include "item.h"
+#include "order.h"
 
 struct expiry {
-    void *root;      /* NULL: empty */
-    unsigned height; /* of the root: 0 is a leaf */
-    size_t count;    /* items in it */
-    size_t *memory;  /* the keyspace's counter */
+    struct order order;
 };
 
 void expiry_init(struct expiry *expiry, size_t *memory);

@@ -12,10 +12,10 @@
 #include "keyspace.h"
 #include "page.h"
 
-/* The long values of a database by slot: numbers without meaning outside, that make them countable by bits. */
+/* The objects of a database by slot: numbers without meaning outside, that make them countable by bits. */
 struct objects {
     union object_slot {
-        struct text *text;
+        struct object *object;
         size_t next_free; /* of a free slot: 1 + the next free one, or 0 */
     } * at;
     size_t room, used;   /* slots allocated; slots that were ever used */
@@ -53,6 +53,12 @@ struct removals {
     size_t count;
 };
 
+/* An object that is to be freed, in slices. */
+struct dying {
+    struct dying *next;
+    struct object *object;
+};
+
 struct checkpoint {
     bool active;
     uint32_t number;    /* of the last one begun; they count from 1 */
@@ -77,6 +83,7 @@ struct keyspace {
     size_t memory;        /* bytes allocated for whatever is below, but for `load` */
     struct hash_key hash_key;
     struct grave *graves, **last_grave;
+    struct dying *dying;
     struct checkpoint checkpoint;
     struct load *load; /* while it is loaded */
     struct rows *rows; /* as many as databases */
@@ -85,15 +92,21 @@ struct keyspace {
     struct database db[];
 };
 
+static inline struct database *database_of(struct keyspace *keyspace, unsigned db) {
+    assert(db < keyspace->count);
+    return &keyspace->db[keyspace->order[db]];
+}
+
 /* ---- checkpoint.c --- */
 
 /* Encodes a page that is to do before it changes. */
 void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page);
-void checkpoint_save_bytes(struct keyspace *keyspace, struct text *text, size_t page);
+void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page);
 /* Takes over an object with pages to do that the keyspace no longer has. */
-void checkpoint_adopt(struct keyspace *keyspace, struct text *text);
+void checkpoint_adopt(struct keyspace *keyspace, struct object *object);
 /* An object went whose pages may be on the disk. */
 void checkpoint_removed(struct keyspace *keyspace, uint64_t object);
+struct keyspace_page page_of_object(const struct object *object, size_t number, struct resp_buf *scratch);
 /* Frees what is left when no key is. */
 void checkpoint_close(struct keyspace *keyspace);
 
@@ -113,49 +126,108 @@ static inline uint64_t place_digest(const struct item *item, size_t slot) {
     return digest_mix(item_digest(item), slot);
 }
 
+/* ---- kinds: text.c, members.c, list.c --- */
+
+/* An object that is being loaded. */
+struct awaited {
+    uint64_t id;
+    struct item *item;
+    uint64_t length, extra[2]; /* as the item's place says */
+    size_t pages, loaded;      /* of its pages, those that have come: they come in their order */
+    uint32_t slot, db;
+};
+
+enum { OBJECT_NUMBERS = 3 };
+
+struct object_kind {
+    size_t (*pages)(const struct object *object);
+    /* Appends one page. */
+    void (*write_page)(const struct object *object, size_t number, struct resp_buf *out);
+    /* What it takes, about. */
+    size_t (*bytes)(const struct object *object);
+    /* Frees up to `count` parts of it, returns how many; fewer than `count`: all, and itself. */
+    size_t (*free_some)(struct object *object, size_t count, size_t *memory);
+    /* The same once more, without what makes it an object. */
+    struct object *(*copy)(const struct object *object, struct keyspace *keyspace);
+    /* What the item's place says of it beside its id: that many numbers. The first is its length. */
+    size_t (*reference)(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]);
+    /* Checks what a place said, sets `pages`; takes the next page; makes it ready, with the last one. False:
+     * it cannot be. */
+    bool (*load_reference)(struct awaited *awaited);
+    bool (*load_page)(struct keyspace *keyspace, struct awaited *awaited, const void *bytes, size_t length);
+    bool (*load_end)(struct keyspace *keyspace, struct awaited *awaited);
+};
+
+extern const struct object_kind object_text, object_members, object_list;
+
 /* ---- object.c --- */
 
 /* An id that outlives the bytes it stood for. 0: none. */
 struct object_name {
     uint64_t id;
-    uint32_t slot;
-    bool stored;
+    uint32_t slot, stored, frozen;
 };
 
+const struct object_kind *object_kind_of(unsigned type);
+const struct object_kind *object_kind(const struct object *object);
 /*
  * The value of an item is about to be written over or freed: `length` is that of the string to come, 0 for
  * none. Returns the name for the value to come if it is to keep it.
  */
 struct object_name object_release(struct keyspace *keyspace, struct database *database, struct item *item,
                                   size_t length);
-/* The value has been written. Gives it a name if it is long. */
-void object_adopt(struct keyspace *keyspace, struct database *database, struct item *item,
+/* Gives a complete object its name, a new one if `name` says none. No page of it is dirty yet. */
+void object_enter(struct keyspace *keyspace, struct database *database, struct object *object,
                   struct object_name name);
-/* Around an addition at the end of a long value. */
-void object_extend(struct keyspace *keyspace, struct database *database, struct text *text);
-void object_extended(struct keyspace *keyspace, struct database *database, struct text *text, size_t before);
-/* Around a change of bytes within a long value. */
-void object_patch(struct keyspace *keyspace, struct database *database, struct text *text, size_t offset,
-                  size_t length);
-void object_patched(struct database *database, struct text *text, size_t offset, size_t length);
-/* Settles what the bits say by what checkpoints have come and gone. */
-void object_settle(struct keyspace *keyspace, struct database *database, struct text *text);
-/* The first page to do of a settled object. */
-bool object_next(const struct object *object, size_t *page);
-void object_done(struct object *object, size_t page);
-/* Frees what the object owns. */
+/* The same with a new name and every page dirty. */
+void object_enter_whole(struct keyspace *keyspace, struct database *database, struct object *object);
+/* Takes it from one database to another; it is settled. */
+void object_transfer(struct keyspace *keyspace, struct database *from, struct database *to,
+                     struct object *object);
+/* It has another address. */
+void object_moved(struct database *database, struct object *object);
+/* Settles what the bits say by what checkpoints have come and gone. First thing before any change. */
+void object_settle(struct keyspace *keyspace, struct database *database, struct object *object);
+/* Before a page of a settled object changes; after. */
+void object_touch(struct keyspace *keyspace, struct object *object, size_t page);
+void object_mark(struct keyspace *keyspace, struct database *database, struct object *object, size_t from,
+                 size_t to);
+/* The next thing to be told of a settled object; false when there is none. */
+bool object_next(struct object *object, struct resp_buf *scratch, struct keyspace_page *page);
+/* Whether there is any. */
+bool object_unfinished(const struct object *object);
+/* Frees what it owns as an object. */
 void object_close(struct object *object, size_t *memory);
-/* An object of a grave is about to be freed. */
-void object_bury(struct keyspace *keyspace, struct text *text);
-/* A long value has been loaded whole; or bytes of it, from `from` on. */
-void object_loaded(struct keyspace *keyspace, struct database *database, struct text *text, uint64_t id);
-uint64_t object_digest(const struct text *text, size_t from, size_t to);
+/* The object of an item in a grave is about to go. */
+void object_bury(struct keyspace *keyspace, struct item *item);
+/* Frees it, if need be in slices; `count` parts of what waits, returning how many. */
+void object_die(struct keyspace *keyspace, struct object *object);
+size_t object_reclaim(struct keyspace *keyspace, size_t count);
+void object_loaded(struct keyspace *keyspace, struct database *database, struct object *object, uint64_t id);
 void objects_close(struct objects *objects, size_t *memory);
+
+/* ---- text.c --- */
+
+/* A string has been written. Gives it a name if it is long. */
+void text_adopt(struct keyspace *keyspace, struct database *database, struct item *item,
+                struct object_name name);
+/* Adds to a long string; returns the item, which may be another. */
+struct item *text_append(struct keyspace *keyspace, struct database *database, struct item *item,
+                         const void *added, size_t length);
+/* Writes into a long string, which may become longer. At least one byte. */
+void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
+                const void *written, size_t length);
 
 /* ---- keyspace.c, load.c --- */
 
 /* Puts an item behind the last one. False when its key is there already. */
 bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item);
+/* Between these two the item in a place is changed, and keyspace_settle says where it has gone. */
+struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
+                                 enum value_type type, size_t *slot);
+struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot, struct item *old,
+                             struct item *item);
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove);
 /* Forgets what loading needs, if it is loading. */
 void load_free(struct keyspace *keyspace);
 

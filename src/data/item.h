@@ -6,11 +6,11 @@
  *     offset   size            what
  *     0        8               version
  *     8        4               length of the key
- *     12       2               length of a short value; 0 for a long one
+ *     12       2               length of a short value; 0 of an object
  *     14       1               enum value_type
- *     15       1               ITEM_DEADLINE, ITEM_LONG
+ *     15       1               enum item_flag
  *     16       8               the deadline, only with ITEM_DEADLINE
- *     ..       8               pointer to struct text, only with ITEM_LONG
+ *     ..       8               pointer to struct object, only with ITEM_LONG
  *     ..       key_length      the key
  *     ..       short_length    a short value
  *
@@ -26,36 +26,47 @@
 
 #include "keyspace.h"
 
-enum { ITEM_SHORT_MAX = 1024 };
+enum {
+    ITEM_SHORT_MAX = 1024, /* of a string */
+    ITEM_SMALL_MAX = 4096, /* of a collection */
+};
 
 /* A bit for each of 64 pages; page.c says what they mean. */
 struct page_bits {
     uint64_t dirty, frozen, todo;
 };
 
-/* What the checkpoint and the digest know of a long value; object.c keeps it. All zeros: nothing yet. */
+/*
+ * A value that is too long to lie in its item, as the checkpoint and the digest see it: pages under an id.
+ * object.c keeps it; the first member of what it is the object of (a text, members, a list). All zeros:
+ * nothing yet.
+ */
 struct object {
     uint64_t id;            /* 0: it has none yet */
-    uint64_t digest;        /* of the bytes: the sum over their chunks */
+    uint64_t digest;        /* of what is in it: a sum over its parts */
     uint32_t slot;          /* in the database's table of objects */
     uint32_t seen;          /* the number of the checkpoint that `frozen` and `todo` belong to; 0: of none */
+    uint32_t stored;        /* no page at or behind it is on the disk */
+    uint32_t frozen;        /* pages that there were at the freeze; 0: it is not that old */
     struct page_bits first; /* of its first 64 pages */
     struct page_bits *more; /* owned; of those behind them */
     uint32_t more_count;    /* words in `more` */
-    bool stored;            /* pages of it have been handed to a checkpoint: they may be on the disk */
+    uint8_t type;           /* enum value_type */
+    bool cut;               /* that there are no pages behind `frozen` is still to be told */
 };
 
-/* A value too long to lie in its item. */
+/* A string that is an object. */
 struct text {
+    struct object object;
     size_t length;
     size_t capacity; /* length <= capacity */
-    struct object object;
     char bytes[];
 };
 
 enum item_flag {
     ITEM_DEADLINE = 1 << 0,
-    ITEM_LONG = 1 << 1,
+    ITEM_LONG = 1 << 1, /* the value is an object */
+    ITEM_WIDE = 1 << 2, /* of a collection: it has outgrown the limits of the compact encoding's name */
 };
 
 struct item {
@@ -76,25 +87,46 @@ void item_release(struct item *item, size_t *memory);
 
 struct item *item_write(struct item *item, const void *bytes, size_t length, size_t *memory);
 struct item *item_extend(struct item *item, const void *bytes, size_t length, size_t *memory);
-/* Other bytes in the place of some that are there. */
+/* Writes into a short string, within what is there. */
 void item_patch(struct item *item, size_t offset, const void *bytes, size_t length);
 /* KEYSPACE_NO_DEADLINE takes it away. */
 struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t *memory);
 /* Always another item. */
 struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t *memory);
 
-/* The long value; NULL when the value is short. */
-struct text *item_text(const struct item *item);
-/* Takes the long value away; it is the caller's, and the item good only to be written to or freed. */
-struct text *item_take_text(struct item *item);
-void text_free(struct text *text, size_t *memory);
-/* Of key, deadline, version and value (of a long one: its object's id, digest and length). */
+/* A small collection: its packed bytes (pack.h). With another length it may be another item, which has as
+ * much of them as stays. */
+struct item *item_new_small(const struct resp_arg *key, enum value_type type, size_t length, size_t *memory);
+struct resp_arg item_small(const struct item *item);
+char *item_small_bytes(struct item *item);
+struct item *item_resize_small(struct item *item, size_t length, size_t *memory);
+/* An object instead of what was in the item. */
+struct item *item_give_object(struct item *item, struct object *object, size_t *memory);
+
+/* The value's object; NULL when it lies in the item. */
+struct object *item_object(const struct item *item);
+struct text *item_text(const struct item *item); /* of a string */
+/* Puts another object there, or none: the item is then good only to be written to or freed. */
+void item_put_object(struct item *item, struct object *object);
+/* Of key, deadline, version and value (of an object: its id and digest). */
 uint64_t item_digest(const struct item *item);
 
-/* An item as a checkpoint tells of it. `value` NULL: a long one, which item_load_bytes brings piece by piece. */
-struct item *item_load(const struct resp_arg *key, uint64_t deadline_ms, uint64_t version,
-                       const struct resp_arg *value, size_t *memory);
-/* Adds bytes to a long value that is to have `total` in the end. */
-void item_load_bytes(struct item *item, const void *bytes, size_t length, size_t total, size_t *memory);
+/* An item as a checkpoint tells of it. `value` NULL: an object, not there yet. */
+struct item *item_load(const struct resp_arg *key, enum value_type type, unsigned flags, uint64_t deadline_ms,
+                       uint64_t version, const struct resp_arg *value, size_t *memory);
+
+/* What the allocator hands out when `length` bytes are asked of it, and what it costs beside them. */
+enum { ALLOCATION_STEP = 16, ALLOCATION_HEADER = 8 };
+static inline size_t allocation_of(size_t length) {
+    return (length + ALLOCATION_HEADER + ALLOCATION_STEP - 1) / ALLOCATION_STEP * ALLOCATION_STEP -
+           ALLOCATION_HEADER;
+}
+
+/* ---- text.c --- */
+
+/* A text that holds `length` bytes; `text` (or NULL) gives its place for it if it fits. */
+struct text *text_for(struct text *text, size_t length, size_t *memory);
+struct text *text_extend(struct text *text, const void *bytes, size_t length, size_t *memory);
+void text_free(struct text *text, size_t *memory);
 
 #endif

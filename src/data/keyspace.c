@@ -15,8 +15,10 @@
  * and takes the place out of the digest, and remember(), which puts it back.
  */
 #include <stdlib.h>
+#include <string.h>
 
 #include "internal.h"
+#include "small.h"
 
 /* Where a key is, if it is there. */
 struct place {
@@ -27,20 +29,27 @@ struct place {
 
 /* ---- life --- */
 
+static struct resp_arg key_of(const void *item) {
+    return item_key(item);
+}
+
+static void free_thing(void *item, size_t *memory) {
+    item_free(item, memory);
+}
+
+static const struct dict_kind items = {key_of, free_thing};
+
 static void database_init(struct keyspace *keyspace, struct database *database) {
     *database = (struct database){.next = KEYSPACE_NO_DEADLINE};
-    dict_init(&database->keys, &keyspace->hash_key, &keyspace->memory);
+    dict_init(&database->keys, &items, &keyspace->hash_key, &keyspace->memory);
     expiry_init(&database->deadlines, &keyspace->memory);
 }
 
 /* Items first: the expiry's nodes are freed without looking at them. Fewer than `count`: all is freed. */
 static size_t database_free_some(struct keyspace *keyspace, struct database *database, size_t count) {
     struct dict *keys = &database->keys;
-    for (size_t i = 0; i < count && i < keys->count; i++) {
-        struct text *text = item_text(dict_at(keys, keys->count - 1 - i));
-        if (text)
-            object_bury(keyspace, text);
-    }
+    for (size_t i = 0; i < count && i < keys->count; i++)
+        object_bury(keyspace, dict_at(keys, keys->count - 1 - i));
     size_t freed = dict_free_some(keys, count);
     if (freed < count)
         freed += expiry_free_some(&database->deadlines, count - freed);
@@ -88,7 +97,7 @@ void keyspace_free(struct keyspace *keyspace) {
         keyspace_checkpoint_end(keyspace, false);
     for (unsigned i = 0; i < keyspace->count; i++)
         keyspace_flush(keyspace, i);
-    while (keyspace->graves)
+    while (keyspace->graves || keyspace->dying)
         keyspace_reclaim_flushed(keyspace, SIZE_MAX);
     for (unsigned i = 0; i < keyspace->count; i++)
         database_free_some(keyspace, &keyspace->db[i], SIZE_MAX);
@@ -105,11 +114,6 @@ unsigned keyspace_databases(const struct keyspace *keyspace) {
 
 size_t keyspace_memory(const struct keyspace *keyspace) {
     return keyspace->memory;
-}
-
-static struct database *database_of(struct keyspace *keyspace, unsigned db) {
-    assert(db < keyspace->count);
-    return &keyspace->db[keyspace->order[db]];
 }
 
 static const struct database *database_seen(const struct keyspace *keyspace, unsigned db) {
@@ -293,7 +297,7 @@ static struct item *change_string(struct keyspace *keyspace, struct database *da
     struct object_name name = object_release(keyspace, database, item, length);
     struct item *written = item_write(item, bytes, length, &keyspace->memory);
     item = settle(keyspace, database, slot, item, written, item_deadline(item) != 0);
-    object_adopt(keyspace, database, item, name);
+    text_adopt(keyspace, database, item, name);
     return item;
 }
 
@@ -305,7 +309,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     if (!item) {
         item = item_new(key, bytes, length, &keyspace->memory);
         place.slot = add(keyspace, database, item, place.hash);
-        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
+        text_adopt(keyspace, database, item, (struct object_name){.id = 0});
     } else {
         forget(keyspace, database, place.slot);
         if (!keep_deadline)
@@ -326,33 +330,75 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     return true;
 }
 
-/* An existing `to` keeps its place in the dense order: a scan that has not come to it must still find it. */
+/* Puts an item under its key, whatever was there. An existing key keeps its place in the dense order: a scan
+ * that has not come to it must still find it. */
+static void put_item(struct keyspace *keyspace, struct database *database, struct item *item,
+                     uint64_t version) {
+    struct resp_arg key = item_key(item);
+    struct place place = find_for_write(keyspace, database, &key);
+    if (place.item) {
+        forget(keyspace, database, place.slot);
+        deadline_removed(keyspace, database, place.item);
+        dict_replace(&database->keys, place.slot, item);
+        free_item(keyspace, database, place.item);
+    } else {
+        place.slot = add(keyspace, database, item, place.hash);
+    }
+    if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
+        deadline_added(keyspace, database, item);
+    item->version = version;
+    remember(database, place.slot);
+}
+
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
                      const struct resp_arg *to, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     (void)find_for_write(keyspace, database, to);
     struct place source = find_for_write(keyspace, database, from);
     assert(source.item);
-    struct place target = find_any(database, to);
-    if (source.item == target.item)
+    struct resp_arg own = item_key(source.item);
+    if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
-
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
-    if (target.item) {
-        target = place_of(database, target.item);
-        forget(keyspace, database, target.slot);
-        deadline_removed(keyspace, database, target.item);
-        dict_replace(&database->keys, target.slot, renamed);
-        free_item(keyspace, database, target.item);
-    } else {
-        target.slot = add(keyspace, database, renamed, target.hash);
+    put_item(keyspace, database, renamed, version);
+}
+
+void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
+                   const struct resp_arg *to, uint64_t version) {
+    struct database *database = database_of(keyspace, to_db);
+    struct item *source = keyspace_find(keyspace, from_db, from);
+    assert(source && keyspace_find(keyspace, to_db, to) != source);
+    struct object *object = item_object(source);
+    struct item *copy = item_with_key(source, to, &keyspace->memory);
+    if (object) {
+        object = object_kind(object)->copy(object, keyspace);
+        item_put_object(copy, object);
+        object_enter_whole(keyspace, database, object);
     }
-    if (item_deadline(renamed) != KEYSPACE_NO_DEADLINE)
-        deadline_added(keyspace, database, renamed);
-    renamed->version = version;
-    remember(database, target.slot);
+    put_item(keyspace, database, copy, version);
+}
+
+void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
+                   uint64_t version) {
+    struct database *from = database_of(keyspace, from_db), *to = database_of(keyspace, to_db);
+    struct place place = find_for_write(keyspace, from, key);
+    assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
+    struct object *object = item_object(place.item);
+    unlink_place(keyspace, from, &place);
+    if (object) {
+        object_settle(keyspace, from, object);
+        object_transfer(keyspace, from, to, object);
+    }
+    put_item(keyspace, to, place.item, version);
+}
+
+void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
+    assert(db < keyspace->count && other < keyspace->count);
+    unsigned place = keyspace->order[db];
+    keyspace->order[db] = keyspace->order[other];
+    keyspace->order[other] = place;
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
@@ -362,7 +408,7 @@ size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
 
 size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db) {
     const struct database *database = database_seen(keyspace, db);
-    return database->deadlines.count - database->due;
+    return database->deadlines.order.count - database->due;
 }
 
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db) {
@@ -389,24 +435,74 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     return item;
 }
 
+/* As item_extend of a short string. */
+static struct item *append_short(struct keyspace *keyspace, struct database *database, size_t slot,
+                                 struct item *item, const void *bytes, size_t length) {
+    struct item *extended = item_extend(item, bytes, length, &keyspace->memory);
+    item = settle(keyspace, database, slot, item, extended, item_deadline(item) != 0);
+    text_adopt(keyspace, database, item, (struct object_name){.id = 0});
+    return item;
+}
+
 struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *item, const void *bytes,
                          size_t length, uint64_t version) {
     struct database *database = database_of(keyspace, db);
     struct place place = place_of(database, item);
-    struct text *text = item_text(item);
-    size_t before = text ? text->length : 0;
     forget(keyspace, database, place.slot);
-    if (text)
-        object_extend(keyspace, database, text);
-    struct item *extended = item_extend(item, bytes, length, &keyspace->memory);
-    item = settle(keyspace, database, place.slot, item, extended, item_deadline(item) != 0);
-    if (text)
-        object_extended(keyspace, database, item_text(item), before);
+    if (item_text(item))
+        item = text_append(keyspace, database, item, bytes, length);
     else
-        object_adopt(keyspace, database, item, (struct object_name){.id = 0});
+        item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
     return item;
+}
+
+void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
+                    const void *bytes, size_t length, uint64_t version) {
+    struct database *database = database_of(keyspace, db);
+    struct place place = place_of(database, item);
+    assert(offset + length <= item_string(item).length);
+    forget(keyspace, database, place.slot);
+    if (length > 0 && item_text(item))
+        text_write(keyspace, database, item, offset, bytes, length);
+    else if (length > 0)
+        item_patch(item, offset, bytes, length);
+    item->version = version;
+    remember(database, place.slot);
+}
+
+/* ---- places that are open for a change --- */
+
+struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
+                                 enum value_type type, size_t *slot) {
+    struct database *database = database_of(keyspace, db);
+    struct place place = find_for_write(keyspace, database, key);
+    if (place.item) {
+        assert(place.item->type == type);
+        forget(keyspace, database, place.slot);
+    } else {
+        place.item = item_new_small(key, type, SMALL_HEADER, &keyspace->memory);
+        memset(item_small_bytes(place.item), 0, SMALL_HEADER);
+        place.slot = add(keyspace, database, place.item, place.hash);
+    }
+    *slot = place.slot;
+    return place.item;
+}
+
+struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot, struct item *old,
+                             struct item *item) {
+    struct database *database = database_of(keyspace, db);
+    return settle(keyspace, database, slot, old, item, item_deadline(item) != 0);
+}
+
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove) {
+    struct database *database = database_of(keyspace, db);
+    remember(database, slot);
+    if (!remove)
+        return;
+    struct place place = place_of(database, dict_at(&database->keys, slot));
+    take_out(keyspace, database, &place);
 }
 
 uint64_t keyspace_digest(const struct keyspace *keyspace) {
@@ -481,7 +577,7 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
 }
 
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
-    size_t freed = 0;
+    size_t freed = object_reclaim(keyspace, count);
     while (freed < count && keyspace->graves && !pinned(keyspace, keyspace->graves))
         freed += reclaim_grave(keyspace, count - freed);
     return freed;
@@ -490,47 +586,4 @@ size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
 size_t keyspace_reclaim(struct keyspace *keyspace, size_t count) {
     size_t freed = keyspace_reclaim_due(keyspace, count);
     return freed + keyspace_reclaim_flushed(keyspace, count - freed);
-}
-
-/* ---- between databases, within values --- */
-
-void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
-                   const struct resp_arg *to, uint64_t version) {
-    struct item *source = keyspace_find(keyspace, from_db, from);
-    assert(source);
-    struct resp_arg value = item_string(source);
-    uint64_t deadline = item_deadline(source);
-    struct item *target = keyspace_set_string(keyspace, to_db, to, value.bytes, value.length, false, version);
-    assert(target != source);
-    if (deadline != KEYSPACE_NO_DEADLINE)
-        item_set_deadline(keyspace, to_db, target, deadline, version);
-}
-
-void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
-                   uint64_t version) {
-    assert(from_db != to_db);
-    keyspace_copy(keyspace, from_db, key, to_db, key, version);
-    keyspace_delete(keyspace, from_db, key);
-}
-
-void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
-    assert(db < keyspace->count && other < keyspace->count);
-    unsigned place = keyspace->order[db];
-    keyspace->order[db] = keyspace->order[other];
-    keyspace->order[other] = place;
-}
-
-void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
-                    const void *bytes, size_t length, uint64_t version) {
-    struct database *database = database_of(keyspace, db);
-    struct place place = place_of(database, item);
-    struct text *text = item_text(item);
-    forget(keyspace, database, place.slot);
-    if (text && length > 0)
-        object_patch(keyspace, database, text, offset, length);
-    item_patch(item, offset, bytes, length);
-    if (text && length > 0)
-        object_patched(database, text, offset, length);
-    item->version = version;
-    remember(database, place.slot);
 }

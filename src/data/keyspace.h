@@ -24,6 +24,10 @@ enum {
 
 enum value_type {
     VALUE_STRING,
+    VALUE_HASH,
+    VALUE_SET,
+    VALUE_ZSET,
+    VALUE_LIST,
 };
 
 struct keyspace;
@@ -48,7 +52,7 @@ void keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms);
  * order below: call it at the same points of the log, with the same count, on every node.
  */
 size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count);
-/* Frees up to `count` keys (and parts of the index) of flushed databases. Returns how many; fewer than
+/* Frees up to `count` keys, members and parts of indexes that went with their databases or keys. Returns how many; fewer than
  * `count` when nothing is left, or a checkpoint under way still needs the rest. Changes nothing that a call
  * can see: call it at any time. */
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count);

@@ -1,14 +1,14 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * A keyspace from a checkpoint's pages. They come by ascending (object, number): first the items of each
- * database in their dense order, then the long values.
+ * database in their dense order, then the objects.
  *
- * A place that refers to a long value makes its item without the bytes and notes (id, item) in a heap whose
- * top is the smallest id. The pages of long values come in the order of their ids, so that the one awaited is
+ * A place that refers to an object makes its item without it and notes (id, item) in a heap whose
+ * top is the smallest id. The pages of objects come in the order of their ids, so that the one awaited is
  * always the top's:
  *
- *     page's object = top's id     more bytes for that item; with the last of them it leaves the heap
- *                   > top's id     the top's value is incomplete: damage
+ *     page's object = top's id     a page more for that item; with the last of them it leaves the heap
+ *                   > top's id     the top is incomplete: damage
  *                   < top's id     nothing refers to it: rows of a flushed database that were not yet removed.
  *                                  They are skipped, and the next checkpoint removes them
  *
@@ -24,13 +24,6 @@
 
 enum { HEAD_FIELDS = 7, HEAD_DATABASE_FIELDS = 3 };
 
-/* An item that awaits its bytes. */
-struct awaited {
-    uint64_t id;
-    struct item *item;
-    uint32_t length, slot, db;
-};
-
 struct expected {
     uint64_t keys, objects;
 };
@@ -41,8 +34,9 @@ struct load {
     size_t count, room;
     uint64_t object, number; /* of the last page; pages ascend */
     bool begun;
-    uint64_t skipped; /* the last object that nothing refers to */
-    uint64_t digest;  /* that it will have */
+    uint64_t skipped;  /* the last object that nothing refers to */
+    uint64_t complete; /* the last object whose last page has come */
+    uint64_t digest;   /* that it will have */
     uint64_t keys, keys_total;
     struct expected expected[];
 };
@@ -211,21 +205,26 @@ void load_free(struct keyspace *keyspace) {
 /* ---- items --- */
 
 static bool load_place(struct keyspace *keyspace, unsigned db, const struct page_place *place) {
-    struct load *load = keyspace->load;
     struct database *database = &keyspace->db[db];
     size_t slot = database->keys.count;
-    bool is_long = place->object != 0;
-    if (is_long && place->object >= keyspace->next_object)
+    if (place->is_object && place->object >= keyspace->next_object)
         return false;
-    struct item *item = item_load(&place->key, place->deadline, place->version,
-                                  is_long ? NULL : &place->value, &keyspace->memory);
-    if (!keyspace_place_loaded(keyspace, database, item)) {
+    struct item *item = item_load(&place->key, place->type, place->flags, place->deadline, place->version,
+                                  place->is_object ? NULL : &place->value, &keyspace->memory);
+    struct awaited awaited = {.id = place->object,
+                              .item = item,
+                              .length = place->numbers[0],
+                              .extra = {place->numbers[1], place->numbers[2]},
+                              .slot = (uint32_t)slot,
+                              .db = db};
+    if ((place->is_object && !object_kind_of(place->type)->load_reference(&awaited)) ||
+        !keyspace_place_loaded(keyspace, database, item)) {
         item_free(item, &keyspace->memory);
         return false;
     }
-    load->keys++;
-    if (is_long)
-        heap_add(load, &(struct awaited){place->object, item, (uint32_t)place->length, (uint32_t)slot, db});
+    keyspace->load->keys++;
+    if (place->is_object)
+        heap_add(keyspace->load, &awaited);
     else
         database->digest += place_digest(item, slot);
     return true;
@@ -251,41 +250,51 @@ static bool load_items(struct keyspace *keyspace, unsigned db, uint64_t number, 
     return true;
 }
 
-/* ---- long values --- */
+/* ---- objects --- */
 
 static bool missing(const struct load *load, char why[KEYSPACE_WHY_MAX]) {
     const struct awaited *awaited = &load->heap[0];
-    const struct text *text = item_text(awaited->item);
-    return refuse(why, "object %llu: page %zu is missing", (unsigned long long)awaited->id,
-                  pages_of_bytes(text ? text->length : 0));
+    return refuse(why, "object %llu: page %zu is missing", (unsigned long long)awaited->id, awaited->loaded);
 }
 
-static bool load_bytes(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
-                       size_t length, char why[KEYSPACE_WHY_MAX]) {
+/* Nothing refers to it: the next checkpoint removes it. */
+static bool skip(struct keyspace *keyspace, uint64_t object, uint64_t number, char why[KEYSPACE_WHY_MAX]) {
     struct load *load = keyspace->load;
-    if (load->count == 0 || object < load->heap[0].id) {
-        if (load->skipped != object)
-            checkpoint_removed(keyspace, object);
-        load->skipped = object;
-        return true;
-    }
-    struct awaited awaited = load->heap[0];
-    const struct text *text = item_text(awaited.item);
-    size_t before = text ? text->length : 0, left = awaited.length - before;
-    if (object > awaited.id || before != number * PAGE_BYTES)
+    if (object == load->complete)
+        return refuse(why, "object %llu: page %llu is too much", (unsigned long long)object,
+                      (unsigned long long)number);
+    if (load->skipped != object)
+        checkpoint_removed(keyspace, object);
+    load->skipped = object;
+    return true;
+}
+
+static void complete(struct keyspace *keyspace) {
+    struct awaited *awaited = &keyspace->load->heap[0];
+    struct database *database = &keyspace->db[awaited->db];
+    object_loaded(keyspace, database, item_object(awaited->item), awaited->id);
+    database->digest += place_digest(awaited->item, awaited->slot);
+    keyspace->load->complete = awaited->id;
+    heap_drop(keyspace->load);
+}
+
+static bool load_object(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
+                        size_t length, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    if (load->count == 0 || object < load->heap[0].id)
+        return skip(keyspace, object, number, why);
+    struct awaited *awaited = &load->heap[0];
+    const struct object_kind *kind = object_kind_of(awaited->item->type);
+    if (object > awaited->id || number != awaited->loaded)
         return missing(load, why);
-    if (length != (left < PAGE_BYTES ? left : PAGE_BYTES))
-        return refuse(why, "object %llu: page %llu has %zu bytes", (unsigned long long)object,
-                      (unsigned long long)number, length);
-    item_load_bytes(awaited.item, bytes, length, awaited.length, &keyspace->memory);
-    struct text *grown = item_text(awaited.item);
-    grown->object.digest += object_digest(grown, before, grown->length);
-    if (grown->length == awaited.length) {
-        struct database *database = &keyspace->db[awaited.db];
-        object_loaded(keyspace, database, grown, awaited.id);
-        database->digest += place_digest(awaited.item, awaited.slot);
-        heap_drop(load);
-    }
+    if (!kind->load_page(keyspace, awaited, bytes, length))
+        return refuse(why, "object %llu: page %llu is malformed", (unsigned long long)object,
+                      (unsigned long long)number);
+    if (++awaited->loaded < awaited->pages)
+        return true;
+    if (!kind->load_end(keyspace, awaited))
+        return refuse(why, "object %llu: its pages do not fit together", (unsigned long long)object);
+    complete(keyspace);
     return true;
 }
 
@@ -302,7 +311,7 @@ bool keyspace_load_page(struct keyspace *keyspace, uint64_t object, uint64_t num
     if (object >= keyspace->next_object || number > UINT32_MAX)
         return refuse(why, "object %llu: it cannot exist", (unsigned long long)object);
     if (object >= OBJECT_FIRST)
-        return load_bytes(keyspace, object, number, bytes, length, why);
+        return load_object(keyspace, object, number, bytes, length, why);
     if (object >= keyspace->count)
         return refuse(why, "database %llu: there are %u", (unsigned long long)object, keyspace->count);
     return load_items(keyspace, (unsigned)object, number, bytes, length, why);

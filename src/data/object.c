@@ -1,10 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Long values as objects: their ids, their pages' bits, their digest.
+ * Long values as objects: their ids, their pages' bits. What is in the pages is the business of their kinds
+ * (text.c, members.c, list.c).
  *
- * An object gets the next id when the log makes its value long, and keeps it through RENAME, APPEND and SET,
- * with one exception: a SET that makes it shorter by a page ends the object and begins another. So an
- * object's pages only ever become more, and nothing has to be said about pages at its end that went.
+ * An object gets the next id when the log makes its value long, and keeps it through RENAME, APPEND and every
+ * change of a collection. So does a string that is SET, unless it becomes shorter by a page: then the object
+ * ends and another begins. Of a collection that became shorter, a checkpoint tells that there are no pages
+ * behind its last one.
  *
  * There may be millions of objects and a page of each, and a freeze must not visit them. So it freezes only
  * one bit for each object, in the database's table, and an object finds out by itself when it is used next:
@@ -18,15 +20,32 @@
  * the later one would have frozen it, and `seen` would be its number. So the last committed number suffices.
  *
  * A value that is overwritten or deleted while pages of it are to do may be long, so they are not encoded on
- * the spot: the checkpoint gets the whole text, and the key a new one (of the same id, when it is
- * overwritten).
+ * the spot: the checkpoint gets the whole object, and the key a new one (of the same id, when a string is
+ * overwritten). A collection that nobody needs any more is freed in slices: it waits among the dying.
  */
 #include <stdlib.h>
 #include <string.h>
 
 #include "internal.h"
 
-enum { CHUNK = 256 }; /* bytes that the digest of a long value is added up from; divides PAGE_BYTES */
+enum { DYING_AT_ONCE = 64 }; /* parts of an object that are freed on the spot */
+
+const struct object_kind *object_kind_of(unsigned type) {
+    static const struct object_kind *const kinds[] = {
+        [VALUE_STRING] = &object_text,  [VALUE_HASH] = &object_members, [VALUE_SET] = &object_members,
+        [VALUE_ZSET] = &object_members, [VALUE_LIST] = &object_list,
+    };
+    assert(type < sizeof kinds / sizeof kinds[0]);
+    return kinds[type];
+}
+
+const struct object_kind *object_kind(const struct object *object) {
+    return object_kind_of(object->type);
+}
+
+static size_t pages_of(const struct object *object) {
+    return object_kind(object)->pages(object);
+}
 
 /* ---- the bits of one object --- */
 
@@ -59,7 +78,8 @@ void object_close(struct object *object, size_t *memory) {
     object->more_count = 0;
 }
 
-bool object_next(const struct object *object, size_t *page) {
+/* The first page to do of a settled object. */
+static bool first_to_do(const struct object *object, size_t *page) {
     for (size_t i = 0; i < word_count(object); i++) {
         uint64_t todo = i == 0 ? object->first.todo : object->more[i - 1].todo;
         if (todo) {
@@ -70,66 +90,95 @@ bool object_next(const struct object *object, size_t *page) {
     return false;
 }
 
-void object_done(struct object *object, size_t page) {
+bool object_unfinished(const struct object *object) {
+    size_t page;
+    return object->cut || first_to_do(object, &page);
+}
+
+static void done(struct object *object, size_t page) {
     struct page_bits *word = word_of(object, page / 64);
     assert(word->todo & page_bit(page));
     word->todo &= ~page_bit(page);
 }
 
-static void touch(struct keyspace *keyspace, struct text *text, size_t page) {
-    if (word_of(&text->object, page / 64)->todo & page_bit(page))
-        checkpoint_save_bytes(keyspace, text, page);
+void object_touch(struct keyspace *keyspace, struct object *object, size_t page) {
+    if (page / 64 >= word_count(object) || !(word_of(object, page / 64)->todo & page_bit(page)))
+        return;
+    checkpoint_save_page(keyspace, object, page);
+    done(object, page);
 }
 
-static void mark(struct database *database, struct text *text, size_t from, size_t to) {
+void object_mark(struct keyspace *keyspace, struct database *database, struct object *object, size_t from,
+                 size_t to) {
+    if (from >= to)
+        return;
+    reserve_pages(object, to, &keyspace->memory);
     for (size_t page = from; page < to; page++)
-        word_of(&text->object, page / 64)->dirty |= page_bit(page);
-    if (from < to)
-        page_set_word(&database->objects.set, text->object.slot)->dirty |= page_bit(text->object.slot);
+        word_of(object, page / 64)->dirty |= page_bit(page);
+    page_set_word(&database->objects.set, object->slot)->dirty |= page_bit(object->slot);
 }
 
 /* ---- what checkpoints mean for it --- */
 
-static void thaw(struct object *object, bool back) {
+static void thaw(struct object *object, bool committed) {
     for (size_t i = 0; i < word_count(object); i++) {
         struct page_bits *word = word_of(object, i);
-        if (back)
+        if (!committed)
             word->dirty |= word->frozen;
         word->frozen = word->todo = 0;
     }
+    if (object->frozen && (committed || object->stored < object->frozen))
+        object->stored = object->frozen;
+    object->frozen = 0;
+    object->seen = 0;
+    object->cut = false;
 }
 
+/* Returns how many things there are to be told. What is dirty behind the last page means nothing. */
 static size_t freeze(struct object *object) {
-    size_t pages = 0;
+    size_t count = 0, pages = pages_of(object);
     for (size_t i = 0; i < word_count(object); i++) {
         struct page_bits *word = word_of(object, i);
-        word->frozen = word->todo = word->dirty;
+        size_t left = i * 64 < pages ? pages - i * 64 : 0;
+        uint64_t there = left >= 64 ? UINT64_MAX : (UINT64_C(1) << left) - 1;
+        word->frozen = word->todo = word->dirty & there;
         word->dirty = 0;
-        pages += (size_t)__builtin_popcountll(word->todo);
+        count += (size_t)__builtin_popcountll(word->todo);
     }
-    return pages;
+    object->cut = object->stored > pages;
+    return count + object->cut;
 }
 
 static bool to_do(const struct database *database, const struct object *object) {
     return page_set_word(&database->objects.set, object->slot)->todo & page_bit(object->slot);
 }
 
-void object_settle(struct keyspace *keyspace, struct database *database, struct text *text) {
+void object_settle(struct keyspace *keyspace, struct database *database, struct object *object) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct object *object = &text->object;
     if (checkpoint->active && object->seen == checkpoint->number)
         return;
     if (object->seen != 0)
-        thaw(object, object->seen > checkpoint->committed);
-    object->seen = 0;
+        thaw(object, object->seen <= checkpoint->committed);
     if (!checkpoint->active)
         return;
     object->seen = checkpoint->number;
-    if (!to_do(database, object))
-        return;
-    size_t pages = freeze(object);
-    assert(pages > 0);
-    checkpoint->rest += pages - 1; /* it stood for one */
+    object->frozen = (uint32_t)pages_of(object);
+    if (to_do(database, object))
+        checkpoint->rest += freeze(object) - 1; /* it stood for one */
+}
+
+bool object_next(struct object *object, struct resp_buf *scratch, struct keyspace_page *page) {
+    size_t number;
+    if (first_to_do(object, &number)) {
+        *page = page_of_object(object, number, scratch);
+        done(object, number);
+        return true;
+    }
+    if (!object->cut)
+        return false;
+    *page = (struct keyspace_page){KEYSPACE_PAGE_REMOVE, object->id, object->frozen, {0}};
+    object->cut = false;
+    return true;
 }
 
 /* ---- slots --- */
@@ -173,110 +222,125 @@ void objects_close(struct objects *objects, size_t *memory) {
 
 /* ---- life --- */
 
-uint64_t object_digest(const struct text *text, size_t from, size_t to) {
-    uint64_t digest = 0;
-    assert(from % CHUNK == 0 && to <= text->length);
-    for (size_t at = from; at < to; at += CHUNK)
-        digest += digest_bytes(text->bytes + at, to - at < CHUNK ? to - at : CHUNK, at / CHUNK);
-    return digest;
+void object_moved(struct database *database, struct object *object) {
+    database->objects.at[object->slot].object = object;
+}
+
+void object_enter(struct keyspace *keyspace, struct database *database, struct object *object,
+                  struct object_name name) {
+    assert(!object->more);
+    if (name.id == 0) {
+        name.id = keyspace->next_object++;
+        name.slot = (uint32_t)slot_take(keyspace, &database->objects);
+    }
+    *object = (struct object){
+        .id = name.id,
+        .digest = object->digest,
+        .slot = name.slot,
+        .seen = keyspace->checkpoint.active ? keyspace->checkpoint.number : 0,
+        .stored = name.stored,
+        .frozen = name.frozen,
+        .type = object->type,
+    };
+    reserve_pages(object, pages_of(object), &keyspace->memory);
+    object_moved(database, object);
+}
+
+void object_enter_whole(struct keyspace *keyspace, struct database *database, struct object *object) {
+    object_enter(keyspace, database, object, (struct object_name){.id = 0});
+    object_mark(keyspace, database, object, 0, pages_of(object));
+}
+
+/* Its bit in the table of objects goes with it: what it says holds in whichever database the object is. */
+void object_transfer(struct keyspace *keyspace, struct database *from, struct database *to,
+                     struct object *object) {
+    size_t slot = object->slot, taken = slot_take(keyspace, &to->objects);
+    struct page_bits *old = page_set_word(&from->objects.set, slot);
+    struct page_bits *word = page_set_word(&to->objects.set, taken);
+    if (old->dirty & page_bit(slot))
+        word->dirty |= page_bit(taken);
+    if (old->frozen & page_bit(slot))
+        word->frozen |= page_bit(taken);
+    if (old->todo & page_bit(slot)) {
+        page_set_done(&from->objects.set, slot);
+        page_set_undone(&to->objects.set, taken);
+        keyspace->checkpoint.db = 0; /* a database that had nothing to do may have now */
+    }
+    slot_give(&from->objects, slot);
+    object->slot = (uint32_t)taken;
+    object_moved(to, object);
+}
+
+void object_loaded(struct keyspace *keyspace, struct database *database, struct object *object, uint64_t id) {
+    struct object_name name = {id, (uint32_t)slot_take(keyspace, &database->objects),
+                               (uint32_t)pages_of(object), 0};
+    object_enter(keyspace, database, object, name);
 }
 
 struct object_name object_release(struct keyspace *keyspace, struct database *database, struct item *item,
                                   size_t length) {
     static const struct object_name none = {0};
-    struct text *text = item_text(item);
-    if (!text)
+    struct object *object = item_object(item);
+    if (!object)
         return none;
-    object_settle(keyspace, database, text);
-    struct object *object = &text->object;
-    size_t page;
-    bool unfinished = object_next(object, &page);
-    struct object_name name = {object->id, object->slot, object->stored || unfinished};
-    bool keep = length > ITEM_SHORT_MAX && pages_of_bytes(length) >= pages_of_bytes(text->length);
+    object_settle(keyspace, database, object);
+    struct object_name name = {object->id, object->slot, object->stored, object->frozen};
+    bool text = object->type == VALUE_STRING;
+    bool keep = text && length > ITEM_SHORT_MAX && pages_of_bytes(length) >= pages_of(object);
     if (to_do(database, object))
         page_set_done(&database->objects.set, object->slot);
-    if (unfinished)
-        checkpoint_adopt(keyspace, item_take_text(item));
-    else
-        object_close(object, &keyspace->memory);
+    if (object_unfinished(object)) {
+        checkpoint_adopt(keyspace, object);
+        item_put_object(item, NULL);
+    } else if (text) {
+        object_close(object, &keyspace->memory); /* its bytes may be written over */
+    } else {
+        object_die(keyspace, object);
+        item_put_object(item, NULL);
+    }
     if (keep)
         return name;
     slot_give(&database->objects, name.slot);
-    if (name.stored)
+    if (name.stored || name.frozen)
         checkpoint_removed(keyspace, name.id);
     return none;
 }
 
-static void enter(struct keyspace *keyspace, struct database *database, struct text *text,
-                  struct object_name name) {
-    assert(!text->object.more);
-    text->object = (struct object){.id = name.id, .slot = name.slot, .stored = name.stored};
-    reserve_pages(&text->object, pages_of_bytes(text->length), &keyspace->memory);
-    database->objects.at[name.slot].text = text;
-}
-
-void object_adopt(struct keyspace *keyspace, struct database *database, struct item *item,
-                  struct object_name name) {
-    struct text *text = item_text(item);
-    if (!text) {
-        assert(name.id == 0);
+void object_bury(struct keyspace *keyspace, struct item *item) {
+    struct object *object = item_object(item);
+    if (!object)
         return;
+    if (object->stored || object->frozen)
+        checkpoint_removed(keyspace, object->id);
+    object_die(keyspace, object);
+    item_put_object(item, NULL);
+}
+
+/* ---- death --- */
+
+void object_die(struct keyspace *keyspace, struct object *object) {
+    object_close(object, &keyspace->memory);
+    if (object_kind(object)->free_some(object, DYING_AT_ONCE, &keyspace->memory) < DYING_AT_ONCE)
+        return;
+    struct dying *dying = malloc(sizeof *dying);
+    if (!dying)
+        abort();
+    keyspace->memory += sizeof *dying;
+    *dying = (struct dying){keyspace->dying, object};
+    keyspace->dying = dying;
+}
+
+size_t object_reclaim(struct keyspace *keyspace, size_t count) {
+    size_t freed = 0;
+    while (freed < count && keyspace->dying) {
+        struct dying *dying = keyspace->dying;
+        size_t part = object_kind(dying->object)->free_some(dying->object, count - freed, &keyspace->memory);
+        freed += part;
+        if (freed == count)
+            break;
+        keyspace->dying = dying->next;
+        keyspace->memory -= sizeof *dying;
+        free(dying);
     }
-    if (name.id == 0) {
-        name.id = keyspace->next_object++;
-        name.slot = (uint32_t)slot_take(keyspace, &database->objects);
-    }
-    enter(keyspace, database, text, name);
-    text->object.seen = keyspace->checkpoint.active ? keyspace->checkpoint.number : 0;
-    text->object.digest = object_digest(text, 0, text->length);
-    mark(database, text, 0, pages_of_bytes(text->length));
-}
-
-void object_loaded(struct keyspace *keyspace, struct database *database, struct text *text, uint64_t id) {
-    uint64_t digest = text->object.digest;
-    size_t slot = slot_take(keyspace, &database->objects);
-    enter(keyspace, database, text, (struct object_name){id, (uint32_t)slot, true});
-    text->object.digest = digest;
-}
-
-void object_extend(struct keyspace *keyspace, struct database *database, struct text *text) {
-    size_t length = text->length;
-    object_settle(keyspace, database, text);
-    if (length % PAGE_BYTES)
-        touch(keyspace, text, length / PAGE_BYTES);
-    text->object.digest -= object_digest(text, length / CHUNK * CHUNK, length);
-}
-
-void object_extended(struct keyspace *keyspace, struct database *database, struct text *text, size_t before) {
-    assert(before <= text->length);
-    database->objects.at[text->object.slot].text = text;
-    reserve_pages(&text->object, pages_of_bytes(text->length), &keyspace->memory);
-    text->object.digest += object_digest(text, before / CHUNK * CHUNK, text->length);
-    mark(database, text, before / PAGE_BYTES, pages_of_bytes(text->length));
-}
-
-static size_t chunks_end(const struct text *text, size_t end) {
-    size_t whole = (end + CHUNK - 1) / CHUNK * CHUNK;
-    return whole < text->length ? whole : text->length;
-}
-
-void object_patch(struct keyspace *keyspace, struct database *database, struct text *text, size_t offset,
-                  size_t length) {
-    size_t end = offset + length;
-    object_settle(keyspace, database, text);
-    for (size_t page = offset / PAGE_BYTES; page < pages_of_bytes(end); page++)
-        touch(keyspace, text, page);
-    text->object.digest -= object_digest(text, offset / CHUNK * CHUNK, chunks_end(text, end));
-}
-
-void object_patched(struct database *database, struct text *text, size_t offset, size_t length) {
-    size_t end = offset + length;
-    text->object.digest += object_digest(text, offset / CHUNK * CHUNK, chunks_end(text, end));
-    mark(database, text, offset / PAGE_BYTES, pages_of_bytes(end));
-}
-
-void object_bury(struct keyspace *keyspace, struct text *text) {
-    if (text->object.stored)
-        checkpoint_removed(keyspace, text->object.id);
-    object_close(&text->object, &keyspace->memory);
+    return freed;
 }

@@ -3,12 +3,12 @@
  * What a checkpoint writes, and how it writes a state that has already moved on.
  *
  * A keyspace is a few arrays: for each database the dense array of its items, for each long value (an object
- * with an id of its own) its bytes. Each array is cut into pages, and a page under (object, number) is what
+ * with an id of its own) its bytes, members or segments. Each array is cut into pages, and a page under (object, number) is what
  * becomes dirty, what is copied before it changes, and one row on the disk. So one changed byte costs a page
  * however long the value is, and RENAME, which moves a reference from one place to another, costs two pages
  * of items and none of the value.
  *
- *     database 0      [ 32 places | 32 places | 32 places .. ]          object 0, pages 0, 1, 2
+ *     database 0      [ 24 places | 24 places | 24 places .. ]          object 0, pages 0, 1, 2
  *                                        '- "k" -> (1048577, 40000)
  *                                                     |
  *     a long value    [ 16384 bytes | 16384 bytes | 7232 ]              object 1048577, pages 0, 1, 2
@@ -41,32 +41,37 @@
  *
  * The format
  *
- *     object < 1048576: the database of that number. A page is one RESP array of bulk strings, five for
+ *     object < 1048576: the database that lies there: that of this number unless databases were swapped. A page is one RESP array of bulk strings, five for
  *     each place, in the order of the places:
  *
  *         field      meaning
  *         key
- *         type       s: a string that lies here     S: a string that is an object
+ *         type       one letter: s string, h hash, t set, z sorted set, l list. Small: the value lies here.
+ *                    Capital: it is an object. Behind it w, if the collection has outgrown the limits of the
+ *                    compact encoding's name
  *         deadline   Unix milliseconds, 0 for none  (decimal)
  *         version    index of the entry that changed it last  (decimal)
- *         value      s: the bytes, at most 1024     S: "id length", decimal, length at least 1025
+ *         value      s: the bytes, at most 1024    h t z l: packed members (small.h), at most 4096 bytes
+ *                    of an object its id and, in decimal with spaces between
+ *                    S: its length, at least 1025  H T Z: how many members
+ *                    L: how many elements, how many pages, the number of the first segment
  *
- *     Every page but the last has 32 places. For example, a page with two:
+ *     Every page but the last has 24 places. For example, a page with two:
  *
  *         *10  $1 a  $1 s  $1 0  $1 7  $5 hello   $1 b  $1 S  $13 1700000000000  $1 9  $13 1048576 40000
  *
- *     object >= 1048576: a long value. Of type S a page is its bytes, 16384 in each but the last. A collection
- *     will be such an object too: its type letter, in the place that refers to it, says what its pages hold
- *     (a dense array of fields, in pages as a database's is).
+ *     object >= 1048576: a long value. Of a string a page is its bytes, 16384 in each but the last. Of a hash,
+ *     set or sorted set it is 64 members in each but the last (members.c), of a list one segment (segments.c),
+ *     both as packed entries (pack.h).
  *
  *     The head (checkpoint.c) says what cannot be told from pages.
  */
-#include "page.h"
-
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+#include "internal.h"
+#include "small.h"
 
 /* ---- bits --- */
 
@@ -130,24 +135,51 @@ void page_set_done(struct page_set *set, size_t page) {
     set->todo--;
 }
 
+void page_set_undone(struct page_set *set, size_t page) {
+    struct page_bits *word = page_set_word(set, page);
+    assert(!(word->todo & page_bit(page)));
+    word->todo |= page_bit(page);
+    set->todo++;
+    set->cursor = page / 64 < set->cursor ? page / 64 : set->cursor;
+}
+
 /* ---- the format --- */
+
+static const char letters[] = {
+    [VALUE_STRING] = 's', [VALUE_HASH] = 'h', [VALUE_SET] = 't', [VALUE_ZSET] = 'z', [VALUE_LIST] = 'l',
+};
+
+static void write_type(const struct item *item, struct resp_buf *out) {
+    char type[2] = {letters[item->type], 'w'};
+    if (item->flags & ITEM_LONG)
+        type[0] = (char)(type[0] - 'a' + 'A');
+    resp_request_bulk(out, type, (item->flags & ITEM_WIDE) ? 2 : 1);
+}
+
+static void write_value(const struct item *item, struct resp_buf *out) {
+    const struct object *object = item_object(item);
+    if (!object) {
+        struct resp_arg value = item->type == VALUE_STRING ? item_string(item) : item_small(item);
+        resp_request_bulk(out, value.bytes, value.length);
+        return;
+    }
+    char reference[128];
+    uint64_t numbers[OBJECT_NUMBERS];
+    size_t count = object_kind(object)->reference(object, numbers);
+    size_t length = (size_t)snprintf(reference, sizeof reference, "%llu", (unsigned long long)object->id);
+    for (size_t i = 0; i < count; i++)
+        length += (size_t)snprintf(reference + length, sizeof reference - length, " %llu",
+                                   (unsigned long long)numbers[i]);
+    resp_request_bulk(out, reference, length);
+}
 
 static void write_place(const struct item *item, struct resp_buf *out) {
     struct resp_arg key = item_key(item);
-    const struct text *text = item_text(item);
     resp_request_bulk(out, key.bytes, key.length);
-    resp_request_bulk(out, text ? "S" : "s", 1);
+    write_type(item, out);
     resp_request_unsigned(out, item_deadline(item));
     resp_request_unsigned(out, item_version(item));
-    if (text) {
-        char reference[48];
-        int length = snprintf(reference, sizeof reference, "%llu %zu", (unsigned long long)text->object.id,
-                              text->length);
-        resp_request_bulk(out, reference, (size_t)length);
-    } else {
-        struct resp_arg value = item_string(item);
-        resp_request_bulk(out, value.bytes, value.length);
-    }
+    write_value(item, out);
 }
 
 void page_write_items(const struct dict *dict, size_t number, struct resp_buf *out) {
@@ -172,23 +204,45 @@ static bool read_number(const struct resp_arg *field, uint64_t *number) {
     return true;
 }
 
-static bool read_reference(const struct resp_arg *field, struct page_place *place) {
-    const char *space = field->length ? memchr(field->bytes, ' ', field->length) : NULL;
-    if (!space)
+static bool read_reference(struct resp_arg field, struct page_place *place) {
+    uint64_t numbers[1 + OBJECT_NUMBERS] = {0};
+    for (size_t i = 0; i < 1 + OBJECT_NUMBERS && field.length > 0; i++) {
+        const char *space = memchr(field.bytes, ' ', field.length);
+        struct resp_arg number = {field.bytes, space ? (size_t)(space - field.bytes) : field.length};
+        if (!read_number(&number, &numbers[i]))
+            return false;
+        field.bytes += number.length + (space != NULL);
+        field.length -= number.length + (space != NULL);
+    }
+    place->object = numbers[0];
+    memcpy(place->numbers, numbers + 1, sizeof place->numbers);
+    return field.length == 0 && place->object >= OBJECT_FIRST && place->numbers[0] > 0 &&
+           place->numbers[0] <= UINT32_MAX;
+}
+
+static bool read_type(const struct resp_arg *field, struct page_place *place) {
+    if (field->length < 1 || field->length > 2 || (field->length == 2 && field->bytes[1] != 'w'))
         return false;
-    struct resp_arg object = {field->bytes, (size_t)(space - field->bytes)};
-    struct resp_arg length = {space + 1, field->length - object.length - 1};
-    return read_number(&object, &place->object) && read_number(&length, &place->length) &&
-           place->object >= OBJECT_FIRST && place->length > ITEM_SHORT_MAX && place->length <= UINT32_MAX;
+    char letter = field->bytes[0];
+    bool is_object = letter >= 'A' && letter <= 'Z';
+    letter = is_object ? (char)(letter - 'A' + 'a') : letter;
+    const char *found = memchr(letters, letter, sizeof letters);
+    if (!found)
+        return false;
+    place->type = (enum value_type)(found - letters);
+    place->is_object = is_object;
+    place->flags = field->length == 2 ? ITEM_WIDE : 0u;
+    return place->type != VALUE_STRING || place->flags == 0;
 }
 
 bool page_read_place(const struct resp_arg fields[PAGE_FIELDS], struct page_place *place) {
-    const struct resp_arg *type = &fields[1], *value = &fields[4];
-    *place = (struct page_place){.key = fields[0], .value = *value};
-    if (type->length != 1 || place->key.length > UINT32_MAX || !read_number(&fields[2], &place->deadline) ||
-        !read_number(&fields[3], &place->version))
+    *place = (struct page_place){.key = fields[0], .value = fields[4]};
+    if (place->key.length > UINT32_MAX || !read_type(&fields[1], place) ||
+        !read_number(&fields[2], &place->deadline) || !read_number(&fields[3], &place->version))
         return false;
-    if (type->bytes[0] == 'S')
-        return read_reference(value, place);
-    return type->bytes[0] == 's' && value->length <= ITEM_SHORT_MAX;
+    if (place->is_object)
+        return read_reference(place->value, place);
+    if (place->type == VALUE_STRING)
+        return place->value.length <= ITEM_SHORT_MAX;
+    return place->value.length <= ITEM_SMALL_MAX && small_is_sound(place->type, &place->value);
 }

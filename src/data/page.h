@@ -9,10 +9,11 @@
 #include "dict.h"
 #include "item.h"
 
-/* All three are part of the format. */
+/* All are part of the format. */
 enum {
     PAGE_PLACES = 24,       /* places of a database's dense array in one page */
-    PAGE_BYTES = 16384,     /* bytes of a long value in one page */
+    PAGE_BYTES = 16384,     /* bytes of a long string in one page */
+    MEMBER_PLACES = 64,     /* places of a collection's dense array in one page */
     OBJECT_FIRST = 1 << 20, /* ids below it are databases */
 };
 
@@ -48,15 +49,21 @@ void page_set_thaw(struct page_set *set, bool back);
 bool page_set_next(struct page_set *set, size_t *page);
 /* A page that is to do is done (or gone). */
 void page_set_done(struct page_set *set, size_t page);
+/* A page is to do after all. */
+void page_set_undone(struct page_set *set, size_t page);
 
 /* Replaces what is in `out` by the page of items that begins at place number * PAGE_PLACES. */
 void page_write_items(const struct dict *dict, size_t number, struct resp_buf *out);
 
 /* One place of a page as it is read back. */
 struct page_place {
-    struct resp_arg key, value; /* of a long value `value` is nothing */
+    struct resp_arg key, value;
+    enum value_type type;
+    unsigned flags; /* ITEM_WIDE or none */
     uint64_t deadline, version;
-    uint64_t object, length; /* of a long value; else object is 0 */
+    bool is_object;      /* then `value` has been read into: */
+    uint64_t object;     /* its id */
+    uint64_t numbers[3]; /* its length and what else its kind says of it */
 };
 enum { PAGE_FIELDS = 5 };
 /* Reads one place from its five fields; false when they say nothing sensible. */

@@ -6,23 +6,13 @@
  * what it holds: a counter that grows by a digit, or a value that is set to another of about its size, stays
  * where it is.
  */
-#include "item.h"
-
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "digest.h"
+#include "internal.h"
 
-enum { ALLOCATION_STEP = 16, ALLOCATION_HEADER = 8 };
-
-static size_t allocation(size_t length) {
-    return (length + ALLOCATION_HEADER + ALLOCATION_STEP - 1) / ALLOCATION_STEP * ALLOCATION_STEP -
-           ALLOCATION_HEADER;
-}
-
-static void *allocate(void *old, size_t length) {
-    void *block = realloc(old, length);
+static void *allocate(size_t length) {
+    void *block = malloc(length);
     if (!block)
         abort();
     return block;
@@ -35,30 +25,28 @@ static size_t key_offset(unsigned flags) {
 }
 
 static size_t item_allocation(unsigned flags, size_t key_length, size_t short_length) {
-    return allocation(key_offset(flags) + key_length + short_length);
+    return allocation_of(key_offset(flags) + key_length + short_length);
 }
 
 static char *key_bytes(struct item *item) {
     return (char *)item + key_offset(item->flags);
 }
 
-struct text *item_text(const struct item *item) {
-    struct text *text = NULL;
+struct object *item_object(const struct item *item) {
+    struct object *object = NULL;
     if (item->flags & ITEM_LONG)
-        memcpy(&text, &item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], sizeof text);
-    return text;
+        memcpy(&object, &item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], sizeof object);
+    return object;
 }
 
-static void put_text(struct item *item, struct text *text) {
+struct text *item_text(const struct item *item) {
+    assert(item->type == VALUE_STRING);
+    return (struct text *)item_object(item);
+}
+
+void item_put_object(struct item *item, struct object *object) {
     assert(item->flags & ITEM_LONG);
-    memcpy(&item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], &text, sizeof text);
-}
-
-struct text *item_take_text(struct item *item) {
-    struct text *text = item_text(item);
-    assert(text);
-    put_text(item, NULL);
-    return text;
+    memcpy(&item->words[(item->flags & ITEM_DEADLINE) ? 1 : 0], &object, sizeof object);
 }
 
 enum value_type item_type(const struct item *item) {
@@ -78,6 +66,12 @@ uint64_t item_version(const struct item *item) {
     return item->version;
 }
 
+size_t item_memory(const struct item *item) {
+    const struct object *object = item_object(item);
+    return item_allocation(item->flags, item->key_length, item->short_length) + ALLOCATION_HEADER +
+           (object ? object_kind(object)->bytes(object) : 0);
+}
+
 struct resp_arg item_string(const struct item *item) {
     assert(item->type == VALUE_STRING);
     const struct text *text = item_text(item);
@@ -87,43 +81,14 @@ struct resp_arg item_string(const struct item *item) {
     return (struct resp_arg){bytes, item->short_length};
 }
 
-/* ---- long values --- */
-
-static struct text *text_resize(struct text *old, size_t capacity, size_t *memory) {
-    size_t size = allocation(sizeof *old + capacity);
-    if (old)
-        *memory -= allocation(sizeof *old + old->capacity) + ALLOCATION_HEADER;
-    struct text *text = allocate(old, size);
-    if (!old)
-        *text = (struct text){.length = 0};
-    text->capacity = size - sizeof *text;
-    *memory += size + ALLOCATION_HEADER;
-    return text;
-}
-
-void text_free(struct text *text, size_t *memory) {
-    assert(!text->object.more);
-    *memory -= allocation(sizeof *text + text->capacity) + ALLOCATION_HEADER;
-    free(text);
-}
-
-/* The text that holds `length` bytes, none of which need survive. */
-static struct text *text_for(struct text *text, size_t length, size_t *memory) {
-    if (text && (length > text->capacity || length < text->capacity / 2)) {
-        text_free(text, memory);
-        text = NULL;
-    }
-    return text ? text : text_resize(NULL, length, memory);
-}
-
 /* ---- life --- */
 
 static struct item *shell_new(const struct resp_arg *key, unsigned flags, size_t short_length,
                               size_t *memory) {
     assert(key->length <= UINT32_MAX);
-    assert(short_length <= ITEM_SHORT_MAX);
+    assert(short_length <= ITEM_SMALL_MAX);
     size_t size = item_allocation(flags, key->length, short_length);
-    struct item *item = allocate(NULL, size);
+    struct item *item = allocate(size);
     item->version = 0;
     item->key_length = (uint32_t)key->length;
     item->short_length = (uint16_t)short_length;
@@ -141,9 +106,10 @@ void item_release(struct item *item, size_t *memory) {
 }
 
 void item_free(struct item *item, size_t *memory) {
-    struct text *text = item_text(item);
-    if (text)
-        text_free(text, memory);
+    struct object *object = item_object(item);
+    assert(!object || object->type == VALUE_STRING); /* others are freed in slices */
+    if (object)
+        text_free(item_text(item), memory);
     item_release(item, memory);
 }
 
@@ -177,43 +143,36 @@ static struct item *reshape(struct item *item, unsigned flags, size_t short_leng
     return other;
 }
 
-/* reshape that keeps the deadline; `text` is what the item shall have when `flags` say that it has one. */
-static struct item *reshape_value(struct item *item, unsigned long_flag, size_t short_length,
-                                  struct text *text, size_t *memory) {
+/* reshape that keeps the deadline; `object` is what the item shall have when `flags` say that it has one. */
+static struct item *reshape_value(struct item *item, unsigned flags, size_t short_length,
+                                  struct object *object, size_t *memory) {
     uint64_t deadline = item_deadline(item);
-    item = reshape(item, (item->flags & ITEM_DEADLINE) | long_flag, short_length, memory);
+    item = reshape(item, (item->flags & ITEM_DEADLINE) | flags, short_length, memory);
     if (deadline)
         item->words[0] = deadline;
-    if (long_flag)
-        put_text(item, text);
+    if (flags & ITEM_LONG)
+        item_put_object(item, object);
     return item;
 }
 
+/* What was there is a string, or a collection of which nothing is left but the item. */
 struct item *item_write(struct item *item, const void *bytes, size_t length, size_t *memory) {
-    struct text *text = item_text(item);
+    struct text *text = (struct text *)item_object(item);
+    assert(!text || item->type == VALUE_STRING);
     if (length > ITEM_SHORT_MAX) {
         text = text_for(text, length, memory);
         memcpy(text->bytes, bytes, length);
         text->length = length;
-        return reshape_value(item, ITEM_LONG, 0, text, memory);
+        item = reshape_value(item, ITEM_LONG, 0, &text->object, memory);
+    } else {
+        if (text)
+            text_free(text, memory);
+        item = reshape_value(item, 0, length, NULL, memory);
+        if (length)
+            memcpy(key_bytes(item) + item->key_length, bytes, length);
     }
-    if (text)
-        text_free(text, memory);
-    item = reshape_value(item, 0, length, NULL, memory);
-    if (length)
-        memcpy(key_bytes(item) + item->key_length, bytes, length);
+    item->type = VALUE_STRING;
     return item;
-}
-
-/* A long value grows by a quarter at least, so that each byte is copied a few times at most, however it comes
- * in. */
-static struct text *text_extend(struct text *text, const void *bytes, size_t length, size_t *memory) {
-    size_t total = text->length + length;
-    if (total > text->capacity)
-        text = text_resize(text, total + total / 4, memory);
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length = total;
-    return text;
 }
 
 struct item *item_extend(struct item *item, const void *bytes, size_t length, size_t *memory) {
@@ -222,7 +181,7 @@ struct item *item_extend(struct item *item, const void *bytes, size_t length, si
     if (length == 0)
         return item;
     if (text) {
-        put_text(item, text_extend(text, bytes, length, memory));
+        item_put_object(item, &text_extend(text, bytes, length, memory)->object);
         return item;
     }
     if (total <= ITEM_SHORT_MAX) {
@@ -230,23 +189,58 @@ struct item *item_extend(struct item *item, const void *bytes, size_t length, si
         memcpy(key_bytes(item) + item->key_length + before, bytes, length);
         return item;
     }
-    text = text_resize(NULL, total, memory);
+    text = text_for(NULL, total, memory);
     memcpy(text->bytes, key_bytes(item) + item->key_length, before);
     memcpy(text->bytes + before, bytes, length);
     text->length = total;
-    return reshape_value(item, ITEM_LONG, 0, text, memory);
+    return reshape_value(item, ITEM_LONG, 0, &text->object, memory);
+}
+
+void item_patch(struct item *item, size_t offset, const void *bytes, size_t length) {
+    assert(item->type == VALUE_STRING && !(item->flags & ITEM_LONG));
+    assert(offset + length <= item->short_length);
+    memcpy(key_bytes(item) + item->key_length + offset, bytes, length);
 }
 
 struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t *memory) {
-    struct text *text = item_text(item);
-    unsigned flags = (item->flags & ITEM_LONG) | (deadline_ms ? ITEM_DEADLINE : 0u);
+    struct object *object = item_object(item);
+    unsigned flags = (item->flags & ~(unsigned)ITEM_DEADLINE) | (deadline_ms ? ITEM_DEADLINE : 0u);
     item = reshape(item, flags, item->short_length, memory);
     if (deadline_ms)
         item->words[0] = deadline_ms;
     if (flags & ITEM_LONG)
-        put_text(item, text);
+        item_put_object(item, object);
     assert(item_deadline(item) == deadline_ms);
     return item;
+}
+
+/* ---- collections --- */
+
+struct item *item_new_small(const struct resp_arg *key, enum value_type type, size_t length, size_t *memory) {
+    struct item *item = shell_new(key, 0, length, memory);
+    item->type = (uint8_t)type;
+    return item;
+}
+
+struct resp_arg item_small(const struct item *item) {
+    assert(!(item->flags & ITEM_LONG));
+    return (struct resp_arg){(const char *)item + key_offset(item->flags) + item->key_length,
+                             item->short_length};
+}
+
+char *item_small_bytes(struct item *item) {
+    assert(!(item->flags & ITEM_LONG));
+    return key_bytes(item) + item->key_length;
+}
+
+struct item *item_resize_small(struct item *item, size_t length, size_t *memory) {
+    assert(!(item->flags & ITEM_LONG));
+    return reshape_value(item, item->flags & ITEM_WIDE, length, NULL, memory);
+}
+
+struct item *item_give_object(struct item *item, struct object *object, size_t *memory) {
+    assert(!(item->flags & ITEM_LONG));
+    return reshape_value(item, (item->flags & ITEM_WIDE) | ITEM_LONG, 0, object, memory);
 }
 
 struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t *memory) {
@@ -263,54 +257,28 @@ struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t
 
 /* Key and short value lie one behind the other. */
 uint64_t item_digest(const struct item *item) {
-    const struct text *text = item_text(item);
+    const struct object *object = item_object(item);
     const char *bytes = (const char *)item + key_offset(item->flags);
-    uint64_t kind = (uint64_t)item->key_length << 16 | (uint64_t)item->type << 8 | (text != NULL);
+    uint64_t kind = (uint64_t)item->key_length << 16 | (uint64_t)item->type << 8 |
+                    (item->flags & (ITEM_LONG | ITEM_WIDE));
     uint64_t digest = digest_bytes(bytes, (size_t)item->key_length + item->short_length, kind);
     digest = digest_mix(digest, digest_mix(item->version, item_deadline(item)));
-    if (text)
-        digest =
-            digest_mix(digest_mix(digest, text->object.digest), digest_mix(text->object.id, text->length));
+    if (object)
+        digest = digest_mix(digest, digest_mix(object->digest, object->id));
     return digest;
 }
 
-struct item *item_load(const struct resp_arg *key, uint64_t deadline_ms, uint64_t version,
-                       const struct resp_arg *value, size_t *memory) {
-    unsigned flags = (value ? 0u : ITEM_LONG) | (deadline_ms ? ITEM_DEADLINE : 0u);
+struct item *item_load(const struct resp_arg *key, enum value_type type, unsigned flags, uint64_t deadline_ms,
+                       uint64_t version, const struct resp_arg *value, size_t *memory) {
+    flags |= (value ? 0u : ITEM_LONG) | (deadline_ms ? ITEM_DEADLINE : 0u);
     struct item *item = shell_new(key, flags, value ? value->length : 0, memory);
     item->version = version;
+    item->type = (uint8_t)type;
     if (deadline_ms)
         item->words[0] = deadline_ms;
     if (!value)
-        put_text(item, NULL);
+        item_put_object(item, NULL);
     else if (value->length)
         memcpy(key_bytes(item) + item->key_length, value->bytes, value->length);
     return item;
-}
-
-/* Room is made for what has come, twice as much each time: a length that is a lie costs no more than that. */
-void item_load_bytes(struct item *item, const void *bytes, size_t length, size_t total, size_t *memory) {
-    struct text *text = item_text(item);
-    size_t needed = length + (text ? text->length : 0);
-    assert(needed <= total);
-    if (!text || needed > text->capacity)
-        text = text_resize(text, 2 * needed < total ? 2 * needed : total, memory);
-    memcpy(text->bytes + text->length, bytes, length);
-    text->length = needed;
-    put_text(item, text);
-}
-
-void item_patch(struct item *item, size_t offset, const void *bytes, size_t length) {
-    struct text *text = item_text(item);
-    char *start = text ? text->bytes : key_bytes(item) + item->key_length;
-    assert(item->type == VALUE_STRING);
-    assert(offset + length <= (text ? text->length : item->short_length));
-    if (length)
-        memcpy(start + offset, bytes, length);
-}
-
-size_t item_memory(const struct item *item) {
-    const struct text *text = item_text(item);
-    size_t size = item_allocation(item->flags, item->key_length, item->short_length) + ALLOCATION_HEADER;
-    return size + (text ? allocation(sizeof *text + text->capacity) + ALLOCATION_HEADER : 0);
 }

@@ -37,7 +37,7 @@ static size_t committed_capacity;
 static struct resp_parser *parser;
 static raft_index on_disk[SIM_NODES_MAX]; /* each node's durable log reached this far */
 static uint64_t expired[SIM_NODES_MAX];
-static uint64_t checkpoints[SIM_NODES_MAX];
+static uint64_t checkpoints[SIM_NODES_MAX], installed[SIM_NODES_MAX];
 static bool loads[SIM_NODES_MAX];
 
 /* ---- facts --------------------------------------------------------------------------------------------------------- */
@@ -162,8 +162,8 @@ static void see_waiters(const struct sim_node *node, const struct raft_entry *en
 }
 
 static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
-    if (node->applied == 0)
-        node->applied = node->node->boot.raft.applied; /* what its checkpoint held */
+    if (node->applied < node->node->checkpoint.done_index)
+        node->applied = node->node->checkpoint.done_index; /* a start from it, or a snapshot put in place */
     struct committed *known = committed_at(entry->index);
     uint64_t hash = entry_hash(entry);
     if (entry->index != node->applied + 1)
@@ -237,7 +237,7 @@ static void see_leader(struct sim_node *node) {
     sim_cover(COVER_LEADER_CHANGES, 1);
     if (!fact_agrees(FACT_LEADER, status.term, 0, (uint64_t)node->host, 0))
         sim_fail("two lead term %llu", (unsigned long long)status.term);
-    for (raft_index index = 1; index <= last_committed; index++)
+    for (raft_index index = status.base_index + 1; index <= last_committed; index++)
         if (committed[index].term < status.term && raft_term_at(raft, index) != committed[index].term)
             sim_fail("leader completeness: node %d leads term %llu without entry %llu", node->host + 1,
                      (unsigned long long)status.term, (unsigned long long)index);
@@ -294,7 +294,7 @@ void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct con
 
 void invariants_started(struct sim_node *node) {
     on_disk[node->host] = 0;
-    expired[node->host] = checkpoints[node->host] = 0;
+    expired[node->host] = checkpoints[node->host] = installed[node->host] = 0;
     loads[node->host] = false;
 }
 
@@ -304,6 +304,8 @@ void invariants_turned(struct sim_node *node) {
     expired[node->host] = inner->statistics.expired_keys;
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - checkpoints[node->host]);
     sim_cover(COVER_LOADS, inner->loading == NULL && loads[node->host]);
+    sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - installed[node->host]);
+    installed[node->host] = inner->snapshot_in.installed;
     checkpoints[node->host] = inner->checkpoint.done_count;
     loads[node->host] = inner->loading != NULL;
     if (!inner->raft || inner->end == NODE_FAILED)

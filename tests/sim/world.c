@@ -50,6 +50,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_SHARED_BATCHES] = "transactions shared by jobs",
     [COVER_FETCHES] = "entries read back from the disk",
     [COVER_CHECKPOINTS] = "checkpoints",
+    [COVER_SNAPSHOTS] = "snapshots put in place",
     [COVER_LOADS] = "starts from a checkpoint",
     [COVER_WAL_MOVES] = "WALs moved into the file",
     [COVER_RIDERS] = "reads that rode beside an entry",
@@ -129,7 +130,7 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries;
+static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries, checkpoint_bytes;
 
 static void load_conf(struct sim_node *node) {
     char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
@@ -146,6 +147,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-outcome-timeout", outcome_ms},
         {"--raft-log-cache-size", cache_bytes},
         {"--raft-checkpoint-entries", checkpoint_entries},
+        {"--raft-checkpoint-log-size", checkpoint_bytes},
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
     };
@@ -335,6 +337,7 @@ static void draw_shape(void) {
     heartbeat_ms = election_ms / (unsigned)sim_between(5, 10);
     outcome_ms = (unsigned)sim_between(500, 5000);
     checkpoint_entries = 1 + (unsigned)sim_below(sim_chance(50) ? 20 : 200);
+    checkpoint_bytes = 4096 + (unsigned)sim_below(sim_chance(70) ? 4096 : 65536);
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }

@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The log's beginning goes when a checkpoint holds it, less a tail: a follower that is a little behind gets entries, which is
+ * cheaper for all than a snapshot. What followers need that are getting a snapshot stays too, up to a bound: one that takes for ever
+ * must not fill the disk, it gets a newer one.
+ *
+ *      |--------- rows ----------------------------------------------|
+ *                 ^ cut here       ^ checkpoint                      last
+ *                 |<--- a tail --->|
+ *
+ * Rows are deleted in steps, each as one job among the log's others, so that a commit that shares the transaction waits for little.
+ */
+#include "node_state.h"
+
+enum {
+    TAIL_MAX = 4096, /* entries of the tail, at most ... */
+    TAIL_PART = 4,   /* ... and about this part of the bytes that begin a checkpoint */
+    NEED_FACTOR = 4, /* a snapshot's followers keep at most so many times what begins a checkpoint */
+};
+
+static raft_index tail_entries(const struct node *node) {
+    raft_index entries = node->raft_status.saved_index - node->raft_status.base_index;
+    uint64_t each = entries > 0 ? node->log_bytes / entries + 1 : 1;
+    uint64_t fit = node->conf->checkpoint_log_bytes / TAIL_PART / each;
+    return fit < TAIL_MAX ? fit : TAIL_MAX;
+}
+
+static raft_index wanted(const struct node *node) {
+    raft_index done = node->checkpoint.done_index, tail = tail_entries(node);
+    raft_index to = done > tail ? done - tail : 0;
+    raft_index needed = snapshot_out_needs(node);
+    if (needed < to && node->log_bytes < NEED_FACTOR * node->conf->checkpoint_log_bytes)
+        to = needed;
+    return to < node->raft_status.saved_index ? to : node->raft_status.saved_index;
+}
+
+static void submit(struct node *node) {
+    struct store_job *job = store_job_new(STORE_COMPACT);
+    job->through = node->compact_to;
+    node->compacting = true;
+    worker_submit(node->log_worker, &job->job);
+}
+
+void compact_turn(struct node *node) {
+    if (node->compacting || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING)
+        return;
+    if (node->boot.leftovers) {
+        node->boot.leftovers = false;
+        node->compact_to = 0;
+        submit(node);
+        return;
+    }
+    raft_index to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
+    if (to <= node->raft_status.base_index)
+        return;
+    raft_compact(node->raft, to);
+    raft_status(node->raft, &node->raft_status);
+    node->compact_to = to;
+    submit(node);
+}
+
+void compact_taken(struct node *node, const struct store_job *job) {
+    node->compacting = false;
+    if (job->more)
+        submit(node);
+}

@@ -1,0 +1,212 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Long strings: their memory, their pages, their digest.
+ *
+ * The digest is a sum over chunks much smaller than a page, so that a byte appended costs what it adds and not
+ * what is there.
+ */
+#include <stdlib.h>
+#include <string.h>
+
+#include "internal.h"
+
+enum { CHUNK = 256 }; /* divides PAGE_BYTES */
+
+/* ---- memory --- */
+
+static struct text *text_resize(struct text *old, size_t capacity, size_t *memory) {
+    size_t size = allocation_of(sizeof *old + capacity);
+    if (old)
+        *memory -= allocation_of(sizeof *old + old->capacity) + ALLOCATION_HEADER;
+    struct text *text = realloc(old, size);
+    if (!text)
+        abort();
+    if (!old)
+        *text = (struct text){.object.type = VALUE_STRING};
+    text->capacity = size - sizeof *text;
+    *memory += size + ALLOCATION_HEADER;
+    return text;
+}
+
+void text_free(struct text *text, size_t *memory) {
+    object_close(&text->object, memory);
+    *memory -= allocation_of(sizeof *text + text->capacity) + ALLOCATION_HEADER;
+    free(text);
+}
+
+struct text *text_for(struct text *text, size_t length, size_t *memory) {
+    if (text && (length > text->capacity || length < text->capacity / 2)) {
+        text_free(text, memory);
+        text = NULL;
+    }
+    return text ? text : text_resize(NULL, length, memory);
+}
+
+/* It grows by a quarter at least, so that each byte is copied a few times at most, however it comes in. */
+static struct text *text_grow(struct text *text, size_t length, size_t *memory) {
+    return length > text->capacity ? text_resize(text, length + length / 4, memory) : text;
+}
+
+struct text *text_extend(struct text *text, const void *bytes, size_t length, size_t *memory) {
+    text = text_grow(text, text->length + length, memory);
+    memcpy(text->bytes + text->length, bytes, length);
+    text->length += length;
+    return text;
+}
+
+/* ---- pages --- */
+
+static struct text *text_of(struct object *object) {
+    assert(object->type == VALUE_STRING);
+    return (struct text *)object;
+}
+
+static const struct text *const_text_of(const struct object *object) {
+    assert(object->type == VALUE_STRING);
+    return (const struct text *)object;
+}
+
+static size_t pages(const struct object *object) {
+    return pages_of_bytes(const_text_of(object)->length);
+}
+
+static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
+    const struct text *text = const_text_of(object);
+    size_t from = number * PAGE_BYTES, left = text->length - from;
+    assert(from < text->length);
+    resp_buf_append(out, text->bytes + from, left < PAGE_BYTES ? left : PAGE_BYTES);
+}
+
+static size_t bytes(const struct object *object) {
+    return allocation_of(sizeof(struct text) + const_text_of(object)->capacity) + ALLOCATION_HEADER;
+}
+
+static size_t free_some(struct object *object, size_t count, size_t *memory) {
+    if (count == 0)
+        return 0;
+    text_free(text_of(object), memory);
+    return 0;
+}
+
+static struct object *copy(const struct object *object, struct keyspace *keyspace) {
+    const struct text *text = const_text_of(object);
+    struct text *other = text_for(NULL, text->length, &keyspace->memory);
+    memcpy(other->bytes, text->bytes, text->length);
+    other->length = text->length;
+    other->object.digest = object->digest;
+    return &other->object;
+}
+
+/* ---- digest --- */
+
+static uint64_t digest_of(const struct text *text, size_t from, size_t to) {
+    uint64_t digest = 0;
+    assert(from % CHUNK == 0 && to <= text->length);
+    for (size_t at = from; at < to; at += CHUNK)
+        digest += digest_bytes(text->bytes + at, to - at < CHUNK ? to - at : CHUNK, at / CHUNK);
+    return digest;
+}
+
+/* ---- changes --- */
+
+void text_adopt(struct keyspace *keyspace, struct database *database, struct item *item,
+                struct object_name name) {
+    struct text *text = item_text(item);
+    if (!text) {
+        assert(name.id == 0);
+        return;
+    }
+    text->object.digest = digest_of(text, 0, text->length);
+    object_enter(keyspace, database, &text->object, name);
+    object_mark(keyspace, database, &text->object, 0, pages(&text->object));
+}
+
+static size_t chunk_start(size_t at) {
+    return at / CHUNK * CHUNK;
+}
+
+/* Lets the bytes between `from` and `to` change, as far as they are there. */
+static void open_range(struct keyspace *keyspace, struct database *database, struct text *text, size_t from,
+                       size_t to) {
+    to = to < text->length ? to : text->length;
+    from = from < to ? from : to;
+    size_t end = chunk_start(to + CHUNK - 1);
+    object_settle(keyspace, database, &text->object);
+    for (size_t page = from / PAGE_BYTES; page < pages_of_bytes(to); page++)
+        object_touch(keyspace, &text->object, page);
+    text->object.digest -= digest_of(text, chunk_start(from), end < text->length ? end : text->length);
+}
+
+static void shut_range(struct keyspace *keyspace, struct database *database, struct text *text, size_t from,
+                       size_t to, size_t before) {
+    from = from < before ? from : before;
+    size_t end = chunk_start(to + CHUNK - 1);
+    object_moved(database, &text->object);
+    text->object.digest += digest_of(text, chunk_start(from), end < text->length ? end : text->length);
+    object_mark(keyspace, database, &text->object, from / PAGE_BYTES, pages_of_bytes(to));
+}
+
+struct item *text_append(struct keyspace *keyspace, struct database *database, struct item *item,
+                         const void *added, size_t length) {
+    struct text *text = item_text(item);
+    size_t before = text->length;
+    if (length == 0)
+        return item;
+    open_range(keyspace, database, text, chunk_start(before), before);
+    item = item_extend(item, added, length, &keyspace->memory);
+    shut_range(keyspace, database, item_text(item), chunk_start(before), before + length, before);
+    return item;
+}
+
+void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
+                const void *written, size_t length) {
+    struct text *text = item_text(item);
+    size_t before = text->length, to = offset + length;
+    size_t from = offset < before ? offset : chunk_start(before);
+    open_range(keyspace, database, text, from, to > before ? before : to);
+    if (to > before) {
+        text = text_grow(text, to, &keyspace->memory);
+        if (offset > before)
+            memset(text->bytes + before, 0, offset - before);
+        text->length = to;
+        item_put_object(item, &text->object);
+    }
+    memcpy(text->bytes + offset, written, length);
+    shut_range(keyspace, database, text, from, to, before);
+}
+
+/* ---- loading --- */
+
+/* Room is made for what has come, twice as much each time: a length that is a lie costs no more than that. */
+static bool load_page(struct keyspace *keyspace, struct awaited *awaited, const void *loaded, size_t length) {
+    struct text *text = item_text(awaited->item);
+    size_t before = text ? text->length : 0, total = awaited->length, left = total - before;
+    size_t needed = before + length;
+    if (length != (left < PAGE_BYTES ? left : PAGE_BYTES))
+        return false;
+    if (!text || needed > text->capacity)
+        text = text_resize(text, 2 * needed < total ? 2 * needed : total, &keyspace->memory);
+    memcpy(text->bytes + before, loaded, length);
+    text->length = needed;
+    text->object.digest += digest_of(text, before, needed);
+    item_put_object(awaited->item, &text->object);
+    return true;
+}
+
+static bool load_reference(struct awaited *awaited) {
+    awaited->pages = pages_of_bytes(awaited->length);
+    return awaited->length > ITEM_SHORT_MAX;
+}
+
+static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
+    (void)keyspace;
+    return item_text(awaited->item)->length == awaited->length;
+}
+
+static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]) {
+    numbers[0] = const_text_of(object)->length;
+    return 1;
+}
+
+const struct object_kind object_text = {pages,     write_page,     bytes,     free_some, copy,
+                                        reference, load_reference, load_page, load_end};

@@ -1,0 +1,339 @@
+/* SPDX-License-Identifier: MIT */
+/* Checkpoints, rule by rule: what they cost, what they leave on the disk, what they refuse to load. */
+#include "checkpoint_world.h"
+
+enum { LONG_MAX = 1 << 20 };
+
+static char filler[LONG_MAX];
+
+static uint64_t draw(uint64_t *seed, uint64_t below) {
+    *seed = *seed * UINT64_C(6364136223846793005) + UINT64_C(1442695040888963407);
+    return (*seed >> 33) % below;
+}
+
+static void fill(void) {
+    uint64_t seed = 7;
+    for (size_t i = 0; i < sizeof filler; i++)
+        filler[i] = (char)draw(&seed, 256);
+}
+
+static struct resp_arg name_of(char text[16], uint64_t name) {
+    return (struct resp_arg){text, (size_t)snprintf(text, 16, "k%llu", (unsigned long long)name)};
+}
+
+/* ---- cost and rows --- */
+
+static const struct resp_arg key_a = {"a", 1}, key_b = {"b", 1};
+
+static void set_many(struct keyspace *keyspace, unsigned db, uint64_t count) {
+    char text[16];
+    for (uint64_t i = 0; i < count; i++) {
+        struct resp_arg key = name_of(text, i);
+        keyspace_set_string(keyspace, db, &key, "value", 5, false, 1);
+    }
+}
+
+static size_t rows_of(const struct disk *disk, uint64_t object) {
+    return disk_place(disk, object + 1, 0) - disk_place(disk, object, 0);
+}
+
+static void a_checkpoint_of_nothing_changed_writes_nothing(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 1, 1000);
+    assert_true(checkpoint_whole(keyspace, &disk) > 0);
+    assert_int_equal(disk.count, 42);
+    assert_int_equal(checkpoint_whole(keyspace, &disk), 0);
+    struct keyspace *loaded = disk_load(&disk);
+    assert_int_equal(checkpoint_whole(loaded, &disk), 0);
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void one_changed_key_costs_one_page(void **state) {
+    (void)state;
+    char text[16];
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 10000);
+    size_t all = checkpoint_whole(keyspace, &disk);
+    struct resp_arg key = name_of(text, 5000);
+    keyspace_set_string(keyspace, 0, &key, "other", 5, false, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < all / 200);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void one_changed_end_of_a_long_value_costs_one_of_its_pages(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    assert_true(checkpoint_whole(keyspace, &disk) > 1000000);
+    item_append(keyspace, 0, keyspace_find(keyspace, 0, &key_a), "x", 1, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < 20000);
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void rename_moves_a_long_value_without_writing_it(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_rename(keyspace, 0, &key_a, &key_b, 2);
+    assert_true(checkpoint_whole(keyspace, &disk) < 200);
+    struct keyspace *loaded = disk_load(&disk);
+    struct resp_arg value = item_string(keyspace_find(loaded, 0, &key_b));
+    assert_int_equal(value.length, 1000000);
+    assert_memory_equal(value.bytes, filler, 1000000);
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void what_went_leaves_no_rows_behind(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 1000);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
+    set_many(keyspace, 1, 1000);
+    keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 2 * (42 + 7));
+    keyspace_delete(keyspace, 0, &key_a);
+    keyspace_flush(keyspace, 1);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(rows_of(&disk, 0), 42);
+    assert_int_equal(rows_of(&disk, 1), 0);
+    keyspace_free(disk_load(&disk)); /* with rows that nothing refers to: the flushed one's value */
+    while (keyspace_reclaim_flushed(keyspace, 100) == 100)
+        ;
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 42);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void rows_that_nothing_refers_to_are_removed_after_a_restart_too(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    keyspace_set_string(keyspace, 0, &key_a, filler, 100000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_flush(keyspace, 0);
+    checkpoint_whole(keyspace, &disk);
+    keyspace_free(keyspace);
+    assert_int_equal(disk.count, 7);
+    keyspace = disk_load(&disk);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 0);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_flushed_database_waits_for_the_checkpoint_that_needs_it(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    struct batch batch = {.count = 0};
+    set_many(keyspace, 0, 5000);
+    keyspace_checkpoint_begin(keyspace);
+    keyspace_checkpoint_head(keyspace, &disk.head);
+    keyspace_flush(keyspace, 0);
+    set_many(keyspace, 0, 10);
+    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 0);
+    while (batch_take(&batch, keyspace))
+        ;
+    assert_int_equal(keyspace_reclaim_flushed(keyspace, 100), 100);
+    batch_write(&batch, &disk);
+    keyspace_checkpoint_end(keyspace, true);
+    struct keyspace *loaded = disk_load(&disk);
+    assert_int_equal(keyspace_size(loaded, 0), 5000);
+    keyspace_free(loaded);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 1);
+    keyspace_free(keyspace);
+    batch_close(&batch);
+    disk_close(&disk);
+}
+
+static void a_value_that_moves_to_a_database_that_is_done_is_written_all_the_same(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    struct batch batch = {.count = 0};
+    keyspace_set_string(keyspace, 1, &key_a, filler, 100000, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    keyspace_checkpoint_head(keyspace, &disk.head);
+    assert_true(batch_take(&batch, keyspace));
+    keyspace_move(keyspace, 1, &key_a, 0, 2);
+    while (batch_take(&batch, keyspace))
+        ;
+    batch_write(&batch, &disk);
+    keyspace_checkpoint_end(keyspace, true);
+    struct keyspace *loaded = disk_load(&disk);
+    assert_null(keyspace_find(loaded, 0, &key_a));
+    assert_memory_equal(item_string(keyspace_find(loaded, 1, &key_a)).bytes, filler, 100000);
+    keyspace_free(loaded);
+    assert_true(checkpoint_whole(keyspace, &disk) < 200);
+    loaded = disk_load(&disk);
+    assert_memory_equal(item_string(keyspace_find(loaded, 0, &key_a)).bytes, filler, 100000);
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    batch_close(&batch);
+    disk_close(&disk);
+}
+
+static void what_is_kept_for_a_checkpoint_is_counted_and_goes_first(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    keyspace_set_string(keyspace, 0, &key_b, "b", 1, false, 1);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 1000000, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    size_t before = keyspace_memory(keyspace);
+    keyspace_delete(keyspace, 0, &key_a);
+    assert_true(keyspace_checkpoint_kept(keyspace) >= 1000000);
+    assert_true(keyspace_memory(keyspace) >= before);
+    for (size_t i = 0; i < 1 + 62; i++) {
+        assert_true(keyspace_checkpoint_next(keyspace, &page));
+        resp_buf_close(&page.bytes);
+    }
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    assert_true(keyspace_memory(keyspace) < 50000);
+    keyspace_checkpoint_end(keyspace, false);
+    keyspace_free(keyspace);
+}
+
+/* ---- damage --- */
+
+/* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
+static void judge_damaged(const struct disk *disk, struct keyspace *keyspace) {
+    char why[KEYSPACE_WHY_MAX] = "";
+    struct keyspace *loaded = disk_load_or(disk, why);
+    if (!loaded) {
+        assert_true(why[0] != '\0');
+        return;
+    }
+    struct resp_buf is = {0}, was = {0};
+    dump(loaded, &is);
+    dump(keyspace, &was);
+    assert_int_equal(keyspace_databases(loaded), keyspace_databases(keyspace));
+    assert_same(&was, &is);
+    resp_buf_close(&is);
+    resp_buf_close(&was);
+    keyspace_free(loaded);
+}
+
+static void no_damage_to_a_row_or_the_head_goes_unseen(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(2);
+    struct disk disk = {.count = 0};
+    uint64_t chance = 3;
+    set_many(keyspace, 1, 100);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    for (int i = 0; i < 3000; i++) {
+        uint64_t victim = draw(&chance, disk.count + 1);
+        bool head = victim == disk.count;
+        char *bytes = head ? disk.head.bytes + disk.head.start : disk.rows[victim].bytes;
+        size_t length = head ? resp_buf_length(&disk.head) : disk.rows[victim].length;
+        char *byte = bytes + draw(&chance, length), was = *byte;
+        *byte = (char)(was ^ (1 << draw(&chance, 8)));
+        judge_damaged(&disk, keyspace);
+        *byte = was;
+    }
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_row_that_is_missing_doubled_or_cut_is_refused(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    set_many(keyspace, 0, 100);
+    keyspace_set_string(keyspace, 0, &key_a, filler, 40000, false, 1);
+    keyspace_set_string(keyspace, 0, &key_b, filler, 50000, false, 1);
+    checkpoint_whole(keyspace, &disk);
+    for (size_t i = 0; i < disk.count; i++) {
+        char why[KEYSPACE_WHY_MAX] = "";
+        struct row row = disk.rows[i];
+        memmove(disk.rows + i, disk.rows + i + 1, (disk.count - i - 1) * sizeof row);
+        disk.count--;
+        assert_null(disk_load_or(&disk, why));
+        assert_true(why[0] != '\0');
+        memmove(disk.rows + i + 1, disk.rows + i, (disk.count++ - i) * sizeof row);
+        disk.rows[i] = row;
+        disk.rows[i].length--;
+        assert_null(disk_load_or(&disk, why));
+        disk.rows[i].length++;
+        if (i > 0) {
+            disk.rows[i] = disk.rows[i - 1];
+            assert_null(disk_load_or(&disk, why));
+            disk.rows[i] = row;
+        }
+    }
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+/* ---- the digest --- */
+
+static void the_digest_tells_states_apart_and_comes_back_with_them(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(2);
+    uint64_t empty = keyspace_digest(keyspace);
+    struct item *item = keyspace_set_string(keyspace, 0, &key_a, "v", 1, false, 1);
+    uint64_t one = keyspace_digest(keyspace);
+    assert_true(one != empty);
+    item = item_set_deadline(keyspace, 0, item, 50, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    item = item_set_deadline(keyspace, 0, item, 0, 1);
+    assert_true(keyspace_digest(keyspace) == one);
+    item_set_deadline(keyspace, 0, item, 0, 2);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_set_string(keyspace, 0, &key_a, "w", 1, false, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_delete(keyspace, 0, &key_a);
+    assert_true(keyspace_digest(keyspace) == empty);
+    keyspace_set_string(keyspace, 1, &key_a, "v", 1, false, 1);
+    assert_true(keyspace_digest(keyspace) != one);
+    keyspace_flush(keyspace, 1);
+    assert_true(keyspace_digest(keyspace) == empty);
+    keyspace_free(keyspace);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(a_checkpoint_of_nothing_changed_writes_nothing),
+        cmocka_unit_test(one_changed_key_costs_one_page),
+        cmocka_unit_test(one_changed_end_of_a_long_value_costs_one_of_its_pages),
+        cmocka_unit_test(rename_moves_a_long_value_without_writing_it),
+        cmocka_unit_test(what_went_leaves_no_rows_behind),
+        cmocka_unit_test(rows_that_nothing_refers_to_are_removed_after_a_restart_too),
+        cmocka_unit_test(a_flushed_database_waits_for_the_checkpoint_that_needs_it),
+        cmocka_unit_test(a_value_that_moves_to_a_database_that_is_done_is_written_all_the_same),
+        cmocka_unit_test(what_is_kept_for_a_checkpoint_is_counted_and_goes_first),
+        cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
+        cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
+        cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),
+    };
+    return cmocka_run_group_tests_name("checkpoint_rules", tests, NULL, NULL);
+}
