@@ -159,13 +159,13 @@ static void watch_checkpoint(struct node *node) {
     struct checkpointing *checkpoint = &node->checkpoint;
     if (!checkpoint->data)
         return; /* a snapshot from the leader takes the state's place */
-    checkpoint->wanted |= checkpoint->phase == CHECKPOINT_NONE;
     if (checkpoint->done_index >= backup->index)
         copy(node);
     else if (checkpoint->failures > backup->failures)
         fail(node, "its checkpoint failed: %s", checkpoint->why);
     else
-        backup->failures = checkpoint->failures;
+        checkpoint->wanted |= checkpoint->phase == CHECKPOINT_NONE;
+    backup->failures = checkpoint->failures;
 }
 
 /* The worker ends. job NULL: its job is waited for. */
