@@ -109,6 +109,8 @@ static const char *refusal(const struct node *node, const struct resp_arg *name)
         return "ERR a backup is being made already";
     if (!node->checkpoint.data || !node->raft || node->state == REPORT_LOADING)
         return "LOADING this node has not read its data yet";
+    if (node->audit.differs)
+        return "ERR the state of this node differs from the others'";
     if (node->stopping)
         return "ERR this node is stopping";
     return NULL;

@@ -320,6 +320,7 @@ static bool turn_raft(struct node *node) {
     status_watch(node);
     serve_commands(node);
     propose_clock(node);
+    audit_turn(node);
     ask(node);
     node_propose(node);
     handover_turn(node);

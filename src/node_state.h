@@ -17,6 +17,7 @@
  *     snapshot_in.c   such a one, received and put in place
  *     backup.c    the state as a file of its own, on request
  *     disk.c      the room on the disk
+ *     audit.c     whether the replicas' states are the same
  *     peers.c     handshakes, messages out and in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
@@ -95,6 +96,9 @@ struct peer {
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
+    raft_index audit_index,
+        audit_answered; /* of the last digest that it told; of the last that it was answered */
+    uint64_t audit_digest;
     char refusal[ADMISSION_WHY_MAX]; /* why it or we refused the last handshake; "" when it succeeded */
 };
 
@@ -199,6 +203,19 @@ struct backup {
     uint64_t done_bytes, done_took_ms, done_wall_ms, done_count;
 };
 
+/* See audit.c. */
+struct audit {
+    uint64_t begin_ms; /* a leader's next one */
+    raft_index index;  /* of the last that was applied here; 0: none */
+    uint64_t digest;   /* of the state there */
+    raft_index right_index,
+        undecided_index;  /* the last at which this node was found right; at which nobody could tell */
+    uint64_t count;       /* found right, since the start */
+    bool differs;         /* this node is wrong: it serves nobody */
+    uint64_t handover_ms; /* and does not try to hand over before */
+    char why[NODE_REASON_MAX];
+};
+
 /* Of the data directory: see disk.c. */
 struct disk {
     bool known, low;
@@ -275,6 +292,7 @@ struct node {
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
+    struct audit audit;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -459,6 +477,16 @@ void backup_turn(struct node *node);
 void backup_stop(struct node *node);                                        /* gives up the one under way */
 void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
 void backup_report(const struct node *node, struct report *report);
+
+/* audit.c */
+void audit_turn(struct node *node); /* a leader begins one when it is time */
+/* The mark of one, in an entry. */
+bool audit_is(const struct resp_command *command);
+void audit_applied(struct node *node, raft_index index);
+/* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
+bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
+void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_report(const struct node *node, struct report *report);
 
 /* disk.c */
 void disk_watch(struct node *node);

@@ -294,13 +294,13 @@ static struct gate gate_of(const struct node *node, const struct connection *con
     return (struct gate){
         .denied = connection->denied,
         .loading = node->state == REPORT_LOADING,
-        .serving = status->serving,
+        .serving = status->serving && !node->audit.differs,
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
-        .caught_up = node->caught_up,
+        .caught_up = node->caught_up && !node->audit.differs,
         .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,

@@ -165,7 +165,8 @@ static void watch_clock(struct node *node) {
 
 /* Who should not lead does not stand for it: with a wrong clock, with a disk that stands still, or while it is to be patient. */
 static void watch_fitness(struct node *node) {
-    bool unfit = node->clock_wrong || node->disk_stalled || node->now_ms < node->patient_until_ms;
+    bool unfit = node->clock_wrong || node->disk_stalled || node->audit.differs ||
+                 node->now_ms < node->patient_until_ms;
     if (!node->raft || unfit == node->held_back)
         return;
     node->held_back = unfit;
@@ -431,6 +432,7 @@ static void report_raft(struct node *node, struct report *report) {
     report_checkpoint(node, report);
     backup_report(node, report);
     disk_report(node, report);
+    audit_report(node, report);
     report_members(node, report);
 }
 

@@ -10,6 +10,7 @@
  *      failures_tolerated  further voters that may fail before the quorum is lost
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
  *      backup_last_      of the last backup that was made, backup_error: why the last one failed
  *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
  *      fsync_, commit_   of the last minute, microseconds
@@ -129,6 +130,9 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
 }
 
 static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "audit_index", report->audit_index);
+    line_number(text, prefix, "audit_count", report->audit_count);
+    line_text(text, prefix, "state_differs", yes_no(report->audit_differs));
     line_number(text, prefix, "backup_in_progress", report->backup_under_way);
     line_number(text, prefix, "backup_count", report->backup_count);
     line_number(text, prefix, "backup_last_time", report->backup_ms);

@@ -187,7 +187,10 @@ struct report {
     char backup_error[REPORT_TEXT_MAX];           /* of the last one; "" when it succeeded */
     bool disk_known;                              /* how much is free could be told */
     uint64_t disk_free_bytes, disk_reserve_bytes; /* of the data directory's file system */
-    bool disk_low;                                /* growing writes are refused */
+    uint64_t audit_index,
+        audit_count; /* the last entry at which the state here was found right; how often, since the start */
+    bool audit_differs;                             /* it was found wrong */
+    bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;
