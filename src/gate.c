@@ -11,6 +11,8 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
     bool write = row->flags & COMMAND_WRITE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
         return GATE_TOO_LARGE;
+    if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
+        return GATE_READ;
     if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {

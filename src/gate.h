@@ -20,6 +20,7 @@ struct gate {
     bool serving;      /* leads, and may take commands */
     bool handing_over; /* leads, and hands over: writes wait */
     bool stale;        /* leads, or did not long ago, and this reader takes what is here */
+    bool through;      /* this reader asked for linearizable reads on a follower */
     bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */

@@ -243,6 +243,7 @@ static void ask(struct node *node) {
         return;
     node->reading = NULL;
     lane->begun_us = node->now.mono_us;
+    lane->through = node->raft_status.role != RAFT_LEADER;
     lanes_append(&node->reads, lane);
 }
 
@@ -253,16 +254,17 @@ static void ask_raft(struct node *node) {
         return;
     const struct raft_status *status = &node->raft_status;
     for (struct lane *lane = node->reads.first; lane; lane = lane->next)
-        if (status->serving && !lane->confirmed && lane->term != status->term) {
+        if (!lane->confirmed && lane->term != status->term && (status->serving || lane->through)) {
             lane->token = ++node->next_token;
-            if (raft_read(node->raft, lane->token) == RAFT_OK)
+            if (raft_read_through(node->raft, node->now_ms, lane->token) == RAFT_OK)
                 lane->term = status->term;
         }
     if (status->role == RAFT_LEADER)
         return;
     uint64_t patience_us = 2000ull * node->conf->election_timeout_ms;
     while (node->reads.first && !node->reads.first->confirmed &&
-           (status->leader != 0 || node->now.mono_us - node->reads.first->begun_us > patience_us))
+           ((status->leader != 0 && !node->reads.first->through) ||
+            node->now.mono_us - node->reads.first->begun_us > patience_us))
         outcome_fail(node, lanes_take_first(&node->reads));
 }
 

@@ -166,7 +166,10 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
 }
 
 bool reads_answer(struct node *node) {
-    uint64_t wall_ms = clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
+    /* A follower's readers see the keys as the log's clock has them: only a leader can ask for a later one. */
+    uint64_t wall_ms = node->raft_status.role == RAFT_LEADER
+                           ? clock_tell(&node->clock, node_wall_ms(node), node->now_ms)
+                           : keyspace_clock(node->keyspace);
     node->turn_reply_bytes = 0;
     answer_leasing(node, wall_ms);
     answer_stalled(node, wall_ms);

@@ -257,7 +257,8 @@ static size_t reply_estimate(const struct node *node, const struct connection *c
     size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
     for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
         struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
-        bytes += item ? item_string(item).length : 0;
+        if (item)
+            bytes += item_type(item) == VALUE_STRING ? item_string(item).length : item_memory(item);
     }
     return bytes;
 }
@@ -298,6 +299,8 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
+        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
+                   connection->session.consistency == 1 + CONF_LINEARIZABLE,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,

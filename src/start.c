@@ -135,6 +135,10 @@ void start_opened(struct node *node) {
     node->boot_worker = NULL;
     if (open->result != STORE_OK) {
         node_fail(node, "%s", open->why);
+        node->log = open->log;
+        if (open->data)
+            store_data_close(open->data);
+        store_meta_free(open->meta);
     } else {
         node->log = open->log;
         node->boot = open->boot;

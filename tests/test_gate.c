@@ -46,9 +46,10 @@ enum fact {
     ANONYMOUS = 1 << 8,
     LARGE = 1 << 9, /* the command does not fit an entry */
     HANDING_OVER = 1 << 10,
-    STALE = 1 << 11, /* leads, and the reader takes what is there */
-    DISK_LOW = 1 << 12,
-    FACTS = 1 << 13,
+    STALE = 1 << 11,   /* leads, and the reader takes what is there */
+    THROUGH = 1 << 12, /* the reader asked for linearizable reads on a follower */
+    DISK_LOW = 1 << 13,
+    FACTS = 1 << 14,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
@@ -59,6 +60,7 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
         .serving = facts & SERVING,
         .handing_over = facts & HANDING_OVER,
         .stale = facts & STALE,
+        .through = facts & THROUGH,
         .elsewhere = facts & ELSEWHERE,
         .stopping = facts & STOPPING,
         .caught_up = facts & CAUGHT_UP,
@@ -119,6 +121,9 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"SET k v", ELSEWHERE | CAUGHT_UP, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | CAUGHT_UP, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | CAUGHT_UP | READONLY, GATE_LOCAL},
+        {"GET k", ELSEWHERE | CAUGHT_UP | READONLY | THROUGH, GATE_READ}, /* the leader says where */
+        {"GET k", ELSEWHERE | READONLY | THROUGH | LOADING, GATE_ELSEWHERE},
+        {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY | THROUGH, GATE_ELSEWHERE},
         {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | READONLY, GATE_ELSEWHERE}, /* it has not caught up */
         {"GET k", CAUGHT_UP | READONLY, GATE_LOCAL},     /* stale reads need no leader */
@@ -210,13 +215,15 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
     bool fits = !write || !(facts & LARGE), leads = (facts & SERVING) && !(facts & STOPPING);
     bool stale =
         !write && (facts & CAUGHT_UP) && ((facts & STALE) || ((facts & READONLY) && !(facts & SERVING)));
+    bool through = !write && (facts & THROUGH) && (facts & ELSEWHERE) && !(facts & (LOADING | STOPPING));
+    stale = stale && !through;
     bool holds = write && (facts & HANDING_OVER);
     bool grows = row->flags & COMMAND_DENYOOM;
     switch (verdict) {
     case GATE_WRITE:
         return in && write && fits && leads && !holds && !(grows && (facts & (FULL | DISK_LOW)));
     case GATE_READ:
-        return in && data && !write && leads && !stale;
+        return in && data && !write && (through || (leads && !stale));
     case GATE_LOCAL:
         return in && !row->session && (!data || stale);
     case GATE_SESSION:
@@ -225,7 +232,7 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
         return in && data && fits && !stale &&
                (leads ? holds : !(facts & (SERVING | ELSEWHERE | STOPPING | LOADING)));
     case GATE_ELSEWHERE:
-        return in && data && fits && !stale && !leads && (facts & (ELSEWHERE | STOPPING));
+        return in && data && fits && !stale && !through && !leads && (facts & (ELSEWHERE | STOPPING));
     case GATE_NOAUTH:
         return !in && !(facts & DENIED);
     case GATE_DENIED:

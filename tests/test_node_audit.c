@@ -98,6 +98,12 @@ static void a_follower_that_differs_serves_nobody(void **state) {
     world_hear(world, fd, reply, 7);
     assert_string_equal(reply, "-MOVED ");
     close(fd);
+    fd = world_dial(world, victim); /* nor as of now, through the leader */
+    world_ask(world, fd, "READONLY\r\nRAFT.CONSISTENCY linearizable\r\n", "+OK\r\n+OK\r\n");
+    world_say(fd, "GET b\r\n", 7);
+    world_hear(world, fd, reply, 7);
+    assert_string_equal(reply, "-MOVED ");
+    close(fd);
     wait_for(world, "the one that differs is kept from standing", it_is_held_back);
     struct report report;
     status_report(world->nodes[victim].node, &report);
