@@ -172,6 +172,29 @@ static void one_that_is_late_is_not_one_that_differs(void **state) {
     world_free(world);
 }
 
+/* What the leader says of an audit that this node has left behind, and what others say of any, condemns nobody. */
+static void only_the_leaders_word_on_the_last_audit_counts(void **state) {
+    char number[24];
+    (void)state;
+    struct world *world = world_new_as(3, every_second);
+    size_t leader = world_leader(world), victim = (leader + 1) % 3, other = (leader + 2) % 3;
+    wait_for(world, "an audit", all_are_right);
+    struct node *node = world->nodes[victim].node;
+    struct resp_arg args[] = {{"RAFT.RIGHT", 10}, {number, 0}, {"0000000000000000", 16}};
+    const struct resp_command told = {.args = args, .count = 3};
+    args[1].length =
+        (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)node->audit.index - 1);
+    assert_true(audit_command(node, leader + 1, &told));
+    args[1].length = (size_t)snprintf(number, sizeof number, "%llu", (unsigned long long)node->audit.index);
+    assert_true(audit_command(node, other + 1, &told));
+    assert_false(node->audit.differs);
+    assert_true(audit_command(node, leader + 1, &told)); /* this does */
+    assert_true(node->audit.differs);
+    args[2].length = 15;
+    assert_false(audit_command(node, leader + 1, &told));
+    world_free(world);
+}
+
 static void a_client_cannot_put_a_mark_into_the_log(void **state) {
     (void)state;
     struct world *world = world_new(1);
@@ -191,6 +214,7 @@ int main(void) {
         cmocka_unit_test(a_leader_that_differs_hands_over),
         cmocka_unit_test(of_two_that_differ_neither_is_condemned),
         cmocka_unit_test(one_that_is_late_is_not_one_that_differs),
+        cmocka_unit_test(only_the_leaders_word_on_the_last_audit_counts),
         cmocka_unit_test(a_client_cannot_put_a_mark_into_the_log),
     };
     return cmocka_run_group_tests_name("node_audit", tests, NULL, NULL);

@@ -17,15 +17,17 @@ struct past {
     const raft_id *members; /* of these lists, ended by 0 */
 };
 
-static const raft_id three[] = {1, 2, 3, 0}, others[] = {2, 3, 0};
+static const raft_id three[] = {1, 2, 3, 0}, others[] = {2, 3, 0}, removed[] = {1, 2, 3, 0};
 
 static struct raft_blob *list_of(const raft_id *ids) {
     struct raft_member members[8];
     size_t count = 0;
 
     for (; ids[count] != 0; count++)
-        members[count] = (struct raft_member){
-            .id = ids[count], .kind = RAFT_VOTER, .data = ids[count] == 1 ? "own address" : "x"};
+        members[count] =
+            (struct raft_member){.id = ids[count],
+                                 .kind = ids == removed && count == 0 ? RAFT_REMOVED : RAFT_VOTER,
+                                 .data = ids[count] == 1 ? "own address" : "x"};
     for (size_t i = 0; i < count; i++)
         members[i].length = strlen(members[i].data);
     return raft_members_encode(members, count);
@@ -253,13 +255,14 @@ static void to_look_changes_nothing(void **state) {
 }
 
 static void what_cannot_go_on_alone_is_refused(void **state) {
-    const struct past in_log = {STATE_AT, false, 15, others}, in_state = {STATE_AT, true, 0, others};
-    const struct past *const strangers[] = {&in_log, &in_state};
+    const struct past in_log = {STATE_AT, false, 15, others}, in_state = {STATE_AT, true, 0, others},
+                      was_removed = {STATE_AT, false, 15, removed};
+    const struct past *const strangers[] = {&in_log, &in_state, &was_removed};
     struct store_identity identity = identity_of(NEW_CLUSTER, 1);
     struct store_recovered found;
     struct world world;
     (void)state;
-    for (size_t i = 0; i < 2; i++) {
+    for (size_t i = 0; i < 3; i++) {
         live(&world, strangers[i]);
         assert_int_equal(store_recover(world.dir, &identity, false, &found, world.why), STORE_FOREIGN);
         assert_non_null(strstr(world.why, "no member of its cluster any more"));
