@@ -74,6 +74,8 @@ struct session {
     const struct command *last;                  /* the command run last */
 };
 
+enum wish_member { MEMBER_NO_CHANGE, MEMBER_ADD, MEMBER_REMOVE, MEMBER_SET };
+
 /* What a session's command asks of the server; the caller carries it out after the reply is written. */
 struct wishes {
     bool shutdown, shutdown_now; /* with the leadership handed over first, or without */
@@ -83,8 +85,12 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
-    bool rewrite_conf;           /* CONFIG REWRITE: write the file, and the reply too */
-    bool checkpoint;             /* write the state to the disk now */
+    bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;         /* write the state to the disk now */
+    enum wish_member member; /* change the members: */
+    uint64_t member_id;
+    char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
+    const struct resp_arg *backup;                /* make one under this name; NULL: none */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 

@@ -144,6 +144,20 @@ static const struct command client_rows[] = {
     {0},
 };
 
+static const struct command raft_node_rows[] = {
+    {"raft.node|add", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_add, NULL,
+     "Takes a new node in: it learns the log, then votes.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "0.3.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"raft.node|list", 2, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_node_list, NULL,
+     "Describes the members, and those that were.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|remove", 3, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_remove, NULL,
+     "Removes a member for good.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|set", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_set, NULL,
+     "Says where a member is now.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {0},
+};
+
 static const struct command cluster_rows[] = {
     {"cluster|addslots", -3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
      "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
@@ -506,6 +520,10 @@ const struct command command_rows[] = {
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"raft.consistency", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_raft_consistency, NULL,
      "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.node", -2, 0, NO_KEYS, NULL, NULL, raft_node_rows,
+     "The members of the cluster.", "0.3.0", "cluster", PARTS, 0, NULL, NULL},
+    {"raft.backup", 2, ADM | NOSCR | STALE | LATER, NO_KEYS, NULL, session_raft_backup, NULL,
+     "Makes a file of this node's state, in backup-dir.", "0.3.0", "cluster", "O(N) in bytes of the state", DANGER, NULL, NULL},
     {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
      "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,
