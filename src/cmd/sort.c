@@ -245,9 +245,10 @@ static void weigh_by_bytes(struct call *call, struct sort *sort, const struct pa
     const char *at = resp_buf_bytes(&sort->weights);
     for (size_t i = 0; i < sort->count; i++) {
         struct resp_arg *weight = &sort->elements[i].weight;
-        if (weight->length)
+        if (weight->length) {
             weight->bytes = at;
-        at += weight->length;
+            at += weight->length;
+        }
     }
 }
 
