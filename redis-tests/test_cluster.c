@@ -416,8 +416,37 @@ static void an_idle_client_is_closed_after_timeout(void **state) {
     cluster_free(impatient);
 }
 
+/* Each read comes after a write that was acknowledged by the leader, on another connection to another node. */
+static void a_follower_that_is_asked_for_linearizable_reads_never_answers_from_the_past(void **state) {
+    (void)state;
+    struct cluster *own = cluster_new(3, NULL);
+    size_t leader = cluster_wait_equal(own), follower = (leader + 1) % own->count;
+    struct wire *writer = wire_open(own->nodes[leader].port, harness_scaled_ms(5000));
+    struct wire *reader = wire_open(own->nodes[follower].port, harness_scaled_ms(5000));
+    char words[64], expected[64];
+    assert_string_equal(wire_ask(reader, "READONLY"), "+OK");
+    assert_string_equal(wire_ask(reader, "RAFT.CONSISTENCY linearizable"), "+OK");
+    for (int i = 0; i < 500; i++) {
+        snprintf(words, sizeof words, "SET newest %d", i + 1000);
+        snprintf(expected, sizeof expected, "$4 %d", i + 1000);
+        assert_string_equal(wire_ask(writer, words), "+OK");
+        assert_string_equal(wire_ask(reader, "GET newest"), expected);
+    }
+    cluster_kill(own, leader);
+    wire_close(writer);
+    size_t next = cluster_wait_other_leader(own, leader);
+    writer = wire_open(own->nodes[next].port, harness_scaled_ms(5000));
+    assert_string_equal(wire_ask(writer, "SET newest after"), "+OK");
+    assert_string_equal(wire_ask(reader, "GET newest"), "$5 after");
+    wire_close(writer);
+    wire_close(reader);
+    cluster_free(own);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_follower_that_is_asked_for_linearizable_reads_never_answers_from_the_past,
+                                  cluster_teardown),
         cmocka_unit_test(a_follower_sends_keyed_commands_to_the_leader_with_their_slot),
         cmocka_unit_test(errors_of_the_command_itself_come_from_any_node),
         cmocka_unit_test(cluster_slots_is_one_range_with_the_leader_first),

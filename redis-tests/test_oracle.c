@@ -10,9 +10,13 @@
  *     HGETALL, SMEMBERS, SINTER ... fields and members may come in any order: ours is that of the log
  *     HRANDFIELD, SRANDMEMBER       only how many elements, and their types; never so many that a reply of ours would be refused
  *     SPOP                          only of sets of one member: Redis would choose others
+ *     COMMAND GETKEYS               of SINTERCARD 01 key: Redis takes such a number there, though not in the command itself
  *     OBJECT ENCODING               Redis's may be one that a value got by being changed in place, not by what it is
  *     OBJECT REFCOUNT, MEMORY USAGE only the types: values are never shared, and lie otherwise
  *     OBJECT IDLETIME               not compared: nothing is evicted yet, so the use of keys is not timed
+ *     SORT ALPHA                    what weighs the same may come in any order: Redis compares up to a zero byte, and keeps
+ *                                   members of a set as they lie; so does BY nosort with a set
+ *     LPOS RANK -2^63               not sent: Redis takes it for -1
  *     BITFIELD SET                  below -2^62 Redis saturates at the wrong end: the generator stays above
  *     TTL and its kin               may differ by the time between the two servers' commands
  *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
@@ -306,15 +310,17 @@ static void every_reply_is_the_one_that_redis_gives(void **state) {
 
 enum { NODES = 3, DATABASES = 4 };
 
-static void ask_bytes(struct wire *wire, const char *head, struct reply argument) {
-    if (!wire_send(wire, head, strlen(head)) || !wire_send(wire, argument.bytes, argument.length))
+static void ask_bytes(struct wire *wire, const char *head, struct reply argument, const char *tail) {
+    if (!wire_send(wire, head, strlen(head)) || !wire_send(wire, argument.bytes, argument.length) ||
+        !wire_send(wire, tail, strlen(tail)))
         harness_fail("a request could not be sent");
 }
 
-/* The same request to all nodes; every reply must be the first one's. `head` lacks the last argument. */
-static void compare_nodes(struct wire *const nodes[NODES], const char *head, struct reply argument) {
+/* The same request to all nodes; every reply must be the first one's. `argument` stands between `head` and `tail`. */
+static void compare_nodes(struct wire *const nodes[NODES], const char *head, struct reply argument,
+                          const char *tail) {
     for (size_t i = 0; i < NODES; i++)
-        ask_bytes(nodes[i], head, argument);
+        ask_bytes(nodes[i], head, argument, tail);
     struct reply first = take(nodes[0], "node 1");
     for (size_t i = 1; i < NODES; i++) {
         struct reply other = take(nodes[i], "another node");
@@ -333,18 +339,19 @@ static size_t compare_database(struct wire *const nodes[NODES], int db) {
     snprintf(select, sizeof(select), "SELECT %d", db);
     for (size_t i = 0; i < NODES; i++)
         assert_string_equal(wire_ask(nodes[i], select), "+OK");
-    compare_nodes(nodes, "*2\r\n$4\r\nKEYS\r\n", all);
-    ask_bytes(nodes[0], "*2\r\n$4\r\nKEYS\r\n", all);
+    compare_nodes(nodes, "*2\r\n$4\r\nKEYS\r\n", all, "");
+    ask_bytes(nodes[0], "*2\r\n$4\r\nKEYS\r\n", all, "");
     struct reply reply = take(nodes[0], "node 1");
     char *copy = malloc(reply.length);
     memcpy(copy, reply.bytes, reply.length);
     size_t count = elements_of((struct reply){copy, reply.length}, keys, &head);
     for (size_t i = 0; i < count; i++) {
-        compare_nodes(nodes, "*2\r\n$3\r\nGET\r\n", keys[i]);
-        compare_nodes(nodes, "*2\r\n$7\r\nHGETALL\r\n", keys[i]);
-        compare_nodes(nodes, "*2\r\n$8\r\nSMEMBERS\r\n", keys[i]);
-        compare_nodes(nodes, "*3\r\n$6\r\nOBJECT\r\n$8\r\nENCODING\r\n", keys[i]);
-        compare_nodes(nodes, "*2\r\n$11\r\nPEXPIRETIME\r\n", keys[i]);
+        compare_nodes(nodes, "*2\r\n$3\r\nGET\r\n", keys[i], "");
+        compare_nodes(nodes, "*2\r\n$7\r\nHGETALL\r\n", keys[i], "");
+        compare_nodes(nodes, "*2\r\n$8\r\nSMEMBERS\r\n", keys[i], "");
+        compare_nodes(nodes, "*3\r\n$6\r\nOBJECT\r\n$8\r\nENCODING\r\n", keys[i], "");
+        compare_nodes(nodes, "*4\r\n$6\r\nLRANGE\r\n", keys[i], "$1\r\n0\r\n$2\r\n-1\r\n");
+        compare_nodes(nodes, "*2\r\n$11\r\nPEXPIRETIME\r\n", keys[i], "");
     }
     free(copy);
     return count;
@@ -440,19 +447,22 @@ static void malformed_input_gets_the_answer_that_redis_gives(void **state) {
 /* Rows of COMMAND INFO: name, arity, flags, keys, categories, tips, key specifications, subcommands. */
 static void command_info_describes_commands_as_redis_does(void **state) {
     static const char *const names[] = {
-        "get",          "set",         "del",         "unlink",      "exists", "keys",        "type",
-        "dbsize",       "flushall",    "flushdb",     "incr",        "decr",   "incrby",      "decrby",
-        "append",       "strlen",      "mget",        "mset",        "setnx",  "getset",      "getdel",
-        "expire",       "pexpire",     "expireat",    "pexpireat",   "ttl",    "pttl",        "persist",
-        "expiretime",   "pexpiretime", "scan",        "randomkey",   "rename", "ping",        "echo",
-        "select",       "setex",       "psetex",      "getex",       "msetnx", "incrbyfloat", "getrange",
-        "substr",       "setrange",    "lcs",         "setbit",      "getbit", "bitcount",    "bitpos",
-        "bitop",        "bitfield",    "bitfield_ro", "copy",        "move",   "swapdb",      "renamenx",
-        "touch",        "hset",        "hsetnx",      "hget",        "hmset",  "hmget",       "hdel",
-        "hlen",         "hstrlen",     "hexists",     "hkeys",       "hvals",  "hgetall",     "hincrby",
-        "hincrbyfloat", "hscan",       "hrandfield",  "sadd",        "srem",   "sismember",   "smismember",
-        "scard",        "smembers",    "spop",        "srandmember", "smove",  "sscan",       "sinter",
-        "sinterstore",  "sintercard",  "sunion",      "sunionstore", "sdiff",  "sdiffstore",
+        "get",        "set",         "del",         "unlink",     "exists",     "keys",         "type",
+        "dbsize",     "flushall",    "flushdb",     "incr",       "decr",       "incrby",       "decrby",
+        "append",     "strlen",      "mget",        "mset",       "setnx",      "getset",       "getdel",
+        "expire",     "pexpire",     "expireat",    "pexpireat",  "ttl",        "pttl",         "persist",
+        "expiretime", "pexpiretime", "scan",        "randomkey",  "rename",     "ping",         "echo",
+        "select",     "setex",       "psetex",      "getex",      "msetnx",     "incrbyfloat",  "getrange",
+        "substr",     "setrange",    "lcs",         "setbit",     "getbit",     "bitcount",     "bitpos",
+        "bitop",      "bitfield",    "bitfield_ro", "copy",       "move",       "swapdb",       "renamenx",
+        "touch",      "lpush",       "rpush",       "lpushx",     "rpushx",     "lpop",         "rpop",
+        "llen",       "lindex",      "lset",        "linsert",    "lrange",     "lrem",         "ltrim",
+        "rpoplpush",  "lmove",       "lpos",        "lmpop",      "sort",       "sort_ro",      "hset",
+        "hsetnx",     "hget",        "hmset",       "hmget",      "hdel",       "hlen",         "hstrlen",
+        "hexists",    "hkeys",       "hvals",       "hgetall",    "hincrby",    "hincrbyfloat", "hscan",
+        "hrandfield", "sadd",        "srem",        "sismember",  "smismember", "scard",        "smembers",
+        "spop",       "srandmember", "smove",       "sscan",      "sinter",     "sinterstore",  "sintercard",
+        "sunion",     "sunionstore", "sdiff",       "sdiffstore",
     };
     (void)state;
     if (cluster == NULL)

@@ -15,7 +15,7 @@
 #include "entry.h"
 #include "version.h"
 
-enum { FACTS = 11 }; /* in the order of write_facts */
+enum { FACTS = 12 }; /* in the order of write_facts */
 
 /* ---- chance and digests ---------------------------------------------------------------------------------- */
 
@@ -83,6 +83,7 @@ static void write_facts(struct resp_buf *out, const struct admission_facts *fact
     resp_request_text(out, facts->version);
     resp_request_text(out, facts->announced);
     resp_request_unsigned(out, facts->patience_ms);
+    resp_request_text(out, facts->address[0] ? facts->address : "-");
 }
 
 static bool read_text(const struct resp_arg *arg, char *text, size_t size) {
@@ -110,23 +111,34 @@ static bool read_facts(const struct resp_arg *args, struct admission_facts *fact
         !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
         !read_text(&args[8], facts->version, sizeof facts->version) ||
         !read_text(&args[9], facts->announced, sizeof facts->announced) ||
-        !read_number(&args[10], &patience_ms) || protocol > UINT_MAX || level > UINT_MAX ||
-        patience_ms > UINT32_MAX)
+        !read_number(&args[10], &patience_ms) ||
+        !read_text(&args[11], facts->address, sizeof facts->address) || protocol > UINT_MAX ||
+        level > UINT_MAX || patience_ms > UINT32_MAX)
         return false;
     facts->protocol = (unsigned)protocol;
     facts->level = (unsigned)level;
     facts->patience_ms = (uint32_t)patience_ms;
     if (strcmp(facts->cluster, "-") == 0)
         facts->cluster[0] = 0;
+    if (strcmp(facts->address, "-") == 0)
+        facts->address[0] = 0;
     return strlen(facts->incarnation) == STORE_ID_LENGTH;
 }
 
-static int by_id(const void *left, const void *right) {
-    raft_id a = ((const struct store_member *)left)->id, b = ((const struct store_member *)right)->id;
-    return a < b ? -1 : a > b;
+/* "1=host:port,2=host:port" */
+static void write_members(const struct roster *members, struct admission_facts *facts) {
+    size_t at = 0;
+    for (size_t i = 0; i < members->count; i++)
+        if (members->at[i].kind != RAFT_REMOVED)
+            at += (size_t)snprintf(facts->members + at, sizeof facts->members - at, "%s%llu=%s",
+                                   at > 0 ? "," : "", (unsigned long long)members->at[i].id,
+                                   members->at[i].address);
+    assert(at < sizeof facts->members);
 }
 
-static void our_facts(const struct admission *admission, raft_id to, struct admission_facts *facts) {
+/* `present`: for one that joins. */
+static void our_facts(const struct admission *admission, raft_id to, bool present,
+                      struct admission_facts *facts) {
     const struct store_identity *identity = &admission->identity;
     *facts = (struct admission_facts){.protocol = ADMISSION_PROTOCOL,
                                       .from = identity->node,
@@ -139,14 +151,15 @@ static void our_facts(const struct admission *admission, raft_id to, struct admi
     snprintf(facts->incarnation, sizeof facts->incarnation, "%s", identity->incarnation);
     snprintf(facts->announced, sizeof facts->announced, "%s", admission->announced);
 
-    struct store_member sorted[STORE_MEMBERS_MAX];
-    memcpy(sorted, identity->members, sizeof sorted);
-    qsort(sorted, identity->member_count, sizeof *sorted, by_id);
-    size_t at = 0;
-    for (size_t i = 0; i < identity->member_count; i++)
-        at += (size_t)snprintf(facts->members + at, sizeof facts->members - at, "%s%llu=%s", i ? "," : "",
-                               (unsigned long long)sorted[i].id, sorted[i].address);
-    assert(at < sizeof facts->members);
+    snprintf(facts->address, sizeof facts->address, "%s", admission->address);
+    if (present && admission->members && admission->members->count > 0) {
+        write_members(admission->members, facts);
+        return;
+    }
+    struct roster initial = {0};
+    roster_read_identity(&initial, identity);
+    write_members(&initial, facts);
+    roster_close(&initial);
 }
 
 /* ---- proofs ------------------------------------------------------------------------------------------------ */
@@ -185,14 +198,54 @@ static bool proof_holds(const struct admission *admission, const char *side,
 
 /* ---- judgement --------------------------------------------------------------------------------------------- */
 
-static const struct store_member *member_of(const struct store_identity *identity, raft_id id) {
+/* The member by the newest list or, before there is one, by the initial one. A stranger's kind says so. */
+static struct member member_of(const struct admission *admission, raft_id id) {
+    const struct store_identity *identity = &admission->identity;
+    struct member member = {.id = id};
+    if (admission->members && admission->members->count > 0) {
+        const struct member *found = roster_find(admission->members, id);
+        return found ? *found : member;
+    }
     for (size_t i = 0; i < identity->member_count; i++)
-        if (identity->members[i].id == id)
-            return &identity->members[i];
-    return NULL;
+        if (identity->members[i].id == id) {
+            member.kind = RAFT_VOTER;
+            strcpy(member.incarnation, identity->members[i].incarnation);
+        }
+    return member;
+}
+
+/* A new node that asks to be taken in. */
+static bool joins(const struct admission_facts *facts) {
+    return !facts->cluster[0] && !facts->members[0];
 }
 
 #define REFUSE(...) (snprintf(why, ADMISSION_WHY_MAX, __VA_ARGS__), false)
+
+/* One that shows the cluster's id goes on: a removed one is told so when it has proved itself, a stranger may be a member by a list that
+ * is not here yet. */
+static bool judge_membership(const struct admission *admission, const struct admission_facts *theirs,
+                             char why[ADMISSION_WHY_MAX]) {
+    const struct store_identity *identity = &admission->identity;
+    unsigned long long from = theirs->from, us = identity->node;
+    struct member member = member_of(admission, theirs->from);
+    bool formed = identity->cluster[0], we_join = !formed && identity->member_count == 0;
+    if (formed && theirs->cluster[0])
+        return true;
+    if (member.kind == RAFT_REMOVED)
+        return REFUSE("node %llu was removed from the cluster, and ids are not used again: give the new node "
+                      "another raft-id",
+                      from);
+    if (member.kind != RAFT_STRANGER || (we_join && theirs->cluster[0]))
+        return true;
+    if (we_join)
+        return REFUSE("node %llu is new and waits to be taken in by a cluster", us);
+    if (formed)
+        return REFUSE(
+            "node %llu is not a member, and the cluster has formed: RAFT.NODE ADD %llu <host>:<port> "
+            "takes it in, with raft-join in its configuration",
+            from, from);
+    return REFUSE("node %llu is not a member: the members of node %llu are its raft-node lines", from, us);
+}
 
 /* What a stranger may be told and a member must know; before any proof. */
 static bool judge_place(const struct admission *admission, const struct admission_facts *theirs,
@@ -205,30 +258,29 @@ static bool judge_place(const struct admission *admission, const struct admissio
     if (strcmp(theirs->name, admission->name) != 0)
         return REFUSE("node %llu belongs to cluster '%.100s', node %llu to '%.100s' (raft-cluster-name)",
                       from, theirs->name, us, admission->name);
-    if (theirs->to != identity->node)
+    if (theirs->to != identity->node && !(theirs->to == 0 && joins(theirs)))
         return REFUSE("node %llu takes this address for node %llu's, but node %llu answers here", from,
                       (unsigned long long)theirs->to, us);
     if (theirs->from == identity->node)
         return REFUSE("node %llu met a second node %llu: an id may be used once (raft-id)", us, us);
-    if (!member_of(identity, theirs->from))
-        return REFUSE("node %llu is not a member: the members of node %llu are its raft-node lines", from,
-                      us);
-    return true;
+    return judge_membership(admission, theirs, why);
 }
 
 static bool judge_identity(const struct admission *admission, const struct admission_exchange *exchange,
                            char why[ADMISSION_WHY_MAX]) {
     const struct admission_facts *ours = &exchange->ours, *theirs = &exchange->theirs;
-    const struct store_member *member = member_of(&admission->identity, theirs->from);
+    struct member member = member_of(admission, theirs->from);
     unsigned long long from = theirs->from;
     if (ours->cluster[0] && theirs->cluster[0] && strcmp(ours->cluster, theirs->cluster) != 0)
         return REFUSE("node %llu belongs to another cluster (%s) of this name; this is %s", from,
                       theirs->cluster, ours->cluster);
-    if (member->incarnation[0] && strcmp(member->incarnation, theirs->incarnation) != 0)
+    if (member.incarnation[0] && strcmp(member.incarnation, theirs->incarnation) != 0)
         return REFUSE("node %llu is known as incarnation %.8s, this one is %.8s: its data directory is new. "
                       "Wrong dir or mount? If its "
                       "disk is lost, remove the node from the cluster and add it again",
-                      from, member->incarnation, theirs->incarnation);
+                      from, member.incarnation, theirs->incarnation);
+    if (joins(theirs) || joins(ours))
+        return true;
     if (!(ours->cluster[0] && theirs->cluster[0]) && strcmp(ours->members, theirs->members) != 0)
         return REFUSE("the raft-node lines differ: node %llu has %.400s, node %llu has %.400s",
                       (unsigned long long)ours->from, ours->members, from, theirs->members);
@@ -240,7 +292,7 @@ static bool judge_identity(const struct admission *admission, const struct admis
 void admission_hello(struct admission *admission, raft_id to, struct admission_exchange *exchange,
                      struct resp_buf *out) {
     *exchange = (struct admission_exchange){0};
-    our_facts(admission, to, &exchange->ours);
+    our_facts(admission, to, false, &exchange->ours);
     random_nonce(exchange->our_nonce);
     resp_request(out, 1 + FACTS + 1);
     resp_request_text(out, "RAFT.HELLO");
@@ -268,7 +320,7 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
     *exchange = (struct admission_exchange){0};
     if (!judge_hello(admission, args, count, exchange, why))
         return refuse_aloud(out, why);
-    our_facts(admission, exchange->theirs.from, &exchange->ours);
+    our_facts(admission, exchange->theirs.from, joins(&exchange->theirs), &exchange->ours);
     if (!judge_identity(admission, exchange, why))
         return refuse_aloud(out, why);
     random_nonce(exchange->our_nonce);
@@ -286,7 +338,7 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
     if (count != FACTS + 2 || !read_facts(args, &exchange->theirs) ||
         !read_text(&args[FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
         return REFUSE("the answer to RAFT.HELLO is malformed");
-    if (exchange->theirs.from != exchange->ours.to)
+    if (exchange->theirs.from != exchange->ours.to && exchange->ours.to != 0)
         return REFUSE("node %llu answers where node %llu was expected",
                       (unsigned long long)exchange->theirs.from, (unsigned long long)exchange->ours.to);
     if (!judge_place(admission, &exchange->theirs, why))
@@ -296,11 +348,34 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
                       (unsigned long long)exchange->theirs.from);
     if (!judge_identity(admission, exchange, why))
         return false;
+    exchange->proven = true;
     char proof[ADMISSION_PROOF_LENGTH + 1];
     prove(admission, "dial", exchange, true, proof);
     resp_request(out, 2);
     resp_request_text(out, "RAFT.AUTH");
     resp_request_text(out, proof);
+    return true;
+}
+
+/* It is who it says it is. */
+static bool let_in(const struct admission *admission, struct admission_exchange *exchange,
+                   struct resp_buf *out, char why[ADMISSION_WHY_MAX]) {
+    struct resp_out reply = {.buf = out, .protocol = 2};
+    const struct member member = member_of(admission, exchange->theirs.from);
+    unsigned long long from = exchange->theirs.from;
+    bool listed = admission->members && admission->members->count > 0;
+    if (member.kind == RAFT_REMOVED && admission->settled) {
+        snprintf(why, ADMISSION_WHY_MAX, "node %llu was removed from the cluster", from);
+        resp_error(&reply, "REMOVED %s", why);
+        return false;
+    }
+    if (listed && member.kind != RAFT_STRANGER && !member.incarnation[0]) {
+        exchange->claims = true;
+        snprintf(why, ADMISSION_WHY_MAX, "node %llu is being taken in", from);
+        resp_error(&reply, "WAIT %s %s", admission->leader[0] ? admission->leader : "-", why);
+        return false;
+    }
+    resp_status(&reply, "OK");
     return true;
 }
 
@@ -313,12 +388,16 @@ bool admission_proved(struct admission *admission, const struct resp_arg *args, 
                  (unsigned long long)exchange->theirs.from);
         return refuse_aloud(out, why);
     }
-    struct resp_out reply = {.buf = out, .protocol = 2};
-    resp_status(&reply, "OK");
-    return true;
+    exchange->proven = true;
+    return let_in(admission, exchange, out, why);
 }
 
 /* ---- forming ----------------------------------------------------------------------------------------------- */
+
+static int by_id(const void *left, const void *right) {
+    raft_id a = ((const struct store_member *)left)->id, b = ((const struct store_member *)right)->id;
+    return a < b ? -1 : a > b;
+}
 
 static void digest_cluster(const struct admission *admission, char cluster[STORE_ID_LENGTH + 1]) {
     struct store_identity sorted = admission->identity;
@@ -339,7 +418,7 @@ static void digest_cluster(const struct admission *admission, char cluster[STORE
 
 bool admission_form(struct admission *admission) {
     struct store_identity *identity = &admission->identity;
-    if (identity->cluster[0])
+    if (identity->cluster[0] || identity->member_count == 0)
         return false;
     for (size_t i = 0; i < identity->member_count; i++)
         if (!identity->members[i].incarnation[0])

@@ -10,13 +10,23 @@
  *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
  *
  *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
- *             feature level, version, announced client address, patience (patience.h)
+ *             feature level, version, announced client address, patience (patience.h), address that peers dial ("-": not known)
  *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
  *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
  *
  * An incarnation is random and made with the data directory. Nobody votes until all initial members have exchanged theirs once; then the
  * cluster's id is SHA-256 over name, ids and incarnations, cut to 40 hex digits, and stored with them. From then on a member that shows another
  * incarnation has lost its disk, and with it votes it gave and entries it acknowledged: it is refused, in words.
+ *
+ * Once the cluster has formed its members are those of the newest list (roster.h). Who is on it is let in by id and incarnation. Who is
+ * not, but shows the cluster's id, may be a member by a list that this node does not have yet: it is let in, and Raft judges its messages.
+ *
+ *     new node        a hello to node 0 (it knows an address only), with neither cluster nor members; its answer has the present
+ *                     members in place of the initial ones
+ *                     listed, without incarnation  -WAIT <leader's address>: the leader writes its incarnation into the list first
+ *                     listed, with this one        +OK: it has been taken in, and takes cluster id and members from the answer
+ *                     not listed                   -ERR, in words
+ *     removed node    -REMOVED, in words, once both have proved themselves
  */
 #ifndef ADMISSION_H
 #define ADMISSION_H
@@ -25,10 +35,11 @@
 #include <stddef.h>
 
 #include "../resp/resp.h"
+#include "roster.h"
 #include "store/store.h"
 
 enum {
-    ADMISSION_PROTOCOL = 2,
+    ADMISSION_PROTOCOL = 3,
     ADMISSION_SECRET_MAX = 1024,
     ADMISSION_NONCE_LENGTH = 32,
     ADMISSION_PROOF_LENGTH = 64,
@@ -43,11 +54,14 @@ struct admission_facts {
     char name[ADMISSION_TEXT_MAX];     /* raft-cluster-name */
     char cluster[STORE_ID_LENGTH + 1]; /* "" while forming */
     char incarnation[STORE_ID_LENGTH + 1];
-    char members[STORE_MEMBERS_MAX * 300]; /* "1=host:port,2=host:port": the initial list, by id */
+    char members[STORE_MEMBERS_MAX *
+                 300]; /* "1=host:port,2=host:port": the initial list, by id; "" of a new node that joins */
     unsigned level;
     char version[32];
     char announced[STORE_ADDRESS_MAX]; /* host:port that clients are told */
     uint32_t patience_ms; /* it elects nobody for so long after it heard a leader; 0: no promise */
+    char
+        address[STORE_ADDRESS_MAX]; /* host:port that peers dial, as it says itself; "" when it cannot tell */
 };
 
 /* This node's side of every handshake. */
@@ -57,13 +71,20 @@ struct admission {
     size_t secret_length; /* 0: no secret */
     char announced[STORE_ADDRESS_MAX];
     uint32_t patience_ms;
+    char address[STORE_ADDRESS_MAX];
+    char leader
+        [STORE_ADDRESS_MAX]; /* where peers dial the present leader; "": there is none, or it is this node */
     struct store_identity identity; /* members' incarnations are filled in as they are met */
+    bool settled;                   /* the newest list is committed: who was removed by it is */
+    const struct roster *members;   /* the newest list; NULL, or empty: there is none yet */
 };
 
 /* One handshake under way on one connection. */
 struct admission_exchange {
     struct admission_facts ours, theirs;
     char our_nonce[ADMISSION_NONCE_LENGTH + 1], their_nonce[ADMISSION_NONCE_LENGTH + 1];
+    bool proven; /* the other side has proved itself */
+    bool claims; /* it is on the list, which does not have its incarnation yet */
 };
 
 /* Reads the secret: the file's first line. False, with the reason. */
@@ -73,7 +94,7 @@ void admission_random_id(char id[STORE_ID_LENGTH + 1]);
 /* A random number for seeds and the like, from the kernel. */
 uint64_t admission_random(void);
 
-/* The dialler's hello to `to`. */
+/* The dialler's hello to `to`; 0: whoever answers there. */
 void admission_hello(struct admission *admission, raft_id to, struct admission_exchange *exchange,
                      struct resp_buf *out);
 /* The dialled side judges a hello's arguments and writes the answer, or the error reply when it says false (why: for the log). */
@@ -82,7 +103,7 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
 /* The dialler judges the answer and writes RAFT.AUTH. False: drop the link. */
 bool admission_prove(struct admission *admission, const struct resp_arg *args, size_t count,
                      struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]);
-/* The dialled side judges RAFT.AUTH. True: the connection is a peer's; it has been told +OK. */
+/* The dialled side judges RAFT.AUTH. True: the connection is a peer's; it has been told +OK. Otherwise it has been told why not. */
 bool admission_proved(struct admission *admission, const struct resp_arg *args, size_t count,
                       struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]);
 /* A proven side's facts are taken up: its incarnation while forming. True when that completed the set of incarnations: the

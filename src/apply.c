@@ -134,6 +134,10 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
     node->call_ended_us = 0;
     while (entry_next(reader, &command) && database_exists(node, reader, index)) {
         const struct pending_item *item = NULL;
+        if (audit_is(&command)) {
+            audit_applied(node, index);
+            continue;
+        }
         if (lane) {
             answer_riders(node, lane, &at, index);
             assert(at < lane->count);
@@ -175,6 +179,8 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
 
 static void apply_entry(struct node *node, const struct raft_entry *entry) {
     struct lane *lane = lane_of(node, entry);
+    if (node->membership.changes)
+        membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
         if (!entry_open(&reader, entry->data, node->entry_parser)) {

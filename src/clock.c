@@ -15,10 +15,14 @@ void clock_heard(struct clock *clock, uint64_t peer, uint64_t peer_ms, uint64_t 
     size_t at = 0;
     while (at < clock->peer_count && clock->peers[at].id != peer)
         at++;
+    if (at == CLOCK_PEERS_MAX) /* members come and go: one that is silent makes room */
+        for (at = 0; at < CLOCK_PEERS_MAX && heard_lately(&clock->peers[at], mono_ms);)
+            at++;
     if (at == CLOCK_PEERS_MAX)
         return;
+    clock->peers[at].id = peer;
     if (at == clock->peer_count)
-        clock->peers[clock->peer_count++].id = peer;
+        clock->peer_count++;
     clock->base_ms = (int64_t)(wall_ms - mono_ms);
     clock->peers[at].base_ms = (int64_t)(peer_ms - mono_ms);
     clock->peers[at].heard_mono_ms = mono_ms;

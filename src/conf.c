@@ -63,7 +63,21 @@ __attribute__((format(printf, 2, 3))) static bool wrong(char why[CONF_WHY_MAX], 
     return false;
 }
 
+/* One that joins knows of itself at most; who the others are it is told. */
+static bool check_joining(const struct conf *conf, char why[CONF_WHY_MAX]) {
+    for (size_t i = 0; i < conf->node_count; i++)
+        if (conf->nodes[i].id != conf->raft_id)
+            return wrong(why,
+                         "raft-join and a raft-node line of another member (%" PRIu64 ")\n"
+                         "A new node either founds a cluster, with raft-node lines of all members, or joins "
+                         "one, with raft-join",
+                         conf->nodes[i].id);
+    return true;
+}
+
 static bool check_membership(const struct conf *conf, char why[CONF_WHY_MAX]) {
+    if (conf->join.port != 0)
+        return check_joining(conf, why);
     if (own_node(conf) != NULL)
         return true;
     char ids[256] = "";
@@ -106,6 +120,11 @@ static bool check_secret(const struct conf *conf, bool alone, char why[CONF_WHY_
                 "Without it whoever reaches the port could join. Make one with `openssl rand -hex 32`, "
                 "give every member the same",
                 conf->nodes[i].id, conf->nodes[i].host);
+    if (conf->join.port != 0 && !conf_is_loopback(conf->join.host))
+        return wrong(why,
+                     "raft-join names %s, not on this machine: raft-secret-file is needed\n"
+                     "Copy the secret of the cluster's other members",
+                     conf->join.host);
     return true;
 }
 
@@ -138,10 +157,28 @@ bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv,
     if (!conf_read_arguments(conf, argc, argv, why))
         return false;
     set_file(conf, path);
-    bool alone = conf->node_count == 0;
+    bool alone = conf->node_count == 0 && conf->join.port == 0;
     if (alone)
         be_the_only_member(conf);
     return check(conf, alone, why);
+}
+
+bool conf_lacks_secret(const struct conf *conf, const char *host) {
+    return conf->secret_file[0] == '\0' && !conf_is_loopback(host);
+}
+
+void conf_own_address(const struct conf *conf, char *address, size_t size) {
+    const struct conf_node *own = own_node(conf);
+    const char *bind = conf->bind[0] + (conf->bind[0][0] == '-');
+    bool any = strcmp(bind, "0.0.0.0") == 0 || strcmp(bind, "::") == 0 || conf->bind_count != 1;
+    address[0] = '\0';
+    if (own != NULL)
+        snprintf(address, size, "%.240s:%u", own->host, own->port);
+    else if (conf->announce_host[0] != '\0')
+        snprintf(address, size, "%.240s:%u", conf->announce_host,
+                 conf->announce_port != 0 ? conf->announce_port : conf->port);
+    else if (!any && conf_is_loopback(bind) == conf_is_loopback(conf->join.host))
+        snprintf(address, size, "%.240s:%u", bind, conf->port);
 }
 
 bool conf_leases(const struct conf *conf) {
@@ -160,7 +197,7 @@ void conf_warnings(const struct conf *conf, void (*each)(void *context, const ch
     }
     if (conf->node_count == 2)
         each(context, "2 members: while either is down, nothing is served; with 3 one may be down");
-    else if (conf->node_count % 2 == 0) {
+    else if (conf->node_count > 0 && conf->node_count % 2 == 0) {
         snprintf(text, sizeof text, "%zu members may lose no more of them than %zu: an odd number is better",
                  conf->node_count, conf->node_count - 1);
         each(context, text);

@@ -54,6 +54,7 @@ struct conf {
     struct conf_output_limit output_normal, output_replica, output_pubsub;
     char requirepass[CONF_TEXT_MAX];
     char dir[CONF_TEXT_MAX];
+    char backup_dir[CONF_TEXT_MAX]; /* "": no backups */
     char logfile[CONF_TEXT_MAX];
     enum log_level loglevel;
     char pidfile[CONF_TEXT_MAX];
@@ -70,6 +71,7 @@ struct conf {
     uint64_t raft_id;
     struct conf_node nodes[CONF_NODES_MAX]; /* raft-node: initial members, the same in every file */
     size_t node_count;
+    struct conf_node join; /* raft-join: a member of the cluster that is to take this node in; port 0: none */
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;
@@ -81,6 +83,8 @@ struct conf {
     uint64_t uncommitted_bytes_max;
     uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
     uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
+    uint64_t audit_interval_s;     /* between comparisons of the replicas' states; 0: never */
+    uint64_t disk_reserve;         /* bytes free below which growing writes are refused; 0: none */
     uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
@@ -107,6 +111,13 @@ void conf_warnings(const struct conf *conf, void (*each)(void *context, const ch
 /* Whether this member keeps the promises that lease reads stand on: it was told so, or it is to read by leases itself. To be asked
  * once, at start. */
 bool conf_leases(const struct conf *conf);
+
+/* host:port or [v6]:port into node's host and port. */
+bool conf_read_address(const char *word, struct conf_node *node);
+/* Members talk to this host in the open, and there is no secret by which they would know each other. */
+bool conf_lacks_secret(const struct conf *conf, const char *host);
+/* Where peers dial this node, as far as its configuration tells: "" when it does not. */
+void conf_own_address(const struct conf *conf, char *address, size_t size);
 
 /* Every directive with its default and one line of help, for `redraft --help`. */
 void conf_help(FILE *out);

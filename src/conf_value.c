@@ -212,8 +212,7 @@ static bool set_bind(struct conf *conf, int count, char *const *words, char why[
     return true;
 }
 
-/* host:port or [v6]:port. */
-static bool read_address(const char *word, struct conf_node *node) {
+bool conf_read_address(const char *word, struct conf_node *node) {
     const char *colon = strrchr(word, ':');
     const char *end;
     uint64_t port;
@@ -240,7 +239,7 @@ static bool add_raft_node(struct conf *conf, int count, char *const *words, char
         return fail(why, "wrong number of arguments: raft-node <id> <host>:<port>");
     if (!read_digits(words[0], &node.id, &end) || *end != '\0' || node.id == 0)
         return fail(why, "a member's id must be between 1 and %" PRId64 " inclusive", INT64_MAX);
-    if (!read_address(words[1], &node))
+    if (!conf_read_address(words[1], &node))
         return fail(why, "a member's address must be <host>:<port> or [<IPv6 address>]:<port>");
     for (size_t i = 0; i < conf->node_count; i++) {
         const struct conf_node *other = &conf->nodes[i];
@@ -253,6 +252,15 @@ static bool add_raft_node(struct conf *conf, int count, char *const *words, char
     if (conf->node_count == CONF_NODES_MAX)
         return fail(why, "more than %d members", CONF_NODES_MAX);
     conf->nodes[conf->node_count++] = node;
+    return true;
+}
+
+static bool set_address(const struct conf_directive *row, struct conf *conf, const char *word,
+                        char why[CONF_WHY_MAX]) {
+    struct conf_node node = {0};
+    if (word[0] != '\0' && !conf_read_address(word, &node))
+        return fail(why, "argument must be <host>:<port> or [<IPv6 address>]:<port>");
+    memcpy((char *)conf + row->offset, &node, sizeof node);
     return true;
 }
 
@@ -331,6 +339,8 @@ bool conf_value_set(const struct conf_directive *row, struct conf *conf, int cou
         return set_output_limits(conf, count, words, why);
     case CONF_RAFT_NODE:
         return add_raft_node(conf, count, words, why);
+    case CONF_ADDRESS:
+        return set_address(row, conf, words[0], why);
     }
     abort();
 }
@@ -350,10 +360,14 @@ static void add_limit(char out[CONF_VALUE_MAX], const char *class, const struct 
              limit->hard_bytes, limit->soft_bytes, limit->soft_s);
 }
 
-static void add_node(char out[CONF_VALUE_MAX], const struct conf_node *node) {
+static void add_address(char out[CONF_VALUE_MAX], const struct conf_node *node) {
     bool six = strchr(node->host, ':') != NULL;
-    add_text(out, "%s%" PRIu64 " %s%s%s:%u", out[0] == '\0' ? "" : " ", node->id, six ? "[" : "", node->host,
-             six ? "]" : "", node->port);
+    add_text(out, "%s%s%s:%u", six ? "[" : "", node->host, six ? "]" : "", node->port);
+}
+
+static void add_node(char out[CONF_VALUE_MAX], const struct conf_node *node) {
+    add_text(out, "%s%" PRIu64 " ", out[0] == '\0' ? "" : " ", node->id);
+    add_address(out, node);
 }
 
 void conf_value_get(const struct conf_directive *row, const struct conf *conf, char out[CONF_VALUE_MAX]) {
@@ -387,6 +401,10 @@ void conf_value_get(const struct conf_directive *row, const struct conf *conf, c
     case CONF_RAFT_NODE:
         for (size_t i = 0; i < conf->node_count; i++)
             add_node(out, &conf->nodes[i]);
+        return;
+    case CONF_ADDRESS:
+        if (((const struct conf_node *)field_of(row, conf))->port != 0)
+            add_address(out, field_of(row, conf));
         return;
     }
 }

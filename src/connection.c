@@ -82,6 +82,11 @@ void connection_close(struct node *node, struct connection *connection) {
         return;
     connection_unhold(node, connection);
     handover_forget(node, connection);
+    membership_forget(node, connection);
+    struct peer *peer = peers_find(node, connection->peer);
+    if (peer && peer->visits > 0)
+        peer->visits--;
+    backup_forget(node, connection);
     snapshot_in_left(node, connection);
     client->owner = NULL;
     connection->client = NULL;
@@ -101,6 +106,21 @@ void connection_answered(struct node *node, struct connection *connection) {
     else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
                                     connection->client->ended || connection->client->gone))
         connection_queue(node, connection);
+}
+
+void connection_conclude(struct node *node, struct connection *connection, bool quiet, const char *error) {
+    connection->awaits = false;
+    struct resp_out out = {.buf = &connection->client->out, .protocol = connection->session.protocol};
+    size_t mark = resp_buf_length(out.buf);
+    if (error)
+        resp_error(&out, "%s", error);
+    else
+        resp_status(&out, "OK");
+    connection_count_reply(node, NULL, &out, mark);
+    if (quiet)
+        resp_buf_truncate(out.buf, mark);
+    client_touch(connection->client);
+    connection_queue(node, connection);
 }
 
 size_t connection_waiting(const struct node *node) {

@@ -9,8 +9,12 @@
 static enum gate_verdict judge_data(const struct gate *gate, const struct command *row,
                                     const struct session *session, size_t raw_length) {
     bool write = row->flags & COMMAND_WRITE;
+    if (gate->removed)
+        return GATE_ELSEWHERE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
         return GATE_TOO_LARGE;
+    if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
+        return GATE_READ;
     if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {
@@ -22,6 +26,8 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
         return GATE_WAIT;
     if (write && gate->full && (row->flags & COMMAND_DENYOOM))
         return GATE_FULL;
+    if (write && gate->disk_low && (row->flags & COMMAND_DENYOOM))
+        return GATE_DISK_LOW;
     return write ? GATE_WRITE : GATE_READ;
 }
 
@@ -69,6 +75,13 @@ void gate_refuse(enum gate_verdict verdict, const struct conf *conf, const struc
         return;
     case GATE_FULL:
         resp_error(out, "OOM command not allowed when used memory > 'maxmemory'.");
+        return;
+    case GATE_DISK_LOW:
+        resp_error(
+            out,
+            "MISCONF the leader's disk is nearly full: less than raft-disk-reserve (%llu bytes) is free. "
+            "Not executed; writes that grow the data are refused until there is room",
+            (unsigned long long)conf->disk_reserve);
         return;
     default:
         assert(!"a verdict that refuses nothing");

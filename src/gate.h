@@ -16,14 +16,17 @@ struct conf;
 /* Facts about the node and the connection. */
 struct gate {
     bool denied;       /* protected mode keeps this connection out */
+    bool removed; /* it is no member any more */
     bool loading;      /* the keyspace is not complete yet */
     bool serving;      /* leads, and may take commands */
     bool handing_over; /* leads, and hands over: writes wait */
     bool stale;        /* leads, or did not long ago, and this reader takes what is here */
+    bool through;      /* this reader asked for linearizable reads on a follower */
     bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */
     bool full;      /* over maxmemory */
+    bool disk_low;  /* below raft-disk-reserve */
     size_t entry_bytes_max;
 };
 
@@ -44,6 +47,7 @@ enum gate_verdict {
     GATE_LOADING,
     GATE_TOO_LARGE,
     GATE_FULL,
+    GATE_DISK_LOW,
 };
 
 /* `row` is NULL for a command that is not in the table. */

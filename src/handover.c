@@ -32,19 +32,11 @@ enum {
 
 /* ---- its end ------------------------------------------------------------------------------------------------- */
 
-static void answer(struct node *node, struct connection *asker, bool quiet, const char *error) {
-    asker->awaits = false;
-    struct resp_out out = {.buf = &asker->client->out, .protocol = asker->session.protocol};
-    size_t mark = resp_buf_length(out.buf);
-    if (error)
-        resp_error(&out, "ERR %s", error);
-    else
-        resp_status(&out, "OK");
-    connection_count_reply(node, NULL, &out, mark);
-    if (quiet)
-        resp_buf_truncate(out.buf, mark);
-    client_touch(asker->client);
-    connection_queue(node, asker);
+static void answer(struct node *node, struct connection *asker, bool quiet, const char *why) {
+    char error[256];
+    if (why)
+        snprintf(error, sizeof error, "ERR %s", why);
+    connection_conclude(node, asker, quiet, why ? error : NULL);
 }
 
 /* `error` NULL: another node leads. */
@@ -118,7 +110,8 @@ uint64_t handover_deadline_ms(const struct node *node) {
 }
 
 static bool is_live(const struct node *node, const struct peer *peer, struct raft_peer_status *status) {
-    return peer->open && raft_peer_status(node->raft, peer->id, status) && status->last_contact_ms != 0 &&
+    return peer->open && raft_peer_status(node->raft, peer->id, status) && status->kind == RAFT_VOTER &&
+           status->last_contact_ms != 0 &&
            node->now_ms - status->last_contact_ms < node->conf->election_timeout_ms;
 }
 

@@ -95,7 +95,7 @@ static void take_finished(struct node *node) {
         return;
     for (struct worker_job *job; node->end != NODE_FAILED && (job = worker_take(node->log_worker));)
         take_log_job(node, (struct store_job *)job);
-    if (node->state == REPORT_JOINING && !node->storing_identity && node->admission.identity.cluster[0])
+    if (!node->raft && node->state == REPORT_JOINING && !node->storing_identity && node->admission.identity.cluster[0])
         start_raft(node);
 }
 
@@ -243,6 +243,7 @@ static void ask(struct node *node) {
         return;
     node->reading = NULL;
     lane->begun_us = node->now.mono_us;
+    lane->through = node->raft_status.role != RAFT_LEADER;
     lanes_append(&node->reads, lane);
 }
 
@@ -253,16 +254,17 @@ static void ask_raft(struct node *node) {
         return;
     const struct raft_status *status = &node->raft_status;
     for (struct lane *lane = node->reads.first; lane; lane = lane->next)
-        if (status->serving && !lane->confirmed && lane->term != status->term) {
+        if (!lane->confirmed && lane->term != status->term && (status->serving || lane->through)) {
             lane->token = ++node->next_token;
-            if (raft_read(node->raft, lane->token) == RAFT_OK)
+            if (raft_read_through(node->raft, node->now_ms, lane->token) == RAFT_OK)
                 lane->term = status->term;
         }
     if (status->role == RAFT_LEADER)
         return;
     uint64_t patience_us = 2000ull * node->conf->election_timeout_ms;
     while (node->reads.first && !node->reads.first->confirmed &&
-           (status->leader != 0 || node->now.mono_us - node->reads.first->begun_us > patience_us))
+           ((status->leader != 0 && !node->reads.first->through) ||
+            node->now.mono_us - node->reads.first->begun_us > patience_us))
         outcome_fail(node, lanes_take_first(&node->reads));
 }
 
@@ -320,11 +322,13 @@ static bool turn_raft(struct node *node) {
     status_watch(node);
     serve_commands(node);
     propose_clock(node);
+    audit_turn(node);
     ask(node);
     node_propose(node);
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    more |= membership_turn(node);
     more |= checkpoint_turn(node);
     compact_turn(node);
     status_watch(node);
@@ -343,6 +347,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     loading_take(node);
     take_finished(node);
     checkpoint_take(node);
+    backup_turn(node);
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);

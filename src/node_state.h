@@ -15,7 +15,12 @@
  *     compact.c   the log's beginning, cut when a checkpoint holds it
  *     snapshot_out.c  the last checkpoint, sent to followers that the log does not go back to
  *     snapshot_in.c   such a one, received and put in place
+ *     backup.c    the state as a file of its own, on request
+ *     disk.c      the room on the disk
+ *     audit.c     whether the replicas' states are the same
  *     peers.c     handshakes, messages out and in
+ *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
+ *     join.c      a new node asks to be taken in
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
@@ -33,6 +38,7 @@
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "roster.h"
 #include "slowlog.h"
 #include "spikes.h"
 #include "store/data.h"
@@ -47,6 +53,7 @@ enum {
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
         1024 * 1024, /* replies that a client has not taken, before it is served no further */
+    NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
 };
 
 /* Why a connection's next command stays in its input. */
@@ -81,11 +88,24 @@ struct connection {
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
 };
 
+/* Where a peer may be found: the first that is known is dialled; when nobody answers there, the next. */
+enum peer_address {
+    PEER_SAYS,   /* it says so itself */
+    PEER_LISTED, /* the newest list of members says so */
+    PEER_CONF,   /* our raft-node line says so */
+    PEER_ADDRESSES,
+};
+
 /* Another member, and the link that we keep to it. */
 struct peer {
-    raft_id id;
+    raft_id id; /* 0: this place is free */
     struct link *link;
-    bool open; /* the handshake is done: messages go */
+    char addresses[PEER_ADDRESSES][STORE_ADDRESS_MAX]; /* "": not known */
+    enum peer_address dialled;
+    uint64_t dialled_ms; /* since when that one */
+    bool listed;         /* a member by the newest list */
+    unsigned visits;     /* connections that it has opened to us */
+    bool open;           /* the handshake is done: messages go */
     struct admission_exchange exchange;
     uint64_t sent_bytes, credited_bytes;
     uint64_t heard_mono_ms; /* its last message; 0: never */
@@ -93,6 +113,9 @@ struct peer {
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
+    raft_index audit_index,
+        audit_answered; /* of the last digest that it told; of the last that it was answered */
+    uint64_t audit_digest;
     char refusal[ADMISSION_WHY_MAX]; /* why it or we refused the last handshake; "" when it succeeded */
 };
 
@@ -175,6 +198,69 @@ struct checkpointing {
     struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };
 
+/* A change of members that somebody waits for. */
+struct member_change {
+    struct member_change *next;
+    raft_index index; /* of its entry */
+    raft_term term;
+    uint64_t begun_us;
+    struct connection *asker;
+    bool quiet; /* CLIENT REPLY OFF or SKIP */
+};
+
+/* Who is a member (membership.c). */
+struct membership {
+    struct roster newest;   /* by the newest list; before there is one, by the identity */
+    struct raft_blob *list; /* the newest; NULL: not looked at yet */
+    struct member_change *changes;
+    struct member claim;  /* a new member's incarnation and address, not yet in the list; id 0: none */
+    bool sweeping;        /* there are peers that are no members */
+    uint64_t removed_ms;  /* this node was removed; 0: it was not */
+    uint64_t proposed_ms; /* when the last change was proposed that nobody asked for */
+};
+
+enum backup_phase {
+    BACKUP_NONE,
+    BACKUP_CHECKPOINT, /* waits for one at `index` or later */
+    BACKUP_COPY,
+};
+
+/* At most one at a time: see backup.c. */
+struct backup {
+    enum backup_phase phase;
+    char name[STORE_NAME_MAX + 1];
+    raft_index index;
+    unsigned failures; /* of checkpoints in a row, when it was last looked at */
+    uint64_t begun_ms;
+    struct connection *asker; /* answered at its end; NULL: gone */
+    bool quiet;               /* CLIENT REPLY OFF or SKIP */
+    struct store_copy *copy;
+    struct worker *worker;   /* NULL while nothing is copied */
+    char why[STORE_WHY_MAX]; /* the last one failed because; "" when it did not */
+    raft_index done_index;   /* of the last that succeeded */
+    uint64_t done_bytes, done_took_ms, done_wall_ms, done_count;
+};
+
+/* See audit.c. */
+struct audit {
+    uint64_t begin_ms; /* a leader's next one */
+    raft_index index;  /* of the last that was applied here; 0: none */
+    uint64_t digest;   /* of the state there */
+    raft_index right_index,
+        undecided_index;  /* the last at which this node was found right; at which nobody could tell */
+    uint64_t count;       /* found right, since the start */
+    bool differs;         /* this node is wrong: it serves nobody */
+    uint64_t handover_ms; /* and does not try to hand over before */
+    char why[NODE_REASON_MAX];
+};
+
+/* Of the data directory: see disk.c. */
+struct disk {
+    bool known, low;
+    uint64_t free_bytes;
+    uint64_t look_ms; /* when to look next */
+};
+
 /* A snapshot on its way to a follower. */
 struct sending {
     raft_id to; /* 0: a free place */
@@ -242,6 +328,9 @@ struct node {
     raft_index log_first;
     struct latency fsync, commit;
     struct checkpointing checkpoint;
+    struct backup backup;
+    struct disk disk;
+    struct audit audit;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -267,8 +356,10 @@ struct node {
     uint64_t leader_since_wall_ms, leaderless_since_ms, quorum_lost_since_wall_ms;
     char leader_change_reason[NODE_REASON_MAX], cause[NODE_REASON_MAX];
     struct clock clock;
-    struct peer peers[STORE_MEMBERS_MAX];
-    size_t peer_count;
+    struct peer peers[NODE_PEERS_MAX];
+    size_t peer_count; /* places in use, free ones among them */
+    struct peer host;  /* of a new node: the member that it asks to be taken in */
+    struct membership membership;
 
     /* the keyspace, and the way to it */
     struct keyspace *keyspace;
@@ -318,7 +409,8 @@ void node_fail(struct node *node, const char *format, ...) __attribute__((format
 void start_opened(struct node *node); /* takes the opened files, if they are */
 void start_loaded(struct node *node); /* the keyspace is what the last checkpoint says */
 void start_form(struct node *node);   /* the identity now has its cluster id: store it */
-void start_raft(struct node *node);   /* it is stored: this node may vote */
+void start_store_identity(struct node *node);
+void start_raft(struct node *node); /* it is stored: this node may vote */
 bool start_stop_when_done(
     struct node
         *node); /* asked to stop: ends as soon as what is under way is answered; true: look again at once */
@@ -341,6 +433,8 @@ struct resp_out connection_out(const struct pending_item *item);
 /* A reply of `command` (NULL: of none) was written behind `mark`. */
 void connection_count_reply(struct node *node, const struct command *command, const struct resp_out *out,
                             size_t mark);
+/* The answer to what it `awaits`: +OK, or the error with its code. */
+void connection_conclude(struct node *node, struct connection *connection, bool quiet, const char *error);
 /* Requests that wait: held in their input, or writes under way. */
 size_t connection_waiting(const struct node *node);
 
@@ -418,6 +512,29 @@ bool checkpoint_idle(const struct node *node);
 /* Ends the worker and closes the file; what is under way is given up. */
 void checkpoint_stop(struct node *node);
 
+/* backup.c */
+/* Begins one, or says in `out` why not. The asker gets the answer at its end. */
+void backup_begin(struct node *node, const struct resp_arg *name, struct connection *asker, bool quiet,
+                  struct resp_out *out);
+void backup_turn(struct node *node);
+void backup_stop(struct node *node);                                        /* gives up the one under way */
+void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
+void backup_report(const struct node *node, struct report *report);
+
+/* audit.c */
+void audit_turn(struct node *node); /* a leader begins one when it is time */
+/* The mark of one, in an entry. */
+bool audit_is(const struct resp_command *command);
+void audit_applied(struct node *node, raft_index index);
+/* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
+bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
+void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_report(const struct node *node, struct report *report);
+
+/* disk.c */
+void disk_watch(struct node *node);
+void disk_report(const struct node *node, struct report *report);
+
 /* compact.c */
 void compact_turn(struct node *node); /* cuts the log when a checkpoint holds its beginning */
 void compact_taken(struct node *node, const struct store_job *job); /* a step is done */
@@ -461,17 +578,44 @@ void peers_send(struct node *node, const struct raft_messages *messages);
 bool peers_command(struct node *node, struct connection *connection,
                    const struct resp_command *command); /* true: it was a peer's */
 struct peer *peers_find(struct node *node, raft_id id);
+/* Links to a peer from now on; NULL when there are too many, or the address is none. */
+struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, const char *address);
+/* What is known of its address has changed. */
+void peers_set_address(struct node *node, struct peer *peer, enum peer_address which, const char *address);
+/* Closes the link, and the connections that it has opened. */
+void peers_drop(struct node *node, struct peer *peer);
 /* Where a member is dialled; false when it is none. */
-bool peers_address(const struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port);
+bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port);
 void peers_close(struct node *node);
+
+/* membership.c */
+void membership_begin(struct node *node);   /* the identity is known */
+void membership_started(struct node *node); /* Raft is */
+/* After Raft was obeyed: takes up the newest list, proposes what it lacks. True: there is more to do at once. */
+bool membership_turn(struct node *node);
+/* Proposes a change; `asker` gets the answer when it is committed, or cannot be. */
+void membership_change(struct node *node, enum raft_change_type type, raft_id id, const char *address,
+                       struct connection *asker, bool quiet);
+void membership_applied(struct node *node, const struct raft_entry *entry);
+void membership_forget(struct node *node, const struct connection *connection);
+void membership_end(struct node *node); /* whoever waits is told that the outcome is unknown */
+void membership_close(struct node *node);
+/* What its handshake says of a member: its address, and, while the list lacks it, its incarnation. */
+void membership_met(struct node *node, const struct admission_facts *theirs);
+/* A member says, having proved itself, that this node was removed. */
+void membership_dismissed(struct node *node, raft_id by);
+
+/* join.c */
+bool join_wanted(const struct node *node); /* it is new, and is to ask a cluster */
+void join_begin(struct node *node);
+void join_take(struct node *node);
 
 /* status.c */
 struct report_member;
 void status_report(struct node *node, struct report *report);
 void status_report_free(struct report *report);
 void status_watch(struct node *node); /* takes note of a changed role, leader or quorum, and logs it */
-void status_down_reason(const struct node *node, char *text,
-                        size_t size); /* why no request can be taken now */
+void status_down_reason(struct node *node, char *text, size_t size); /* why no request can be taken now */
 void status_cron(struct node *node);
 void status_reset(struct node *node);        /* CONFIG RESETSTAT */
 void status_conf_changed(struct node *node); /* CONFIG SET */

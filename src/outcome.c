@@ -12,7 +12,10 @@
 
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out) {
     struct peer *leader = peers_find(node, node->raft_status.leader);
-    if (leader) {
+    if (node->state == REPORT_REMOVED) {
+        resp_error(out, "CLUSTERDOWN node %llu was removed from the cluster: ask another; not executed",
+                   (unsigned long long)node->conf->raft_id);
+    } else if (leader) {
         const struct command *row = command ? command_find(command->args, command->count) : NULL;
         const struct resp_arg *key = row ? command_first_key(row, command->args, command->count) : NULL;
         resp_error(out, "MOVED %u %s:%u", key ? command_key_slot(key) : 0, leader->host, leader->port);

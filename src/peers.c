@@ -16,72 +16,118 @@
 
 #include "node_state.h"
 
-enum { CONNECT_TIMEOUT_MS = 1000 };
+enum { CONNECT_TIMEOUT_MS = 1000, NEXT_ADDRESS_MS = 2000 };
 
 struct peer *peers_find(struct node *node, raft_id id) {
-    for (size_t i = 0; i < node->peer_count; i++)
+    for (size_t i = 0; id != 0 && i < node->peer_count; i++)
         if (node->peers[i].id == id)
             return &node->peers[i];
     return NULL;
 }
 
-/* "host:port", the port behind the last colon: an IPv6 address has more of them. False when it is not that. */
-static bool split_address(const char *address, char host[CONF_HOST_MAX], unsigned *port) {
-    const char *colon = strrchr(address, ':');
-    if (!colon || colon == address || (size_t)(colon - address) >= CONF_HOST_MAX)
-        return false;
-    memcpy(host, address, (size_t)(colon - address));
-    host[colon - address] = 0;
-    char *end;
-    unsigned long number = strtoul(colon + 1, &end, 10);
-    *port = (unsigned)number;
-    return *end == 0 && number > 0 && number < 65536;
+/* ---- who there is ------------------------------------------------------------------------------------------------ */
+
+static void dial(struct node *node, struct peer *peer, enum peer_address which) {
+    char host[CONF_HOST_MAX];
+    unsigned port;
+    if (!member_split_address(peer->addresses[which], host, sizeof host, &port))
+        return;
+    peer->dialled = which;
+    peer->dialled_ms = node->now_ms;
+    link_set_address(peer->link, host, port);
 }
 
-void peers_open(struct node *node) {
-    const struct store_identity *identity = &node->admission.identity;
-    for (size_t i = 0; i < identity->member_count; i++) {
-        if (identity->members[i].id == identity->node)
+/* Nobody answers where it was dialled: another address may be right. */
+static void dial_next(struct node *node, struct peer *peer) {
+    if (node->now_ms - peer->dialled_ms < NEXT_ADDRESS_MS)
+        return;
+    for (unsigned i = 1; i < PEER_ADDRESSES; i++) {
+        enum peer_address which = (enum peer_address)((peer->dialled + i) % PEER_ADDRESSES);
+        if (peer->addresses[which][0] == 0)
             continue;
-        struct peer *peer = &node->peers[node->peer_count++];
-        peer->id = identity->members[i].id;
-        bool understood = split_address(identity->members[i].address, peer->host, &peer->port);
-        assert(understood); /* the configuration was checked, and the store's own checksum */
-        (void)understood;
-        peer->link = link_new(node->net, peer->host, peer->port, CONNECT_TIMEOUT_MS);
-        link_set_owner(peer->link, peer);
+        dial(node, peer, which);
+        return;
     }
 }
 
-bool peers_address(const struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port) {
-    const struct store_identity *identity = &node->admission.identity;
-    for (size_t i = 0; i < identity->member_count; i++)
-        if (identity->members[i].id == id)
-            return split_address(identity->members[i].address, host, port);
-    return false;
+struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, const char *address) {
+    char host[CONF_HOST_MAX];
+    unsigned port;
+    size_t at = 0;
+    assert(id != 0 && !peers_find(node, id));
+    while (at < node->peer_count && node->peers[at].id != 0)
+        at++;
+    if (at == NODE_PEERS_MAX || !member_split_address(address, host, sizeof host, &port))
+        return NULL;
+    node->peer_count += at == node->peer_count;
+    struct peer *peer = &node->peers[at];
+    *peer = (struct peer){.id = id, .dialled = which, .dialled_ms = node->now_ms, .port = port};
+    strcpy(peer->host, host);
+    snprintf(peer->addresses[which], sizeof peer->addresses[which], "%s", address);
+    peer->link = link_new(node->net, host, port, CONNECT_TIMEOUT_MS);
+    link_set_owner(peer->link, peer);
+    return peer;
+}
+
+void peers_set_address(struct node *node, struct peer *peer, enum peer_address which, const char *address) {
+    if (strcmp(peer->addresses[which], address) == 0)
+        return;
+    snprintf(peer->addresses[which], sizeof peer->addresses[which], "%s", address);
+    if (!peer->open)
+        dial(node, peer, which);
+    if (peer->version[0] == 0)
+        member_split_address(address, peer->host, sizeof peer->host, &peer->port);
+}
+
+void peers_drop(struct node *node, struct peer *peer) {
+    for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
+        struct connection *connection = client->owner;
+        if (!connection || connection->peer != peer->id)
+            continue;
+        connection->session.close = true;
+        connection_queue(node, connection);
+    }
+    log_notice(node->logger, "no links with node %llu any more", (unsigned long long)peer->id);
+    link_free(peer->link);
+    *peer = (struct peer){0};
+}
+
+bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port) {
+    const struct peer *peer = peers_find(node, id);
+    return peer && member_split_address(peer->addresses[peer->dialled], host, CONF_HOST_MAX, port);
 }
 
 void peers_close(struct node *node) {
     for (size_t i = 0; i < node->peer_count; i++)
-        link_free(node->peers[i].link);
+        if (node->peers[i].id != 0)
+            link_free(node->peers[i].link);
+    if (node->host.link)
+        link_free(node->host.link);
     node->peer_count = 0;
 }
 
 /* ---- proven ------------------------------------------------------------------------------------------------------ */
 
-static void meet(struct node *node, const struct admission_facts *theirs) {
+static struct peer *meet(struct node *node, const struct admission_facts *theirs) {
     struct peer *peer = peers_find(node, theirs->from);
-    assert(peer);
+    if (!peer && theirs->address[0] && node->membership.removed_ms == 0) {
+        peer = peers_add(node, theirs->from, PEER_SAYS, theirs->address); /* by a list that is not here yet */
+        node->membership.sweeping = true;
+    }
+    if (!peer)
+        return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
     char host[CONF_HOST_MAX];
     unsigned port;
-    if (split_address(theirs->announced, host, &port)) {
+    if (member_split_address(theirs->announced, host, sizeof host, &port)) {
         memcpy(peer->host, host, sizeof host);
         peer->port = port;
     }
     peer->refusal[0] = 0;
+    membership_met(node, theirs);
     if (admission_meet(&node->admission, theirs))
         start_form(node);
+    return peer;
 }
 
 static void refuse(struct node *node, struct peer *peer, const char *why) {
@@ -101,6 +147,8 @@ static void link_up(struct node *node, struct peer *peer) {
 static void link_down(struct node *node, struct peer *peer, const struct link_event *event) {
     if (peer->open)
         log_notice(node->logger, "the link to node %llu fell: %s", (unsigned long long)peer->id, event->why);
+    if (!peer->open)
+        dial_next(node, peer);
     peer->open = false;
     if (!node->raft)
         return;
@@ -130,10 +178,12 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
         const char *text = event->count > 0 ? event->args[0].bytes : "";
         int length = event->count > 0 ? (int)event->args[0].length : 0;
         snprintf(why, sizeof why, "it says: %.*s", length, text);
-        if (strncmp(text, "LOADING", 7) == 0)
-            link_drop(peer->link, why); /* it will soon be ready */
+        if (strncmp(text, "LOADING", 7) == 0 || strncmp(text, "WAIT", 4) == 0)
+            link_drop(peer->link, why); /* it, or this node, will soon be ready */
         else
             drop(node, peer, why);
+        if (strncmp(text, "REMOVED", 7) == 0 && peer->exchange.proven)
+            membership_dismissed(node, peer->id);
     } else if (peer->open) {
         if (event->kind == ':' && event->count == 1 && resp_arg_integer(event->args, &credited)) {
             peer->credited_bytes = (uint64_t)credited;
@@ -157,6 +207,10 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
 void peers_take(struct node *node) {
     for (struct link *link; (link = net_take_link(node->net));) {
         struct peer *peer = link_owner(link);
+        if (peer == &node->host) {
+            join_take(node);
+            continue;
+        }
         for (struct link_event event; link_take(link, &event);) {
             if (snapshot_out_event(node, link, &event))
                 continue;
@@ -242,7 +296,8 @@ static bool take_message(struct node *node, struct connection *connection, const
     bool honest = message.from == connection->peer && message.to == node->admission.identity.node;
     if (honest) {
         struct peer *peer = peers_find(node, message.from);
-        peer->heard_mono_ms = node->now_ms;
+        if (peer)
+            peer->heard_mono_ms = node->now_ms;
         clock_heard(&node->clock, message.from, peer_ms, node_wall_ms(node), node->now_ms);
         node->statistics.peer_in++;
         node->statistics.peer_bytes_in += wire_size(&message);
@@ -316,15 +371,21 @@ static void auth(struct node *node, struct connection *connection, const struct 
     client_touch(connection->client);
     if (!admission_proved(&node->admission, command->args, command->count, connection->exchange,
                           &connection->client->out, why)) {
-        refuse(node, peers_find(node, connection->exchange->theirs.from), why);
+        if (connection->exchange->claims)
+            membership_met(node, &connection->exchange->theirs);
+        else
+            refuse(node, peers_find(node, connection->exchange->theirs.from), why);
         connection->session.close = true;
         return;
     }
     connection->peer = connection->exchange->theirs.from;
     connection->session.peer = true;
     connection->client->peer = true;
-    meet(node, &connection->exchange->theirs);
-    peers_find(node, connection->peer)->patience_ms = connection->exchange->theirs.patience_ms;
+    struct peer *peer = meet(node, &connection->exchange->theirs);
+    if (peer) {
+        peer->visits++;
+        peer->patience_ms = connection->exchange->theirs.patience_ms;
+    }
     free(connection->exchange);
     connection->exchange = NULL;
 }
@@ -339,6 +400,11 @@ bool peers_command(struct node *node, struct connection *connection, const struc
                         (unsigned long long)connection->peer);
             connection->session.close = true;
         }
+        return true;
+    }
+    if (connection->peer && (resp_arg_is(name, "RAFT.STATE") || resp_arg_is(name, "RAFT.RIGHT"))) {
+        if (!audit_command(node, connection->peer, command))
+            connection->session.close = true;
         return true;
     }
     if (connection->peer) {

@@ -57,6 +57,7 @@ struct lane {
     raft_term term;    /* write: of its entry; 0 while it is being filled */
     uint64_t token;    /* read: of its round */
     bool confirmed;    /* read */
+    bool through;      /* read: asked for on a follower, whose leader says where */
     uint64_t begun_us; /* when it was closed, monotonic */
     struct resp_buf bytes;
     struct pending_item *items;

@@ -76,7 +76,7 @@ static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) 
 
 uint64_t reads_lease_until_ms(const struct node *node) {
     for (size_t i = 0; i < node->peer_count; i++)
-        if (node->peers[i].patience_ms < node->conf->election_timeout_ms)
+        if (node->peers[i].listed && node->peers[i].patience_ms < node->conf->election_timeout_ms)
             return 0; /* it does not wait, or not for as long as our lease lasts */
     return node->raft && node->leases ? raft_lease_until(node->raft) : 0;
 }
@@ -166,7 +166,10 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
 }
 
 bool reads_answer(struct node *node) {
-    uint64_t wall_ms = clock_tell(&node->clock, node_wall_ms(node), node->now_ms);
+    /* A follower's readers see the keys as the log's clock has them: only a leader can ask for a later one. */
+    uint64_t wall_ms = node->raft_status.role == RAFT_LEADER
+                           ? clock_tell(&node->clock, node_wall_ms(node), node->now_ms)
+                           : keyspace_clock(node->keyspace);
     node->turn_reply_bytes = 0;
     answer_leasing(node, wall_ms);
     answer_stalled(node, wall_ms);

@@ -20,9 +20,9 @@ enum {
     PEER_BULK_MAX = 512 * 1024,
 };
 
-/* A stranger may say hello: its thirteen arguments are three more than Redis allows before AUTH. */
+/* A stranger may say hello: its fourteen arguments are four more than Redis allows before AUTH. */
 static const struct resp_limits stranger_limits = {
-    .bulk_max = 16 * 1024, .args_max = 13, .inline_max = 64 * 1024, .anonymous = true};
+    .bulk_max = 16 * 1024, .args_max = 14, .inline_max = 64 * 1024, .anonymous = true};
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 
@@ -112,12 +112,20 @@ static void carry_out(struct node *node, struct connection *connection, const st
         handover_abort(node, "Failover manually aborted");
     if (wishes->handover)
         handover_begin(node, wishes->handover_to, wishes->handover_ms, connection, is_quiet);
+    if (wishes->member != MEMBER_NO_CHANGE)
+        membership_change(node,
+                          wishes->member == MEMBER_ADD      ? RAFT_ADD
+                          : wishes->member == MEMBER_REMOVE ? RAFT_REMOVE
+                                                            : RAFT_SET,
+                          wishes->member_id, wishes->member_address, connection, is_quiet);
     if (wishes->conf_changed)
         status_conf_changed(node);
     if (wishes->rewrite_conf)
         rewrite_conf(node, out);
     if (wishes->checkpoint)
         node->checkpoint.wanted = true;
+    if (wishes->backup)
+        backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -246,16 +254,25 @@ static enum served take_write(struct node *node, struct connection *connection,
     return SERVED;
 }
 
+/* What a fast command tells of a collection is little, and what another tells at most all of it. */
+static size_t value_estimate(const struct command *row, const struct item *item) {
+    if (item_type(item) == VALUE_STRING)
+        return item_string(item).length;
+    return row->flags & COMMAND_FAST ? 0 : item_memory(item);
+}
+
 /* Bytes of the values that a read asks for, as they are now. */
 static size_t reply_estimate(const struct node *node, const struct connection *connection,
                              const struct command *row, const struct resp_command *command) {
     size_t bytes = 0;
-    if (row->first_key == 0)
-        return 0;
-    size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
-    for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
-        struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
-        bytes += item ? item_memory(item) : 0;
+    struct command_places places;
+    for (size_t at = 0; row->keys && row->keys[at].flags; at++) {
+        if (!command_places(row, at, command->args, command->count, &places))
+            continue;
+        for (size_t i = places.first; i <= places.last && i < command->count; i += places.step) {
+            struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
+            bytes += item ? value_estimate(row, item) : 0;
+        }
     }
     return bytes;
 }
@@ -291,15 +308,19 @@ static struct gate gate_of(const struct node *node, const struct connection *con
     const struct raft_status *status = &node->raft_status;
     return (struct gate){
         .denied = connection->denied,
+        .removed = node->state == REPORT_REMOVED,
         .loading = node->state == REPORT_LOADING,
-        .serving = status->serving,
+        .serving = status->serving && !node->audit.differs,
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
+        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
+                   connection->session.consistency == 1 + CONF_LINEARIZABLE,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
-        .caught_up = node->caught_up,
+        .caught_up = node->caught_up && !node->audit.differs,
         .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
 }

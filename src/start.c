@@ -20,6 +20,7 @@
 enum {
     STOP_WAIT_MS = 2000,       /* an orderly end waits so long for what is under way */
     CLOCK_DRIFT_PERMILLE = 20, /* of two machines' clocks: a hundred times what they do */
+    PROMOTE_LAG_MAX = 1000,    /* entries that a new member may lack and become a voter */
     LINGER_MS = 100,           /* a leader that has handed over ends when nobody was sent on for so long */
 };
 
@@ -82,48 +83,21 @@ static void set_members(struct node *node, struct store_identity *identity) {
     }
 }
 
-/* Addresses are not identity: a member of a formed cluster is dialled where the configuration says. */
-static void take_addresses(struct node *node, struct store_identity *identity) {
-    const struct conf *conf = node->conf;
-    for (size_t i = 0; i < conf->node_count; i++) {
-        size_t at = 0;
-        while (at < identity->member_count && identity->members[at].id != conf->nodes[i].id)
-            at++;
-        if (at < identity->member_count)
-            snprintf(identity->members[at].address, sizeof identity->members[at].address, "%.240s:%u",
-                     conf->nodes[i].host, conf->nodes[i].port);
-        else
-            log_warning(
-                node->logger,
-                "raft-node %llu is not a member: the cluster has formed without it; the line is ignored",
-                (unsigned long long)conf->nodes[i].id);
-    }
-}
-
 /* A cluster that has formed is who its file says; one that has not is who its configuration says. */
 static void take_identity(struct node *node) {
     struct store_identity *identity = &node->admission.identity;
     *identity = node->boot.identity;
     if (!identity->cluster[0]) {
         identity->member_count = 0;
-        set_members(node, identity);
-    } else {
-        take_addresses(node, identity);
+        if (!join_wanted(node))
+            set_members(node, identity);
     }
     node->state = REPORT_JOINING;
-    peers_open(node);
+    membership_begin(node);
+    if (join_wanted(node))
+        join_begin(node);
     if (admission_form(&node->admission))
         start_form(node);
-}
-
-/* The members as of the checkpoint. */
-static void take_members(struct node *node, const struct store_bytes *bytes) {
-    struct raft_blob *members = raft_blob_new(bytes->length);
-    memcpy(members->bytes, bytes->at, bytes->length);
-    if (raft_members_valid(members))
-        node->boot.raft.members = members;
-    else
-        raft_blob_unref(members);
 }
 
 void start_opened(struct node *node) {
@@ -135,6 +109,10 @@ void start_opened(struct node *node) {
     node->boot_worker = NULL;
     if (open->result != STORE_OK) {
         node_fail(node, "%s", open->why);
+        node->log = open->log;
+        if (open->data)
+            store_data_close(open->data);
+        store_meta_free(open->meta);
     } else {
         node->log = open->log;
         node->boot = open->boot;
@@ -152,7 +130,6 @@ void start_opened(struct node *node) {
         node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
             node->boot.raft.applied = open->meta->applied;
-            take_members(node, &open->meta->members);
             loading_begin(node, open->data, open->meta);
         } else {
             checkpoint_open(node, open->data, open->meta);
@@ -166,27 +143,56 @@ void start_loaded(struct node *node) {
     take_identity(node);
 }
 
-void start_form(struct node *node) {
+void start_store_identity(struct node *node) {
     struct store_job *job = store_job_new(STORE_IDENTITY);
     job->identity = malloc(sizeof *job->identity);
     if (!job->identity)
         abort();
     *job->identity = node->admission.identity;
     node->storing_identity = true;
-    log_notice(node->logger, "all %zu members have met: cluster %s", node->admission.identity.member_count,
-               node->admission.identity.cluster);
     worker_submit(node->log_worker, &job->job);
 }
 
-void start_raft(struct node *node) {
-    raft_id voters[STORE_MEMBERS_MAX];
+void start_form(struct node *node) {
+    log_notice(node->logger, "all %zu members have met: cluster %s", node->admission.identity.member_count,
+               node->admission.identity.cluster);
+    start_store_identity(node);
+}
+
+/* The list of members as of the state on the disk; before any was changed, the founders. NULL: this node was taken in, and has not
+ * been told yet. One reference. */
+static struct raft_blob *members_at_start(const struct node *node) {
     const struct store_identity *identity = &node->admission.identity;
-    for (size_t i = 0; i < identity->member_count; i++)
-        voters[i] = identity->members[i].id;
+    const struct store_bytes *stored = &node->checkpoint.terms->members;
+    if (stored->length == 0)
+        return roster_joined(identity) ? NULL : roster_founders(identity);
+    struct raft_blob *list = raft_blob_new(stored->length);
+    memcpy(list->bytes, stored->at, stored->length);
+    return list;
+}
+
+static bool lists_are_sound(struct node *node, const struct raft_blob *list) {
+    const struct raft_boot *boot = &node->boot.raft;
+    bool sound = !list || raft_members_valid(list);
+    for (size_t i = 0; i < boot->change_count; i++)
+        sound = sound && raft_members_valid(boot->changes[i].list);
+    if (!sound)
+        node_fail(node,
+                  "%s: a list of members is malformed. Replace the node: remove it from the cluster and add "
+                  "a new one",
+                  node->conf->dir);
+    return sound;
+}
+
+void start_raft(struct node *node) {
+    const struct store_identity *identity = &node->admission.identity;
+    struct raft_blob *list = members_at_start(node);
+    if (!lists_are_sound(node, list)) {
+        raft_blob_unref(list);
+        return;
+    }
     const struct raft_config config = {
         .self = identity->node,
-        .voters = voters,
-        .voter_count = identity->member_count,
         .seed = node->seed,
         .election_timeout_ms = node->conf->election_timeout_ms,
         .heartbeat_ms = node->conf->heartbeat_ms,
@@ -198,16 +204,24 @@ void start_raft(struct node *node) {
         .apply_bytes_max = WIRE_MESSAGE_MAX,
         .leases = node->leases,
         .clock_drift_permille = CLOCK_DRIFT_PERMILLE,
+        .promote_lag_max = PROMOTE_LAG_MAX,
     };
+    node->boot.raft.members = list;
     node->raft = raft_new(&config, &node->boot.raft, node->now_ms);
+    raft_blob_unref(list);
+    node->boot.raft.members = NULL;
+    node->boot.raft.changes = NULL;
     snapshot_out_open(node);
     snapshot_in_open(node);
-    if (identity->member_count > 1 && node->patient_ms > 0) {
+    membership_started(node);
+    bool alone = list && node->membership.newest.count == 1;
+    if (!alone && node->patient_ms > 0) {
         node->patient_until_ms = node->now_ms + node->patient_ms;
         raft_hold_back(node->raft, node->held_back = true);
     }
     raft_status(node->raft, &node->raft_status);
-    node->state = node->boot.raft.last_index > 0 ? REPORT_LOADING : REPORT_UP;
+    if (list)
+        node->state = node->boot.raft.last_index > 0 ? REPORT_LOADING : REPORT_UP;
     node->caught_up = node->state == REPORT_UP;
     node->leaderless_since_ms = node->now_ms;
 }
@@ -250,6 +264,7 @@ static void fail_one(struct node *node, struct lane **lane) {
 /* Every write that was proposed is told that its outcome is unknown, and all the rest that it did not happen, before the sockets
  * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
+    membership_end(node);
     fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
@@ -268,7 +283,7 @@ bool start_stop_when_done(struct node *node) {
         return true;
     }
     bool lingers = node->busy_ms != 0 && node->now_ms - node->busy_ms < LINGER_MS;
-    if ((node->writes.first || lingers) && node->now_ms < node->stop_by_ms)
+    if ((node->writes.first || node->membership.changes || lingers) && node->now_ms < node->stop_by_ms)
         return false;
     tell_the_end(node);
     node->end = NODE_STOPPED;
@@ -297,12 +312,11 @@ static bool set_admission(struct node *node) {
     const struct conf *conf = node->conf;
     struct admission *admission = &node->admission;
     snprintf(admission->name, sizeof admission->name, "%s", conf->cluster_name);
-    const char *host = conf->announce_host;
-    for (size_t i = 0; i < conf->node_count && !host[0]; i++)
-        if (conf->nodes[i].id == conf->raft_id)
-            host = conf->nodes[i].host;
-    snprintf(admission->announced, sizeof admission->announced, "%.240s:%u", host,
-             conf->announce_port ? conf->announce_port : conf->port);
+    conf_own_address(conf, admission->address, sizeof admission->address);
+    const char *host = conf->announce_host, *colon = strrchr(admission->address, ':');
+    int length = host[0] ? (int)strlen(host) : colon ? (int)(colon - admission->address) : 0;
+    snprintf(admission->announced, sizeof admission->announced, "%.*s:%u", length,
+             host[0] ? host : admission->address, conf->announce_port ? conf->announce_port : conf->port);
     char why[ADMISSION_WHY_MAX];
     if (conf->secret_file[0] && !admission_read_secret(admission, conf->secret_file, why)) {
         log_warning(node->logger, "%s", why);
@@ -381,6 +395,7 @@ static void stop_workers(struct node *node) {
         worker_free(node->boot_worker);
     }
     loading_close(node);
+    backup_stop(node);
     snapshot_out_close(node);
     snapshot_in_close(node);
     checkpoint_stop(node);
@@ -412,8 +427,7 @@ void node_free(struct node *node) {
     net_free(node->net);
     if (node->raft)
         raft_free(node->raft);
-    if (node->boot.raft.members)
-        raft_blob_unref(node->boot.raft.members);
+    membership_close(node);
     entry_builder_close(&node->batch);
     resp_parser_free(node->entry_parser);
     resp_parser_free(node->item_parser);

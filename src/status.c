@@ -24,30 +24,49 @@ enum {
 
 /* ---- who leads ------------------------------------------------------------------------------------------------- */
 
-static size_t voters_heard(const struct node *node) {
-    size_t heard = 1;
-    for (size_t i = 0; i < node->peer_count; i++)
-        heard += node->peers[i].heard_mono_ms != 0 &&
-                 node->now_ms - node->peers[i].heard_mono_ms <= 2ull * node->conf->election_timeout_ms;
+static bool is_heard(const struct node *node, const struct peer *peer) {
+    return peer->heard_mono_ms != 0 &&
+           node->now_ms - peer->heard_mono_ms <= 2ull * node->conf->election_timeout_ms;
+}
+
+static size_t voters_heard(struct node *node) {
+    const struct roster *members = &node->membership.newest;
+    size_t heard = 0;
+    for (size_t i = 0; i < members->count; i++) {
+        const struct peer *peer = peers_find(node, members->at[i].id);
+        bool self = members->at[i].id == node->admission.identity.node;
+        heard += members->at[i].kind == RAFT_VOTER && (self || (peer && is_heard(node, peer)));
+    }
     return heard;
 }
 
-void status_down_reason(const struct node *node, char *text, size_t size) {
-    size_t voters = node->admission.identity.member_count, heard = voters_heard(node);
-    if (node->stopping) {
+static void not_formed_reason(const struct node *node, char *text, size_t size) {
+    const struct store_identity *identity = &node->admission.identity;
+    if (join_wanted(node)) {
+        snprintf(text, size, "this node is new and not taken in yet: %s",
+                 node->host.refusal[0] ? node->host.refusal : "it asks");
+        return;
+    }
+    size_t at = (size_t)snprintf(text, size, "the cluster has not formed: not met yet:");
+    for (size_t i = 0; i < identity->member_count && at < size; i++)
+        if (!identity->members[i].incarnation[0])
+            at += (size_t)snprintf(text + at, size - at, " node %llu",
+                                   (unsigned long long)identity->members[i].id);
+}
+
+void status_down_reason(struct node *node, char *text, size_t size) {
+    size_t voters = roster_voters(&node->membership.newest), heard = voters_heard(node);
+    if (node->stopping)
         snprintf(text, size, "this node is shutting down");
-    } else if (!node->raft) {
-        size_t at = (size_t)snprintf(text, size, "the cluster has not formed: not met yet:");
-        for (size_t i = 0; i < voters && at < size; i++)
-            if (!node->admission.identity.members[i].incarnation[0])
-                at += (size_t)snprintf(text + at, size - at, " node %llu",
-                                       (unsigned long long)node->admission.identity.members[i].id);
-    } else if (heard <= voters / 2) {
+    else if (!node->raft)
+        not_formed_reason(node, text, size);
+    else if (node->state == REPORT_JOINING)
+        snprintf(text, size, "this node is new, and has not got the log yet");
+    else if (heard <= voters / 2)
         snprintf(text, size, "no quorum (%zu of %zu voters reachable)", heard, voters);
-    } else {
+    else
         snprintf(text, size, "no leader (%zu of %zu voters reachable; an election is under way)", heard,
                  voters);
-    }
 }
 
 static char role_letter(enum raft_role role) {
@@ -61,6 +80,8 @@ static void tell_unreachable(struct node *node) {
     log_warning(node->logger, "%s: writes and linearizable reads wait, then get -CLUSTERDOWN", reason);
     for (size_t i = 0; i < node->peer_count; i++) {
         const struct peer *peer = &node->peers[i];
+        if (!peer->listed)
+            continue;
         if (peer->heard_mono_ms == 0 || node->now_ms - peer->heard_mono_ms > node->conf->election_timeout_ms)
             log_warning(node->logger, "node %llu (%s:%u) was last heard %lld ms ago: %s",
                         (unsigned long long)peer->id, peer->host, peer->port,
@@ -91,9 +112,9 @@ void status_watch(struct node *node) {
         node->leaderless_since_ms = node->now_ms;
         node->leader_since_wall_ms = 0;
     }
-    bool lost = status->leader == 0 &&
+    bool lost = status->leader == 0 && node->state != REPORT_REMOVED && node->state != REPORT_JOINING &&
                 node->now_ms - node->leaderless_since_ms > 2ull * node->conf->election_timeout_ms &&
-                voters_heard(node) <= node->admission.identity.member_count / 2;
+                voters_heard(node) <= roster_voters(&node->membership.newest) / 2;
     if (lost && node->quorum_lost_since_wall_ms == 0) {
         node->quorum_lost_since_wall_ms = node_wall_ms(node);
         tell_unreachable(node);
@@ -102,7 +123,8 @@ void status_watch(struct node *node) {
                    (unsigned long long)(node_wall_ms(node) - node->quorum_lost_since_wall_ms));
         node->quorum_lost_since_wall_ms = 0;
     }
-    if (!node->caught_up && status->leader != 0 && status->commit > 0 && status->applied >= status->commit) {
+    if (!node->caught_up && node->state != REPORT_REMOVED && status->leader != 0 && status->commit > 0 &&
+        status->applied >= status->commit) {
         node->caught_up = true;
         node->state = REPORT_UP;
         log_notice(node->logger, "caught up: %llu entries applied", (unsigned long long)status->applied);
@@ -165,7 +187,8 @@ static void watch_clock(struct node *node) {
 
 /* Who should not lead does not stand for it: with a wrong clock, with a disk that stands still, or while it is to be patient. */
 static void watch_fitness(struct node *node) {
-    bool unfit = node->clock_wrong || node->disk_stalled || node->now_ms < node->patient_until_ms;
+    bool unfit = node->clock_wrong || node->disk_stalled || node->audit.differs ||
+                 node->now_ms < node->patient_until_ms;
     if (!node->raft || unfit == node->held_back)
         return;
     node->held_back = unfit;
@@ -175,6 +198,7 @@ static void watch_fitness(struct node *node) {
 void status_cron(struct node *node) {
     watch_clock(node);
     watch_fitness(node);
+    disk_watch(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
@@ -333,27 +357,44 @@ static void report_self_member(struct node *node, struct report_member *member) 
     snprintf(member->version, sizeof member->version, "%s", REDRAFT_VERSION);
 }
 
+/* One whom we have no link with: what the list says is all there is. */
+static void report_listed(struct report_member *member) {
+    snprintf(member->host, sizeof member->host, "%s", member->peer_host);
+    member->port = member->peer_port;
+    member->link = REPORT_LINK_DOWN;
+    member->last_contact_ms = -1;
+}
+
+static void report_one(struct node *node, const struct member *listed, struct report_member *member) {
+    struct peer *peer = peers_find(node, listed->id);
+    member->id = listed->id;
+    member->voting = listed->kind == RAFT_VOTER;
+    snprintf(member->incarnation, sizeof member->incarnation, "%s", listed->incarnation);
+    member_run_id(node, member->id, member->run_id);
+    if (!member_split_address(listed->address, member->peer_host, sizeof member->peer_host,
+                              &member->peer_port))
+        snprintf(member->peer_host, sizeof member->peer_host, "?");
+    if (listed->id == node->admission.identity.node)
+        report_self_member(node, member);
+    else if (peer)
+        report_peer(node, peer, member);
+    else
+        report_listed(member);
+}
+
 static void report_members(struct node *node, struct report *report) {
-    const struct store_identity *identity = &node->admission.identity;
-    struct report_member *members = calloc(identity->member_count + 1, sizeof *members);
-    if (!members)
+    const struct roster *newest = &node->membership.newest;
+    struct report_member *members = calloc(newest->count + 1, sizeof *members);
+    uint64_t *removed = calloc(newest->count + 1, sizeof *removed);
+    if (!members || !removed)
         abort();
-    for (size_t i = 0; i < identity->member_count; i++) {
-        struct report_member *member = &members[i];
-        member->id = identity->members[i].id;
-        member->voting = true;
-        member_run_id(node, member->id, member->run_id);
-        const char *address = identity->members[i].address, *colon = strrchr(address, ':');
-        snprintf(member->peer_host, sizeof member->peer_host, "%.*s", (int)(colon - address), address);
-        member->peer_port = (unsigned)strtoul(colon + 1, NULL, 10);
-        struct peer *peer = peers_find(node, member->id);
-        if (peer)
-            report_peer(node, peer, member);
+    for (size_t i = 0; i < newest->count; i++)
+        if (newest->at[i].kind == RAFT_REMOVED)
+            removed[report->removed_count++] = newest->at[i].id;
         else
-            report_self_member(node, member);
-    }
+            report_one(node, &newest->at[i], &members[report->member_count++]);
     report->members = members;
-    report->member_count = identity->member_count;
+    report->removed = removed;
 }
 
 static void report_checkpoint(struct node *node, struct report *report) {
@@ -428,6 +469,9 @@ static void report_raft(struct node *node, struct report *report) {
     report->election_timeout_ms = node->conf->election_timeout_ms;
     report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
     report_checkpoint(node, report);
+    backup_report(node, report);
+    disk_report(node, report);
+    audit_report(node, report);
     report_members(node, report);
 }
 
@@ -567,7 +611,7 @@ void status_report(struct node *node, struct report *report) {
 
 void status_report_free(struct report *report) {
     void *owned[] = {(void *)(uintptr_t)report->members, (void *)(uintptr_t)report->calls,
-                     (void *)(uintptr_t)report->databases};
+                     (void *)(uintptr_t)report->databases, (void *)(uintptr_t)report->removed};
     for (size_t i = 0; i < sizeof owned / sizeof *owned; i++)
         free(owned[i]);
 }

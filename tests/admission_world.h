@@ -16,7 +16,7 @@
 
 #include "../src/admission.h"
 
-enum { WORLD_NODES_MAX = 7, WORLD_ARGS_MAX = 16, FACTS = 11 };
+enum { WORLD_NODES_MAX = 7, WORLD_ARGS_MAX = 16, FACTS = 12 };
 
 /* Where a request's arguments begin: the facts of a hello stand behind its name. */
 enum { HELLO_ARGS = 1 + FACTS + 1, ANSWER_ARGS = FACTS + 2 };
@@ -32,6 +32,7 @@ enum fact {
     FACT_VERSION,
     FACT_ANNOUNCED,
     FACT_PATIENCE,
+    FACT_ADDRESS,
     FACT_NONCE,
     FACT_PROOF,
 };

@@ -206,8 +206,8 @@ static void a_node_that_does_not_belong_is_told_why(void **state) {
         {FACT_TO, "3", "node 1 takes this address for node 3's, but node 2 answers here"},
         {FACT_FROM, "2", "node 2 met a second node 2: an id may be used once (raft-id)"},
         {FACT_FROM, "9", "node 9 is not a member: the members of node 2 are its raft-node lines"},
-        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 2"},
-        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 2"},
+        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 3"},
+        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 3"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -227,7 +227,7 @@ static void the_dialler_judges_the_answer_likewise(void **state) {
         {FACT_FROM, "3", "node 3 answers where node 2 was expected"},
         {FACT_NAME, "prod", "node 2 belongs to cluster 'prod', node 1 to 'test' (raft-cluster-name)"},
         {FACT_TO, "3", "node 2 takes this address for node 3's, but node 1 answers here"},
-        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 2"},
+        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 3"},
     };
     (void)state;
     set_up_world(&world, 3, "");
@@ -377,6 +377,144 @@ static void a_hello_or_an_answer_with_too_few_or_too_many_words_is_malformed(voi
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* ---- members that come and go ---------------------------------------------------------------------------------- */
+
+/* The cluster of three has formed, and everybody has this list. */
+static struct roster list;
+
+static void list_begin(void) {
+    meet_all(&world);
+    roster_read_identity(&list, &world.nodes[0].identity);
+    for (size_t i = 0; i < 3; i++) {
+        world.nodes[i].members = &list;
+        world.nodes[i].settled = true;
+    }
+}
+
+static struct member *list_add(raft_id id, enum raft_member_kind kind, const char *incarnation) {
+    list.at = realloc(list.at, (list.count + 1) * sizeof *list.at);
+    struct member *member = &list.at[list.count++];
+    *member = (struct member){.id = id, .kind = kind};
+    strcpy(member->incarnation, incarnation);
+    return member;
+}
+
+static int list_end(void **state) {
+    roster_close(&list);
+    return end(state);
+}
+
+/* Node 4, with an empty directory. */
+static struct admission *newcomer(void) {
+    static struct admission node;
+    set_up_node(&node, 3, 0, SECRET);
+    strcpy(node.address, "10.0.0.4:7000");
+    return &node;
+}
+
+static void assert_reply(const char *expected) {
+    assert_int_equal(resp_buf_length(&shake.reply), strlen(expected));
+    assert_memory_equal(resp_buf_bytes(&shake.reply), expected, strlen(expected));
+}
+
+static void a_new_node_that_nobody_added_is_told_what_to_do(void **state) {
+    (void)state;
+    list_begin();
+    assert_int_equal(shake_hands(&shake, newcomer(), &world.nodes[1], 0), HELLO_REFUSED);
+    assert_refused_aloud(&shake);
+    assert_non_null(strstr(shake.why, "RAFT.NODE ADD 4 <host>:<port>"));
+}
+
+static void a_new_node_waits_until_the_list_has_its_incarnation(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer();
+    struct member *listed = list_add(4, RAFT_LEARNER, "");
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 0), AUTH_REFUSED);
+    assert_true(shake.answer.claims);
+    assert_reply("-WAIT - node 4 is being taken in\r\n");
+    assert_string_equal(shake.answer.theirs.address, "10.0.0.4:7000");
+    handshake_close(&shake);
+    strcpy(world.nodes[1].leader, "10.0.0.1:7000");
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 0), AUTH_REFUSED);
+    assert_reply("-WAIT 10.0.0.1:7000 node 4 is being taken in\r\n");
+    handshake_close(&shake);
+    strcpy(listed->incarnation, four->identity.incarnation);
+    strcpy(listed->address, "10.0.0.4:7000");
+    list_add(5, RAFT_REMOVED, "");
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 0), LINKED);
+    assert_false(shake.answer.claims);
+    assert_string_equal(shake.dial.theirs.cluster, world.nodes[1].identity.cluster);
+    assert_string_equal(shake.dial.theirs.members,
+                        "1=10.0.0.1:7000,2=10.0.0.2:7000,3=10.0.0.3:7000,4=10.0.0.4:7000");
+}
+
+static void a_new_node_that_does_not_know_the_secret_claims_nothing(void **state) {
+    (void)state;
+    list_begin();
+    list_add(4, RAFT_LEARNER, "");
+    struct admission *four = newcomer();
+    strcpy(four->secret, "another secret of 16 bytes");
+    four->secret_length = strlen(four->secret);
+    assert_int_not_equal(shake_hands(&shake, four, &world.nodes[1], 0), LINKED);
+    assert_false(shake.answer.claims);
+}
+
+static void a_member_of_the_list_with_another_incarnation_is_refused(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer();
+    list_add(4, RAFT_VOTER, world.nodes[0].identity.incarnation);
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 0), HELLO_REFUSED);
+    assert_refused_aloud(&shake);
+    assert_non_null(strstr(shake.why, "its data directory is new"));
+}
+
+static void a_removed_member_is_told_so_once_both_have_proved_themselves(void **state) {
+    (void)state;
+    list_begin();
+    list.at[0].kind = RAFT_REMOVED;
+    assert_int_equal(link_1_to_2(), AUTH_REFUSED);
+    assert_true(shake.dial.proven);
+    assert_reply("-REMOVED node 1 was removed from the cluster\r\n");
+}
+
+/* A list that is not committed may be taken back: without the one that it removes it might never be. */
+static void a_member_whose_removal_is_not_settled_is_let_in(void **state) {
+    (void)state;
+    list_begin();
+    list.at[0].kind = RAFT_REMOVED;
+    world.nodes[1].settled = false;
+    assert_int_equal(link_1_to_2(), LINKED);
+}
+
+static void a_removed_members_id_is_not_used_again(void **state) {
+    (void)state;
+    list_begin();
+    list_add(4, RAFT_REMOVED, "");
+    assert_int_equal(shake_hands(&shake, newcomer(), &world.nodes[1], 0), HELLO_REFUSED);
+    assert_non_null(strstr(shake.why, "ids are not used again"));
+}
+
+static void a_stranger_that_shows_the_clusters_id_may_be_a_member_by_a_later_list(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer();
+    strcpy(four->identity.cluster, world.nodes[0].identity.cluster);
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 2), LINKED);
+    handshake_close(&shake);
+    memset(four->identity.cluster, '0', STORE_ID_LENGTH);
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 2), HELLO_REFUSED);
+    assert_non_null(strstr(shake.why, "another cluster"));
+}
+
+static void only_a_new_node_may_ask_for_whoever_answers(void **state) {
+    (void)state;
+    list_begin();
+    assert_int_equal(shake_hands(&shake, &world.nodes[0], &world.nodes[1], 0), HELLO_REFUSED);
+    assert_non_null(strstr(shake.why, "takes this address for node 0's"));
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(two_members_link_and_know_each_others_facts),
@@ -399,6 +537,19 @@ int main(void) {
         TEST(a_hello_with_a_malformed_fact_is_refused),
         TEST(texts_with_a_zero_byte_are_malformed),
         TEST(a_hello_or_an_answer_with_too_few_or_too_many_words_is_malformed),
+        cmocka_unit_test_setup_teardown(a_new_node_that_nobody_added_is_told_what_to_do, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_new_node_waits_until_the_list_has_its_incarnation, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_new_node_that_does_not_know_the_secret_claims_nothing, begin,
+                                        list_end),
+        cmocka_unit_test_setup_teardown(a_member_of_the_list_with_another_incarnation_is_refused, begin,
+                                        list_end),
+        cmocka_unit_test_setup_teardown(a_removed_member_is_told_so_once_both_have_proved_themselves, begin,
+                                        list_end),
+        cmocka_unit_test_setup_teardown(a_member_whose_removal_is_not_settled_is_let_in, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_removed_members_id_is_not_used_again, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_stranger_that_shows_the_clusters_id_may_be_a_member_by_a_later_list,
+                                        begin, list_end),
+        cmocka_unit_test_setup_teardown(only_a_new_node_may_ask_for_whoever_answers, begin, list_end),
     };
     return cmocka_run_group_tests_name("admission", tests, NULL, NULL);
 }

@@ -46,22 +46,28 @@ enum fact {
     ANONYMOUS = 1 << 8,
     LARGE = 1 << 9, /* the command does not fit an entry */
     HANDING_OVER = 1 << 10,
-    STALE = 1 << 11, /* leads, and the reader takes what is there */
-    FACTS = 1 << 12,
+    STALE = 1 << 11,   /* leads, and the reader takes what is there */
+    THROUGH = 1 << 12, /* the reader asked for linearizable reads on a follower */
+    REMOVED = 1 << 13,
+    DISK_LOW = 1 << 14,
+    FACTS = 1 << 15,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
     const struct asked asked = ask(line);
     const struct gate gate = {
         .denied = facts & DENIED,
+        .removed = facts & REMOVED,
         .loading = facts & LOADING,
         .serving = facts & SERVING,
         .handing_over = facts & HANDING_OVER,
         .stale = facts & STALE,
+        .through = facts & THROUGH,
         .elsewhere = facts & ELSEWHERE,
         .stopping = facts & STOPPING,
         .caught_up = facts & CAUGHT_UP,
         .full = facts & FULL,
+        .disk_low = facts & DISK_LOW,
         .entry_bytes_max = asked.raw_length + ENTRY_OVERHEAD_MAX - (facts & LARGE ? 1 : 0),
     };
     const struct session session = {
@@ -71,7 +77,7 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
 
 static const char *const names[] = {"write",     "read",      "local", "session", "wait",
                                     "elsewhere", "unknown",   "arity", "noauth",  "denied",
-                                    "loading",   "too large", "full"};
+                                    "loading",   "too large", "full",  "disk low"};
 
 static void assert_verdict(unsigned facts, const char *line, enum gate_verdict expected) {
     enum gate_verdict verdict = judge(facts, line);
@@ -101,6 +107,10 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"TIME", SERVING | HANDING_OVER, GATE_LOCAL},
         {"RAFT.TRANSFER_LEADER", SERVING | HANDING_OVER, GATE_SESSION},
         {"FAILOVER", SERVING | HANDING_OVER, GATE_SESSION},
+        /* no member any more: what it holds grows old */
+        {"SET k v", REMOVED, GATE_ELSEWHERE},
+        {"GET k", REMOVED | READONLY | CAUGHT_UP, GATE_ELSEWHERE},
+        {"RAFT.INFO", REMOVED, GATE_SESSION},
         /* a leader whose reader takes what is there */
         {"GET k", SERVING | STALE | CAUGHT_UP, GATE_LOCAL},
         {"GET k", STALE | CAUGHT_UP, GATE_LOCAL},
@@ -117,6 +127,9 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"SET k v", ELSEWHERE | CAUGHT_UP, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | CAUGHT_UP, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | CAUGHT_UP | READONLY, GATE_LOCAL},
+        {"GET k", ELSEWHERE | CAUGHT_UP | READONLY | THROUGH, GATE_READ}, /* the leader says where */
+        {"GET k", ELSEWHERE | READONLY | THROUGH | LOADING, GATE_ELSEWHERE},
+        {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY | THROUGH, GATE_ELSEWHERE},
         {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY, GATE_ELSEWHERE},
         {"GET k", ELSEWHERE | READONLY, GATE_ELSEWHERE}, /* it has not caught up */
         {"GET k", CAUGHT_UP | READONLY, GATE_LOCAL},     /* stale reads need no leader */
@@ -140,6 +153,14 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"EXPIRE k 1", SERVING | FULL, GATE_WRITE},
         {"FLUSHALL", SERVING | FULL, GATE_WRITE},
         {"GET k", SERVING | FULL, GATE_READ},
+        /* a leader whose disk is nearly full */
+        {"SET k v", SERVING | DISK_LOW, GATE_DISK_LOW},
+        {"SETRANGE k 1 v", SERVING | DISK_LOW, GATE_DISK_LOW},
+        {"DEL k", SERVING | DISK_LOW, GATE_WRITE},
+        {"EXPIRE k 1", SERVING | DISK_LOW, GATE_WRITE},
+        {"FLUSHALL", SERVING | DISK_LOW, GATE_WRITE},
+        {"GET k", SERVING | DISK_LOW, GATE_READ},
+        {"RAFT.BACKUP name", SERVING | DISK_LOW, GATE_SESSION},
         /* too large for an entry, by one byte */
         {"SET k v", SERVING | LARGE, GATE_TOO_LARGE},
         {"DEL k", SERVING | LARGE, GATE_TOO_LARGE},
@@ -182,7 +203,8 @@ static void the_first_reason_in_redis_order_is_the_one_told(void **state) {
         {"SET k v", ELSEWHERE | LOADING | FULL, GATE_ELSEWHERE},
         {"SET k v", LOADING | FULL, GATE_LOADING},
         {"SET k v", FULL, GATE_WAIT},
-        {"SET k v", FULL | SERVING, GATE_FULL},
+        {"SET k v", FULL | DISK_LOW | SERVING, GATE_FULL},
+        {"SET k v", DISK_LOW | SERVING, GATE_DISK_LOW},
         {"SET k v", SERVING, GATE_WRITE},
     };
     (void)state;
@@ -199,13 +221,17 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
     bool fits = !write || !(facts & LARGE), leads = (facts & SERVING) && !(facts & STOPPING);
     bool stale =
         !write && (facts & CAUGHT_UP) && ((facts & STALE) || ((facts & READONLY) && !(facts & SERVING)));
+    bool through = !write && (facts & THROUGH) && (facts & ELSEWHERE) && !(facts & (LOADING | STOPPING));
+    stale = stale && !through;
     bool holds = write && (facts & HANDING_OVER);
     bool grows = row->flags & COMMAND_DENYOOM;
+    if ((facts & REMOVED) && in && data)
+        return verdict == GATE_ELSEWHERE;
     switch (verdict) {
     case GATE_WRITE:
-        return in && write && fits && leads && !holds && !(grows && (facts & FULL));
+        return in && write && fits && leads && !holds && !(grows && (facts & (FULL | DISK_LOW)));
     case GATE_READ:
-        return in && data && !write && leads && !stale;
+        return in && data && !write && (through || (leads && !stale));
     case GATE_LOCAL:
         return in && !row->session && (!data || stale);
     case GATE_SESSION:
@@ -214,7 +240,7 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
         return in && data && fits && !stale &&
                (leads ? holds : !(facts & (SERVING | ELSEWHERE | STOPPING | LOADING)));
     case GATE_ELSEWHERE:
-        return in && data && fits && !stale && !leads && (facts & (ELSEWHERE | STOPPING));
+        return in && data && fits && !stale && !through && !leads && (facts & (ELSEWHERE | STOPPING));
     case GATE_NOAUTH:
         return !in && !(facts & DENIED);
     case GATE_DENIED:
@@ -226,6 +252,8 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
         return in && !fits;
     case GATE_FULL:
         return in && fits && leads && grows && (facts & FULL);
+    case GATE_DISK_LOW:
+        return in && fits && leads && grows && !(facts & FULL) && (facts & DISK_LOW);
     default:
         return false; /* the command is there, and whole */
     }

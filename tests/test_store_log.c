@@ -222,6 +222,41 @@ static void the_identity_comes_back_whole(void **state) {
     identity_must_be(&world->boot.identity, &expected);
 }
 
+/* The lists of members that the log holds are Raft's at start: each whole, and none that was overwritten. */
+static void the_logs_lists_of_members_come_back(void **state) {
+    static const struct {
+        raft_index index;
+        size_t length;
+    } lists[] = {{2, 40}, {4, 3 * STORE_ROW_BYTES_MAX + 7}, {6, 1}};
+    struct world *world = *state;
+    world_open(world);
+    struct store_job *job = job_save(1, 1);
+    for (raft_index index = 1; index <= 7; index++)
+        job_add(job, entry_make(index, 1, 10));
+    for (size_t i = 0; i < 3; i++) {
+        raft_blob_unref(job->entries.at[lists[i].index - 1].data);
+        job->entries.at[lists[i].index - 1] = entry_make(lists[i].index, 1, lists[i].length);
+        job->entries.at[lists[i].index - 1].type = RAFT_ENTRY_MEMBERS;
+    }
+    run_well(world, job);
+    world_reopen(world);
+    const struct raft_boot *boot = &world->boot.raft;
+    assert_int_equal(boot->change_count, 3);
+    for (size_t i = 0; i < 3; i++) {
+        struct raft_entry expected = entry_make(lists[i].index, 1, lists[i].length);
+        assert_int_equal(boot->changes[i].index, lists[i].index);
+        assert_int_equal(boot->changes[i].list->length, lists[i].length);
+        assert_memory_equal(boot->changes[i].list->bytes, expected.data->bytes, lists[i].length);
+        raft_blob_unref(expected.data);
+    }
+    job = job_save(2, 1);
+    job_add(job, entry_make(4, 2, 10));
+    run_well(world, job);
+    world_reopen(world);
+    assert_int_equal(world->boot.raft.change_count, 1);
+    assert_int_equal(world->boot.raft.changes[0].index, 2);
+}
+
 /* ---- batches --------------------------------------------------------------------------------------------- */
 
 static void a_read_sees_what_its_batch_wrote_before_it_and_not_what_comes_after(void **state) {
@@ -645,6 +680,7 @@ int main(void) {
         STORE_TEST(an_entry_without_data_is_not_an_empty_one),
         STORE_TEST(what_overwrites_takes_the_old_end_with_it),
         STORE_TEST(the_identity_comes_back_whole),
+        STORE_TEST(the_logs_lists_of_members_come_back),
         STORE_TEST(a_read_sees_what_its_batch_wrote_before_it_and_not_what_comes_after),
         STORE_TEST(a_read_keeps_to_its_bytes_but_gives_at_least_one),
         STORE_TEST(the_wal_stays_small_whatever_is_written),

@@ -1,5 +1,4 @@
 /* SPDX-License-Identifier: MIT */
-#include "generate.h"
 #include "generate_parts.h"
 
 #include <ctype.h>
@@ -19,9 +18,10 @@
  *     g a directive that both have, or none   w a word that means nothing
  *     F decimal number   i small integer   b offset of a bit   B bit   u unit of a range, or none
  *     y operation of BITOP   E options of GETEX   L options of LCS   M operations of BITFIELD
- *     C options of COPY   Z another command with its arguments
+ *     C options of COPY   Z another command with its arguments   0-9 the family's own
  *
- * A '!' at its start: never with one argument more or less, which would be another command.
+ * A '!' at its start: never with one argument more or less, which would be another command. A '^': it takes what a command before it
+ * left in Redis's errno for its own failure, so it comes right behind one that clears it.
  */
 static const struct generate_row rows[] = {
     {"SET", 120, "kvo", COMPARE_BYTES},
@@ -124,7 +124,13 @@ static const struct generate_row rows[] = {
     {"SLOWLOG|NOTHING", 2, "w", COMPARE_BYTES},
     {"NOSUCH", 4, "", COMPARE_BYTES},
     {"NO|SUCH|COMMAND", 4, "vkv", COMPARE_BYTES},
+    {0},
 };
+
+static const struct generate_family common = {.rows = rows};
+static const struct generate_family *const families[] = {&common, &generate_lists, &generate_hashes,
+                                                         &generate_sets};
+enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
     return harness_random(seed) % limit;
@@ -134,7 +140,7 @@ bool generate_one_in(uint64_t *seed, uint64_t n) {
     return generate_below(seed, n) == 0;
 }
 
-static void add(struct request *request, const void *bytes, size_t length) {
+void generate_add(struct request *request, const void *bytes, size_t length) {
     if (request->count == GENERATE_ARGS_MAX || length > sizeof(request->bytes) - request->used)
         harness_fail("a generated command is too large");
     request->args[request->count].start = request->used;
@@ -143,18 +149,18 @@ static void add(struct request *request, const void *bytes, size_t length) {
     request->used += length;
 }
 
-void generate_text(struct request *request, const char *text) {
-    add(request, text, strlen(text));
+void generate_add_text(struct request *request, const char *text) {
+    generate_add(request, text, strlen(text));
 }
 
-void generate_integer(struct request *request, int64_t value) {
+void generate_add_integer(struct request *request, int64_t value) {
     char text[32];
-    add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
+    generate_add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
 }
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
-void generate_key(uint64_t *seed, struct request *request) {
+static void add_key(uint64_t *seed, struct request *request) {
     static const struct {
         const char *bytes;
         size_t length;
@@ -162,27 +168,29 @@ void generate_key(uint64_t *seed, struct request *request) {
         {"", 0},           {"\0\r\n\xff", 4}, {"{tag}a", 6}, {"{tag}b", 6}, {"with space", 10},
         {"\"quoted\"", 8}, {"a*b?[c]", 7},
     };
-    static const char *const types[] = {"hash", "set"};
+    static const char *const types[] = {"list", "hash", "set"};
     char text[32];
     if (generate_one_in(seed, 8)) {
         size_t at = generate_below(seed, sizeof(odd) / sizeof(*odd));
-        add(request, odd[at].bytes, odd[at].length);
+        generate_add(request, odd[at].bytes, odd[at].length);
         return;
     }
-    const char *of_type = generate_one_in(seed, 5) ? PICK(seed, types) : "key";
-    uint64_t names = strcmp(of_type, "key") == 0 ? 24 : GENERATE_TYPED_KEYS;
-    snprintf(text, sizeof(text), "%s:%llu", of_type, (unsigned long long)generate_below(seed, names));
-    generate_text(request, text);
+    if (generate_one_in(seed, 8))
+        snprintf(text, sizeof(text), "%s:%llu", GENERATE_PICK(seed, types),
+                 (unsigned long long)generate_below(seed, 4));
+    else
+        snprintf(text, sizeof(text), "key:%llu", (unsigned long long)generate_below(seed, 24));
+    generate_add_text(request, text);
 }
 
 static void add_random_bytes(uint64_t *seed, struct request *request, size_t length) {
     char bytes[20000];
     for (size_t i = 0; i < length; i++)
         bytes[i] = (char)harness_random(seed);
-    add(request, bytes, length);
+    generate_add(request, bytes, length);
 }
 
-void generate_number(uint64_t *seed, struct request *request) {
+static void add_number(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {
         "0",
         "-0",
@@ -206,17 +214,17 @@ void generate_number(uint64_t *seed, struct request *request) {
         "99999999999999999999999999",
     };
     if (generate_one_in(seed, 3))
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        generate_integer(request, (int64_t)generate_below(seed, 2001) - 1000);
+        generate_add_integer(request, (int64_t)generate_below(seed, 2001) - 1000);
 }
 
-void generate_value(uint64_t *seed, struct request *request) {
+static void add_value(uint64_t *seed, struct request *request) {
     switch (generate_below(seed, 8)) {
     case 0:
     case 1:
     case 2:
-        generate_number(seed, request);
+        add_number(seed, request);
         break;
     case 3:
         add_random_bytes(seed, request, generate_below(seed, 64));
@@ -226,15 +234,15 @@ void generate_value(uint64_t *seed, struct request *request) {
                          generate_one_in(seed, 10) ? generate_below(seed, 20000) : generate_below(seed, 300));
         break;
     default:
-        generate_text(request, generate_one_in(seed, 2) ? "a plain value"
-                                                        : "another one, somewhat longer than the first");
+        generate_add_text(request, generate_one_in(seed, 2) ? "a plain value"
+                                                            : "another one, somewhat longer than the first");
     }
 }
 
 /* Far enough away that it cannot pass while the test runs, or past already. */
 static int64_t far_seconds(uint64_t *seed) {
     static const int64_t seconds[] = {1000, 5000, 86400, 1000000, 100000000};
-    return PICK(seed, seconds);
+    return GENERATE_PICK(seed, seconds);
 }
 
 static void add_time(uint64_t *seed, struct request *request, int64_t from, int64_t unit) {
@@ -248,12 +256,12 @@ static void add_time(uint64_t *seed, struct request *request, int64_t from, int6
         "92233720368547758070",
     };
     if (generate_one_in(seed, 10))
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else if (generate_one_in(seed, 6))
-        generate_integer(request, -(int64_t)generate_below(seed, 100));
+        generate_add_integer(request, -(int64_t)generate_below(seed, 100));
     else
-        generate_integer(request, (from + far_seconds(seed)) * unit +
-                                      (unit > 1 ? (int64_t)generate_below(seed, 1000) : 0));
+        generate_add_integer(request, (from + far_seconds(seed)) * unit +
+                                          (unit > 1 ? (int64_t)generate_below(seed, 1000) : 0));
 }
 
 static void add_set_options(uint64_t *seed, struct request *request) {
@@ -262,38 +270,38 @@ static void add_set_options(uint64_t *seed, struct request *request) {
     for (uint64_t count = generate_one_in(seed, 2) ? 0 : 1 + generate_below(seed, 3); count > 0; count--) {
         uint64_t kind = generate_below(seed, 10);
         if (kind < 6) {
-            generate_text(request, PICK(seed, flags));
+            generate_add_text(request, GENERATE_PICK(seed, flags));
             continue;
         }
         size_t time_kind = generate_below(seed, 4);
-        generate_text(request, times[time_kind]);
+        generate_add_text(request, times[time_kind]);
         /* Never a time long past: Redis counts such a key in DBSIZE until it comes by. 0 and less are errors. */
         int64_t from = time_kind < 2 ? 0 : 4000000000, unit = time_kind % 2 == 0 ? 1 : 1000;
         if (generate_one_in(seed, 8))
-            generate_integer(request, -(int64_t)generate_below(seed, 3));
+            generate_add_integer(request, -(int64_t)generate_below(seed, 3));
         else
-            generate_integer(request, (from + far_seconds(seed)) * unit);
+            generate_add_integer(request, (from + far_seconds(seed)) * unit);
     }
 }
 
 static void add_scan_options(uint64_t *seed, struct request *request) {
     static const char *const patterns[] = {"*", "key:1*", "key:[2-5]", "[^k]*", "\\*", "?", "nothing", ""};
     static const char *const bad[] = {"x", "1.5", "", "99999999999999999999999"};
-    static const char *const types[] = {"string", "hash", "set", "SET", "none"};
-    generate_text(request, generate_one_in(seed, 12) ? PICK(seed, bad) : "0");
-    generate_text(request, "COUNT");
-    generate_text(request, generate_one_in(seed, 12) ? "0" : "1000000");
+    static const char *const types[] = {"string", "list", "hash", "set", "SET", "none"};
+    generate_add_text(request, generate_one_in(seed, 12) ? GENERATE_PICK(seed, bad) : "0");
+    generate_add_text(request, "COUNT");
+    generate_add_text(request, generate_one_in(seed, 12) ? "0" : "1000000");
     if (generate_one_in(seed, 2)) {
-        generate_text(request, "MATCH");
-        generate_text(request, PICK(seed, patterns));
+        generate_add_text(request, "MATCH");
+        generate_add_text(request, GENERATE_PICK(seed, patterns));
     }
     if (generate_one_in(seed, 4)) {
-        generate_text(request, "TYPE");
-        generate_text(request, PICK(seed, types));
+        generate_add_text(request, "TYPE");
+        generate_add_text(request, GENERATE_PICK(seed, types));
     }
 }
 
-void generate_float(uint64_t *seed, struct request *request) {
+static void add_float(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"1.5",    "-0.1",   "3.0e3",   "1e17",
                                       "inf",    "-inf",   "nan",     "0x1p3",
                                       " 1",     "1 ",     "",        "1e-20",
@@ -303,15 +311,15 @@ void generate_float(uint64_t *seed, struct request *request) {
                                       "1,5"};
     char text[64];
     if (generate_one_in(seed, 3))
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else if (generate_one_in(seed, 2))
-        generate_number(seed, request);
+        add_number(seed, request);
     else {
         double value = (double)(int64_t)(harness_random(seed) >> generate_below(seed, 60)) /
                        (double)(1 + generate_below(seed, 100000));
         snprintf(text, sizeof(text), "%.*g", (int)(1 + generate_below(seed, 17)),
                  generate_one_in(seed, 2) ? -value : value);
-        generate_text(request, text);
+        generate_add_text(request, text);
     }
 }
 
@@ -319,19 +327,19 @@ void generate_float(uint64_t *seed, struct request *request) {
 static void add_place(uint64_t *seed, struct request *request) {
     uint64_t kind = generate_below(seed, 16);
     if (kind == 0)
-        generate_number(seed, request);
+        add_number(seed, request);
     else if (kind < 4)
-        generate_integer(request, (int64_t)generate_below(seed, 20000) - 5000);
+        generate_add_integer(request, (int64_t)generate_below(seed, 20000) - 5000);
     else
-        generate_integer(request, (int64_t)generate_below(seed, 80) - 24);
+        generate_add_integer(request, (int64_t)generate_below(seed, 80) - 24);
 }
 
 static void add_bit_offset(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"4294967296", "-1", "", "x", "1.5", "#1", "99999999999999999999", "01"};
     if (generate_one_in(seed, 16))
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        generate_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 8) ? 100000 : 400));
+        generate_add_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 8) ? 100000 : 400));
 }
 
 static void add_getex_options(uint64_t *seed, struct request *request) {
@@ -340,10 +348,10 @@ static void add_getex_options(uint64_t *seed, struct request *request) {
     for (uint64_t count = generate_one_in(seed, 3) ? 0 : 1 + generate_one_in(seed, 5); count > 0; count--) {
         size_t kind = generate_below(seed, 6);
         if (kind >= 4) {
-            generate_text(request, generate_one_in(seed, 4) ? PICK(seed, words) : "PERSIST");
+            generate_add_text(request, generate_one_in(seed, 4) ? GENERATE_PICK(seed, words) : "PERSIST");
             continue;
         }
-        generate_text(request, times[kind]);
+        generate_add_text(request, times[kind]);
         add_time(seed, request, kind < 2 ? 0 : 4000000000, kind % 2 == 0 ? 1 : 1000);
     }
 }
@@ -352,10 +360,10 @@ static void add_lcs_options(uint64_t *seed, struct request *request) {
     static const char *const words[] = {"LEN", "IDX", "WITHMATCHLEN", "idx", "QQ"};
     for (uint64_t count = generate_below(seed, 4); count > 0; count--) {
         if (generate_one_in(seed, 4)) {
-            generate_text(request, "MINMATCHLEN");
+            generate_add_text(request, "MINMATCHLEN");
             add_place(seed, request);
         } else
-            generate_text(request, words[generate_below(seed, generate_one_in(seed, 10) ? 5 : 4)]);
+            generate_add_text(request, words[generate_below(seed, generate_one_in(seed, 10) ? 5 : 4)]);
     }
 }
 
@@ -363,23 +371,23 @@ static void add_field_type(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"u64", "i0", "u0", "i65", "x8", "", "i", "u-1", "i08"};
     char text[16];
     if (generate_one_in(seed, 20)) {
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
         return;
     }
     bool is_signed = generate_one_in(seed, 2);
     snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u',
              (int)(1 + generate_below(seed, is_signed ? 64 : 63)));
-    generate_text(request, text);
+    generate_add_text(request, text);
 }
 
 /* None below -2^62: there Redis 7.0 takes the least number for one that is too large, and SAT makes it the largest. */
 static void add_field_operand(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"9223372036854775807", "-4611686018427387904", "x", "", "1.5", "01"};
     if (generate_one_in(seed, 10))
-        generate_text(request, PICK(seed, odd));
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        generate_integer(request, (int64_t)(harness_random(seed) >> (2 + generate_below(seed, 62))) *
-                                      (generate_one_in(seed, 2) ? 1 : -1));
+        generate_add_integer(request, (int64_t)(harness_random(seed) >> (2 + generate_below(seed, 62))) *
+                                          (generate_one_in(seed, 2) ? 1 : -1));
 }
 
 static void add_field_operations(uint64_t *seed, struct request *request) {
@@ -388,16 +396,16 @@ static void add_field_operations(uint64_t *seed, struct request *request) {
     bool only_reads = generate_one_in(seed, 3);
     for (uint64_t count = generate_below(seed, 5); count > 0; count--) {
         if (generate_one_in(seed, 3)) {
-            generate_text(request, "OVERFLOW");
-            generate_text(request, overflows[generate_below(seed, generate_one_in(seed, 12) ? 5 : 4)]);
+            generate_add_text(request, "OVERFLOW");
+            generate_add_text(request, overflows[generate_below(seed, generate_one_in(seed, 12) ? 5 : 4)]);
         }
-        const char *kind = only_reads ? "GET" : PICK(seed, kinds);
-        generate_text(request, generate_one_in(seed, 40) ? "QQ" : kind);
+        const char *kind = only_reads ? "GET" : GENERATE_PICK(seed, kinds);
+        generate_add_text(request, generate_one_in(seed, 40) ? "QQ" : kind);
         add_field_type(seed, request);
         if (generate_one_in(seed, 3)) {
             char text[16];
             snprintf(text, sizeof(text), "#%d", (int)generate_below(seed, 40));
-            generate_text(request, text);
+            generate_add_text(request, text);
         } else
             add_bit_offset(seed, request);
         if (strcmp(kind, "GET") == 0 || strcmp(kind, "get") == 0)
@@ -409,17 +417,17 @@ static void add_field_operations(uint64_t *seed, struct request *request) {
 static void add_copy_options(uint64_t *seed, struct request *request) {
     for (uint64_t count = generate_below(seed, 3); count > 0; count--) {
         if (generate_one_in(seed, 2))
-            generate_text(request, generate_one_in(seed, 8) ? "QQ" : "REPLACE");
+            generate_add_text(request, generate_one_in(seed, 8) ? "QQ" : "REPLACE");
         else {
-            generate_text(request, "DB");
-            generate_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 10) ? 40 : 4));
+            generate_add_text(request, "DB");
+            generate_add_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 10) ? 40 : 4));
         }
     }
 }
 
 static void add_command(uint64_t *seed, struct request *request);
 
-static void add_argument(uint64_t *seed, struct request *request, char kind) {
+void generate_add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const patterns[] = {
         "*", "key:*", "key:?", "key:1[0-3]", "*[^0-9]", "[a", "\\", "a\\*b*", "**", "{tag}?", "nothing",
     };
@@ -431,23 +439,23 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const conditions[] = {"NX", "XX", "QQ", "GT", "LT", "gt"};
     switch (kind) {
     case 'k':
-        generate_key(seed, request);
+        add_key(seed, request);
         break;
     case 'K':
         for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--)
-            generate_key(seed, request);
+            add_key(seed, request);
         break;
     case 'v':
-        generate_value(seed, request);
+        add_value(seed, request);
         break;
     case 'P':
         for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--) {
-            generate_key(seed, request);
-            generate_value(seed, request);
+            add_key(seed, request);
+            add_value(seed, request);
         }
         break;
     case 'n':
-        generate_number(seed, request);
+        add_number(seed, request);
         break;
     case 'o':
         add_set_options(seed, request);
@@ -465,17 +473,17 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_time(seed, request, 4000000000, 1000);
         break;
     case 'p':
-        generate_text(request, PICK(seed, patterns));
+        generate_add_text(request, GENERATE_PICK(seed, patterns));
         break;
     case 'O':
         add_scan_options(seed, request);
         break;
     case 'd':
-        generate_integer(request, generate_one_in(seed, 12) ? (int64_t)generate_below(seed, 40) - 10
-                                                            : (int64_t)generate_below(seed, 4));
+        generate_add_integer(request, generate_one_in(seed, 12) ? (int64_t)generate_below(seed, 40) - 10
+                                                                : (int64_t)generate_below(seed, 4));
         break;
     case 'F':
-        generate_float(seed, request);
+        add_float(seed, request);
         break;
     case 'i':
         add_place(seed, request);
@@ -484,14 +492,14 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_bit_offset(seed, request);
         break;
     case 'B':
-        generate_integer(request, generate_one_in(seed, 16) ? 2 : (int64_t)generate_below(seed, 2));
+        generate_add_integer(request, generate_one_in(seed, 16) ? 2 : (int64_t)generate_below(seed, 2));
         break;
     case 'u':
         if (generate_one_in(seed, 2))
-            generate_text(request, units[generate_below(seed, generate_one_in(seed, 8) ? 4 : 3)]);
+            generate_add_text(request, units[generate_below(seed, generate_one_in(seed, 8) ? 4 : 3)]);
         break;
     case 'y':
-        generate_text(request, PICK(seed, operations));
+        generate_add_text(request, GENERATE_PICK(seed, operations));
         break;
     case 'E':
         add_getex_options(seed, request);
@@ -510,41 +518,35 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         break;
     case 'f':
         if (!generate_one_in(seed, 3))
-            generate_text(request, PICK(seed, flushes));
+            generate_add_text(request, GENERATE_PICK(seed, flushes));
         break;
     case 'g':
-        generate_text(request, generate_one_in(seed, 2) ? "databases" : "no-such-*");
+        generate_add_text(request, generate_one_in(seed, 2) ? "databases" : "no-such-*");
         break;
     case 'e':
     case 'x':
         if (generate_one_in(seed, 4))
-            generate_text(request, conditions[generate_below(seed, kind == 'e' ? 6 : 3)]);
+            generate_add_text(request, conditions[generate_below(seed, kind == 'e' ? 6 : 3)]);
         break;
     default:
-        generate_text(request, PICK(seed, words));
+        generate_add_text(request, GENERATE_PICK(seed, words));
     }
 }
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
-static const struct generate_family basics = {rows, sizeof(rows) / sizeof(*rows), NULL};
-static const struct generate_family *const families[] = {&basics, &generate_hashes, &generate_sets};
-enum { FAMILIES = sizeof(families) / sizeof(*families) };
-
 static const struct generate_row *pick_row(uint64_t *seed, const struct generate_family **family) {
     uint64_t sum = 0;
     for (size_t i = 0; i < FAMILIES; i++)
-        for (size_t j = 0; j < families[i]->count; j++)
-            sum += families[i]->rows[j].weight;
+        for (const struct generate_row *row = families[i]->rows; row->name; row++)
+            sum += row->weight;
     uint64_t at = generate_below(seed, sum);
     for (size_t i = 0;; i++)
-        for (size_t j = 0; j < families[i]->count; j++) {
-            const struct generate_row *row = &families[i]->rows[j];
-            *family = families[i];
-            if (at < row->weight)
+        for (const struct generate_row *row = families[i]->rows; row->name; at -= row++->weight)
+            if (at < row->weight) {
+                *family = families[i];
                 return row;
-            at -= row->weight;
-        }
+            }
 }
 
 /* The name, or command and subcommand, in changing case. */
@@ -555,7 +557,7 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
         bool lower = generate_one_in(seed, 2);
         for (size_t i = 0; i < length; i++)
             text[i] = (char)(lower ? tolower(name[i]) : name[i]);
-        add(request, text, length);
+        generate_add(request, text, length);
         more = name[length] == '|';
         name += length + 1;
     }
@@ -569,34 +571,59 @@ static void spoil(uint64_t *seed, struct request *request) {
             request->count--;
         break;
     case 1:
-        generate_value(seed, request);
+        add_value(seed, request);
         break;
     default:
-        generate_number(seed, request);
-        generate_text(request, "EX");
+        add_number(seed, request);
+        generate_add_text(request, "EX");
     }
 }
 
-static const struct generate_row *add_row(uint64_t *seed, struct request *request) {
-    const struct generate_family *family;
-    const struct generate_row *row = pick_row(seed, &family);
-    add_name(seed, request, row->name);
+static void add_row(uint64_t *seed, struct request *request, const struct generate_row *row,
+                    const struct generate_family *family) {
     bool exact = row->arguments[0] == '!';
-    for (const char *kind = row->arguments + exact; *kind != '\0'; kind++)
-        if (!family->argument || !family->argument(seed, request, *kind))
-            add_argument(seed, request, *kind);
+    request->comparison = row->comparison;
+    add_name(seed, request, row->name);
+    for (const char *kind = row->arguments + (exact || row->arguments[0] == '^'); *kind != '\0'; kind++) {
+        if (isdigit((unsigned char)*kind))
+            family->add(seed, request, *kind);
+        else
+            generate_add_argument(seed, request, *kind);
+    }
     if (!exact && generate_one_in(seed, 12))
         spoil(seed, request);
-    return row;
 }
 
+/* As an argument; how its own reply would be compared means nothing. */
 static void add_command(uint64_t *seed, struct request *request) {
-    (void)add_row(seed, request);
+    const struct generate_family *family;
+    enum comparison comparison = request->comparison;
+    const struct generate_row *row = pick_row(seed, &family);
+    add_row(seed, request, row, family);
+    request->comparison = comparison;
+}
+
+/* A command that leaves Redis's errno clear. */
+static void add_clearing(struct request *request) {
+    static const char *const words[] = {"SCAN", "0", "COUNT", "1000000"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        generate_add_text(request, words[i]);
+    request->comparison = COMPARE_ANY_ORDER;
 }
 
 enum comparison generate_request(uint64_t *seed, struct request *request) {
+    const struct generate_family *family = request->held_family;
+    const struct generate_row *row = request->held ? request->held : pick_row(seed, &family);
     request->count = request->used = 0;
-    return add_row(seed, request)->comparison;
+    if (row->arguments[0] == '^' && !request->held) {
+        request->held = row;
+        request->held_family = family;
+        add_clearing(request);
+    } else {
+        request->held = NULL;
+        add_row(seed, request, row, family);
+    }
+    return request->comparison;
 }
 
 size_t generate_encode(const struct request *request, bool as_inline, char *out) {

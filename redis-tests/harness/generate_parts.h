@@ -1,45 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* What the families of generated commands share. Private to generate*.c. */
+/* What the families of generated commands are made of. A family has rows and arguments of its own, in a file of its own. */
 #ifndef GENERATE_PARTS_H
 #define GENERATE_PARTS_H
 
 #include "generate.h"
 
-/* One row a command. `arguments` is a template, one letter for each; generate.c says what its own letters mean. */
+/* One row a command; generate.c says what the letters in `arguments` mean, a digit is the family's own. */
 struct generate_row {
-    const char *name;
+    const char *name; /* of a subcommand "container|name" */
     unsigned weight;
     const char *arguments;
-    enum comparison comparison;
+    enum comparison comparison; /* an argument may loosen it */
 };
 
 struct generate_family {
-    const struct generate_row *rows;
-    size_t count;
-    /* Adds what its own letters mean; false: the letter is generate.c's. Or NULL. */
-    bool (*argument)(uint64_t *seed, struct request *request, char kind);
+    const struct generate_row *rows; /* ended by one without a name */
+    void (*add)(uint64_t *seed, struct request *request, char digit);
 };
 
-extern const struct generate_family generate_hashes, generate_sets;
-
-/* So many keys "hash:0", "set:0" ... are mostly of their type, and met by other commands too. */
-enum { GENERATE_TYPED_KEYS = 4 };
-
-#define PICK(seed, list) ((list)[generate_below(seed, sizeof(list) / sizeof(*(list)))])
+extern const struct generate_family generate_lists, generate_hashes, generate_sets;
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit);
 bool generate_one_in(uint64_t *seed, uint64_t n);
-void generate_text(struct request *request, const char *text);
-void generate_integer(struct request *request, int64_t value);
-void generate_key(uint64_t *seed, struct request *request);
-void generate_value(uint64_t *seed, struct request *request);
-void generate_number(uint64_t *seed, struct request *request);
-void generate_float(uint64_t *seed, struct request *request);
-/* Mostly a key of that type, sometimes any. */
-void generate_typed_key(uint64_t *seed, struct request *request, const char *type);
-/* Cursor and options of HSCAN and its kin, all in one step. */
-void generate_members_scan(uint64_t *seed, struct request *request);
-/* A count of draws, never so far below zero that the reply has no end. */
-void generate_draws(uint64_t *seed, struct request *request);
+void generate_add(struct request *request, const void *bytes, size_t length);
+void generate_add_text(struct request *request, const char *text);
+void generate_add_integer(struct request *request, int64_t value);
+/* The argument that a letter stands for. */
+void generate_add_argument(uint64_t *seed, struct request *request, char letter);
+
+#define GENERATE_PICK(seed, list) ((list)[generate_below(seed, sizeof(list) / sizeof(*(list)))])
 
 #endif

@@ -8,8 +8,12 @@
  *      leader_since      Unix milliseconds, 0: there is no leader      quorum_lost_since      Unix milliseconds, 0: it is not lost
  *      quorum            ok lost                                       health   ok degraded down, with health_reason
  *      failures_tolerated  further voters that may fail before the quorum is lost
+ *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
+ *      backup_last_      of the last backup that was made, backup_error: why the last one failed
+ *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
  *      fsync_, commit_   of the last minute, microseconds
  *      transfers, handovers  begun by this node since its start; of them, that ended with another leader
  *      lease_remaining_ms    a leader's: for so long it may answer reads without asking; 0: it has no lease
@@ -96,6 +100,10 @@ static void group_lines(struct resp_buf *text, const struct report *report, cons
     line_number(text, prefix, "num_voting_nodes", health->voters);
     for (size_t at = 0; at < report->member_count; at++)
         member_line(text, report, &report->members[at], prefix);
+    text_add(text, "%sremoved_nodes:", prefix);
+    for (size_t at = 0; at < report->removed_count; at++)
+        text_add(text, "%s%" PRIu64, at > 0 ? "," : "", report->removed[at]);
+    text_add(text, "\r\n");
     line_text(text, prefix, "health", health_name(health->state));
     line_text(text, prefix, "health_reason", health->reason);
     line_number(text, prefix, "failures_tolerated", health->failures_tolerated);
@@ -126,6 +134,23 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "snapshots_received", report->snapshots_received);
 }
 
+static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "audit_index", report->audit_index);
+    line_number(text, prefix, "audit_count", report->audit_count);
+    line_text(text, prefix, "state_differs", yes_no(report->audit_differs));
+    line_number(text, prefix, "backup_in_progress", report->backup_under_way);
+    line_number(text, prefix, "backup_count", report->backup_count);
+    line_number(text, prefix, "backup_last_time", report->backup_ms);
+    line_number(text, prefix, "backup_last_index", report->backup_index);
+    line_number(text, prefix, "backup_last_bytes", report->backup_bytes);
+    line_number(text, prefix, "backup_last_ms", report->backup_took_ms);
+    line_text(text, prefix, "backup_error", report->backup_error);
+    text_add(text, "%sdisk_free:%" PRId64 "\r\n", prefix,
+             report->disk_known ? (int64_t)report->disk_free_bytes : -1);
+    line_number(text, prefix, "disk_reserve", report->disk_reserve_bytes);
+    line_text(text, prefix, "disk_low", yes_no(report->disk_low));
+}
+
 static void figure_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
     double batch = report->fsync_count ? (double)report->writes_logged / (double)report->fsync_count : 0;
 
@@ -154,6 +179,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
     checkpoint_lines(text, report, prefix);
+    disk_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }
 
@@ -165,6 +191,11 @@ void session_raft_info(struct session_call *call) {
     health_judge(call->report, &health);
     raft_lines(&text, call->report, &health, "");
     text_reply(&text, call->reply);
+}
+
+/* The node answers when it is done. */
+void session_raft_backup(struct session_call *call) {
+    call->wishes->backup = &call->args[1];
 }
 
 /* The answer comes at once; RAFT.INFO's checkpoint_index says when it is done. */

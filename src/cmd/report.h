@@ -61,7 +61,8 @@ struct report_member {
     unsigned port;                   /* told to clients */
     char peer_host[REPORT_HOST_MAX]; /* what peers dial */
     unsigned peer_port;
-    bool voting;
+    char incarnation[REPORT_RUN_ID_LENGTH + 1]; /* "" until it has been met */
+    bool voting;                                /* no: it learns the log, and counts for nothing */
     enum report_link link;
     uint64_t
         match_index; /* known to be durable there: on the leader; 0 elsewhere; of itself its own saved index */
@@ -152,6 +153,8 @@ struct report {
     uint64_t log_entries, log_bytes;
     const struct report_member *members; /* by id, this node included */
     size_t member_count;
+    const uint64_t *removed; /* ids of those that were removed: not used again */
+    size_t removed_count;
     uint64_t leader_since_ms;                   /* Unix milliseconds; 0: there is no leader */
     uint64_t quorum_lost_since_ms;              /* Unix milliseconds; 0: it is not lost */
     char leader_change_reason[REPORT_TEXT_MAX]; /* of the last change, in words; "" before the first */
@@ -180,6 +183,17 @@ struct report {
     uint64_t checkpoint_failures;           /* in a row */
     char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
     uint64_t data_file_bytes;
+    bool backup_under_way;
+    uint64_t backup_count; /* made since the start */
+    uint64_t backup_ms;    /* when the last one was done, Unix milliseconds; 0: not since the start */
+    uint64_t backup_index, backup_bytes, backup_took_ms;
+    char backup_error[REPORT_TEXT_MAX];           /* of the last one; "" when it succeeded */
+    bool disk_known;                              /* how much is free could be told */
+    uint64_t disk_free_bytes, disk_reserve_bytes; /* of the data directory's file system */
+    uint64_t audit_index,
+        audit_count; /* the last entry at which the state here was found right; how often, since the start */
+    bool audit_differs;                             /* it was found wrong */
+    bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;

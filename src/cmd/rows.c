@@ -7,7 +7,7 @@
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
  *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
- *                   may be answered later; MOVABLE: where the keys are depends on the arguments
+ *                   may be answered later
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -40,7 +40,6 @@
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
 #define LATER    COMMAND_LATER
-#define MOVABLE  COMMAND_MOVABLE_KEYS
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 #define REFUSED  (ADM | STALE | NOASYNC)
@@ -51,6 +50,8 @@
 #define HASH     CATEGORY_HASH
 #define SET      CATEGORY_SET
 #define KEYSP    CATEGORY_KEYSPACE
+#define LIST     CATEGORY_LIST
+#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
 #define PARTS    "Depends on subcommand."
@@ -72,7 +73,7 @@ KEYS(key_sinterstore, {.flags = "RW update", .begin = 1, .last = 1},
      {.flags = "RO access", .begin = 2, .last = -1});
 KEYS(key_set_store, {.flags = "OW update", .begin = 1, .last = 1},
      {.flags = "RO access", .begin = 2, .last = -1});
-KEYS(key_counted, {.flags = "RO access", .begin = 1, .counted = true});
+KEYS(key_counted, {.flags = "RO access", .count_at = 1});
 KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
 KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
 KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
@@ -82,6 +83,24 @@ KEYS(key_bitfield, {.flags = "RW access update variable_flags",
                     .notes = "This command allows both access and modification of the key"});
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
+
+KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
+KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
+#define SORT_NAMES                                                                                           \
+    {                                                                                                        \
+        .flags = "RO access", .search = KEYS_IN_DATA,                                                        \
+        .notes =                                                                                             \
+            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from "     \
+            "the content of the key we sort"                                                                 \
+    }
+#define SORT_STORE                                                                                           \
+    {                                                                                                        \
+        .flags = "OW update", .search = KEYS_BEHIND_STORE,                                                   \
+        .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "    \
+                 "anywhere in the argument array"                                                            \
+    }
+KEYS(key_sort, {.flags = "RO access"}, SORT_NAMES, SORT_STORE);
+KEYS(key_sort_ro, {.flags = "RO access"}, SORT_NAMES);
 
 /* What a client that spreads requests over shards should know. */
 #define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
@@ -130,6 +149,20 @@ static const struct command client_rows[] = {
      "Names this connection.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
     {"client|unblock", -3, ADM | ANYTIME, NO_KEYS, NULL, session_client_unblock, NULL,
      "Ends the wait of a client that is blocked.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {0},
+};
+
+static const struct command raft_node_rows[] = {
+    {"raft.node|add", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_add, NULL,
+     "Takes a new node in: it learns the log, then votes.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "0.3.0", "cluster", "O(1)", 0, NULL, NULL},
+    {"raft.node|list", 2, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_node_list, NULL,
+     "Describes the members, and those that were.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|remove", 3, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_remove, NULL,
+     "Removes a member for good.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
+    {"raft.node|set", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_set, NULL,
+     "Says where a member is now.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
     {0},
 };
 
@@ -383,7 +416,7 @@ const struct command command_rows[] = {
      "Stores what is in the first set and in none of the others.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
     {"sinter", -2, R, 1, -1, 1, cmd_sinter, NULL, NULL,
      "Tells what is in all of the sets.", "1.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, tip_order, key_ro_access},
-    {"sintercard", -3, R | MOVABLE, NO_KEYS, cmd_sintercard, NULL, NULL,
+    {"sintercard", -3, R, NO_KEYS, cmd_sintercard, NULL, NULL,
      "Counts what is in all of the sets.", "7.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, NULL, key_counted},
     {"sinterstore", -3, W | OOM, 1, -1, 1, cmd_sinterstore, NULL, NULL,
      "Stores what is in all of the sets.", "1.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, NULL, key_sinterstore},
@@ -407,6 +440,46 @@ const struct command command_rows[] = {
      "Tells what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, tip_order, key_ro_access},
     {"sunionstore", -3, W | OOM, 1, -1, 1, cmd_sunionstore, NULL, NULL,
      "Stores what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
+
+    /* lists */
+    {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,
+     "Tells the element at an index.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_ro_access},
+    {"linsert", 5, W | OOM, KEY, cmd_linsert, NULL, NULL,
+     "Puts an element before or behind another.", "2.2.0", "list", "O(N) in elements before that one", LIST, NULL, key_rw_insert},
+    {"llen", 2, R | FAST, KEY, cmd_llen, NULL, NULL,
+     "Tells how many elements there are.", "1.0.0", "list", "O(1)", LIST, NULL, key_ro},
+    {"lmove", 5, W | OOM, 1, 2, 1, cmd_lmove, NULL, NULL,
+     "Takes an element from an end of one list to an end of another.", "6.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"lmpop", -4, W, NO_KEYS, cmd_lmpop, NULL, NULL,
+     "Takes elements from the first list that has any.", "7.0.0", "list", "O(N+M) in keys and elements taken", LIST, NULL, key_lmpop},
+    {"lpop", -2, W | FAST, KEY, cmd_lpop, NULL, NULL,
+     "Takes the first elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"lpos", -3, R, KEY, cmd_lpos, NULL, NULL,
+     "Finds elements that are equal to one.", "6.0.6", "list", "O(N) in elements", LIST, NULL, key_ro_access},
+    {"lpush", -3, W | OOM | FAST, KEY, cmd_lpush, NULL, NULL,
+     "Puts elements before the first.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lpushx", -3, W | OOM | FAST, KEY, cmd_lpushx, NULL, NULL,
+     "Puts elements before the first of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lrange", 4, R, KEY, cmd_lrange, NULL, NULL,
+     "Tells the elements between two indexes.", "1.0.0", "list", "O(S+N) in elements before them, and in them", LIST, NULL, key_ro_access},
+    {"lrem", 4, W, KEY, cmd_lrem, NULL, NULL,
+     "Removes elements that are equal to one.", "1.0.0", "list", "O(N) in elements", LIST, NULL, key_rw_delete},
+    {"lset", 4, W | OOM, KEY, cmd_lset, NULL, NULL,
+     "Puts another element in the place of one.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_rw_update},
+    {"ltrim", 4, W, KEY, cmd_ltrim, NULL, NULL,
+     "Removes what is not between two indexes.", "1.0.0", "list", "O(N) in elements removed", LIST, NULL, key_rw_delete},
+    {"rpop", -2, W | FAST, KEY, cmd_rpop, NULL, NULL,
+     "Takes the last elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"rpoplpush", 3, W | OOM, 1, 2, 1, cmd_rpoplpush, NULL, NULL,
+     "Takes the last element of one list before the first of another.", "1.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"rpush", -3, W | OOM | FAST, KEY, cmd_rpush, NULL, NULL,
+     "Puts elements behind the last.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"rpushx", -3, W | OOM | FAST, KEY, cmd_rpushx, NULL, NULL,
+     "Puts elements behind the last of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"sort", -2, W | OOM, KEY, cmd_sort, NULL, NULL,
+     "Sorts elements by themselves or by other keys; tells or stores them.", "1.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort},
+    {"sort_ro", -2, R, KEY, cmd_sort_ro, NULL, NULL,
+     "Sorts elements by themselves or by other keys.", "7.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort_ro},
 
     /* keys */
     {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,
@@ -525,6 +598,10 @@ const struct command command_rows[] = {
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"raft.consistency", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_raft_consistency, NULL,
      "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
+    {"raft.node", -2, 0, NO_KEYS, NULL, NULL, raft_node_rows,
+     "The members of the cluster.", "0.3.0", "cluster", PARTS, 0, NULL, NULL},
+    {"raft.backup", 2, ADM | NOSCR | STALE | LATER, NO_KEYS, NULL, session_raft_backup, NULL,
+     "Makes a file of this node's state, in backup-dir.", "0.3.0", "cluster", "O(N) in bytes of the state", DANGER, NULL, NULL},
     {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
      "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,

@@ -87,11 +87,18 @@ void cmd_cluster_getkeysinslot(struct call *call);
 
 /* raft.c */
 void session_raft_info(struct session_call *call);
+void session_raft_backup(struct session_call *call);
 void session_raft_snapshot(struct session_call *call);
 void session_raft_consistency(struct session_call *call);
 
 /* handover.c */
 void session_raft_transfer_leader(struct session_call *call);
 void session_failover(struct session_call *call);
+
+/* members.c */
+void session_raft_node_add(struct session_call *call);
+void session_raft_node_remove(struct session_call *call);
+void session_raft_node_set(struct session_call *call);
+void session_raft_node_list(struct session_call *call);
 
 #endif

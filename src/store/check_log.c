@@ -60,6 +60,22 @@ static void add_term(struct store_found *found, raft_term term, raft_index index
     found->terms[found->term_count++] = (struct raft_term_start){term, index};
 }
 
+/* A list of members, part by part. */
+static void add_change(struct store_found *found, const struct store_part *part) {
+    size_t count = found->change_count;
+
+    if (part->part == 0) {
+        found->changes = realloc(found->changes, (count + 1) * sizeof(*found->changes));
+        if (found->changes == NULL)
+            abort();
+        found->changes[count] = (struct raft_members_at){part->index, raft_blob_new((size_t)part->bytes)};
+        found->change_count = ++count;
+    }
+    if (part->length > 0)
+        memcpy(found->changes[count - 1].list->bytes + (size_t)part->part * STORE_ROW_BYTES_MAX, part->data,
+               part->length);
+}
+
 /* What of a row does not fit the one before it; NULL when it does. */
 static const char *misfit(const struct check *check, const struct store_part *part,
                           const struct store_part *before) {
@@ -93,6 +109,8 @@ static enum store_result check_part(struct check *check, sqlite3_stmt *row, stru
         found->log_bytes += part.bytes;
         found->last_index = part.index;
     }
+    if (part.type == RAFT_ENTRY_MEMBERS && !part.no_data)
+        add_change(found, &part);
     *before = part;
     return STORE_OK;
 }
@@ -213,4 +231,9 @@ enum store_result store_check_log(const struct store_paths *paths, raft_id node,
 void store_found_close(struct store_found *found) {
     free(found->terms);
     found->terms = NULL;
+    for (size_t i = 0; i < found->change_count; i++)
+        raft_blob_unref(found->changes[i].list);
+    free(found->changes);
+    found->changes = NULL;
+    found->change_count = 0;
 }

@@ -83,7 +83,9 @@ struct store_log {
     struct store_file mark;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     char incarnation[STORE_ID_LENGTH + 1];
-    struct raft_term_start *terms; /* as found at the opening; lent to store_boot */
+    struct raft_term_start *terms;   /* as found at the opening; lent to store_boot */
+    struct raft_members_at *changes; /* the same */
+    size_t change_count;
 
     struct store_state state; /* state.save: of the last transaction; while one runs, its own */
     raft_index last_index;    /* state.log_start - 1: the log is empty */
@@ -503,6 +505,10 @@ static enum store_result open_checked(struct store_log *log, struct store_found 
     log->log_bytes = found->log_bytes;
     log->terms = found->terms;
     found->terms = NULL;
+    log->changes = found->changes;
+    log->change_count = found->change_count;
+    found->changes = NULL;
+    found->change_count = 0;
     memcpy(log->incarnation, found->identity.incarnation, sizeof(log->incarnation));
     store_mark_write(&log->mark, log->incarnation, log->state.save);
     return STORE_OK;
@@ -513,9 +519,13 @@ static void fill_boot(struct store_boot *boot, const struct store_log *log, cons
     boot->raft = (struct raft_boot){
         .term = found->state.term,
         .vote = found->state.vote,
+        .base_index = found->state.log_start - 1,
+        .base_term = found->state.base_term,
         .last_index = log->last_index,
         .terms = log->terms,
         .term_count = found->term_count,
+        .changes = log->changes,
+        .change_count = log->change_count,
     };
     boot->first_index = found->first_index;
     boot->base_index = found->state.log_start - 1;
@@ -582,5 +592,8 @@ void store_log_close(struct store_log *log) {
     store_dir_unlock(log->lock);
     store_paths_close(&log->paths);
     free(log->terms);
+    for (size_t i = 0; i < log->change_count; i++)
+        raft_blob_unref(log->changes[i].list);
+    free(log->changes);
     free(log);
 }

@@ -59,8 +59,8 @@ struct store_identity {
 struct store_boot {
     struct store_identity identity;
     struct raft_boot
-        raft; /* its terms belong to the log: they hold until store_log_close; the first row begins at
-                             * first_index, even if that term began earlier */
+        raft; /* its terms and changes (the log's lists of members) belong to the log: they hold until
+               * store_log_close; the first row of terms begins at first_index, even if that term began earlier */
     raft_index first_index; /* 0: the log is empty */
     raft_index base_index;  /* the log begins after this entry; 0: with the first of all */
     raft_term base_term;    /* of that entry; 0 when there is none */
