@@ -255,7 +255,7 @@ static size_t reply_estimate(const struct node *node, const struct connection *c
     size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
     for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
         struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
-        bytes += item ? item_string(item).length : 0;
+        bytes += item ? item_memory(item) : 0;
     }
     return bytes;
 }

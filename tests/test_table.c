@@ -88,8 +88,10 @@ static void check_row(const struct command *row, bool top) {
     assert_true(row->run || row->session || row->subcommands);
     assert_true((row->flags & (COMMAND_READONLY | COMMAND_WRITE)) == 0 || row->run);
     assert_false((row->flags & COMMAND_READONLY) && (row->flags & COMMAND_WRITE));
-    assert_int_equal(row->first_key != 0, row->keys != NULL);
+    assert_true((row->first_key != 0) <= (row->keys != NULL));
     assert_int_equal(row->first_key != 0, row->key_step != 0);
+    for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
+        assert_true(row->first_key || keys->counted);
 }
 
 static void every_row_is_found_and_well_formed(void **state) {

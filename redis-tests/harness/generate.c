@@ -6,6 +6,7 @@
 #include <string.h>
 #include <time.h>
 
+#include "generate_parts.h"
 #include "harness.h"
 
 /*
@@ -580,8 +581,34 @@ static void add_command(uint64_t *seed, struct request *request) {
     (void)add_row(seed, request);
 }
 
+/* ---- for the families ------------------------------------------------------------------------------------- */
+
+uint64_t generate_below(uint64_t *seed, uint64_t limit) {
+    return below(seed, limit);
+}
+
+void generate_text(struct request *request, const char *text) {
+    add_text(request, text);
+}
+
+void generate_argument(uint64_t *seed, struct request *request, char kind) {
+    add_argument(seed, request, kind);
+}
+
+void generate_name(uint64_t *seed, struct request *request, const char *name) {
+    add_name(seed, request, name);
+}
+
+void generate_spoilt(uint64_t *seed, struct request *request) {
+    spoil(seed, request);
+}
+
+/* ---- the next one ----------------------------------------------------------------------------------------- */
+
 enum comparison generate_request(uint64_t *seed, struct request *request) {
     request->count = request->used = 0;
+    if (one_in(seed, 3))
+        return generate_zset(seed, request);
     return add_row(seed, request)->comparison;
 }
 

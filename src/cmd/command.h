@@ -128,6 +128,7 @@ enum command_flag {
     COMMAND_NO_ASYNC_LOADING = 1 << 14,
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
+    COMMAND_MOVABLE_KEYS = 1 << 17, /* where its keys are, or some of them, only its arguments say */
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -156,6 +157,7 @@ struct command_keys {
     const char *notes; /* or NULL */
     int begin, last;   /* the first and the last of these keys, -1: to the end; begin 0: as the command's own
                           columns say */
+    bool counted;      /* at `begin` stands how many these keys are, and behind it they are */
 };
 
 /* ACL categories, in the order in which COMMAND INFO lists them. READ WRITE ADMIN FAST SLOW and, of ADMIN, DANGEROUS follow from flags. */
@@ -170,6 +172,7 @@ enum command_category {
     CATEGORY_DANGEROUS = 1 << 7,
     CATEGORY_CONNECTION = 1 << 8,
     CATEGORY_BITMAP = 1 << 9,
+    CATEGORY_SORTED_SET = 1 << 10,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -35,6 +35,7 @@ static const struct bit_name flag_names[] = {
     {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
+    {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {0, NULL},
 };
 
@@ -42,6 +43,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_KEYSPACE, "@keyspace"},
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
+    {CATEGORY_SORTED_SET, "@sortedset"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
@@ -118,8 +120,8 @@ static void reply_pair(struct resp_out *reply, const char *name, int value) {
     resp_integer(reply, value);
 }
 
-/* Where a key specification begins, and how far and in which steps it goes on from there. */
-static void reply_key_range(struct resp_out *reply, int begin, int last, int step) {
+/* Where a key specification begins. */
+static void reply_key_begin(struct resp_out *reply, int begin) {
     resp_bulk_text(reply, "begin_search");
     resp_map(reply, 2);
     resp_bulk_text(reply, "type");
@@ -127,15 +129,34 @@ static void reply_key_range(struct resp_out *reply, int begin, int last, int ste
     resp_bulk_text(reply, "spec");
     resp_map(reply, 1);
     reply_pair(reply, "index", begin);
+}
+
+/* How it goes on from there: a name and three numbers. */
+static void reply_key_find(struct resp_out *reply, const char *type, const char *const names[3],
+                           const int values[3]) {
     resp_bulk_text(reply, "find_keys");
     resp_map(reply, 2);
     resp_bulk_text(reply, "type");
-    resp_bulk_text(reply, "range");
+    resp_bulk_text(reply, type);
     resp_bulk_text(reply, "spec");
     resp_map(reply, 3);
-    reply_pair(reply, "lastkey", last);
-    reply_pair(reply, "keystep", step);
-    reply_pair(reply, "limit", 0);
+    for (size_t at = 0; at < 3; at++)
+        reply_pair(reply, names[at], values[at]);
+}
+
+static void reply_key_places(struct resp_out *reply, int begin, int last, int step) {
+    static const char *const names[] = {"lastkey", "keystep", "limit"};
+
+    reply_key_begin(reply, begin);
+    reply_key_find(reply, "range", names, (int[]){last < 0 ? last : last - begin, step, 0});
+}
+
+/* The number of the keys, and they behind it. */
+static void reply_key_count(struct resp_out *reply, int begin) {
+    static const char *const names[] = {"keynumidx", "firstkey", "keystep"};
+
+    reply_key_begin(reply, begin);
+    reply_key_find(reply, "keynum", names, (int[]){0, 1, 1});
 }
 
 static void reply_key_specs(struct resp_out *reply, const struct command *row) {
@@ -155,7 +176,10 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
         }
         resp_bulk_text(reply, "flags");
         reply_words(reply, keys->flags);
-        reply_key_range(reply, begin, last < 0 ? last : last - begin, row->key_step);
+        if (keys->counted)
+            reply_key_count(reply, keys->begin);
+        else
+            reply_key_places(reply, begin, last, row->key_step);
     }
 }
 
@@ -327,9 +351,21 @@ struct key_places {
     size_t first, last, step;
 };
 
+/* Behind their number. None when there cannot be as many. */
+static struct key_places places_counted(const struct resp_arg *args, size_t count, size_t at) {
+    int64_t keys;
+
+    if (at >= count || !resp_arg_integer(&args[at], &keys) || keys < 1 || (uint64_t)keys > count - at - 1)
+        return (struct key_places){.first = 1, .last = 0, .step = 1};
+    return (struct key_places){.first = at + 1, .last = at + (size_t)keys, .step = 1};
+}
+
 /* Those that a specification speaks of, in a command of `count` arguments. */
-static struct key_places places_of(const struct command *row, size_t specification, size_t count) {
+static struct key_places places_of(const struct command *row, size_t specification,
+                                   const struct resp_arg *args, size_t count) {
     const struct command_keys *keys = &row->keys[specification];
+    if (keys->counted)
+        return places_counted(args, count, (size_t)keys->begin);
     int first = keys->begin ? keys->begin : row->first_key + (int)specification * row->key_step;
     bool several = row->keys[specification + 1].flags || specification > 0;
     int last = keys->begin ? keys->last : several ? first : row->last_key;
@@ -348,7 +384,7 @@ static const struct command *row_with_keys(struct session_call *call, const stru
 
     if (!row)
         resp_error(call->reply, "ERR Invalid command specified");
-    else if (row->first_key == 0)
+    else if (!row->keys)
         resp_error(call->reply, "ERR The command has no key arguments");
     else if (!command_arity_ok(row, count))
         resp_error(call->reply, "ERR Invalid number of arguments specified for command");
@@ -388,9 +424,16 @@ static void reply_keys(struct session_call *call, bool with_flags) {
 
     if (!row)
         return;
+    for (size_t at = 0; row->keys[at].flags; at++) {
+        struct key_places places = places_of(row, at, args, count);
+        if (places.first > places.last) {
+            resp_error(call->reply, "ERR Invalid arguments specified for command");
+            return;
+        }
+    }
     size_t mark = resp_array_open(call->reply);
     for (size_t at = 0; row->keys[at].flags; at++) {
-        struct key_places places = places_of(row, at, count);
+        struct key_places places = places_of(row, at, args, count);
         const char *flags = row->keys[at].flags;
         if (strstr(flags, "variable_flags"))
             flags = flags_by_arguments(row, args, count);
