@@ -246,16 +246,25 @@ static enum served take_write(struct node *node, struct connection *connection,
     return SERVED;
 }
 
+/* What a fast command tells of a collection is little, and what another tells at most all of it. */
+static size_t value_estimate(const struct command *row, const struct item *item) {
+    if (item_type(item) == VALUE_STRING)
+        return item_string(item).length;
+    return row->flags & COMMAND_FAST ? 0 : item_memory(item);
+}
+
 /* Bytes of the values that a read asks for, as they are now. */
 static size_t reply_estimate(const struct node *node, const struct connection *connection,
                              const struct command *row, const struct resp_command *command) {
     size_t bytes = 0;
-    if (row->first_key == 0)
-        return 0;
-    size_t last = row->last_key < 0 ? command->count - (size_t)-row->last_key : (size_t)row->last_key;
-    for (size_t i = (size_t)row->first_key; i <= last && i < command->count; i += (size_t)row->key_step) {
-        struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
-        bytes += item ? item_memory(item) : 0;
+    struct command_places places;
+    for (size_t at = 0; row->keys && row->keys[at].flags; at++) {
+        if (!command_places(row, at, command->args, command->count, &places))
+            continue;
+        for (size_t i = places.first; i <= places.last && i < command->count; i += places.step) {
+            struct item *item = keyspace_find(node->keyspace, connection->session.db, &command->args[i]);
+            bytes += item ? value_estimate(row, item) : 0;
+        }
     }
     return bytes;
 }

@@ -91,7 +91,7 @@ static void check_row(const struct command *row, bool top) {
     assert_true((row->first_key != 0) <= (row->keys != NULL));
     assert_int_equal(row->first_key != 0, row->key_step != 0);
     for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
-        assert_true(row->first_key || keys->counted);
+        assert_true(row->first_key || keys->count_at);
 }
 
 static void every_row_is_found_and_well_formed(void **state) {
@@ -127,6 +127,54 @@ static void the_first_key_is_where_the_row_says(void **state) {
     assert_ptr_equal(command_first_key(find("mset k v"), args, 3), &args[1]);
     assert_null(command_first_key(find("get"), args, 1));
     assert_null(command_first_key(find("ping"), args, 2));
+}
+
+static void assert_places(const char *command, size_t specification, size_t first, size_t last) {
+    char *line = strdup(command);
+    struct resp_arg args[WORLD_ARGS_MAX];
+    size_t count = world_split(line, args);
+    struct command_places places;
+
+    assert_true(command_places(command_find(args, count), specification, args, count, &places));
+    assert_int_equal(places.first, first);
+    assert_int_equal(places.last, last);
+    free(line);
+}
+
+static void assert_no_places(const char *command) {
+    char *line = strdup(command);
+    struct resp_arg args[WORLD_ARGS_MAX];
+    size_t count = world_split(line, args);
+    struct command_places places;
+
+    assert_false(command_places(command_find(args, count), 0, args, count, &places));
+    assert_null(command_first_key(command_find(args, count), args, count));
+    free(line);
+}
+
+static void keys_that_are_counted_stand_behind_their_number(void **state) {
+    struct resp_arg args[4] = {{"lmpop", 5}, {"1", 1}, {"k", 1}, {"left", 4}};
+    (void)state;
+
+    assert_ptr_equal(command_first_key(find("lmpop 1 k left"), args, 4), &args[2]);
+    assert_places("lmpop 2 a b left", 0, 2, 3);
+    assert_places("lmpop 1 a left count 3", 0, 2, 2);
+    assert_no_places("lmpop 0 a left");
+    assert_no_places("lmpop -1 a left");
+    assert_no_places("lmpop x a left");
+    assert_no_places("lmpop 3 a b");
+    assert_no_places("lmpop 9223372036854775807 a left");
+    assert_no_places("lmpop");
+}
+
+static void sort_stores_behind_the_last_store_that_is_no_value(void **state) {
+    (void)state;
+    assert_places("sort a limit 0 1 by b*", 0, 1, 1);
+    assert_places("sort a limit 0 1 by b*", 2, 1, 0);
+    assert_places("sort a store b", 2, 3, 3);
+    assert_places("sort a store b STORE c", 2, 5, 5);
+    assert_places("sort a by store get store alpha store c", 2, 8, 8);
+    assert_places("sort a store", 2, 1, 0);
 }
 
 /* The slot of a key, by the definition: a bit at a time. */
@@ -186,6 +234,8 @@ int main(void) {
         cmocka_unit_test(every_row_is_found_and_well_formed),
         cmocka_unit_test(arity_counts_the_name_and_may_be_a_least),
         cmocka_unit_test(the_first_key_is_where_the_row_says),
+        cmocka_unit_test(keys_that_are_counted_stand_behind_their_number),
+        cmocka_unit_test(sort_stores_behind_the_last_store_that_is_no_value),
         cmocka_unit_test(a_slot_is_the_keys_checksum),
         cmocka_unit_test(only_the_tag_counts_when_there_is_one),
     };

@@ -1,12 +1,11 @@
 /* SPDX-License-Identifier: MIT */
-#include "generate.h"
+#include "generate_parts.h"
 
 #include <ctype.h>
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
 
-#include "generate_parts.h"
 #include "harness.h"
 
 /*
@@ -19,16 +18,12 @@
  *     g a directive that both have, or none   w a word that means nothing
  *     F decimal number   i small integer   b offset of a bit   B bit   u unit of a range, or none
  *     y operation of BITOP   E options of GETEX   L options of LCS   M operations of BITFIELD
- *     C options of COPY   Z another command with its arguments
+ *     C options of COPY   Z another command with its arguments   0-9 the family's own, and any behind '_'
  *
- * A '!' at its start: never with one argument more or less, which would be another command.
+ * A '!' at its start: never with one argument more or less, which would be another command. A '^': it takes what a command before it
+ * left in Redis's errno for its own failure, so it comes right behind one that clears it.
  */
-static const struct row {
-    const char *name;
-    unsigned weight;
-    const char *arguments;
-    enum comparison comparison;
-} rows[] = {
+static const struct generate_row rows[] = {
     {"SET", 120, "kvo", COMPARE_BYTES},
     {"GET", 60, "k", COMPARE_BYTES},
     {"MGET", 20, "K", COMPARE_BYTES},
@@ -129,18 +124,22 @@ static const struct row {
     {"SLOWLOG|NOTHING", 2, "w", COMPARE_BYTES},
     {"NOSUCH", 4, "", COMPARE_BYTES},
     {"NO|SUCH|COMMAND", 4, "vkv", COMPARE_BYTES},
+    {0},
 };
-enum { ROWS = sizeof(rows) / sizeof(*rows) };
 
-static uint64_t below(uint64_t *seed, uint64_t limit) {
+static const struct generate_family common = {.rows = rows};
+static const struct generate_family *const families[] = {&common, &generate_lists, &generate_zsets};
+enum { FAMILIES = sizeof(families) / sizeof(*families) };
+
+uint64_t generate_below(uint64_t *seed, uint64_t limit) {
     return harness_random(seed) % limit;
 }
 
-static bool one_in(uint64_t *seed, uint64_t n) {
-    return below(seed, n) == 0;
+bool generate_one_in(uint64_t *seed, uint64_t n) {
+    return generate_below(seed, n) == 0;
 }
 
-static void add(struct request *request, const void *bytes, size_t length) {
+void generate_add(struct request *request, const void *bytes, size_t length) {
     if (request->count == GENERATE_ARGS_MAX || length > sizeof(request->bytes) - request->used)
         harness_fail("a generated command is too large");
     request->args[request->count].start = request->used;
@@ -149,16 +148,14 @@ static void add(struct request *request, const void *bytes, size_t length) {
     request->used += length;
 }
 
-static void add_text(struct request *request, const char *text) {
-    add(request, text, strlen(text));
+void generate_add_text(struct request *request, const char *text) {
+    generate_add(request, text, strlen(text));
 }
 
-static void add_integer(struct request *request, int64_t value) {
+void generate_add_integer(struct request *request, int64_t value) {
     char text[32];
-    add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
+    generate_add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
 }
-
-#define PICK(seed, list) ((list)[below(seed, sizeof(list) / sizeof(*(list)))])
 
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
@@ -171,20 +168,23 @@ static void add_key(uint64_t *seed, struct request *request) {
         {"\"quoted\"", 8}, {"a*b?[c]", 7},
     };
     char text[32];
-    if (one_in(seed, 8)) {
-        size_t at = below(seed, sizeof(odd) / sizeof(*odd));
-        add(request, odd[at].bytes, odd[at].length);
+    if (generate_one_in(seed, 8)) {
+        size_t at = generate_below(seed, sizeof(odd) / sizeof(*odd));
+        generate_add(request, odd[at].bytes, odd[at].length);
         return;
     }
-    snprintf(text, sizeof(text), "key:%llu", (unsigned long long)below(seed, 24));
-    add_text(request, text);
+    if (generate_one_in(seed, 40))
+        snprintf(text, sizeof(text), "list:%llu", (unsigned long long)generate_below(seed, 3));
+    else
+        snprintf(text, sizeof(text), "key:%llu", (unsigned long long)generate_below(seed, 24));
+    generate_add_text(request, text);
 }
 
 static void add_random_bytes(uint64_t *seed, struct request *request, size_t length) {
     char bytes[20000];
     for (size_t i = 0; i < length; i++)
         bytes[i] = (char)harness_random(seed);
-    add(request, bytes, length);
+    generate_add(request, bytes, length);
 }
 
 static void add_number(uint64_t *seed, struct request *request) {
@@ -210,34 +210,36 @@ static void add_number(uint64_t *seed, struct request *request) {
         "18446744073709551616",
         "99999999999999999999999999",
     };
-    if (one_in(seed, 3))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 3))
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        add_integer(request, (int64_t)below(seed, 2001) - 1000);
+        generate_add_integer(request, (int64_t)generate_below(seed, 2001) - 1000);
 }
 
 static void add_value(uint64_t *seed, struct request *request) {
-    switch (below(seed, 8)) {
+    switch (generate_below(seed, 8)) {
     case 0:
     case 1:
     case 2:
         add_number(seed, request);
         break;
     case 3:
-        add_random_bytes(seed, request, below(seed, 64));
+        add_random_bytes(seed, request, generate_below(seed, 64));
         break;
     case 4:
-        add_random_bytes(seed, request, one_in(seed, 10) ? below(seed, 20000) : below(seed, 300));
+        add_random_bytes(seed, request,
+                         generate_one_in(seed, 10) ? generate_below(seed, 20000) : generate_below(seed, 300));
         break;
     default:
-        add_text(request, one_in(seed, 2) ? "a plain value" : "another one, somewhat longer than the first");
+        generate_add_text(request, generate_one_in(seed, 2) ? "a plain value"
+                                                            : "another one, somewhat longer than the first");
     }
 }
 
 /* Far enough away that it cannot pass while the test runs, or past already. */
 static int64_t far_seconds(uint64_t *seed) {
     static const int64_t seconds[] = {1000, 5000, 86400, 1000000, 100000000};
-    return PICK(seed, seconds);
+    return GENERATE_PICK(seed, seconds);
 }
 
 static void add_time(uint64_t *seed, struct request *request, int64_t from, int64_t unit) {
@@ -250,47 +252,48 @@ static void add_time(uint64_t *seed, struct request *request, int64_t from, int6
         "9223372036854775",
         "92233720368547758070",
     };
-    if (one_in(seed, 10))
-        add_text(request, PICK(seed, odd));
-    else if (one_in(seed, 6))
-        add_integer(request, -(int64_t)below(seed, 100));
+    if (generate_one_in(seed, 10))
+        generate_add_text(request, GENERATE_PICK(seed, odd));
+    else if (generate_one_in(seed, 6))
+        generate_add_integer(request, -(int64_t)generate_below(seed, 100));
     else
-        add_integer(request, (from + far_seconds(seed)) * unit + (unit > 1 ? (int64_t)below(seed, 1000) : 0));
+        generate_add_integer(request, (from + far_seconds(seed)) * unit +
+                                          (unit > 1 ? (int64_t)generate_below(seed, 1000) : 0));
 }
 
 static void add_set_options(uint64_t *seed, struct request *request) {
     static const char *const flags[] = {"NX", "XX", "GET", "KEEPTTL", "nx", "get"};
     static const char *const times[] = {"EX", "PX", "EXAT", "PXAT"};
-    for (uint64_t count = one_in(seed, 2) ? 0 : 1 + below(seed, 3); count > 0; count--) {
-        uint64_t kind = below(seed, 10);
+    for (uint64_t count = generate_one_in(seed, 2) ? 0 : 1 + generate_below(seed, 3); count > 0; count--) {
+        uint64_t kind = generate_below(seed, 10);
         if (kind < 6) {
-            add_text(request, PICK(seed, flags));
+            generate_add_text(request, GENERATE_PICK(seed, flags));
             continue;
         }
-        size_t time_kind = below(seed, 4);
-        add_text(request, times[time_kind]);
+        size_t time_kind = generate_below(seed, 4);
+        generate_add_text(request, times[time_kind]);
         /* Never a time long past: Redis counts such a key in DBSIZE until it comes by. 0 and less are errors. */
         int64_t from = time_kind < 2 ? 0 : 4000000000, unit = time_kind % 2 == 0 ? 1 : 1000;
-        if (one_in(seed, 8))
-            add_integer(request, -(int64_t)below(seed, 3));
+        if (generate_one_in(seed, 8))
+            generate_add_integer(request, -(int64_t)generate_below(seed, 3));
         else
-            add_integer(request, (from + far_seconds(seed)) * unit);
+            generate_add_integer(request, (from + far_seconds(seed)) * unit);
     }
 }
 
 static void add_scan_options(uint64_t *seed, struct request *request) {
     static const char *const patterns[] = {"*", "key:1*", "key:[2-5]", "[^k]*", "\\*", "?", "nothing", ""};
     static const char *const bad[] = {"x", "1.5", "", "99999999999999999999999"};
-    add_text(request, one_in(seed, 12) ? PICK(seed, bad) : "0");
-    add_text(request, "COUNT");
-    add_text(request, one_in(seed, 12) ? "0" : "1000000");
-    if (one_in(seed, 2)) {
-        add_text(request, "MATCH");
-        add_text(request, PICK(seed, patterns));
+    generate_add_text(request, generate_one_in(seed, 12) ? GENERATE_PICK(seed, bad) : "0");
+    generate_add_text(request, "COUNT");
+    generate_add_text(request, generate_one_in(seed, 12) ? "0" : "1000000");
+    if (generate_one_in(seed, 2)) {
+        generate_add_text(request, "MATCH");
+        generate_add_text(request, GENERATE_PICK(seed, patterns));
     }
-    if (one_in(seed, 4)) {
-        add_text(request, "TYPE");
-        add_text(request, one_in(seed, 2) ? "string" : "list");
+    if (generate_one_in(seed, 4)) {
+        generate_add_text(request, "TYPE");
+        generate_add_text(request, generate_one_in(seed, 2) ? "string" : "list");
     }
 }
 
@@ -303,100 +306,102 @@ static void add_float(uint64_t *seed, struct request *request) {
                                       "0.1",    "-0",     "1e",      "123456789012345678901234567890",
                                       "1,5"};
     char text[64];
-    if (one_in(seed, 3))
-        add_text(request, PICK(seed, odd));
-    else if (one_in(seed, 2))
+    if (generate_one_in(seed, 3))
+        generate_add_text(request, GENERATE_PICK(seed, odd));
+    else if (generate_one_in(seed, 2))
         add_number(seed, request);
     else {
-        double value =
-            (double)(int64_t)(harness_random(seed) >> below(seed, 60)) / (double)(1 + below(seed, 100000));
-        snprintf(text, sizeof(text), "%.*g", (int)(1 + below(seed, 17)), one_in(seed, 2) ? -value : value);
-        add_text(request, text);
+        double value = (double)(int64_t)(harness_random(seed) >> generate_below(seed, 60)) /
+                       (double)(1 + generate_below(seed, 100000));
+        snprintf(text, sizeof(text), "%.*g", (int)(1 + generate_below(seed, 17)),
+                 generate_one_in(seed, 2) ? -value : value);
+        generate_add_text(request, text);
     }
 }
 
 /* Places in values of some tens, or some thousands, of bytes. */
 static void add_place(uint64_t *seed, struct request *request) {
-    uint64_t kind = below(seed, 16);
+    uint64_t kind = generate_below(seed, 16);
     if (kind == 0)
         add_number(seed, request);
     else if (kind < 4)
-        add_integer(request, (int64_t)below(seed, 20000) - 5000);
+        generate_add_integer(request, (int64_t)generate_below(seed, 20000) - 5000);
     else
-        add_integer(request, (int64_t)below(seed, 80) - 24);
+        generate_add_integer(request, (int64_t)generate_below(seed, 80) - 24);
 }
 
 static void add_bit_offset(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"4294967296", "-1", "", "x", "1.5", "#1", "99999999999999999999", "01"};
-    if (one_in(seed, 16))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 16))
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        add_integer(request, (int64_t)below(seed, one_in(seed, 8) ? 100000 : 400));
+        generate_add_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 8) ? 100000 : 400));
 }
 
 static void add_getex_options(uint64_t *seed, struct request *request) {
     static const char *const words[] = {"PERSIST", "persist", "NX", "KEEPTTL"};
     static const char *const times[] = {"EX", "PX", "exat", "pxat"};
-    for (uint64_t count = one_in(seed, 3) ? 0 : 1 + one_in(seed, 5); count > 0; count--) {
-        size_t kind = below(seed, 6);
+    for (uint64_t count = generate_one_in(seed, 3) ? 0 : 1 + generate_one_in(seed, 5); count > 0; count--) {
+        size_t kind = generate_below(seed, 6);
         if (kind >= 4) {
-            add_text(request, one_in(seed, 4) ? PICK(seed, words) : "PERSIST");
+            generate_add_text(request, generate_one_in(seed, 4) ? GENERATE_PICK(seed, words) : "PERSIST");
             continue;
         }
-        add_text(request, times[kind]);
+        generate_add_text(request, times[kind]);
         add_time(seed, request, kind < 2 ? 0 : 4000000000, kind % 2 == 0 ? 1 : 1000);
     }
 }
 
 static void add_lcs_options(uint64_t *seed, struct request *request) {
     static const char *const words[] = {"LEN", "IDX", "WITHMATCHLEN", "idx", "QQ"};
-    for (uint64_t count = below(seed, 4); count > 0; count--) {
-        if (one_in(seed, 4)) {
-            add_text(request, "MINMATCHLEN");
+    for (uint64_t count = generate_below(seed, 4); count > 0; count--) {
+        if (generate_one_in(seed, 4)) {
+            generate_add_text(request, "MINMATCHLEN");
             add_place(seed, request);
         } else
-            add_text(request, words[below(seed, one_in(seed, 10) ? 5 : 4)]);
+            generate_add_text(request, words[generate_below(seed, generate_one_in(seed, 10) ? 5 : 4)]);
     }
 }
 
 static void add_field_type(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"u64", "i0", "u0", "i65", "x8", "", "i", "u-1", "i08"};
     char text[16];
-    if (one_in(seed, 20)) {
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 20)) {
+        generate_add_text(request, GENERATE_PICK(seed, odd));
         return;
     }
-    bool is_signed = one_in(seed, 2);
-    snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u', (int)(1 + below(seed, is_signed ? 64 : 63)));
-    add_text(request, text);
+    bool is_signed = generate_one_in(seed, 2);
+    snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u',
+             (int)(1 + generate_below(seed, is_signed ? 64 : 63)));
+    generate_add_text(request, text);
 }
 
 /* None below -2^62: there Redis 7.0 takes the least number for one that is too large, and SAT makes it the largest. */
 static void add_field_operand(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"9223372036854775807", "-4611686018427387904", "x", "", "1.5", "01"};
-    if (one_in(seed, 10))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 10))
+        generate_add_text(request, GENERATE_PICK(seed, odd));
     else
-        add_integer(request,
-                    (int64_t)(harness_random(seed) >> (2 + below(seed, 62))) * (one_in(seed, 2) ? 1 : -1));
+        generate_add_integer(request, (int64_t)(harness_random(seed) >> (2 + generate_below(seed, 62))) *
+                                          (generate_one_in(seed, 2) ? 1 : -1));
 }
 
 static void add_field_operations(uint64_t *seed, struct request *request) {
     static const char *const overflows[] = {"WRAP", "SAT", "FAIL", "sat", "QQ"};
     static const char *const kinds[] = {"GET", "SET", "INCRBY", "get", "incrby"};
-    bool only_reads = one_in(seed, 3);
-    for (uint64_t count = below(seed, 5); count > 0; count--) {
-        if (one_in(seed, 3)) {
-            add_text(request, "OVERFLOW");
-            add_text(request, overflows[below(seed, one_in(seed, 12) ? 5 : 4)]);
+    bool only_reads = generate_one_in(seed, 3);
+    for (uint64_t count = generate_below(seed, 5); count > 0; count--) {
+        if (generate_one_in(seed, 3)) {
+            generate_add_text(request, "OVERFLOW");
+            generate_add_text(request, overflows[generate_below(seed, generate_one_in(seed, 12) ? 5 : 4)]);
         }
-        const char *kind = only_reads ? "GET" : PICK(seed, kinds);
-        add_text(request, one_in(seed, 40) ? "QQ" : kind);
+        const char *kind = only_reads ? "GET" : GENERATE_PICK(seed, kinds);
+        generate_add_text(request, generate_one_in(seed, 40) ? "QQ" : kind);
         add_field_type(seed, request);
-        if (one_in(seed, 3)) {
+        if (generate_one_in(seed, 3)) {
             char text[16];
-            snprintf(text, sizeof(text), "#%d", (int)below(seed, 40));
-            add_text(request, text);
+            snprintf(text, sizeof(text), "#%d", (int)generate_below(seed, 40));
+            generate_add_text(request, text);
         } else
             add_bit_offset(seed, request);
         if (strcmp(kind, "GET") == 0 || strcmp(kind, "get") == 0)
@@ -406,19 +411,19 @@ static void add_field_operations(uint64_t *seed, struct request *request) {
 }
 
 static void add_copy_options(uint64_t *seed, struct request *request) {
-    for (uint64_t count = below(seed, 3); count > 0; count--) {
-        if (one_in(seed, 2))
-            add_text(request, one_in(seed, 8) ? "QQ" : "REPLACE");
+    for (uint64_t count = generate_below(seed, 3); count > 0; count--) {
+        if (generate_one_in(seed, 2))
+            generate_add_text(request, generate_one_in(seed, 8) ? "QQ" : "REPLACE");
         else {
-            add_text(request, "DB");
-            add_integer(request, (int64_t)below(seed, one_in(seed, 10) ? 40 : 4));
+            generate_add_text(request, "DB");
+            generate_add_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 10) ? 40 : 4));
         }
     }
 }
 
 static void add_command(uint64_t *seed, struct request *request);
 
-static void add_argument(uint64_t *seed, struct request *request, char kind) {
+void generate_add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const patterns[] = {
         "*", "key:*", "key:?", "key:1[0-3]", "*[^0-9]", "[a", "\\", "a\\*b*", "**", "{tag}?", "nothing",
     };
@@ -433,14 +438,14 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_key(seed, request);
         break;
     case 'K':
-        for (uint64_t count = 1 + below(seed, 4); count > 0; count--)
+        for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--)
             add_key(seed, request);
         break;
     case 'v':
         add_value(seed, request);
         break;
     case 'P':
-        for (uint64_t count = 1 + below(seed, 4); count > 0; count--) {
+        for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--) {
             add_key(seed, request);
             add_value(seed, request);
         }
@@ -464,13 +469,14 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_time(seed, request, 4000000000, 1000);
         break;
     case 'p':
-        add_text(request, PICK(seed, patterns));
+        generate_add_text(request, GENERATE_PICK(seed, patterns));
         break;
     case 'O':
         add_scan_options(seed, request);
         break;
     case 'd':
-        add_integer(request, one_in(seed, 12) ? (int64_t)below(seed, 40) - 10 : (int64_t)below(seed, 4));
+        generate_add_integer(request, generate_one_in(seed, 12) ? (int64_t)generate_below(seed, 40) - 10
+                                                                : (int64_t)generate_below(seed, 4));
         break;
     case 'F':
         add_float(seed, request);
@@ -482,14 +488,14 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_bit_offset(seed, request);
         break;
     case 'B':
-        add_integer(request, one_in(seed, 16) ? 2 : (int64_t)below(seed, 2));
+        generate_add_integer(request, generate_one_in(seed, 16) ? 2 : (int64_t)generate_below(seed, 2));
         break;
     case 'u':
-        if (one_in(seed, 2))
-            add_text(request, units[below(seed, one_in(seed, 8) ? 4 : 3)]);
+        if (generate_one_in(seed, 2))
+            generate_add_text(request, units[generate_below(seed, generate_one_in(seed, 8) ? 4 : 3)]);
         break;
     case 'y':
-        add_text(request, PICK(seed, operations));
+        generate_add_text(request, GENERATE_PICK(seed, operations));
         break;
     case 'E':
         add_getex_options(seed, request);
@@ -507,33 +513,36 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_copy_options(seed, request);
         break;
     case 'f':
-        if (!one_in(seed, 3))
-            add_text(request, PICK(seed, flushes));
+        if (!generate_one_in(seed, 3))
+            generate_add_text(request, GENERATE_PICK(seed, flushes));
         break;
     case 'g':
-        add_text(request, one_in(seed, 2) ? "databases" : "no-such-*");
+        generate_add_text(request, generate_one_in(seed, 2) ? "databases" : "no-such-*");
         break;
     case 'e':
     case 'x':
-        if (one_in(seed, 4))
-            add_text(request, conditions[below(seed, kind == 'e' ? 6 : 3)]);
+        if (generate_one_in(seed, 4))
+            generate_add_text(request, conditions[generate_below(seed, kind == 'e' ? 6 : 3)]);
         break;
     default:
-        add_text(request, PICK(seed, words));
+        generate_add_text(request, GENERATE_PICK(seed, words));
     }
 }
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
-static const struct row *pick_row(uint64_t *seed) {
+static const struct generate_row *pick_row(uint64_t *seed, const struct generate_family **family) {
     uint64_t sum = 0;
-    for (size_t i = 0; i < ROWS; i++)
-        sum += rows[i].weight;
-    uint64_t at = below(seed, sum);
-    const struct row *row = rows;
-    for (; at >= row->weight; row++)
-        at -= row->weight;
-    return row;
+    for (size_t i = 0; i < FAMILIES; i++)
+        for (const struct generate_row *row = families[i]->rows; row->name; row++)
+            sum += row->weight;
+    uint64_t at = generate_below(seed, sum);
+    for (size_t i = 0;; i++)
+        for (const struct generate_row *row = families[i]->rows; row->name; at -= row++->weight)
+            if (at < row->weight) {
+                *family = families[i];
+                return row;
+            }
 }
 
 /* The name, or command and subcommand, in changing case. */
@@ -541,10 +550,10 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
     char text[64];
     for (bool more = true; more;) {
         size_t length = strcspn(name, "|");
-        bool lower = one_in(seed, 2);
+        bool lower = generate_one_in(seed, 2);
         for (size_t i = 0; i < length; i++)
             text[i] = (char)(lower ? tolower(name[i]) : name[i]);
-        add(request, text, length);
+        generate_add(request, text, length);
         more = name[length] == '|';
         name += length + 1;
     }
@@ -552,7 +561,7 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
 
 /* One argument less, or more. */
 static void spoil(uint64_t *seed, struct request *request) {
-    switch (below(seed, 3)) {
+    switch (generate_below(seed, 3)) {
     case 0:
         if (request->count > 1)
             request->count--;
@@ -562,54 +571,57 @@ static void spoil(uint64_t *seed, struct request *request) {
         break;
     default:
         add_number(seed, request);
-        add_text(request, "EX");
+        generate_add_text(request, "EX");
     }
 }
 
-static const struct row *add_row(uint64_t *seed, struct request *request) {
-    const struct row *row = pick_row(seed);
-    add_name(seed, request, row->name);
+static void add_row(uint64_t *seed, struct request *request, const struct generate_row *row,
+                    const struct generate_family *family) {
     bool exact = row->arguments[0] == '!';
-    for (const char *kind = row->arguments + exact; *kind != '\0'; kind++)
-        add_argument(seed, request, *kind);
-    if (!exact && one_in(seed, 12))
+    request->comparison = row->comparison;
+    add_name(seed, request, row->name);
+    for (const char *kind = row->arguments + (exact || row->arguments[0] == '^'); *kind != '\0'; kind++) {
+        if (isdigit((unsigned char)*kind))
+            family->add(seed, request, *kind);
+        else if (*kind == '_')
+            family->add(seed, request, *++kind);
+        else
+            generate_add_argument(seed, request, *kind);
+    }
+    if (!exact && generate_one_in(seed, 12))
         spoil(seed, request);
-    return row;
 }
 
+/* As an argument; how its own reply would be compared means nothing. */
 static void add_command(uint64_t *seed, struct request *request) {
-    (void)add_row(seed, request);
+    const struct generate_family *family;
+    enum comparison comparison = request->comparison;
+    const struct generate_row *row = pick_row(seed, &family);
+    add_row(seed, request, row, family);
+    request->comparison = comparison;
 }
 
-/* ---- for the families ------------------------------------------------------------------------------------- */
-
-uint64_t generate_below(uint64_t *seed, uint64_t limit) {
-    return below(seed, limit);
+/* A command that leaves Redis's errno clear. */
+static void add_clearing(struct request *request) {
+    static const char *const words[] = {"SCAN", "0", "COUNT", "1000000"};
+    for (size_t i = 0; i < sizeof(words) / sizeof(*words); i++)
+        generate_add_text(request, words[i]);
+    request->comparison = COMPARE_ANY_ORDER;
 }
-
-void generate_text(struct request *request, const char *text) {
-    add_text(request, text);
-}
-
-void generate_argument(uint64_t *seed, struct request *request, char kind) {
-    add_argument(seed, request, kind);
-}
-
-void generate_name(uint64_t *seed, struct request *request, const char *name) {
-    add_name(seed, request, name);
-}
-
-void generate_spoilt(uint64_t *seed, struct request *request) {
-    spoil(seed, request);
-}
-
-/* ---- the next one ----------------------------------------------------------------------------------------- */
 
 enum comparison generate_request(uint64_t *seed, struct request *request) {
+    const struct generate_family *family = request->held_family;
+    const struct generate_row *row = request->held ? request->held : pick_row(seed, &family);
     request->count = request->used = 0;
-    if (one_in(seed, 3))
-        return generate_zset(seed, request);
-    return add_row(seed, request)->comparison;
+    if (row->arguments[0] == '^' && !request->held) {
+        request->held = row;
+        request->held_family = family;
+        add_clearing(request);
+    } else {
+        request->held = NULL;
+        add_row(seed, request, row, family);
+    }
+    return request->comparison;
 }
 
 size_t generate_encode(const struct request *request, bool as_inline, char *out) {

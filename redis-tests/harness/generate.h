@@ -9,15 +9,6 @@
 
 enum { GENERATE_ARGS_MAX = 64, GENERATE_BYTES_MAX = 256 * 1024 };
 
-struct request {
-    size_t count;
-    struct {
-        size_t start, length; /* bytes[start, start + length) */
-    } args[GENERATE_ARGS_MAX];
-    size_t used;
-    char bytes[GENERATE_BYTES_MAX];
-};
-
 /* How two replies to a command may be compared. */
 enum comparison {
     COMPARE_BYTES,     /* equal */
@@ -25,6 +16,22 @@ enum comparison {
     COMPARE_TIME, /* integers; two positive ones may differ by as much as two servers' clocks and a slow test */
     COMPARE_SHAPE,    /* the same types, whatever their values */
     COMPARE_ENCODING, /* names of encodings: Redis's may be one that a value got by being changed in place */
+};
+
+struct generate_row;
+struct generate_family;
+
+/* All zeros before the first. */
+struct request {
+    const struct generate_row *held; /* what comes next, whatever the seed says; or NULL */
+    const struct generate_family *held_family;
+    enum comparison comparison;
+    size_t count;
+    struct {
+        size_t start, length; /* bytes[start, start + length) */
+    } args[GENERATE_ARGS_MAX];
+    size_t used;
+    char bytes[GENERATE_BYTES_MAX];
 };
 
 /* The next command of the sequence that `seed` stands for. */

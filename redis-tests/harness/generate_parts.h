@@ -1,20 +1,33 @@
 /* SPDX-License-Identifier: MIT */
-/* What the generator's families of commands are made of. */
+/* What the families of generated commands are made of. A family has rows and arguments of its own, in a file of its own. */
 #ifndef GENERATE_PARTS_H
 #define GENERATE_PARTS_H
 
 #include "generate.h"
 
-uint64_t generate_below(uint64_t *seed, uint64_t limit);
-void generate_text(struct request *request, const char *text);
-/* An argument as the letters of generate.c's templates say. */
-void generate_argument(uint64_t *seed, struct request *request, char kind);
-/* The name, or command and subcommand with '|' between them, in changing case. */
-void generate_name(uint64_t *seed, struct request *request, const char *name);
-/* One argument less, or more. */
-void generate_spoilt(uint64_t *seed, struct request *request);
+/* One row a command; generate.c says what the letters in `arguments` mean, a digit, or what follows '_', is the family's own. */
+struct generate_row {
+    const char *name; /* of a subcommand "container|name" */
+    unsigned weight;
+    const char *arguments;
+    enum comparison comparison; /* an argument may loosen it */
+};
 
-/* One command of a family. */
-enum comparison generate_zset(uint64_t *seed, struct request *request);
+struct generate_family {
+    const struct generate_row *rows; /* ended by one without a name */
+    void (*add)(uint64_t *seed, struct request *request, char letter);
+};
+
+extern const struct generate_family generate_lists, generate_zsets;
+
+uint64_t generate_below(uint64_t *seed, uint64_t limit);
+bool generate_one_in(uint64_t *seed, uint64_t n);
+void generate_add(struct request *request, const void *bytes, size_t length);
+void generate_add_text(struct request *request, const char *text);
+void generate_add_integer(struct request *request, int64_t value);
+/* The argument that a letter stands for. */
+void generate_add_argument(uint64_t *seed, struct request *request, char letter);
+
+#define GENERATE_PICK(seed, list) ((list)[generate_below(seed, sizeof(list) / sizeof(*(list)))])
 
 #endif

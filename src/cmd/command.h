@@ -128,7 +128,7 @@ enum command_flag {
     COMMAND_NO_ASYNC_LOADING = 1 << 14,
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
-    COMMAND_MOVABLE_KEYS = 1 << 17, /* where its keys are, or some of them, only its arguments say */
+    COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -137,18 +137,25 @@ enum command_flag {
 };
 
 struct command {
-    const char *name;                                 /* lower case; of a subcommand "client|id" */
-    int arity;                                        /* arguments with the name; -n: at least n */
-    unsigned flags;                                   /* enum command_flag */
-    int first_key, last_key, key_step;                /* 0: no keys; last_key -1: to the end */
-    call_run *run;                                    /* over the keyspace, or NULL */
-    session_run *session;                             /* over the session, or NULL */
-    const struct command *subcommands;                /* ended by a row without a name, or NULL */
+    const char *name;                  /* lower case; of a subcommand "client|id" */
+    int arity;                         /* arguments with the name; -n: at least n */
+    unsigned flags;                    /* enum command_flag */
+    int first_key, last_key, key_step; /* 0: none whose place is fixed; last_key -1: to the end */
+    call_run *run;                     /* over the keyspace, or NULL */
+    session_run *session;              /* over the session, or NULL */
+    const struct command *subcommands; /* ended by a row without a name, or NULL */
     const char *summary, *since, *group, *complexity; /* COMMAND DOCS */
     unsigned categories;                              /* enum command_category, beyond what the flags imply */
     const char *const *tips;                          /* COMMAND INFO; NULL-terminated or NULL */
-    const struct command_keys
-        *keys; /* COMMAND INFO: what is done with the keys; ended by a row without flags, or NULL */
+    const struct command_keys *keys; /* where they are and what is done with them, where the columns above do
+                                        not say it; ended by a row without flags, or NULL: there are none */
+};
+
+/* Keys that have no place of their own among the arguments. */
+enum command_keys_search {
+    KEYS_BY_PLACE,     /* they have one */
+    KEYS_IN_DATA,      /* not among the arguments: their names are made of what is in another key */
+    KEYS_BEHIND_STORE, /* of SORT: the one behind the last STORE, or none */
 };
 
 /* What a command does with its keys. One row speaks of all of them; of several rows each speaks of one key, in their order. */
@@ -157,7 +164,14 @@ struct command_keys {
     const char *notes; /* or NULL */
     int begin, last;   /* the first and the last of these keys, -1: to the end; begin 0: as the command's own
                           columns say */
-    bool counted;      /* at `begin` stands how many these keys are, and behind it they are */
+    int count_at;      /* the place of the argument that says how many keys stand behind it; 0: there is none,
+                          and the two above count */
+    enum command_keys_search search;
+};
+
+/* Keys among a command's arguments: every step-th from first to last; none when first > last. */
+struct command_places {
+    size_t first, last, step;
 };
 
 /* ACL categories, in the order in which COMMAND INFO lists them. READ WRITE ADMIN FAST SLOW and, of ADMIN, DANGEROUS follow from flags. */
@@ -172,7 +186,10 @@ enum command_category {
     CATEGORY_DANGEROUS = 1 << 7,
     CATEGORY_CONNECTION = 1 << 8,
     CATEGORY_BITMAP = 1 << 9,
-    CATEGORY_SORTED_SET = 1 << 10,
+    CATEGORY_SET = 1 << 10,
+    CATEGORY_SORTEDSET = 1 << 11,
+    CATEGORY_LIST = 1 << 12,
+    CATEGORY_HASH = 1 << 13,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */
@@ -184,6 +201,10 @@ const struct command *command_table(size_t *count);
 bool command_arity_ok(const struct command *command, size_t count);
 /* Redis's words for a command that is not there: unknown command, or unknown subcommand of a container. */
 void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t count);
+/* The keys that one of a command's specifications speaks of, in arguments whose number is right. False when
+ * the arguments contradict themselves: more keys are announced than there are. */
+bool command_places(const struct command *command, size_t specification, const struct resp_arg *args,
+                    size_t count, struct command_places *places);
 /* The first key among the arguments, or NULL. */
 const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args,
                                          size_t count);

@@ -83,6 +83,28 @@ void cmd_zintercard(struct call *call);
 void cmd_zunionstore(struct call *call);
 void cmd_zinterstore(struct call *call);
 void cmd_zdiffstore(struct call *call);
+/* list.c, list_position.c */
+void cmd_lpush(struct call *call);
+void cmd_rpush(struct call *call);
+void cmd_lpushx(struct call *call);
+void cmd_rpushx(struct call *call);
+void cmd_linsert(struct call *call);
+void cmd_lpop(struct call *call);
+void cmd_rpop(struct call *call);
+void cmd_lmpop(struct call *call);
+void cmd_lmove(struct call *call);
+void cmd_rpoplpush(struct call *call);
+void cmd_llen(struct call *call);
+void cmd_lindex(struct call *call);
+void cmd_lrange(struct call *call);
+void cmd_lset(struct call *call);
+void cmd_lrem(struct call *call);
+void cmd_ltrim(struct call *call);
+void cmd_lpos(struct call *call);
+
+/* sort.c */
+void cmd_sort(struct call *call);
+void cmd_sort_ro(struct call *call);
 
 /* key.c */
 void cmd_del(struct call *call);

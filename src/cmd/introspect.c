@@ -34,8 +34,8 @@ static const struct bit_name flag_names[] = {
     {COMMAND_SENTINEL, "sentinel"},
     {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
-    {COMMAND_ALLOW_BUSY, "allow_busy"},
     {COMMAND_MOVABLE_KEYS, "movablekeys"},
+    {COMMAND_ALLOW_BUSY, "allow_busy"},
     {0, NULL},
 };
 
@@ -43,7 +43,10 @@ static const struct bit_name category_names[] = {
     {CATEGORY_KEYSPACE, "@keyspace"},
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
-    {CATEGORY_SORTED_SET, "@sortedset"},
+    {CATEGORY_SET, "@set"},
+    {CATEGORY_SORTEDSET, "@sortedset"},
+    {CATEGORY_LIST, "@list"},
+    {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
@@ -120,43 +123,38 @@ static void reply_pair(struct resp_out *reply, const char *name, int value) {
     resp_integer(reply, value);
 }
 
-/* Where a key specification begins. */
-static void reply_key_begin(struct resp_out *reply, int begin) {
-    resp_bulk_text(reply, "begin_search");
+/* One half of a key specification: what it is about, its kind, and as many numbers as that kind has. */
+static void reply_half(struct resp_out *reply, const char *half, const char *kind, size_t numbers) {
+    resp_bulk_text(reply, half);
     resp_map(reply, 2);
     resp_bulk_text(reply, "type");
-    resp_bulk_text(reply, "index");
+    resp_bulk_text(reply, kind);
     resp_bulk_text(reply, "spec");
-    resp_map(reply, 1);
+    resp_map(reply, numbers);
+}
+
+/* How far the keys go from where they begin, and in which steps. */
+static void reply_key_range(struct resp_out *reply, const struct command *row, size_t specification) {
+    const struct command_keys *keys = &row->keys[specification];
+    bool several = specification > 0 || row->keys[1].flags;
+    int begin = keys->begin ? keys->begin : row->first_key + (int)specification * row->key_step;
+    int last = keys->begin ? keys->last : several ? begin : row->last_key;
+
+    reply_half(reply, "begin_search", "index", 1);
     reply_pair(reply, "index", begin);
+    reply_half(reply, "find_keys", "range", 3);
+    reply_pair(reply, "lastkey", last < 0 ? last : last - begin);
+    reply_pair(reply, "keystep", row->key_step);
+    reply_pair(reply, "limit", 0);
 }
 
-/* How it goes on from there: a name and three numbers. */
-static void reply_key_find(struct resp_out *reply, const char *type, const char *const names[3],
-                           const int values[3]) {
-    resp_bulk_text(reply, "find_keys");
-    resp_map(reply, 2);
-    resp_bulk_text(reply, "type");
-    resp_bulk_text(reply, type);
-    resp_bulk_text(reply, "spec");
-    resp_map(reply, 3);
-    for (size_t at = 0; at < 3; at++)
-        reply_pair(reply, names[at], values[at]);
-}
-
-static void reply_key_places(struct resp_out *reply, int begin, int last, int step) {
-    static const char *const names[] = {"lastkey", "keystep", "limit"};
-
-    reply_key_begin(reply, begin);
-    reply_key_find(reply, "range", names, (int[]){last < 0 ? last : last - begin, step, 0});
-}
-
-/* The number of the keys, and they behind it. */
-static void reply_key_count(struct resp_out *reply, int begin) {
-    static const char *const names[] = {"keynumidx", "firstkey", "keystep"};
-
-    reply_key_begin(reply, begin);
-    reply_key_find(reply, "keynum", names, (int[]){0, 1, 1});
+static void reply_key_count(struct resp_out *reply, const struct command_keys *keys) {
+    reply_half(reply, "begin_search", "index", 1);
+    reply_pair(reply, "index", keys->count_at);
+    reply_half(reply, "find_keys", "keynum", 3);
+    reply_pair(reply, "keynumidx", 0);
+    reply_pair(reply, "firstkey", 1);
+    reply_pair(reply, "keystep", 1);
 }
 
 static void reply_key_specs(struct resp_out *reply, const struct command *row) {
@@ -167,8 +165,6 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
     resp_set(reply, count);
     for (size_t at = 0; at < count; at++) {
         const struct command_keys *keys = &row->keys[at];
-        int begin = keys->begin ? keys->begin : row->first_key + (int)at * row->key_step;
-        int last = keys->begin ? keys->last : count > 1 ? begin : row->last_key;
         resp_map(reply, keys->notes ? 4 : 3);
         if (keys->notes) {
             resp_bulk_text(reply, "notes");
@@ -176,11 +172,23 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
         }
         resp_bulk_text(reply, "flags");
         reply_words(reply, keys->flags);
-        if (keys->counted)
-            reply_key_count(reply, keys->begin);
-        else
-            reply_key_places(reply, begin, last, row->key_step);
+        if (keys->count_at)
+            reply_key_count(reply, keys);
+        else if (keys->search == KEYS_BY_PLACE)
+            reply_key_range(reply, row, at);
+        else {
+            reply_half(reply, "begin_search", "unknown", 0);
+            reply_half(reply, "find_keys", "unknown", 0);
+        }
     }
+}
+
+/* A client cannot tell all keys from first, last and step. */
+static bool has_movable_keys(const struct command *row) {
+    for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
+        if (keys->count_at || keys->search != KEYS_BY_PLACE)
+            return true;
+    return false;
 }
 
 static void reply_row(struct resp_out *reply, const struct command *row) {
@@ -189,7 +197,7 @@ static void reply_row(struct resp_out *reply, const struct command *row) {
     resp_array(reply, 10);
     resp_bulk_text(reply, row->name);
     resp_integer(reply, row->arity);
-    reply_bits(reply, flag_names, row->flags);
+    reply_bits(reply, flag_names, row->flags | (has_movable_keys(row) ? COMMAND_MOVABLE_KEYS : 0u));
     resp_integer(reply, row->first_key);
     resp_integer(reply, row->last_key);
     resp_integer(reply, row->key_step);
@@ -346,37 +354,6 @@ void session_command_list(struct session_call *call) {
 
 /* ---- COMMAND GETKEYS, GETKEYSANDFLAGS --- */
 
-/* Places of keys among the arguments: [first, last]. */
-struct key_places {
-    size_t first, last, step;
-};
-
-/* Behind their number. None when there cannot be as many. */
-static struct key_places places_counted(const struct resp_arg *args, size_t count, size_t at) {
-    int64_t keys;
-
-    if (at >= count || !resp_arg_integer(&args[at], &keys) || keys < 1 || (uint64_t)keys > count - at - 1)
-        return (struct key_places){.first = 1, .last = 0, .step = 1};
-    return (struct key_places){.first = at + 1, .last = at + (size_t)keys, .step = 1};
-}
-
-/* Those that a specification speaks of, in a command of `count` arguments. */
-static struct key_places places_of(const struct command *row, size_t specification,
-                                   const struct resp_arg *args, size_t count) {
-    const struct command_keys *keys = &row->keys[specification];
-    if (keys->counted)
-        return places_counted(args, count, (size_t)keys->begin);
-    int first = keys->begin ? keys->begin : row->first_key + (int)specification * row->key_step;
-    bool several = row->keys[specification + 1].flags || specification > 0;
-    int last = keys->begin ? keys->last : several ? first : row->last_key;
-
-    return (struct key_places){
-        .first = (size_t)first,
-        .last = last < 0 ? count - (size_t)-last : (size_t)last,
-        .step = (size_t)row->key_step,
-    };
-}
-
 /* The row of the command that is asked about; NULL with an error when its keys cannot be told. */
 static const struct command *row_with_keys(struct session_call *call, const struct resp_arg *args,
                                            size_t count) {
@@ -421,22 +398,21 @@ static void reply_keys(struct session_call *call, bool with_flags) {
     const struct resp_arg *args = call->args + 2;
     size_t count = call->count - 2, found = 0;
     const struct command *row = row_with_keys(call, args, count);
+    struct command_places places;
 
     if (!row)
         return;
-    for (size_t at = 0; row->keys[at].flags; at++) {
-        struct key_places places = places_of(row, at, args, count);
-        if (places.first > places.last) {
+    for (size_t at = 0; row->keys[at].flags; at++)
+        if (!command_places(row, at, args, count, &places)) {
             resp_error(call->reply, "ERR Invalid arguments specified for command");
             return;
         }
-    }
     size_t mark = resp_array_open(call->reply);
     for (size_t at = 0; row->keys[at].flags; at++) {
-        struct key_places places = places_of(row, at, args, count);
         const char *flags = row->keys[at].flags;
         if (strstr(flags, "variable_flags"))
             flags = flags_by_arguments(row, args, count);
+        (void)command_places(row, at, args, count, &places);
         for (size_t key = places.first; key <= places.last; key += places.step, found++) {
             if (with_flags)
                 resp_array(call->reply, 2);

@@ -19,7 +19,7 @@ bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type 
     *item = lookup(call, key);
     if (!*item || item_type(*item) == type)
         return true;
-    resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+    lookup_wrong_type(call);
     return false;
 }
 
@@ -66,6 +66,10 @@ bool lookup_database(struct call *call, const struct resp_arg *arg, unsigned *db
         return true;
     }
     return false;
+}
+
+void lookup_wrong_type(struct call *call) {
+    resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
 }
 
 void lookup_syntax_error(struct call *call) {

@@ -10,9 +10,9 @@
 
 /* The item of a key, or NULL. Says `due` where it must; while applying, the two clocks are the same. */
 struct item *lookup(struct call *call, const struct resp_arg *key);
-/* As lookup, for a command that wants that type; answers with an error and returns false when it is another one. */
+/* As lookup, for a command that wants one type; answers with an error and returns false when it is another. */
 bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type type, struct item **item);
-/* As lookup, for a command that wants a string; answers with an error and returns false when it is another type. */
+/* The same for a string. */
 bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item);
 /* Before a read of all keys: says `due` when any key is. */
 void lookup_all(struct call *call);
@@ -25,5 +25,6 @@ bool lookup_database(struct call *call, const struct resp_arg *arg, unsigned *db
 bool lookup_within(struct call *call, const struct resp_arg *arg, int64_t low, int64_t high,
                    const char *error, int64_t *value);
 void lookup_syntax_error(struct call *call);
+void lookup_wrong_type(struct call *call);
 
 #endif

@@ -4,7 +4,7 @@
 #include "families.h"
 #include "lookup.h"
 
-/* Names that Redis gives to the three ways in which it keeps strings, by what decides between them there. A value that Redis keeps in
+/* Names that Redis gives to the ways in which it keeps values; to the three for strings by what decides between them there. A string that Redis keeps in
  * a worse way than it could, because it was changed in place, is named by what it is. */
 static const char *encoding_of(const struct item *item) {
     enum { SHORT_MAX = 44 };

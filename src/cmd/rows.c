@@ -40,7 +40,6 @@
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
 #define LATER    COMMAND_LATER
-#define MOVABLE  COMMAND_MOVABLE_KEYS
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 #define REFUSED  (ADM | STALE | NOASYNC)
@@ -48,8 +47,10 @@
 #define KEY      1, 1, 1
 #define STR      CATEGORY_STRING
 #define BITS     CATEGORY_BITMAP
-#define ZSET     CATEGORY_SORTED_SET
+#define ZSET     CATEGORY_SORTEDSET
 #define KEYSP    CATEGORY_KEYSPACE
+#define LIST     CATEGORY_LIST
+#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
 #define PARTS    "Depends on subcommand."
@@ -64,13 +65,11 @@ KEYS(key_rw_update, {.flags = "RW update"});
 KEYS(key_rw_insert, {.flags = "RW insert"});
 KEYS(key_ow_insert, {.flags = "OW insert"});
 KEYS(key_ow_update, {.flags = "OW update"});
-KEYS(key_rm_delete, {.flags = "RM delete"});
 KEYS(key_rw_delete, {.flags = "RW delete"});
+KEYS(key_rm_delete, {.flags = "RM delete"});
 KEYS(key_rangestore, {.flags = "OW update"}, {.flags = "RO access"});
-KEYS(key_counted_ro_access, {.flags = "RO access", .begin = 1, .counted = true});
-KEYS(key_counted_rw_access_delete, {.flags = "RW access delete", .begin = 1, .counted = true});
-KEYS(key_counted_store, {.flags = "OW update", .begin = 1, .last = 1},
-     {.flags = "RO access", .begin = 2, .counted = true});
+KEYS(key_counted_ro_access, {.flags = "RO access", .count_at = 1});
+KEYS(key_counted_store, {.flags = "OW update", .begin = 1, .last = 1}, {.flags = "RO access", .count_at = 2});
 KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
 KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
 KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
@@ -80,6 +79,24 @@ KEYS(key_bitfield, {.flags = "RW access update variable_flags",
                     .notes = "This command allows both access and modification of the key"});
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
+
+KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
+KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
+#define SORT_NAMES                                                                                           \
+    {                                                                                                        \
+        .flags = "RO access", .search = KEYS_IN_DATA,                                                        \
+        .notes =                                                                                             \
+            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from "     \
+            "the content of the key we sort"                                                                 \
+    }
+#define SORT_STORE                                                                                           \
+    {                                                                                                        \
+        .flags = "OW update", .search = KEYS_BEHIND_STORE,                                                   \
+        .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "    \
+                 "anywhere in the argument array"                                                            \
+    }
+KEYS(key_sort, {.flags = "RO access"}, SORT_NAMES, SORT_STORE);
+KEYS(key_sort_ro, {.flags = "RO access"}, SORT_NAMES);
 
 /* What a client that spreads requests over shards should know. */
 #define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
@@ -343,22 +360,22 @@ const struct command command_rows[] = {
      "Counts the members.", "1.2.0", "sorted-set", "O(1)", ZSET, NULL, key_ro},
     {"zcount", 4, R | FAST, KEY, cmd_zcount, NULL, NULL,
      "Counts the members in a range of scores.", "2.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
-    {"zdiff", -3, R | MOVABLE, NO_KEYS, cmd_zdiff, NULL, NULL,
+    {"zdiff", -3, R, NO_KEYS, cmd_zdiff, NULL, NULL,
      "Tells the members of the first set that are in no other.", "6.2.0", "sorted-set", "O(N*K) in members of the first and keys", ZSET, NULL, key_counted_ro_access},
-    {"zdiffstore", -4, W | OOM | MOVABLE, KEY, cmd_zdiffstore, NULL, NULL,
+    {"zdiffstore", -4, W | OOM, KEY, cmd_zdiffstore, NULL, NULL,
      "Stores the members of the first set that are in no other.", "6.2.0", "sorted-set", "O(N*K) in members of the first and keys", ZSET, NULL, key_counted_store},
     {"zincrby", 4, W | OOM | FAST, KEY, cmd_zincrby, NULL, NULL,
      "Adds a number to a member's score.", "1.2.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_update},
-    {"zinter", -3, R | MOVABLE, NO_KEYS, cmd_zinter, NULL, NULL,
+    {"zinter", -3, R, NO_KEYS, cmd_zinter, NULL, NULL,
      "Tells the members that all sets have.", "6.2.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_ro_access},
-    {"zintercard", -3, R | MOVABLE, NO_KEYS, cmd_zintercard, NULL, NULL,
+    {"zintercard", -3, R, NO_KEYS, cmd_zintercard, NULL, NULL,
      "Counts the members that all sets have, up to a limit.", "7.0.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_ro_access},
-    {"zinterstore", -4, W | OOM | MOVABLE, KEY, cmd_zinterstore, NULL, NULL,
+    {"zinterstore", -4, W | OOM, KEY, cmd_zinterstore, NULL, NULL,
      "Stores the members that all sets have.", "2.0.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_store},
     {"zlexcount", 4, R | FAST, KEY, cmd_zlexcount, NULL, NULL,
      "Counts the members in a range of bytes, where all scores are the same.", "2.8.9", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
-    {"zmpop", -4, W | MOVABLE, NO_KEYS, cmd_zmpop, NULL, NULL,
-     "Takes members from an end of the first set that is there.", "7.0.0", "sorted-set", "O(K+M*log N) in keys, members taken, members", ZSET, NULL, key_counted_rw_access_delete},
+    {"zmpop", -4, W, NO_KEYS, cmd_zmpop, NULL, NULL,
+     "Takes members from an end of the first set that is there.", "7.0.0", "sorted-set", "O(K+M*log N) in keys, members taken, members", ZSET, NULL, key_lmpop},
     {"zmscore", -3, R | FAST, KEY, cmd_zmscore, NULL, NULL,
      "Tells the scores of members.", "6.2.0", "sorted-set", "O(N) in members asked for", ZSET, NULL, key_ro_access},
     {"zpopmax", -2, W | FAST, KEY, cmd_zpopmax, NULL, NULL,
@@ -397,10 +414,50 @@ const struct command command_rows[] = {
      "Walks through the members in steps.", "2.8.0", "sorted-set", "O(1) a step, O(N) in members for the whole walk", ZSET, tip_random, key_ro_access},
     {"zscore", 3, R | FAST, KEY, cmd_zscore, NULL, NULL,
      "Tells a member's score.", "1.2.0", "sorted-set", "O(1)", ZSET, NULL, key_ro_access},
-    {"zunion", -3, R | MOVABLE, NO_KEYS, cmd_zunion, NULL, NULL,
+    {"zunion", -3, R, NO_KEYS, cmd_zunion, NULL, NULL,
      "Tells the members of all sets.", "6.2.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_ro_access},
-    {"zunionstore", -4, W | OOM | MOVABLE, KEY, cmd_zunionstore, NULL, NULL,
+    {"zunionstore", -4, W | OOM, KEY, cmd_zunionstore, NULL, NULL,
      "Stores the members of all sets.", "2.0.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_store},
+
+    /* lists */
+    {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,
+     "Tells the element at an index.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_ro_access},
+    {"linsert", 5, W | OOM, KEY, cmd_linsert, NULL, NULL,
+     "Puts an element before or behind another.", "2.2.0", "list", "O(N) in elements before that one", LIST, NULL, key_rw_insert},
+    {"llen", 2, R | FAST, KEY, cmd_llen, NULL, NULL,
+     "Tells how many elements there are.", "1.0.0", "list", "O(1)", LIST, NULL, key_ro},
+    {"lmove", 5, W | OOM, 1, 2, 1, cmd_lmove, NULL, NULL,
+     "Takes an element from an end of one list to an end of another.", "6.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"lmpop", -4, W, NO_KEYS, cmd_lmpop, NULL, NULL,
+     "Takes elements from the first list that has any.", "7.0.0", "list", "O(N+M) in keys and elements taken", LIST, NULL, key_lmpop},
+    {"lpop", -2, W | FAST, KEY, cmd_lpop, NULL, NULL,
+     "Takes the first elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"lpos", -3, R, KEY, cmd_lpos, NULL, NULL,
+     "Finds elements that are equal to one.", "6.0.6", "list", "O(N) in elements", LIST, NULL, key_ro_access},
+    {"lpush", -3, W | OOM | FAST, KEY, cmd_lpush, NULL, NULL,
+     "Puts elements before the first.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lpushx", -3, W | OOM | FAST, KEY, cmd_lpushx, NULL, NULL,
+     "Puts elements before the first of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"lrange", 4, R, KEY, cmd_lrange, NULL, NULL,
+     "Tells the elements between two indexes.", "1.0.0", "list", "O(S+N) in elements before them, and in them", LIST, NULL, key_ro_access},
+    {"lrem", 4, W, KEY, cmd_lrem, NULL, NULL,
+     "Removes elements that are equal to one.", "1.0.0", "list", "O(N) in elements", LIST, NULL, key_rw_delete},
+    {"lset", 4, W | OOM, KEY, cmd_lset, NULL, NULL,
+     "Puts another element in the place of one.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_rw_update},
+    {"ltrim", 4, W, KEY, cmd_ltrim, NULL, NULL,
+     "Removes what is not between two indexes.", "1.0.0", "list", "O(N) in elements removed", LIST, NULL, key_rw_delete},
+    {"rpop", -2, W | FAST, KEY, cmd_rpop, NULL, NULL,
+     "Takes the last elements.", "1.0.0", "list", "O(N) in elements taken", LIST, NULL, key_rw_access_delete},
+    {"rpoplpush", 3, W | OOM, 1, 2, 1, cmd_rpoplpush, NULL, NULL,
+     "Takes the last element of one list before the first of another.", "1.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"rpush", -3, W | OOM | FAST, KEY, cmd_rpush, NULL, NULL,
+     "Puts elements behind the last.", "1.0.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"rpushx", -3, W | OOM | FAST, KEY, cmd_rpushx, NULL, NULL,
+     "Puts elements behind the last of a list that is there.", "2.2.0", "list", "O(N) in elements added", LIST, NULL, key_rw_insert},
+    {"sort", -2, W | OOM, KEY, cmd_sort, NULL, NULL,
+     "Sorts elements by themselves or by other keys; tells or stores them.", "1.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort},
+    {"sort_ro", -2, R, KEY, cmd_sort_ro, NULL, NULL,
+     "Sorts elements by themselves or by other keys.", "7.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort_ro},
 
     /* keys */
     {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,

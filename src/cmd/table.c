@@ -158,10 +158,70 @@ void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t
                shown_length(&args[0], SHOWN_MAX), args[0].bytes, shown);
 }
 
+/* ---- keys --- */
+
+static const struct command_places nowhere = {.first = 1, .last = 0, .step = 1};
+
+/* As many as the argument at `at` says. */
+static bool counted_places(const struct resp_arg *args, size_t count, size_t at,
+                           struct command_places *places) {
+    int64_t announced;
+
+    if (at >= count || !resp_arg_integer(&args[at], &announced) || announced < 1 ||
+        (uint64_t)announced > count - at - 1)
+        return false;
+    *places = (struct command_places){.first = at + 1, .last = at + (size_t)announced, .step = 1};
+    return true;
+}
+
+/* SORT's: what follows LIMIT, BY and GET is none of its words. */
+static struct command_places place_behind_store(const struct resp_arg *args, size_t count) {
+    struct command_places places = nowhere;
+
+    for (size_t at = 2; at < count; at++) {
+        if (resp_arg_is(&args[at], "limit"))
+            at += 2;
+        else if (resp_arg_is(&args[at], "by") || resp_arg_is(&args[at], "get"))
+            at++;
+        else if (resp_arg_is(&args[at], "store") && at + 1 < count)
+            places = (struct command_places){.first = at + 1, .last = at + 1, .step = 1};
+    }
+    return places;
+}
+
+/* Fixed places: the specification's own, or its share of those in the row's columns. */
+static struct command_places fixed_places(const struct command *command, size_t specification, size_t count) {
+    const struct command_keys *keys = &command->keys[specification];
+    int first = keys->begin ? keys->begin : command->first_key + (int)specification * command->key_step;
+    bool several = specification > 0 || command->keys[1].flags;
+    int last = keys->begin ? keys->last : several ? first : command->last_key;
+
+    return (struct command_places){
+        .first = (size_t)first,
+        .last = last < 0 ? count - (size_t)-last : (size_t)last,
+        .step = (size_t)command->key_step,
+    };
+}
+
+bool command_places(const struct command *command, size_t specification, const struct resp_arg *args,
+                    size_t count, struct command_places *places) {
+    const struct command_keys *keys = &command->keys[specification];
+
+    *places = nowhere;
+    if (keys->count_at)
+        return counted_places(args, count, (size_t)keys->count_at, places);
+    if (keys->search == KEYS_BY_PLACE)
+        *places = fixed_places(command, specification, count);
+    else if (keys->search == KEYS_BEHIND_STORE)
+        *places = place_behind_store(args, count);
+    return true;
+}
+
 const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args,
                                          size_t count) {
-    size_t at = (size_t)command->first_key;
-    if (at == 0 && command->keys && command->keys->counted)
-        at = (size_t)command->keys->begin + 1;
-    return at == 0 || at >= count ? NULL : &args[at];
+    struct command_places places;
+
+    if (!command->keys || !command_places(command, 0, args, count, &places) || places.first >= count)
+        return NULL;
+    return &args[places.first];
 }

@@ -62,7 +62,7 @@ static bool read_sources(struct call *call, struct algebra *algebra) {
     for (size_t i = 0; i < algebra->count; i++) {
         const struct item *item = lookup(call, &call->args[algebra->counted + 1 + i]);
         if (item && item_type(item) != VALUE_ZSET && item_type(item) != VALUE_SET) {
-            resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
+            lookup_wrong_type(call);
             return false;
         }
         algebra->sources[i] = (struct source){
