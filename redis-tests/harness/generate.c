@@ -18,7 +18,7 @@
  *     g a directive that both have, or none   w a word that means nothing
  *     F decimal number   i small integer   b offset of a bit   B bit   u unit of a range, or none
  *     y operation of BITOP   E options of GETEX   L options of LCS   M operations of BITFIELD
- *     C options of COPY   Z another command with its arguments   0-9 the family's own
+ *     C options of COPY   Z another command with its arguments   0-9 the family's own, and any behind '_'
  *
  * A '!' at its start: never with one argument more or less, which would be another command. A '^': it takes what a command before it
  * left in Redis's errno for its own failure, so it comes right behind one that clears it.
@@ -129,7 +129,7 @@ static const struct generate_row rows[] = {
 
 static const struct generate_family common = {.rows = rows};
 static const struct generate_family *const families[] = {&common, &generate_lists, &generate_hashes,
-                                                         &generate_sets};
+                                                         &generate_sets, &generate_zsets};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -587,6 +587,8 @@ static void add_row(uint64_t *seed, struct request *request, const struct genera
     for (const char *kind = row->arguments + (exact || row->arguments[0] == '^'); *kind != '\0'; kind++) {
         if (isdigit((unsigned char)*kind))
             family->add(seed, request, *kind);
+        else if (*kind == '_')
+            family->add(seed, request, *++kind);
         else
             generate_add_argument(seed, request, *kind);
     }

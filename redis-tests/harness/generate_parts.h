@@ -5,7 +5,7 @@
 
 #include "generate.h"
 
-/* One row a command; generate.c says what the letters in `arguments` mean, a digit is the family's own. */
+/* One row a command; generate.c says what the letters in `arguments` mean, a digit, or what follows '_', is the family's own. */
 struct generate_row {
     const char *name; /* of a subcommand "container|name" */
     unsigned weight;
@@ -15,10 +15,10 @@ struct generate_row {
 
 struct generate_family {
     const struct generate_row *rows; /* ended by one without a name */
-    void (*add)(uint64_t *seed, struct request *request, char digit);
+    void (*add)(uint64_t *seed, struct request *request, char letter);
 };
 
-extern const struct generate_family generate_lists, generate_hashes, generate_sets;
+extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets;
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit);
 bool generate_one_in(uint64_t *seed, uint64_t n);

@@ -83,6 +83,45 @@ void cmd_sunionstore(struct call *call);
 void cmd_sdiff(struct call *call);
 void cmd_sdiffstore(struct call *call);
 
+/* zset.c */
+void cmd_zadd(struct call *call);
+void cmd_zincrby(struct call *call);
+void cmd_zrem(struct call *call);
+void cmd_zcard(struct call *call);
+void cmd_zscore(struct call *call);
+void cmd_zmscore(struct call *call);
+void cmd_zrank(struct call *call);
+void cmd_zrevrank(struct call *call);
+void cmd_zscan(struct call *call);
+
+/* zset_pop.c */
+void cmd_zpopmin(struct call *call);
+void cmd_zpopmax(struct call *call);
+void cmd_zmpop(struct call *call);
+void cmd_zrandmember(struct call *call);
+
+/* zset_range.c */
+void cmd_zcount(struct call *call);
+void cmd_zlexcount(struct call *call);
+void cmd_zremrangebyrank(struct call *call);
+void cmd_zremrangebyscore(struct call *call);
+void cmd_zremrangebylex(struct call *call);
+void cmd_zrange(struct call *call);
+void cmd_zrangestore(struct call *call);
+void cmd_zrevrange(struct call *call);
+void cmd_zrangebyscore(struct call *call);
+void cmd_zrevrangebyscore(struct call *call);
+void cmd_zrangebylex(struct call *call);
+void cmd_zrevrangebylex(struct call *call);
+
+/* zset_algebra.c */
+void cmd_zunion(struct call *call);
+void cmd_zinter(struct call *call);
+void cmd_zdiff(struct call *call);
+void cmd_zintercard(struct call *call);
+void cmd_zunionstore(struct call *call);
+void cmd_zinterstore(struct call *call);
+void cmd_zdiffstore(struct call *call);
 /* list.c, list_position.c */
 void cmd_lpush(struct call *call);
 void cmd_rpush(struct call *call);

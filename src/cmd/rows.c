@@ -49,6 +49,7 @@
 #define BITS     CATEGORY_BITMAP
 #define HASH     CATEGORY_HASH
 #define SET      CATEGORY_SET
+#define ZSET     CATEGORY_SORTEDSET
 #define KEYSP    CATEGORY_KEYSPACE
 #define LIST     CATEGORY_LIST
 #define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
@@ -74,6 +75,9 @@ KEYS(key_sinterstore, {.flags = "RW update", .begin = 1, .last = 1},
 KEYS(key_set_store, {.flags = "OW update", .begin = 1, .last = 1},
      {.flags = "RO access", .begin = 2, .last = -1});
 KEYS(key_counted, {.flags = "RO access", .count_at = 1});
+KEYS(key_rangestore, {.flags = "OW update"}, {.flags = "RO access"});
+KEYS(key_counted_ro_access, {.flags = "RO access", .count_at = 1});
+KEYS(key_counted_store, {.flags = "OW update", .begin = 1, .last = 1}, {.flags = "RO access", .count_at = 2});
 KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
 KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
 KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
@@ -440,6 +444,71 @@ const struct command command_rows[] = {
      "Tells what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, tip_order, key_ro_access},
     {"sunionstore", -3, W | OOM, 1, -1, 1, cmd_sunionstore, NULL, NULL,
      "Stores what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
+    /* sorted sets */
+    {"zadd", -4, W | OOM | FAST, KEY, cmd_zadd, NULL, NULL,
+     "Adds members, or changes their scores.", "1.2.0", "sorted-set", "O(log N) in members, for each", ZSET, NULL, key_rw_update},
+    {"zcard", 2, R | FAST, KEY, cmd_zcard, NULL, NULL,
+     "Counts the members.", "1.2.0", "sorted-set", "O(1)", ZSET, NULL, key_ro},
+    {"zcount", 4, R | FAST, KEY, cmd_zcount, NULL, NULL,
+     "Counts the members in a range of scores.", "2.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
+    {"zdiff", -3, R, NO_KEYS, cmd_zdiff, NULL, NULL,
+     "Tells the members of the first set that are in no other.", "6.2.0", "sorted-set", "O(N*K) in members of the first and keys", ZSET, NULL, key_counted_ro_access},
+    {"zdiffstore", -4, W | OOM, KEY, cmd_zdiffstore, NULL, NULL,
+     "Stores the members of the first set that are in no other.", "6.2.0", "sorted-set", "O(N*K) in members of the first and keys", ZSET, NULL, key_counted_store},
+    {"zincrby", 4, W | OOM | FAST, KEY, cmd_zincrby, NULL, NULL,
+     "Adds a number to a member's score.", "1.2.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_update},
+    {"zinter", -3, R, NO_KEYS, cmd_zinter, NULL, NULL,
+     "Tells the members that all sets have.", "6.2.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_ro_access},
+    {"zintercard", -3, R, NO_KEYS, cmd_zintercard, NULL, NULL,
+     "Counts the members that all sets have, up to a limit.", "7.0.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_ro_access},
+    {"zinterstore", -4, W | OOM, KEY, cmd_zinterstore, NULL, NULL,
+     "Stores the members that all sets have.", "2.0.0", "sorted-set", "O(N*K) in members of the smallest and keys", ZSET, NULL, key_counted_store},
+    {"zlexcount", 4, R | FAST, KEY, cmd_zlexcount, NULL, NULL,
+     "Counts the members in a range of bytes, where all scores are the same.", "2.8.9", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
+    {"zmpop", -4, W, NO_KEYS, cmd_zmpop, NULL, NULL,
+     "Takes members from an end of the first set that is there.", "7.0.0", "sorted-set", "O(K+M*log N) in keys, members taken, members", ZSET, NULL, key_lmpop},
+    {"zmscore", -3, R | FAST, KEY, cmd_zmscore, NULL, NULL,
+     "Tells the scores of members.", "6.2.0", "sorted-set", "O(N) in members asked for", ZSET, NULL, key_ro_access},
+    {"zpopmax", -2, W | FAST, KEY, cmd_zpopmax, NULL, NULL,
+     "Takes the members with the highest scores.", "5.0.0", "sorted-set", "O(M*log N) in members taken and members", ZSET, NULL, key_rw_access_delete},
+    {"zpopmin", -2, W | FAST, KEY, cmd_zpopmin, NULL, NULL,
+     "Takes the members with the lowest scores.", "5.0.0", "sorted-set", "O(M*log N) in members taken and members", ZSET, NULL, key_rw_access_delete},
+    {"zrandmember", -2, R, KEY, cmd_zrandmember, NULL, NULL,
+     "Names members at random.", "6.2.0", "sorted-set", "O(N) in members asked for", ZSET, tip_random, key_ro_access},
+    {"zrange", -4, R, KEY, cmd_zrange, NULL, NULL,
+     "Tells a range: of ranks, scores or bytes, from either end.", "1.2.0", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrangebylex", -4, R, KEY, cmd_zrangebylex, NULL, NULL,
+     "Tells a range of bytes, where all scores are the same.", "2.8.9", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrangebyscore", -4, R, KEY, cmd_zrangebyscore, NULL, NULL,
+     "Tells a range of scores.", "1.0.5", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrangestore", -5, W | OOM, 1, 2, 1, cmd_zrangestore, NULL, NULL,
+     "Stores a range of another set.", "6.2.0", "sorted-set", "O(log N+M*log M) in members and members stored", ZSET, NULL, key_rangestore},
+    {"zrank", 3, R | FAST, KEY, cmd_zrank, NULL, NULL,
+     "Tells a member's rank from the bottom.", "2.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
+    {"zrem", -3, W | FAST, KEY, cmd_zrem, NULL, NULL,
+     "Removes members.", "1.2.0", "sorted-set", "O(M*log N) in members removed and members", ZSET, NULL, key_rw_delete},
+    {"zremrangebylex", 4, W, KEY, cmd_zremrangebylex, NULL, NULL,
+     "Removes the members in a range of bytes, where all scores are the same.", "2.8.9", "sorted-set", "O(M*log N) in members removed and members", ZSET, NULL, key_rw_delete},
+    {"zremrangebyrank", 4, W, KEY, cmd_zremrangebyrank, NULL, NULL,
+     "Removes the members in a range of ranks.", "2.0.0", "sorted-set", "O(M*log N) in members removed and members", ZSET, NULL, key_rw_delete},
+    {"zremrangebyscore", 4, W, KEY, cmd_zremrangebyscore, NULL, NULL,
+     "Removes the members in a range of scores.", "1.2.0", "sorted-set", "O(M*log N) in members removed and members", ZSET, NULL, key_rw_delete},
+    {"zrevrange", -4, R, KEY, cmd_zrevrange, NULL, NULL,
+     "Tells a range of ranks, from the top.", "1.2.0", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrevrangebylex", -4, R, KEY, cmd_zrevrangebylex, NULL, NULL,
+     "Tells a range of bytes, downward.", "2.8.9", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrevrangebyscore", -4, R, KEY, cmd_zrevrangebyscore, NULL, NULL,
+     "Tells a range of scores, downward.", "2.2.0", "sorted-set", "O(log N+M) in members and members told", ZSET, NULL, key_ro_access},
+    {"zrevrank", 3, R | FAST, KEY, cmd_zrevrank, NULL, NULL,
+     "Tells a member's rank from the top.", "2.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_ro_access},
+    {"zscan", -3, R, KEY, cmd_zscan, NULL, NULL,
+     "Walks through the members in steps.", "2.8.0", "sorted-set", "O(1) a step, O(N) in members for the whole walk", ZSET, tip_random, key_ro_access},
+    {"zscore", 3, R | FAST, KEY, cmd_zscore, NULL, NULL,
+     "Tells a member's score.", "1.2.0", "sorted-set", "O(1)", ZSET, NULL, key_ro_access},
+    {"zunion", -3, R, NO_KEYS, cmd_zunion, NULL, NULL,
+     "Tells the members of all sets.", "6.2.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_ro_access},
+    {"zunionstore", -4, W | OOM, KEY, cmd_zunionstore, NULL, NULL,
+     "Stores the members of all sets.", "2.0.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_store},
 
     /* lists */
     {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,

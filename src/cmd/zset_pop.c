@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: MIT */
+/* Sorted sets from their ends, and at random: ZPOPMIN, ZPOPMAX, ZMPOP, ZRANDMEMBER. */
+#include <stdlib.h>
+
+#include "chance.h"
+#include "families.h"
+#include "lookup.h"
+#include "zsets.h"
+
+/* ---- from an end --- */
+
+static void reply_end(struct call *call, const struct item *item, size_t count, bool from_top, bool pairs) {
+    struct zset_walk walk;
+    struct member member;
+    zset_walk_begin(&walk, item, from_top ? collection_count(item) - 1 : 0);
+    while (count-- > 0 && (from_top ? zset_walk_down : zset_walk_up)(&walk, &member)) {
+        if (pairs)
+            resp_array(call->reply, 2);
+        resp_bulk(call->reply, member.key.bytes, member.key.length);
+        resp_double(call->reply, member.score);
+    }
+}
+
+/* `pairs`: each member in an array with its score. `count` may be more than there are. */
+static void pop(struct call *call, const struct resp_arg *key, const struct item *item, int64_t count,
+                bool from_top, bool pairs) {
+    struct collection zset;
+    size_t all = collection_count(item), popped = count < (int64_t)all ? (size_t)count : all;
+    resp_array(call->reply, pairs ? popped : popped * 2);
+    reply_end(call, item, popped, from_top, pairs);
+    zsets_open(call, key, &zset);
+    zset_remove_ranks(&zset, from_top ? all - popped : 0, from_top ? all : popped);
+    (void)collection_close(&zset, call->version);
+}
+
+static void pop_one_key(struct call *call, bool from_top) {
+    int64_t count = 1;
+    struct item *item;
+    if (call->count > 3) {
+        lookup_syntax_error(call);
+        return;
+    }
+    if (call->count == 3 && !lookup_within(call, &call->args[2], 0, INT64_MAX,
+                                           "ERR value is out of range, must be positive", &count))
+        return;
+    if (!lookup_type(call, &call->args[1], VALUE_ZSET, &item))
+        return;
+    if (item && count > 0)
+        pop(call, &call->args[1], item, count, from_top, call->count == 3 && call->reply->protocol == 3);
+    else
+        resp_array(call->reply, 0);
+}
+
+void cmd_zpopmin(struct call *call) {
+    pop_one_key(call, false);
+}
+
+void cmd_zpopmax(struct call *call) {
+    pop_one_key(call, true);
+}
+
+/* ---- from the first of several keys that is there --- */
+
+struct multi_pop {
+    size_t keys; /* args[2] and so on */
+    int64_t count;
+    bool from_top;
+};
+
+static bool parse_multi_pop(struct call *call, struct multi_pop *asked) {
+    int64_t keys;
+    *asked = (struct multi_pop){.count = 1};
+    if (!lookup_within(call, &call->args[1], 1, INT64_MAX, "ERR numkeys should be greater than 0", &keys))
+        return false;
+    size_t where = 2 + (size_t)keys;
+    asked->keys = (size_t)keys;
+    if (where < call->count && resp_arg_is(&call->args[where], "max"))
+        asked->from_top = true;
+    else if (where >= call->count || !resp_arg_is(&call->args[where], "min")) {
+        lookup_syntax_error(call);
+        return false;
+    }
+    bool counted = call->count > where + 2 && resp_arg_is(&call->args[where + 1], "count");
+    if (counted && !lookup_within(call, &call->args[where + 2], 1, INT64_MAX,
+                                  "ERR count should be greater than 0", &asked->count))
+        return false;
+    size_t end = where + (counted ? 3 : 1);
+    if (call->count != end)
+        lookup_syntax_error(call);
+    return call->count == end;
+}
+
+void cmd_zmpop(struct call *call) {
+    struct multi_pop asked;
+    struct item *item = NULL;
+    size_t at = 2;
+    if (!parse_multi_pop(call, &asked))
+        return;
+    for (; at < 2 + asked.keys; at++) {
+        if (!lookup_type(call, &call->args[at], VALUE_ZSET, &item))
+            return;
+        if (item)
+            break;
+    }
+    if (!item) {
+        resp_null_array(call->reply);
+        return;
+    }
+    resp_array(call->reply, 2);
+    resp_bulk(call->reply, call->args[at].bytes, call->args[at].length);
+    pop(call, &call->args[at], item, asked.count, asked.from_top, true);
+}
+
+/* ---- at random --- */
+
+/* As many as are drawn with repetition at most: each costs a part of the reply, which must fit into memory. */
+enum { DRAWS_MAX = 1 << 24 };
+
+static void reply_place(struct call *call, const struct item *item, size_t place, bool with_scores) {
+    struct member member;
+    collection_at(item, place, &member);
+    zsets_reply_member(call, &member.key, member.score, with_scores);
+}
+
+static void draw_again_and_again(struct call *call, const struct item *item, int64_t count,
+                                 bool with_scores) {
+    uint64_t state = call->seed;
+    if (count > DRAWS_MAX) {
+        resp_error(call->reply, "ERR value is out of range");
+        return;
+    }
+    zsets_reply_header(call, (size_t)count, with_scores);
+    while (count-- > 0)
+        reply_place(call, item, chance_below(&state, collection_count(item)), with_scores);
+}
+
+static void draw_different(struct call *call, const struct item *item, size_t count, bool with_scores) {
+    uint64_t state = call->seed;
+    size_t *places = chance_choose(&state, collection_count(item), count);
+    zsets_reply_header(call, count, with_scores);
+    for (size_t i = 0; i < count; i++)
+        reply_place(call, item, places[i], with_scores);
+    free(places);
+}
+
+static void reply_all(struct call *call, const struct item *item, bool with_scores) {
+    struct collection_walk walk;
+    struct member member;
+    zsets_reply_header(call, collection_count(item), with_scores);
+    collection_walk_begin(&walk, item);
+    while (collection_walk_next(&walk, &member))
+        zsets_reply_member(call, &member.key, member.score, with_scores);
+}
+
+static void random_members(struct call *call, const struct item *item, int64_t count, bool with_scores) {
+    if (!item || count == 0)
+        resp_array(call->reply, 0);
+    else if (count < 0)
+        draw_again_and_again(call, item, -count, with_scores);
+    else if ((uint64_t)count >= collection_count(item))
+        reply_all(call, item, with_scores);
+    else
+        draw_different(call, item, (size_t)count, with_scores);
+}
+
+static bool parse_random(struct call *call, int64_t *count) {
+    if (!lookup_within(call, &call->args[2], -INT64_MAX, INT64_MAX, NULL, count))
+        return false;
+    if (call->count > 4 || (call->count == 4 && !resp_arg_is(&call->args[3], "withscores"))) {
+        lookup_syntax_error(call);
+        return false;
+    }
+    if (call->count == 4 && (*count < -INT64_MAX / 2 || *count > INT64_MAX / 2)) {
+        resp_error(call->reply, "ERR value is out of range");
+        return false;
+    }
+    return true;
+}
+
+void cmd_zrandmember(struct call *call) {
+    struct item *item;
+    int64_t count;
+    if (call->count > 2 && !parse_random(call, &count))
+        return;
+    if (!lookup_type(call, &call->args[1], VALUE_ZSET, &item))
+        return;
+    if (call->count > 2) {
+        random_members(call, item, count, call->count == 4);
+        return;
+    }
+    if (!item) {
+        resp_null(call->reply);
+        return;
+    }
+    uint64_t state = call->seed;
+    reply_place(call, item, chance_below(&state, collection_count(item)), false);
+}
