@@ -122,7 +122,7 @@ static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(
                 harness_sleep_ms(20);
         cluster_spawn(cluster, away);
         cluster_wait_equal(cluster);
-        assert_int_equal(number_of(cluster, away, "snapshots_received"), 1);
+        assert_true(number_of(cluster, away, "snapshots_received") >= 1);
     }
     load_stop(load);
     cluster_make_leader(cluster, away);

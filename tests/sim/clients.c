@@ -283,7 +283,7 @@ static void want_last(struct load_client *client, struct resp_buf *out) {
 }
 
 static void last_is_read(void) {
-    if (op_count == 0 || ops[op_count - 1].outcome != OP_DONE)
+    if (last_slot == SLOTS || op_count == 0 || ops[op_count - 1].outcome != OP_DONE)
         return;
     if (++last_generation > slots[last_slot].generation) {
         last_slot++;

@@ -215,6 +215,8 @@ void disk_crash(struct disk *disk, bool power);                    /* what is th
 void disk_arm(struct disk *disk, uint64_t operations, bool fails); /* stops (or fails) after so many */
 bool disk_stopped(const struct disk *disk);
 void disk_stop(struct disk *disk);
+/* It fails since it was made to. */
+bool disk_broken(const struct disk *disk);
 void disk_mend(struct disk *disk);
 
 /* clients.c */

@@ -249,6 +249,10 @@ void disk_stop(struct disk *disk) {
     disk->stopped = true;
 }
 
+bool disk_broken(const struct disk *disk) {
+    return disk->broken;
+}
+
 void disk_mend(struct disk *disk) {
     disk->stopped = disk->broken = false;
     disk->stops_in = 0;

@@ -284,6 +284,8 @@ static void calm_down(void) {
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         node->stalled_to = 0;
+        if (node->node && disk_broken(node->disk))
+            world_crash(node, false); /* it may have nothing to write, and so not know: its disk is replaced */
         if (node->node && node->crash_by && !disk_stopped(node->disk)) {
             node->crash_by = 0;
             disk_arm(node->disk, 0, false);
