@@ -54,6 +54,7 @@ struct conf {
     struct conf_output_limit output_normal, output_replica, output_pubsub;
     char requirepass[CONF_TEXT_MAX];
     char dir[CONF_TEXT_MAX];
+    char backup_dir[CONF_TEXT_MAX]; /* "": no backups */
     char logfile[CONF_TEXT_MAX];
     enum log_level loglevel;
     char pidfile[CONF_TEXT_MAX];
@@ -82,6 +83,8 @@ struct conf {
     uint64_t uncommitted_bytes_max;
     uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
     uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
+    uint64_t audit_interval_s;     /* between comparisons of the replicas' states; 0: never */
+    uint64_t disk_reserve;         /* bytes free below which growing writes are refused; 0: none */
     uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */

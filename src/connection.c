@@ -86,6 +86,7 @@ void connection_close(struct node *node, struct connection *connection) {
     struct peer *peer = peers_find(node, connection->peer);
     if (peer && peer->visits > 0)
         peer->visits--;
+    backup_forget(node, connection);
     snapshot_in_left(node, connection);
     client->owner = NULL;
     connection->client = NULL;

@@ -26,6 +26,8 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
         return GATE_WAIT;
     if (write && gate->full && (row->flags & COMMAND_DENYOOM))
         return GATE_FULL;
+    if (write && gate->disk_low && (row->flags & COMMAND_DENYOOM))
+        return GATE_DISK_LOW;
     return write ? GATE_WRITE : GATE_READ;
 }
 
@@ -73,6 +75,13 @@ void gate_refuse(enum gate_verdict verdict, const struct conf *conf, const struc
         return;
     case GATE_FULL:
         resp_error(out, "OOM command not allowed when used memory > 'maxmemory'.");
+        return;
+    case GATE_DISK_LOW:
+        resp_error(
+            out,
+            "MISCONF the leader's disk is nearly full: less than raft-disk-reserve (%llu bytes) is free. "
+            "Not executed; writes that grow the data are refused until there is room",
+            (unsigned long long)conf->disk_reserve);
         return;
     default:
         assert(!"a verdict that refuses nothing");

@@ -26,6 +26,7 @@ struct gate {
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */
     bool full;      /* over maxmemory */
+    bool disk_low;  /* below raft-disk-reserve */
     size_t entry_bytes_max;
 };
 
@@ -46,6 +47,7 @@ enum gate_verdict {
     GATE_LOADING,
     GATE_TOO_LARGE,
     GATE_FULL,
+    GATE_DISK_LOW,
 };
 
 /* `row` is NULL for a command that is not in the table. */

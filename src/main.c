@@ -16,6 +16,7 @@
 #include "conf.h"
 #include "logger.h"
 #include "node.h"
+#include "tools.h"
 #include "version.h"
 
 struct process {
@@ -164,14 +165,18 @@ static int serve(struct conf *conf) {
 /* ---- arguments --------------------------------------------------------------------------------------------------- */
 
 static int help(FILE *to) {
-    fputs("redraft: a Redis-protocol server whose data is replicated by Raft and kept in SQLite\n\n"
-          "usage: redraft [file | -] [--directive value ...]    serve (- reads the configuration from "
-          "standard input)\n"
-          "       redraft --check [file] [--directive value ...]  say whether a configuration is valid\n"
-          "       redraft --version | --help\n\n"
-          "Without a file it runs a durable single node on 127.0.0.1:6379 with its data in ./data.\n\n"
-          "Directives, with their defaults:\n\n",
-          to);
+    fputs(
+        "redraft: a Redis-protocol server whose data is replicated by Raft and kept in SQLite\n\n"
+        "usage: redraft [file | -] [--directive value ...]    serve (- reads the configuration from "
+        "standard input)\n"
+        "       redraft --check [file] [--directive value ...]  say whether a configuration is valid\n"
+        "       redraft --restore <backup> [file] [--directive value ...]  make a new cluster of one of it\n"
+        "       redraft --recover [--yes] [file] [--directive value ...]  the way out of a lost quorum: this "
+        "node alone goes on\n"
+        "       redraft --version | --help\n\n"
+        "Without a file it runs a durable single node on 127.0.0.1:6379 with its data in ./data.\n\n"
+        "Directives, with their defaults:\n\n",
+        to);
     conf_help(to);
     return to == stdout ? 0 : 1;
 }
@@ -202,6 +207,21 @@ static int check(int argc, char **argv) {
     return 0;
 }
 
+static int restore(int argc, char **argv) {
+    static struct conf conf;
+    if (argc < 1 || strncmp(argv[0], "--", 2) == 0) {
+        fputs("redraft: --restore needs the backup's file: redraft --restore <backup> [file]\n", stderr);
+        return 1;
+    }
+    return load(&conf, argc - 1, argv + 1) == 0 ? tools_restore(&conf, argv[0]) : 1;
+}
+
+static int recover(int argc, char **argv) {
+    static struct conf conf;
+    bool sure = argc > 0 && strcmp(argv[0], "--yes") == 0;
+    return load(&conf, argc - sure, argv + sure) == 0 ? tools_recover(&conf, sure) : 1;
+}
+
 int main(int argc, char **argv) {
     static struct conf conf;
     const char *first = argc > 1 ? argv[1] : "";
@@ -213,5 +233,9 @@ int main(int argc, char **argv) {
         return help(stdout);
     if (strcmp(first, "--check") == 0)
         return check(argc - 2, argv + 2);
+    if (strcmp(first, "--restore") == 0)
+        return restore(argc - 2, argv + 2);
+    if (strcmp(first, "--recover") == 0)
+        return recover(argc - 2, argv + 2);
     return load(&conf, argc - 1, argv + 1) == 0 ? serve(&conf) : 1;
 }

@@ -322,6 +322,7 @@ static bool turn_raft(struct node *node) {
     status_watch(node);
     serve_commands(node);
     propose_clock(node);
+    audit_turn(node);
     ask(node);
     node_propose(node);
     handover_turn(node);
@@ -346,6 +347,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     loading_take(node);
     take_finished(node);
     checkpoint_take(node);
+    backup_turn(node);
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);

@@ -15,6 +15,9 @@
  *     compact.c   the log's beginning, cut when a checkpoint holds it
  *     snapshot_out.c  the last checkpoint, sent to followers that the log does not go back to
  *     snapshot_in.c   such a one, received and put in place
+ *     backup.c    the state as a file of its own, on request
+ *     disk.c      the room on the disk
+ *     audit.c     whether the replicas' states are the same
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
@@ -110,6 +113,9 @@ struct peer {
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
+    raft_index audit_index,
+        audit_answered; /* of the last digest that it told; of the last that it was answered */
+    uint64_t audit_digest;
     char refusal[ADMISSION_WHY_MAX]; /* why it or we refused the last handshake; "" when it succeeded */
 };
 
@@ -213,6 +219,48 @@ struct membership {
     uint64_t proposed_ms; /* when the last change was proposed that nobody asked for */
 };
 
+enum backup_phase {
+    BACKUP_NONE,
+    BACKUP_CHECKPOINT, /* waits for one at `index` or later */
+    BACKUP_COPY,
+};
+
+/* At most one at a time: see backup.c. */
+struct backup {
+    enum backup_phase phase;
+    char name[STORE_NAME_MAX + 1];
+    raft_index index;
+    unsigned failures; /* of checkpoints in a row, when it was last looked at */
+    uint64_t begun_ms;
+    struct connection *asker; /* answered at its end; NULL: gone */
+    bool quiet;               /* CLIENT REPLY OFF or SKIP */
+    struct store_copy *copy;
+    struct worker *worker;   /* NULL while nothing is copied */
+    char why[STORE_WHY_MAX]; /* the last one failed because; "" when it did not */
+    raft_index done_index;   /* of the last that succeeded */
+    uint64_t done_bytes, done_took_ms, done_wall_ms, done_count;
+};
+
+/* See audit.c. */
+struct audit {
+    uint64_t begin_ms; /* a leader's next one */
+    raft_index index;  /* of the last that was applied here; 0: none */
+    uint64_t digest;   /* of the state there */
+    raft_index right_index,
+        undecided_index;  /* the last at which this node was found right; at which nobody could tell */
+    uint64_t count;       /* found right, since the start */
+    bool differs;         /* this node is wrong: it serves nobody */
+    uint64_t handover_ms; /* and does not try to hand over before */
+    char why[NODE_REASON_MAX];
+};
+
+/* Of the data directory: see disk.c. */
+struct disk {
+    bool known, low;
+    uint64_t free_bytes;
+    uint64_t look_ms; /* when to look next */
+};
+
 /* A snapshot on its way to a follower. */
 struct sending {
     raft_id to; /* 0: a free place */
@@ -280,6 +328,9 @@ struct node {
     raft_index log_first;
     struct latency fsync, commit;
     struct checkpointing checkpoint;
+    struct backup backup;
+    struct disk disk;
+    struct audit audit;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -460,6 +511,29 @@ void checkpoint_give_up(struct node *node);
 bool checkpoint_idle(const struct node *node);
 /* Ends the worker and closes the file; what is under way is given up. */
 void checkpoint_stop(struct node *node);
+
+/* backup.c */
+/* Begins one, or says in `out` why not. The asker gets the answer at its end. */
+void backup_begin(struct node *node, const struct resp_arg *name, struct connection *asker, bool quiet,
+                  struct resp_out *out);
+void backup_turn(struct node *node);
+void backup_stop(struct node *node);                                        /* gives up the one under way */
+void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
+void backup_report(const struct node *node, struct report *report);
+
+/* audit.c */
+void audit_turn(struct node *node); /* a leader begins one when it is time */
+/* The mark of one, in an entry. */
+bool audit_is(const struct resp_command *command);
+void audit_applied(struct node *node, raft_index index);
+/* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
+bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
+void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_report(const struct node *node, struct report *report);
+
+/* disk.c */
+void disk_watch(struct node *node);
+void disk_report(const struct node *node, struct report *report);
 
 /* compact.c */
 void compact_turn(struct node *node); /* cuts the log when a checkpoint holds its beginning */

@@ -402,6 +402,11 @@ bool peers_command(struct node *node, struct connection *connection, const struc
         }
         return true;
     }
+    if (connection->peer && (resp_arg_is(name, "RAFT.STATE") || resp_arg_is(name, "RAFT.RIGHT"))) {
+        if (!audit_command(node, connection->peer, command))
+            connection->session.close = true;
+        return true;
+    }
     if (connection->peer) {
         if (resp_arg_is(name, "RAFT.MSG")
                 ? !take_request(node, connection, command)

@@ -124,6 +124,8 @@ static void carry_out(struct node *node, struct connection *connection, const st
         rewrite_conf(node, out);
     if (wishes->checkpoint)
         node->checkpoint.wanted = true;
+    if (wishes->backup)
+        backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
     if (wishes->killed_self)
@@ -300,16 +302,17 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .denied = connection->denied,
         .removed = node->state == REPORT_REMOVED,
         .loading = node->state == REPORT_LOADING,
-        .serving = status->serving,
+        .serving = status->serving && !node->audit.differs,
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
-        .through = connection->session.readonly && status->role != RAFT_LEADER &&
+        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
                    connection->session.consistency == 1 + CONF_LINEARIZABLE,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
-        .caught_up = node->caught_up,
+        .caught_up = node->caught_up && !node->audit.differs,
         .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
 }

@@ -229,6 +229,7 @@ void snapshot_in_loaded(struct node *node) {
     in->installed++;
     store_meta_free(in->meta);
     in->meta = NULL;
+    audit_mended(node);
     raft_applied(node->raft, index);
     raft_status(node->raft, &node->raft_status);
     clean(node, node->checkpoint.generation);

@@ -395,6 +395,7 @@ static void stop_workers(struct node *node) {
         worker_free(node->boot_worker);
     }
     loading_close(node);
+    backup_stop(node);
     snapshot_out_close(node);
     snapshot_in_close(node);
     checkpoint_stop(node);

@@ -187,7 +187,8 @@ static void watch_clock(struct node *node) {
 
 /* Who should not lead does not stand for it: with a wrong clock, with a disk that stands still, or while it is to be patient. */
 static void watch_fitness(struct node *node) {
-    bool unfit = node->clock_wrong || node->disk_stalled || node->now_ms < node->patient_until_ms;
+    bool unfit = node->clock_wrong || node->disk_stalled || node->audit.differs ||
+                 node->now_ms < node->patient_until_ms;
     if (!node->raft || unfit == node->held_back)
         return;
     node->held_back = unfit;
@@ -197,6 +198,7 @@ static void watch_fitness(struct node *node) {
 void status_cron(struct node *node) {
     watch_clock(node);
     watch_fitness(node);
+    disk_watch(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
@@ -467,6 +469,9 @@ static void report_raft(struct node *node, struct report *report) {
     report->election_timeout_ms = node->conf->election_timeout_ms;
     report->clock_skew_max_ms = node->conf->clock_skew_max_ms;
     report_checkpoint(node, report);
+    backup_report(node, report);
+    disk_report(node, report);
+    audit_report(node, report);
     report_members(node, report);
 }
 

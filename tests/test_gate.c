@@ -49,7 +49,8 @@ enum fact {
     STALE = 1 << 11,   /* leads, and the reader takes what is there */
     THROUGH = 1 << 12, /* the reader asked for linearizable reads on a follower */
     REMOVED = 1 << 13,
-    FACTS = 1 << 14,
+    DISK_LOW = 1 << 14,
+    FACTS = 1 << 15,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
@@ -66,6 +67,7 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
         .stopping = facts & STOPPING,
         .caught_up = facts & CAUGHT_UP,
         .full = facts & FULL,
+        .disk_low = facts & DISK_LOW,
         .entry_bytes_max = asked.raw_length + ENTRY_OVERHEAD_MAX - (facts & LARGE ? 1 : 0),
     };
     const struct session session = {
@@ -75,7 +77,7 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
 
 static const char *const names[] = {"write",     "read",      "local", "session", "wait",
                                     "elsewhere", "unknown",   "arity", "noauth",  "denied",
-                                    "loading",   "too large", "full"};
+                                    "loading",   "too large", "full",  "disk low"};
 
 static void assert_verdict(unsigned facts, const char *line, enum gate_verdict expected) {
     enum gate_verdict verdict = judge(facts, line);
@@ -151,6 +153,14 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"EXPIRE k 1", SERVING | FULL, GATE_WRITE},
         {"FLUSHALL", SERVING | FULL, GATE_WRITE},
         {"GET k", SERVING | FULL, GATE_READ},
+        /* a leader whose disk is nearly full */
+        {"SET k v", SERVING | DISK_LOW, GATE_DISK_LOW},
+        {"SETRANGE k 1 v", SERVING | DISK_LOW, GATE_DISK_LOW},
+        {"DEL k", SERVING | DISK_LOW, GATE_WRITE},
+        {"EXPIRE k 1", SERVING | DISK_LOW, GATE_WRITE},
+        {"FLUSHALL", SERVING | DISK_LOW, GATE_WRITE},
+        {"GET k", SERVING | DISK_LOW, GATE_READ},
+        {"RAFT.BACKUP name", SERVING | DISK_LOW, GATE_SESSION},
         /* too large for an entry, by one byte */
         {"SET k v", SERVING | LARGE, GATE_TOO_LARGE},
         {"DEL k", SERVING | LARGE, GATE_TOO_LARGE},
@@ -193,7 +203,8 @@ static void the_first_reason_in_redis_order_is_the_one_told(void **state) {
         {"SET k v", ELSEWHERE | LOADING | FULL, GATE_ELSEWHERE},
         {"SET k v", LOADING | FULL, GATE_LOADING},
         {"SET k v", FULL, GATE_WAIT},
-        {"SET k v", FULL | SERVING, GATE_FULL},
+        {"SET k v", FULL | DISK_LOW | SERVING, GATE_FULL},
+        {"SET k v", DISK_LOW | SERVING, GATE_DISK_LOW},
         {"SET k v", SERVING, GATE_WRITE},
     };
     (void)state;
@@ -218,7 +229,7 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
         return verdict == GATE_ELSEWHERE;
     switch (verdict) {
     case GATE_WRITE:
-        return in && write && fits && leads && !holds && !(grows && (facts & FULL));
+        return in && write && fits && leads && !holds && !(grows && (facts & (FULL | DISK_LOW)));
     case GATE_READ:
         return in && data && !write && (through || (leads && !stale));
     case GATE_LOCAL:
@@ -241,6 +252,8 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
         return in && !fits;
     case GATE_FULL:
         return in && fits && leads && grows && (facts & FULL);
+    case GATE_DISK_LOW:
+        return in && fits && leads && grows && !(facts & FULL) && (facts & DISK_LOW);
     default:
         return false; /* the command is there, and whole */
     }

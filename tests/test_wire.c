@@ -284,21 +284,11 @@ static void an_unknown_value_of_a_known_field_is_refused(void **state) {
         const char *value, *data; /* data: of the first entry, or NULL */
         bool taken;
     } rows[] = {
-        {1, "0", NULL, false},
-        {1, "12", NULL, false},
-        {1, "4294967297", NULL, false},
-        {1, "1", NULL, true},
-        {1, "11", NULL, true},
-        {10, "1", NULL, true},
-        {10, "3", NULL, true},
-        {10, "4", NULL, false},
-        {13, "0", NULL, false},
-        {13, "3", NULL, true},
-        {13, "4", NULL, false},
-        {13, "4294967298", NULL, false},
-        {13, "1", "x", false},
-        {13, "1", "", true},
-        {13, "2", "", true},
+        {1, "0", NULL, false}, {1, "12", NULL, false}, {1, "4294967297", NULL, false},
+        {1, "1", NULL, true},  {1, "11", NULL, true},  {10, "1", NULL, true},
+        {10, "3", NULL, true}, {10, "4", NULL, false}, {13, "0", NULL, false},
+        {13, "3", NULL, true}, {13, "4", NULL, false}, {13, "4294967298", NULL, false},
+        {13, "1", "x", false}, {13, "1", "", true},    {13, "2", "", true},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {

@@ -90,6 +90,7 @@ struct wishes {
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
+    const struct resp_arg *backup;                /* make one under this name; NULL: none */
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 

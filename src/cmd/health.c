@@ -134,6 +134,14 @@ static void judge_delays(const struct report *report, struct health *health) {
                report->loop_stall_max_us / 1000);
 }
 
+static void judge_disk(const struct report *report, struct health *health) {
+    if (report->disk_low)
+        worsen(health, HEALTH_DEGRADED, "disk low: %" PRIu64 " MB free, the reserve is %" PRIu64 " MB",
+               report->disk_free_bytes >> 20, report->disk_reserve_bytes >> 20);
+    if (report->checkpoint_failures > 0)
+        worsen(health, HEALTH_DEGRADED, "the last checkpoint failed: %s", report->checkpoint_error);
+}
+
 void health_judge(const struct report *report, struct health *health) {
     *health = (struct health){.state = HEALTH_OK, .quorum = report->state == REPORT_UP && report->quorum};
     health->master = health->quorum && report->role == REPORT_LEADER && report->serving;
@@ -143,6 +151,7 @@ void health_judge(const struct report *report, struct health *health) {
         if (report->members[at].id != report->node_id)
             judge_member(report, &report->members[at], health);
     judge_delays(report, health);
+    judge_disk(report, health);
     assert((health->state == HEALTH_OK) == (health->reason[0] == '\0'));
     assert(!health->master || health->quorum);
 }

@@ -11,6 +11,9 @@
  *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
+ *      backup_last_      of the last backup that was made, backup_error: why the last one failed
+ *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
  *      fsync_, commit_   of the last minute, microseconds
  *      transfers, handovers  begun by this node since its start; of them, that ended with another leader
  *      lease_remaining_ms    a leader's: for so long it may answer reads without asking; 0: it has no lease
@@ -131,6 +134,23 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "snapshots_received", report->snapshots_received);
 }
 
+static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_number(text, prefix, "audit_index", report->audit_index);
+    line_number(text, prefix, "audit_count", report->audit_count);
+    line_text(text, prefix, "state_differs", yes_no(report->audit_differs));
+    line_number(text, prefix, "backup_in_progress", report->backup_under_way);
+    line_number(text, prefix, "backup_count", report->backup_count);
+    line_number(text, prefix, "backup_last_time", report->backup_ms);
+    line_number(text, prefix, "backup_last_index", report->backup_index);
+    line_number(text, prefix, "backup_last_bytes", report->backup_bytes);
+    line_number(text, prefix, "backup_last_ms", report->backup_took_ms);
+    line_text(text, prefix, "backup_error", report->backup_error);
+    text_add(text, "%sdisk_free:%" PRId64 "\r\n", prefix,
+             report->disk_known ? (int64_t)report->disk_free_bytes : -1);
+    line_number(text, prefix, "disk_reserve", report->disk_reserve_bytes);
+    line_text(text, prefix, "disk_low", yes_no(report->disk_low));
+}
+
 static void figure_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
     double batch = report->fsync_count ? (double)report->writes_logged / (double)report->fsync_count : 0;
 
@@ -159,6 +179,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
     checkpoint_lines(text, report, prefix);
+    disk_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }
 
@@ -170,6 +191,11 @@ void session_raft_info(struct session_call *call) {
     health_judge(call->report, &health);
     raft_lines(&text, call->report, &health, "");
     text_reply(&text, call->reply);
+}
+
+/* The node answers when it is done. */
+void session_raft_backup(struct session_call *call) {
+    call->wishes->backup = &call->args[1];
 }
 
 /* The answer comes at once; RAFT.INFO's checkpoint_index says when it is done. */

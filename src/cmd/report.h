@@ -183,6 +183,17 @@ struct report {
     uint64_t checkpoint_failures;           /* in a row */
     char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
     uint64_t data_file_bytes;
+    bool backup_under_way;
+    uint64_t backup_count; /* made since the start */
+    uint64_t backup_ms;    /* when the last one was done, Unix milliseconds; 0: not since the start */
+    uint64_t backup_index, backup_bytes, backup_took_ms;
+    char backup_error[REPORT_TEXT_MAX];           /* of the last one; "" when it succeeded */
+    bool disk_known;                              /* how much is free could be told */
+    uint64_t disk_free_bytes, disk_reserve_bytes; /* of the data directory's file system */
+    uint64_t audit_index,
+        audit_count; /* the last entry at which the state here was found right; how often, since the start */
+    bool audit_differs;                             /* it was found wrong */
+    bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;

@@ -461,6 +461,8 @@ const struct command command_rows[] = {
      "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"raft.node", -2, 0, NO_KEYS, NULL, NULL, raft_node_rows,
      "The members of the cluster.", "0.3.0", "cluster", PARTS, 0, NULL, NULL},
+    {"raft.backup", 2, ADM | NOSCR | STALE | LATER, NO_KEYS, NULL, session_raft_backup, NULL,
+     "Makes a file of this node's state, in backup-dir.", "0.3.0", "cluster", "O(N) in bytes of the state", DANGER, NULL, NULL},
     {"raft.snapshot", 1, ADM | NOSCR, NO_KEYS, NULL, session_raft_snapshot, NULL,
      "Has this node write its state to disk now.", "0.1.0", "cluster", "O(N) in pages changed since the last time", DANGER, NULL, NULL},
     {"raft.info", 1, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_info, NULL,

@@ -87,6 +87,7 @@ void cmd_cluster_getkeysinslot(struct call *call);
 
 /* raft.c */
 void session_raft_info(struct session_call *call);
+void session_raft_backup(struct session_call *call);
 void session_raft_snapshot(struct session_call *call);
 void session_raft_consistency(struct session_call *call);
 

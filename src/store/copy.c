@@ -84,6 +84,7 @@ int store_file_seal(const char *path, uint8_t mode) {
 
 /* The copy as it grows. */
 struct growth {
+    struct store_copy *copy;
     const char *path;
     struct store_file file;
     int64_t synced;
@@ -94,6 +95,8 @@ static int grew(void *context) {
     struct growth *growth = context;
     int64_t size;
 
+    if (atomic_load(&growth->copy->given_up))
+        return 1;
     if (growth->file.file == NULL &&
         store_file_open(&growth->file, growth->path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_SUPER_JOURNAL) !=
             SQLITE_OK)
@@ -118,8 +121,9 @@ static int vacuum_into(sqlite3 *db, const char *path) {
 }
 
 /* Leaves a whole file at `to`, not yet durable, or none. */
-static bool copy_database(struct store_copy_job *job, const char *from, const char *to) {
-    struct growth growth = {.path = to};
+static bool copy_database(struct store_copy *copy, struct store_copy_job *job, const char *from,
+                          const char *to) {
+    struct growth growth = {.copy = copy, .path = to};
     sqlite3 *db = NULL;
     int result = store_remove_fresh(to);
 
@@ -159,7 +163,7 @@ static bool copy_and_verify(struct store_copy *copy, struct store_copy_job *job,
                             bool rollback) {
     int result;
 
-    if (!copy_database(job, from->db, to->fresh))
+    if (!copy_database(copy, job, from->db, to->fresh))
         return false;
     result = store_file_seal(to->fresh, rollback ? 1 : 2);
     if (result != SQLITE_OK)
@@ -336,6 +340,10 @@ struct store_copy *store_copy_new(const char *dir, const struct store_data_wants
     memcpy(copy->cluster, wants->cluster, sizeof(copy->cluster));
     store_remedy(copy->remedy, dir, wants->node);
     return copy;
+}
+
+void store_copy_give_up(struct store_copy *copy) {
+    atomic_store(&copy->given_up, true);
 }
 
 void store_copy_free(struct store_copy *copy) {

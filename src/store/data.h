@@ -61,6 +61,9 @@
  *  A restore:
  *      store_restore(file, dir, &identity, members, why), then a start
  *
+ *  The way out of a lost quorum:
+ *      store_recover(dir, &identity, only_look, &found, why), then a start
+ *
  *  The disk: store_disk_free(dir, &free, &total), every second or so.
  */
 #ifndef STORE_DATA_H
@@ -212,6 +215,8 @@ struct store_copy;
 /* Making a copy takes as long as the file is large, a fragment takes a moment: give each kind a store_copy and a worker of its own. */
 struct store_copy *store_copy_new(const char *dir, const struct store_data_wants *wants);
 void store_copy_free(struct store_copy *copy);
+/* From any thread: a large copy that is being made fails soon, and leaves nothing behind. */
+void store_copy_give_up(struct store_copy *copy);
 
 enum store_copy_type {
     STORE_COPY_SNAPSHOT, /* makes dir/snapshot-<index>.db of the last committed checkpoint */
@@ -273,6 +278,22 @@ enum store_result store_clean(const char *dir, uint64_t generation, char why[STO
  */
 enum store_result store_restore(const char *backup, const char *dir, const struct store_identity *identity,
                                 const struct store_bytes *members, char why[STORE_WHY_MAX]);
+
+/* What a node that lost its cluster has. */
+struct store_recovered {
+    struct store_identity identity; /* as it was: its cluster, the members that it knew */
+    raft_index applied,
+        last_index; /* the state on its disk holds the entries up to the first, its log those up to the second */
+    raft_term term;
+    char aside[STORE_WHY_MAX]; /* where copies of the old files are */
+};
+/*
+ * Makes the node in this directory a cluster of its own, under identity->cluster and with these members (itself), with all that its
+ * state and its log hold; see recover.c. The node and its incarnation stay. With only_look nothing is changed. It needs
+ * room for another copy of the files.
+ */
+enum store_result store_recover(const char *dir, const struct store_identity *identity, bool only_look,
+                                struct store_recovered *found, char why[STORE_WHY_MAX]);
 
 /* The directory's file system: bytes that this process may still write, bytes that it has in all. False when it cannot be told.
  * A few microseconds. */

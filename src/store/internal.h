@@ -15,6 +15,8 @@
  *      copy.c      snapshots and backups are made
  *      incoming.c  a snapshot comes in, and is installed
  *      restore.c   a new node of a backup
+ *      recover.c   a node that lost its cluster becomes one
+ *      adopt.c     a state becomes another cluster's
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
@@ -26,6 +28,7 @@
 #define STORE_INTERNAL_H
 
 #include <sqlite3.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -348,9 +351,18 @@ enum store_result store_data_check(const struct store_data_paths *paths, const s
 enum store_result store_data_make(const struct store_data_paths *paths, const struct store_meta *meta,
                                   char why[STORE_WHY_MAX]);
 
+/* ---- adopt.c --------------------------------------------------------------------------------------------- */
+
+/* Copies a file, durably but for its name. SQLite's result. */
+int store_file_copy(const char *from, const char *to);
+/* Makes to->db of from->db, which is closed and not changed: the same pages, of what `meta` says. */
+enum store_result store_data_adopt(const struct store_data_paths *from, const struct store_data_paths *to,
+                                   const struct store_meta *meta, char why[STORE_WHY_MAX]);
+
 /* ---- copy.c, incoming.c ---------------------------------------------------------------------------------- */
 
 struct store_copy {
+    atomic_bool given_up;
     char *dir;
     uint64_t generation; /* in use, as far as this one was told */
     char cluster[STORE_ID_LENGTH + 1];

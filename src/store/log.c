@@ -519,6 +519,8 @@ static void fill_boot(struct store_boot *boot, const struct store_log *log, cons
     boot->raft = (struct raft_boot){
         .term = found->state.term,
         .vote = found->state.vote,
+        .base_index = found->state.log_start - 1,
+        .base_term = found->state.base_term,
         .last_index = log->last_index,
         .terms = log->terms,
         .term_count = found->term_count,

@@ -130,7 +130,8 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries, checkpoint_bytes;
+static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
+    checkpoint_bytes;
 
 static void load_conf(struct sim_node *node) {
     char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
@@ -285,7 +286,8 @@ static void calm_down(void) {
         struct sim_node *node = &sim->nodes[i];
         node->stalled_to = 0;
         if (node->node && disk_broken(node->disk))
-            world_crash(node, false); /* it may have nothing to write, and so not know: its disk is replaced */
+            world_crash(node,
+                        false); /* it may have nothing to write, and so not know: its disk is replaced */
         if (!disk_stopped(node->disk))
             disk_arm(node->disk, 0, false);
         if (node->node && node->crash_by && !disk_stopped(node->disk))
