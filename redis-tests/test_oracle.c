@@ -7,6 +7,9 @@
  *
  *     RANDOMKEY, TIME, CLIENT ID    only the types of the replies are compared
  *     KEYS, SCAN                    the elements may come in any order
+ *     HGETALL, SMEMBERS, SINTER ... fields and members may come in any order: ours is that of the log
+ *     HRANDFIELD, SRANDMEMBER       only how many elements, and their types; never so many that a reply of ours would be refused
+ *     SPOP                          only of sets of one member: Redis would choose others
  *     OBJECT ENCODING               Redis's may be one that a value got by being changed in place, not by what it is
  *     OBJECT REFCOUNT, MEMORY USAGE only the types: values are never shared, and lie otherwise
  *     OBJECT IDLETIME               not compared: nothing is evicted yet, so the use of keys is not timed
@@ -110,8 +113,9 @@ static int order_replies(const void *a, const void *b) {
     return order != 0 ? order : (one->length > other->length) - (one->length < other->length);
 }
 
-/* The elements of the array that `reply` ends with: of *2 <cursor> <array>, the second's. Its headers go to *head. */
-static size_t elements_of(struct reply reply, struct reply *elements, struct reply *head) {
+/* The elements of the array, set or map that `reply` ends with: of *2 <cursor> <array>, the second's. Its headers go to *head. As
+ * `pairs`: two by two, unless they are arrays themselves. */
+static size_t elements_by(struct reply reply, bool pairs, struct reply *elements, struct reply *head) {
     size_t at = (size_t)((const char *)memchr(reply.bytes, '\n', reply.length) - reply.bytes) + 1;
     long count = strtol(reply.bytes + 1, NULL, 10);
     if (count == 2 && at < reply.length && reply.bytes[at] == '$') {
@@ -124,33 +128,52 @@ static size_t elements_of(struct reply reply, struct reply *elements, struct rep
         }
     }
     *head = (struct reply){reply.bytes, at};
-    size_t found = 0;
-    for (; found < (size_t)count && found < ELEMENTS_MAX; found++) {
+    bool is_map = reply.bytes[0] == '%',
+         by_two = is_map || (pairs && at < reply.length && reply.bytes[at] != '*');
+    size_t found = 0, number = by_two && !is_map ? (size_t)count / 2 : (size_t)count;
+    for (; found < number && found < ELEMENTS_MAX; found++) {
         elements[found].bytes = reply.bytes + at;
-        elements[found].length = (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
-        at += elements[found].length;
+        for (int part = 0; part <= by_two; part++)
+            at += (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
+        elements[found].length = (size_t)(reply.bytes + at - elements[found].bytes);
     }
     qsort(elements, found, sizeof(*elements), order_replies);
     return found;
+}
+
+static size_t elements_of(struct reply reply, struct reply *elements, struct reply *head) {
+    return elements_by(reply, false, elements, head);
 }
 
 static bool equal_bytes(struct reply one, struct reply other) {
     return one.length == other.length && memcmp(one.bytes, other.bytes, one.length) == 0;
 }
 
-static bool equal_in_any_order(struct reply one, struct reply other) {
+static bool is_several(struct reply reply) {
+    return strchr("*~%", reply.bytes[0]) != NULL;
+}
+
+static bool equal_elements(struct reply one, struct reply other, bool pairs) {
     static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
     struct reply head, other_head;
-    if (one.bytes[0] != '*' || other.bytes[0] != '*')
+    if (!is_several(one) || !is_several(other))
         return equal_bytes(one, other);
-    size_t count = elements_of(one, ones, &head);
-    if (elements_of(other, others, &other_head) != count || !equal_bytes(head, other_head))
+    size_t count = elements_by(one, pairs, ones, &head);
+    if (elements_by(other, pairs, others, &other_head) != count || !equal_bytes(head, other_head))
         return false;
     for (size_t i = 0; i < count; i++) {
         if (!equal_bytes(ones[i], others[i]))
             return false;
     }
     return true;
+}
+
+static bool equal_in_any_order(struct reply one, struct reply other) {
+    return equal_elements(one, other, false);
+}
+
+static bool equal_in_pairs(struct reply one, struct reply other) {
+    return equal_elements(one, other, true);
 }
 
 static bool equal_in_time(struct reply one, struct reply other) {
@@ -164,7 +187,7 @@ static bool equal_in_time(struct reply one, struct reply other) {
 static bool equal_in_shape(struct reply one, struct reply other) {
     if (one.bytes[0] != other.bytes[0] || one.bytes[0] == '-')
         return equal_bytes(one, other);
-    if (one.bytes[0] == '*') {
+    if (is_several(one)) {
         static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
         struct reply head;
         return elements_of(one, ones, &head) == elements_of(other, others, &head);
@@ -185,7 +208,7 @@ static bool equal_in_encoding(struct reply one, struct reply other) {
 static bool (*const equal[])(struct reply one, struct reply other) = {
     [COMPARE_BYTES] = equal_bytes,          [COMPARE_ANY_ORDER] = equal_in_any_order,
     [COMPARE_TIME] = equal_in_time,         [COMPARE_SHAPE] = equal_in_shape,
-    [COMPARE_ENCODING] = equal_in_encoding,
+    [COMPARE_ENCODING] = equal_in_encoding, [COMPARE_PAIRS] = equal_in_pairs,
 };
 
 /* ---- the sequence ---------------------------------------------------------------------------------------- */
@@ -318,6 +341,9 @@ static size_t compare_database(struct wire *const nodes[NODES], int db) {
     size_t count = elements_of((struct reply){copy, reply.length}, keys, &head);
     for (size_t i = 0; i < count; i++) {
         compare_nodes(nodes, "*2\r\n$3\r\nGET\r\n", keys[i]);
+        compare_nodes(nodes, "*2\r\n$7\r\nHGETALL\r\n", keys[i]);
+        compare_nodes(nodes, "*2\r\n$8\r\nSMEMBERS\r\n", keys[i]);
+        compare_nodes(nodes, "*3\r\n$6\r\nOBJECT\r\n$8\r\nENCODING\r\n", keys[i]);
         compare_nodes(nodes, "*2\r\n$11\r\nPEXPIRETIME\r\n", keys[i]);
     }
     free(copy);
@@ -414,15 +440,19 @@ static void malformed_input_gets_the_answer_that_redis_gives(void **state) {
 /* Rows of COMMAND INFO: name, arity, flags, keys, categories, tips, key specifications, subcommands. */
 static void command_info_describes_commands_as_redis_does(void **state) {
     static const char *const names[] = {
-        "get",        "set",         "del",         "unlink",    "exists", "keys",        "type",
-        "dbsize",     "flushall",    "flushdb",     "incr",      "decr",   "incrby",      "decrby",
-        "append",     "strlen",      "mget",        "mset",      "setnx",  "getset",      "getdel",
-        "expire",     "pexpire",     "expireat",    "pexpireat", "ttl",    "pttl",        "persist",
-        "expiretime", "pexpiretime", "scan",        "randomkey", "rename", "ping",        "echo",
-        "select",     "setex",       "psetex",      "getex",     "msetnx", "incrbyfloat", "getrange",
-        "substr",     "setrange",    "lcs",         "setbit",    "getbit", "bitcount",    "bitpos",
-        "bitop",      "bitfield",    "bitfield_ro", "copy",      "move",   "swapdb",      "renamenx",
-        "touch",
+        "get",          "set",         "del",         "unlink",      "exists", "keys",        "type",
+        "dbsize",       "flushall",    "flushdb",     "incr",        "decr",   "incrby",      "decrby",
+        "append",       "strlen",      "mget",        "mset",        "setnx",  "getset",      "getdel",
+        "expire",       "pexpire",     "expireat",    "pexpireat",   "ttl",    "pttl",        "persist",
+        "expiretime",   "pexpiretime", "scan",        "randomkey",   "rename", "ping",        "echo",
+        "select",       "setex",       "psetex",      "getex",       "msetnx", "incrbyfloat", "getrange",
+        "substr",       "setrange",    "lcs",         "setbit",      "getbit", "bitcount",    "bitpos",
+        "bitop",        "bitfield",    "bitfield_ro", "copy",        "move",   "swapdb",      "renamenx",
+        "touch",        "hset",        "hsetnx",      "hget",        "hmset",  "hmget",       "hdel",
+        "hlen",         "hstrlen",     "hexists",     "hkeys",       "hvals",  "hgetall",     "hincrby",
+        "hincrbyfloat", "hscan",       "hrandfield",  "sadd",        "srem",   "sismember",   "smismember",
+        "scard",        "smembers",    "spop",        "srandmember", "smove",  "sscan",       "sinter",
+        "sinterstore",  "sintercard",  "sunion",      "sunionstore", "sdiff",  "sdiffstore",
     };
     (void)state;
     if (cluster == NULL)

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "generate.h"
+#include "generate_parts.h"
 
 #include <ctype.h>
 #include <stdio.h>
@@ -22,12 +23,7 @@
  *
  * A '!' at its start: never with one argument more or less, which would be another command.
  */
-static const struct row {
-    const char *name;
-    unsigned weight;
-    const char *arguments;
-    enum comparison comparison;
-} rows[] = {
+static const struct generate_row rows[] = {
     {"SET", 120, "kvo", COMPARE_BYTES},
     {"GET", 60, "k", COMPARE_BYTES},
     {"MGET", 20, "K", COMPARE_BYTES},
@@ -129,14 +125,13 @@ static const struct row {
     {"NOSUCH", 4, "", COMPARE_BYTES},
     {"NO|SUCH|COMMAND", 4, "vkv", COMPARE_BYTES},
 };
-enum { ROWS = sizeof(rows) / sizeof(*rows) };
 
-static uint64_t below(uint64_t *seed, uint64_t limit) {
+uint64_t generate_below(uint64_t *seed, uint64_t limit) {
     return harness_random(seed) % limit;
 }
 
-static bool one_in(uint64_t *seed, uint64_t n) {
-    return below(seed, n) == 0;
+bool generate_one_in(uint64_t *seed, uint64_t n) {
+    return generate_below(seed, n) == 0;
 }
 
 static void add(struct request *request, const void *bytes, size_t length) {
@@ -148,20 +143,18 @@ static void add(struct request *request, const void *bytes, size_t length) {
     request->used += length;
 }
 
-static void add_text(struct request *request, const char *text) {
+void generate_text(struct request *request, const char *text) {
     add(request, text, strlen(text));
 }
 
-static void add_integer(struct request *request, int64_t value) {
+void generate_integer(struct request *request, int64_t value) {
     char text[32];
     add(request, text, (size_t)snprintf(text, sizeof(text), "%lld", (long long)value));
 }
 
-#define PICK(seed, list) ((list)[below(seed, sizeof(list) / sizeof(*(list)))])
-
 /* ---- arguments ------------------------------------------------------------------------------------------- */
 
-static void add_key(uint64_t *seed, struct request *request) {
+void generate_key(uint64_t *seed, struct request *request) {
     static const struct {
         const char *bytes;
         size_t length;
@@ -169,14 +162,17 @@ static void add_key(uint64_t *seed, struct request *request) {
         {"", 0},           {"\0\r\n\xff", 4}, {"{tag}a", 6}, {"{tag}b", 6}, {"with space", 10},
         {"\"quoted\"", 8}, {"a*b?[c]", 7},
     };
+    static const char *const types[] = {"hash", "set"};
     char text[32];
-    if (one_in(seed, 8)) {
-        size_t at = below(seed, sizeof(odd) / sizeof(*odd));
+    if (generate_one_in(seed, 8)) {
+        size_t at = generate_below(seed, sizeof(odd) / sizeof(*odd));
         add(request, odd[at].bytes, odd[at].length);
         return;
     }
-    snprintf(text, sizeof(text), "key:%llu", (unsigned long long)below(seed, 24));
-    add_text(request, text);
+    const char *of_type = generate_one_in(seed, 5) ? PICK(seed, types) : "key";
+    uint64_t names = strcmp(of_type, "key") == 0 ? 24 : GENERATE_TYPED_KEYS;
+    snprintf(text, sizeof(text), "%s:%llu", of_type, (unsigned long long)generate_below(seed, names));
+    generate_text(request, text);
 }
 
 static void add_random_bytes(uint64_t *seed, struct request *request, size_t length) {
@@ -186,7 +182,7 @@ static void add_random_bytes(uint64_t *seed, struct request *request, size_t len
     add(request, bytes, length);
 }
 
-static void add_number(uint64_t *seed, struct request *request) {
+void generate_number(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {
         "0",
         "-0",
@@ -209,27 +205,29 @@ static void add_number(uint64_t *seed, struct request *request) {
         "18446744073709551616",
         "99999999999999999999999999",
     };
-    if (one_in(seed, 3))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 3))
+        generate_text(request, PICK(seed, odd));
     else
-        add_integer(request, (int64_t)below(seed, 2001) - 1000);
+        generate_integer(request, (int64_t)generate_below(seed, 2001) - 1000);
 }
 
-static void add_value(uint64_t *seed, struct request *request) {
-    switch (below(seed, 8)) {
+void generate_value(uint64_t *seed, struct request *request) {
+    switch (generate_below(seed, 8)) {
     case 0:
     case 1:
     case 2:
-        add_number(seed, request);
+        generate_number(seed, request);
         break;
     case 3:
-        add_random_bytes(seed, request, below(seed, 64));
+        add_random_bytes(seed, request, generate_below(seed, 64));
         break;
     case 4:
-        add_random_bytes(seed, request, one_in(seed, 10) ? below(seed, 20000) : below(seed, 300));
+        add_random_bytes(seed, request,
+                         generate_one_in(seed, 10) ? generate_below(seed, 20000) : generate_below(seed, 300));
         break;
     default:
-        add_text(request, one_in(seed, 2) ? "a plain value" : "another one, somewhat longer than the first");
+        generate_text(request, generate_one_in(seed, 2) ? "a plain value"
+                                                        : "another one, somewhat longer than the first");
     }
 }
 
@@ -249,51 +247,53 @@ static void add_time(uint64_t *seed, struct request *request, int64_t from, int6
         "9223372036854775",
         "92233720368547758070",
     };
-    if (one_in(seed, 10))
-        add_text(request, PICK(seed, odd));
-    else if (one_in(seed, 6))
-        add_integer(request, -(int64_t)below(seed, 100));
+    if (generate_one_in(seed, 10))
+        generate_text(request, PICK(seed, odd));
+    else if (generate_one_in(seed, 6))
+        generate_integer(request, -(int64_t)generate_below(seed, 100));
     else
-        add_integer(request, (from + far_seconds(seed)) * unit + (unit > 1 ? (int64_t)below(seed, 1000) : 0));
+        generate_integer(request, (from + far_seconds(seed)) * unit +
+                                      (unit > 1 ? (int64_t)generate_below(seed, 1000) : 0));
 }
 
 static void add_set_options(uint64_t *seed, struct request *request) {
     static const char *const flags[] = {"NX", "XX", "GET", "KEEPTTL", "nx", "get"};
     static const char *const times[] = {"EX", "PX", "EXAT", "PXAT"};
-    for (uint64_t count = one_in(seed, 2) ? 0 : 1 + below(seed, 3); count > 0; count--) {
-        uint64_t kind = below(seed, 10);
+    for (uint64_t count = generate_one_in(seed, 2) ? 0 : 1 + generate_below(seed, 3); count > 0; count--) {
+        uint64_t kind = generate_below(seed, 10);
         if (kind < 6) {
-            add_text(request, PICK(seed, flags));
+            generate_text(request, PICK(seed, flags));
             continue;
         }
-        size_t time_kind = below(seed, 4);
-        add_text(request, times[time_kind]);
+        size_t time_kind = generate_below(seed, 4);
+        generate_text(request, times[time_kind]);
         /* Never a time long past: Redis counts such a key in DBSIZE until it comes by. 0 and less are errors. */
         int64_t from = time_kind < 2 ? 0 : 4000000000, unit = time_kind % 2 == 0 ? 1 : 1000;
-        if (one_in(seed, 8))
-            add_integer(request, -(int64_t)below(seed, 3));
+        if (generate_one_in(seed, 8))
+            generate_integer(request, -(int64_t)generate_below(seed, 3));
         else
-            add_integer(request, (from + far_seconds(seed)) * unit);
+            generate_integer(request, (from + far_seconds(seed)) * unit);
     }
 }
 
 static void add_scan_options(uint64_t *seed, struct request *request) {
     static const char *const patterns[] = {"*", "key:1*", "key:[2-5]", "[^k]*", "\\*", "?", "nothing", ""};
     static const char *const bad[] = {"x", "1.5", "", "99999999999999999999999"};
-    add_text(request, one_in(seed, 12) ? PICK(seed, bad) : "0");
-    add_text(request, "COUNT");
-    add_text(request, one_in(seed, 12) ? "0" : "1000000");
-    if (one_in(seed, 2)) {
-        add_text(request, "MATCH");
-        add_text(request, PICK(seed, patterns));
+    static const char *const types[] = {"string", "hash", "set", "SET", "none"};
+    generate_text(request, generate_one_in(seed, 12) ? PICK(seed, bad) : "0");
+    generate_text(request, "COUNT");
+    generate_text(request, generate_one_in(seed, 12) ? "0" : "1000000");
+    if (generate_one_in(seed, 2)) {
+        generate_text(request, "MATCH");
+        generate_text(request, PICK(seed, patterns));
     }
-    if (one_in(seed, 4)) {
-        add_text(request, "TYPE");
-        add_text(request, one_in(seed, 2) ? "string" : "list");
+    if (generate_one_in(seed, 4)) {
+        generate_text(request, "TYPE");
+        generate_text(request, PICK(seed, types));
     }
 }
 
-static void add_float(uint64_t *seed, struct request *request) {
+void generate_float(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"1.5",    "-0.1",   "3.0e3",   "1e17",
                                       "inf",    "-inf",   "nan",     "0x1p3",
                                       " 1",     "1 ",     "",        "1e-20",
@@ -302,100 +302,102 @@ static void add_float(uint64_t *seed, struct request *request) {
                                       "0.1",    "-0",     "1e",      "123456789012345678901234567890",
                                       "1,5"};
     char text[64];
-    if (one_in(seed, 3))
-        add_text(request, PICK(seed, odd));
-    else if (one_in(seed, 2))
-        add_number(seed, request);
+    if (generate_one_in(seed, 3))
+        generate_text(request, PICK(seed, odd));
+    else if (generate_one_in(seed, 2))
+        generate_number(seed, request);
     else {
-        double value =
-            (double)(int64_t)(harness_random(seed) >> below(seed, 60)) / (double)(1 + below(seed, 100000));
-        snprintf(text, sizeof(text), "%.*g", (int)(1 + below(seed, 17)), one_in(seed, 2) ? -value : value);
-        add_text(request, text);
+        double value = (double)(int64_t)(harness_random(seed) >> generate_below(seed, 60)) /
+                       (double)(1 + generate_below(seed, 100000));
+        snprintf(text, sizeof(text), "%.*g", (int)(1 + generate_below(seed, 17)),
+                 generate_one_in(seed, 2) ? -value : value);
+        generate_text(request, text);
     }
 }
 
 /* Places in values of some tens, or some thousands, of bytes. */
 static void add_place(uint64_t *seed, struct request *request) {
-    uint64_t kind = below(seed, 16);
+    uint64_t kind = generate_below(seed, 16);
     if (kind == 0)
-        add_number(seed, request);
+        generate_number(seed, request);
     else if (kind < 4)
-        add_integer(request, (int64_t)below(seed, 20000) - 5000);
+        generate_integer(request, (int64_t)generate_below(seed, 20000) - 5000);
     else
-        add_integer(request, (int64_t)below(seed, 80) - 24);
+        generate_integer(request, (int64_t)generate_below(seed, 80) - 24);
 }
 
 static void add_bit_offset(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"4294967296", "-1", "", "x", "1.5", "#1", "99999999999999999999", "01"};
-    if (one_in(seed, 16))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 16))
+        generate_text(request, PICK(seed, odd));
     else
-        add_integer(request, (int64_t)below(seed, one_in(seed, 8) ? 100000 : 400));
+        generate_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 8) ? 100000 : 400));
 }
 
 static void add_getex_options(uint64_t *seed, struct request *request) {
     static const char *const words[] = {"PERSIST", "persist", "NX", "KEEPTTL"};
     static const char *const times[] = {"EX", "PX", "exat", "pxat"};
-    for (uint64_t count = one_in(seed, 3) ? 0 : 1 + one_in(seed, 5); count > 0; count--) {
-        size_t kind = below(seed, 6);
+    for (uint64_t count = generate_one_in(seed, 3) ? 0 : 1 + generate_one_in(seed, 5); count > 0; count--) {
+        size_t kind = generate_below(seed, 6);
         if (kind >= 4) {
-            add_text(request, one_in(seed, 4) ? PICK(seed, words) : "PERSIST");
+            generate_text(request, generate_one_in(seed, 4) ? PICK(seed, words) : "PERSIST");
             continue;
         }
-        add_text(request, times[kind]);
+        generate_text(request, times[kind]);
         add_time(seed, request, kind < 2 ? 0 : 4000000000, kind % 2 == 0 ? 1 : 1000);
     }
 }
 
 static void add_lcs_options(uint64_t *seed, struct request *request) {
     static const char *const words[] = {"LEN", "IDX", "WITHMATCHLEN", "idx", "QQ"};
-    for (uint64_t count = below(seed, 4); count > 0; count--) {
-        if (one_in(seed, 4)) {
-            add_text(request, "MINMATCHLEN");
+    for (uint64_t count = generate_below(seed, 4); count > 0; count--) {
+        if (generate_one_in(seed, 4)) {
+            generate_text(request, "MINMATCHLEN");
             add_place(seed, request);
         } else
-            add_text(request, words[below(seed, one_in(seed, 10) ? 5 : 4)]);
+            generate_text(request, words[generate_below(seed, generate_one_in(seed, 10) ? 5 : 4)]);
     }
 }
 
 static void add_field_type(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"u64", "i0", "u0", "i65", "x8", "", "i", "u-1", "i08"};
     char text[16];
-    if (one_in(seed, 20)) {
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 20)) {
+        generate_text(request, PICK(seed, odd));
         return;
     }
-    bool is_signed = one_in(seed, 2);
-    snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u', (int)(1 + below(seed, is_signed ? 64 : 63)));
-    add_text(request, text);
+    bool is_signed = generate_one_in(seed, 2);
+    snprintf(text, sizeof(text), "%c%d", is_signed ? 'i' : 'u',
+             (int)(1 + generate_below(seed, is_signed ? 64 : 63)));
+    generate_text(request, text);
 }
 
 /* None below -2^62: there Redis 7.0 takes the least number for one that is too large, and SAT makes it the largest. */
 static void add_field_operand(uint64_t *seed, struct request *request) {
     static const char *const odd[] = {"9223372036854775807", "-4611686018427387904", "x", "", "1.5", "01"};
-    if (one_in(seed, 10))
-        add_text(request, PICK(seed, odd));
+    if (generate_one_in(seed, 10))
+        generate_text(request, PICK(seed, odd));
     else
-        add_integer(request,
-                    (int64_t)(harness_random(seed) >> (2 + below(seed, 62))) * (one_in(seed, 2) ? 1 : -1));
+        generate_integer(request, (int64_t)(harness_random(seed) >> (2 + generate_below(seed, 62))) *
+                                      (generate_one_in(seed, 2) ? 1 : -1));
 }
 
 static void add_field_operations(uint64_t *seed, struct request *request) {
     static const char *const overflows[] = {"WRAP", "SAT", "FAIL", "sat", "QQ"};
     static const char *const kinds[] = {"GET", "SET", "INCRBY", "get", "incrby"};
-    bool only_reads = one_in(seed, 3);
-    for (uint64_t count = below(seed, 5); count > 0; count--) {
-        if (one_in(seed, 3)) {
-            add_text(request, "OVERFLOW");
-            add_text(request, overflows[below(seed, one_in(seed, 12) ? 5 : 4)]);
+    bool only_reads = generate_one_in(seed, 3);
+    for (uint64_t count = generate_below(seed, 5); count > 0; count--) {
+        if (generate_one_in(seed, 3)) {
+            generate_text(request, "OVERFLOW");
+            generate_text(request, overflows[generate_below(seed, generate_one_in(seed, 12) ? 5 : 4)]);
         }
         const char *kind = only_reads ? "GET" : PICK(seed, kinds);
-        add_text(request, one_in(seed, 40) ? "QQ" : kind);
+        generate_text(request, generate_one_in(seed, 40) ? "QQ" : kind);
         add_field_type(seed, request);
-        if (one_in(seed, 3)) {
+        if (generate_one_in(seed, 3)) {
             char text[16];
-            snprintf(text, sizeof(text), "#%d", (int)below(seed, 40));
-            add_text(request, text);
+            snprintf(text, sizeof(text), "#%d", (int)generate_below(seed, 40));
+            generate_text(request, text);
         } else
             add_bit_offset(seed, request);
         if (strcmp(kind, "GET") == 0 || strcmp(kind, "get") == 0)
@@ -405,12 +407,12 @@ static void add_field_operations(uint64_t *seed, struct request *request) {
 }
 
 static void add_copy_options(uint64_t *seed, struct request *request) {
-    for (uint64_t count = below(seed, 3); count > 0; count--) {
-        if (one_in(seed, 2))
-            add_text(request, one_in(seed, 8) ? "QQ" : "REPLACE");
+    for (uint64_t count = generate_below(seed, 3); count > 0; count--) {
+        if (generate_one_in(seed, 2))
+            generate_text(request, generate_one_in(seed, 8) ? "QQ" : "REPLACE");
         else {
-            add_text(request, "DB");
-            add_integer(request, (int64_t)below(seed, one_in(seed, 10) ? 40 : 4));
+            generate_text(request, "DB");
+            generate_integer(request, (int64_t)generate_below(seed, generate_one_in(seed, 10) ? 40 : 4));
         }
     }
 }
@@ -429,23 +431,23 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
     static const char *const conditions[] = {"NX", "XX", "QQ", "GT", "LT", "gt"};
     switch (kind) {
     case 'k':
-        add_key(seed, request);
+        generate_key(seed, request);
         break;
     case 'K':
-        for (uint64_t count = 1 + below(seed, 4); count > 0; count--)
-            add_key(seed, request);
+        for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--)
+            generate_key(seed, request);
         break;
     case 'v':
-        add_value(seed, request);
+        generate_value(seed, request);
         break;
     case 'P':
-        for (uint64_t count = 1 + below(seed, 4); count > 0; count--) {
-            add_key(seed, request);
-            add_value(seed, request);
+        for (uint64_t count = 1 + generate_below(seed, 4); count > 0; count--) {
+            generate_key(seed, request);
+            generate_value(seed, request);
         }
         break;
     case 'n':
-        add_number(seed, request);
+        generate_number(seed, request);
         break;
     case 'o':
         add_set_options(seed, request);
@@ -463,16 +465,17 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_time(seed, request, 4000000000, 1000);
         break;
     case 'p':
-        add_text(request, PICK(seed, patterns));
+        generate_text(request, PICK(seed, patterns));
         break;
     case 'O':
         add_scan_options(seed, request);
         break;
     case 'd':
-        add_integer(request, one_in(seed, 12) ? (int64_t)below(seed, 40) - 10 : (int64_t)below(seed, 4));
+        generate_integer(request, generate_one_in(seed, 12) ? (int64_t)generate_below(seed, 40) - 10
+                                                            : (int64_t)generate_below(seed, 4));
         break;
     case 'F':
-        add_float(seed, request);
+        generate_float(seed, request);
         break;
     case 'i':
         add_place(seed, request);
@@ -481,14 +484,14 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_bit_offset(seed, request);
         break;
     case 'B':
-        add_integer(request, one_in(seed, 16) ? 2 : (int64_t)below(seed, 2));
+        generate_integer(request, generate_one_in(seed, 16) ? 2 : (int64_t)generate_below(seed, 2));
         break;
     case 'u':
-        if (one_in(seed, 2))
-            add_text(request, units[below(seed, one_in(seed, 8) ? 4 : 3)]);
+        if (generate_one_in(seed, 2))
+            generate_text(request, units[generate_below(seed, generate_one_in(seed, 8) ? 4 : 3)]);
         break;
     case 'y':
-        add_text(request, PICK(seed, operations));
+        generate_text(request, PICK(seed, operations));
         break;
     case 'E':
         add_getex_options(seed, request);
@@ -506,33 +509,42 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         add_copy_options(seed, request);
         break;
     case 'f':
-        if (!one_in(seed, 3))
-            add_text(request, PICK(seed, flushes));
+        if (!generate_one_in(seed, 3))
+            generate_text(request, PICK(seed, flushes));
         break;
     case 'g':
-        add_text(request, one_in(seed, 2) ? "databases" : "no-such-*");
+        generate_text(request, generate_one_in(seed, 2) ? "databases" : "no-such-*");
         break;
     case 'e':
     case 'x':
-        if (one_in(seed, 4))
-            add_text(request, conditions[below(seed, kind == 'e' ? 6 : 3)]);
+        if (generate_one_in(seed, 4))
+            generate_text(request, conditions[generate_below(seed, kind == 'e' ? 6 : 3)]);
         break;
     default:
-        add_text(request, PICK(seed, words));
+        generate_text(request, PICK(seed, words));
     }
 }
 
 /* ---- commands -------------------------------------------------------------------------------------------- */
 
-static const struct row *pick_row(uint64_t *seed) {
+static const struct generate_family basics = {rows, sizeof(rows) / sizeof(*rows), NULL};
+static const struct generate_family *const families[] = {&basics, &generate_hashes, &generate_sets};
+enum { FAMILIES = sizeof(families) / sizeof(*families) };
+
+static const struct generate_row *pick_row(uint64_t *seed, const struct generate_family **family) {
     uint64_t sum = 0;
-    for (size_t i = 0; i < ROWS; i++)
-        sum += rows[i].weight;
-    uint64_t at = below(seed, sum);
-    const struct row *row = rows;
-    for (; at >= row->weight; row++)
-        at -= row->weight;
-    return row;
+    for (size_t i = 0; i < FAMILIES; i++)
+        for (size_t j = 0; j < families[i]->count; j++)
+            sum += families[i]->rows[j].weight;
+    uint64_t at = generate_below(seed, sum);
+    for (size_t i = 0;; i++)
+        for (size_t j = 0; j < families[i]->count; j++) {
+            const struct generate_row *row = &families[i]->rows[j];
+            *family = families[i];
+            if (at < row->weight)
+                return row;
+            at -= row->weight;
+        }
 }
 
 /* The name, or command and subcommand, in changing case. */
@@ -540,7 +552,7 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
     char text[64];
     for (bool more = true; more;) {
         size_t length = strcspn(name, "|");
-        bool lower = one_in(seed, 2);
+        bool lower = generate_one_in(seed, 2);
         for (size_t i = 0; i < length; i++)
             text[i] = (char)(lower ? tolower(name[i]) : name[i]);
         add(request, text, length);
@@ -551,27 +563,29 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
 
 /* One argument less, or more. */
 static void spoil(uint64_t *seed, struct request *request) {
-    switch (below(seed, 3)) {
+    switch (generate_below(seed, 3)) {
     case 0:
         if (request->count > 1)
             request->count--;
         break;
     case 1:
-        add_value(seed, request);
+        generate_value(seed, request);
         break;
     default:
-        add_number(seed, request);
-        add_text(request, "EX");
+        generate_number(seed, request);
+        generate_text(request, "EX");
     }
 }
 
-static const struct row *add_row(uint64_t *seed, struct request *request) {
-    const struct row *row = pick_row(seed);
+static const struct generate_row *add_row(uint64_t *seed, struct request *request) {
+    const struct generate_family *family;
+    const struct generate_row *row = pick_row(seed, &family);
     add_name(seed, request, row->name);
     bool exact = row->arguments[0] == '!';
     for (const char *kind = row->arguments + exact; *kind != '\0'; kind++)
-        add_argument(seed, request, *kind);
-    if (!exact && one_in(seed, 12))
+        if (!family->argument || !family->argument(seed, request, *kind))
+            add_argument(seed, request, *kind);
+    if (!exact && generate_one_in(seed, 12))
         spoil(seed, request);
     return row;
 }

@@ -134,6 +134,7 @@ enum command_flag {
     COMMAND_NO_ASYNC_LOADING = 1 << 14,
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
+    COMMAND_MOVABLE_KEYS = 1 << 17, /* where its keys are depends on its arguments */
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -160,6 +161,7 @@ struct command {
 struct command_keys {
     const char *flags; /* words as COMMAND INFO tells them: "RW access update" */
     const char *notes; /* or NULL */
+    bool counted;      /* at `begin` stands how many keys follow */
     int begin, last;   /* the first and the last of these keys, -1: to the end; begin 0: as the command's own
                           columns say */
 };
@@ -176,6 +178,8 @@ enum command_category {
     CATEGORY_DANGEROUS = 1 << 7,
     CATEGORY_CONNECTION = 1 << 8,
     CATEGORY_BITMAP = 1 << 9,
+    CATEGORY_HASH = 1 << 10,
+    CATEGORY_SET = 1 << 11,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -44,6 +44,45 @@ void cmd_decrby(struct call *call);
 void cmd_append(struct call *call);
 void cmd_strlen(struct call *call);
 
+/* hash.c */
+void cmd_hset(struct call *call);
+void cmd_hsetnx(struct call *call);
+void cmd_hget(struct call *call);
+void cmd_hmset(struct call *call);
+void cmd_hmget(struct call *call);
+void cmd_hdel(struct call *call);
+void cmd_hlen(struct call *call);
+void cmd_hstrlen(struct call *call);
+void cmd_hexists(struct call *call);
+void cmd_hkeys(struct call *call);
+void cmd_hvals(struct call *call);
+void cmd_hgetall(struct call *call);
+void cmd_hincrby(struct call *call);
+void cmd_hincrbyfloat(struct call *call);
+void cmd_hscan(struct call *call);
+void cmd_hrandfield(struct call *call);
+
+/* set.c */
+void cmd_sadd(struct call *call);
+void cmd_srem(struct call *call);
+void cmd_sismember(struct call *call);
+void cmd_smismember(struct call *call);
+void cmd_scard(struct call *call);
+void cmd_smembers(struct call *call);
+void cmd_spop(struct call *call);
+void cmd_srandmember(struct call *call);
+void cmd_smove(struct call *call);
+void cmd_sscan(struct call *call);
+
+/* set_algebra.c */
+void cmd_sinter(struct call *call);
+void cmd_sinterstore(struct call *call);
+void cmd_sintercard(struct call *call);
+void cmd_sunion(struct call *call);
+void cmd_sunionstore(struct call *call);
+void cmd_sdiff(struct call *call);
+void cmd_sdiffstore(struct call *call);
+
 /* key.c */
 void cmd_del(struct call *call);
 void cmd_unlink(struct call *call);

@@ -34,6 +34,7 @@ static const struct bit_name flag_names[] = {
     {COMMAND_SENTINEL, "sentinel"},
     {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
     {0, NULL},
 };
@@ -42,6 +43,8 @@ static const struct bit_name category_names[] = {
     {CATEGORY_KEYSPACE, "@keyspace"},
     {CATEGORY_READ, "@read"},
     {CATEGORY_WRITE, "@write"},
+    {CATEGORY_SET, "@set"},
+    {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
     {CATEGORY_ADMIN, "@admin"},
@@ -118,8 +121,8 @@ static void reply_pair(struct resp_out *reply, const char *name, int value) {
     resp_integer(reply, value);
 }
 
-/* Where a key specification begins, and how far and in which steps it goes on from there. */
-static void reply_key_range(struct resp_out *reply, int begin, int last, int step) {
+/* Where a key specification begins. */
+static void reply_key_begin(struct resp_out *reply, int begin) {
     resp_bulk_text(reply, "begin_search");
     resp_map(reply, 2);
     resp_bulk_text(reply, "type");
@@ -127,6 +130,23 @@ static void reply_key_range(struct resp_out *reply, int begin, int last, int ste
     resp_bulk_text(reply, "spec");
     resp_map(reply, 1);
     reply_pair(reply, "index", begin);
+}
+
+/* The first argument of a specification says how many keys follow. */
+static void reply_key_count(struct resp_out *reply) {
+    resp_bulk_text(reply, "find_keys");
+    resp_map(reply, 2);
+    resp_bulk_text(reply, "type");
+    resp_bulk_text(reply, "keynum");
+    resp_bulk_text(reply, "spec");
+    resp_map(reply, 3);
+    reply_pair(reply, "keynumidx", 0);
+    reply_pair(reply, "firstkey", 1);
+    reply_pair(reply, "keystep", 1);
+}
+
+/* How far it goes on from where it begins, and in which steps. */
+static void reply_key_range(struct resp_out *reply, int last, int step) {
     resp_bulk_text(reply, "find_keys");
     resp_map(reply, 2);
     resp_bulk_text(reply, "type");
@@ -155,7 +175,11 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
         }
         resp_bulk_text(reply, "flags");
         reply_words(reply, keys->flags);
-        reply_key_range(reply, begin, last < 0 ? last : last - begin, row->key_step);
+        reply_key_begin(reply, begin);
+        if (keys->counted)
+            reply_key_count(reply);
+        else
+            reply_key_range(reply, last < 0 ? last : last - begin, row->key_step);
     }
 }
 
@@ -327,9 +351,16 @@ struct key_places {
     size_t first, last, step;
 };
 
-/* Those that a specification speaks of, in a command of `count` arguments. */
-static struct key_places places_of(const struct command *row, size_t specification, size_t count) {
+/* Those that a specification speaks of, in a command of `count` arguments. None when the number of keys is wrong. */
+static struct key_places places_of(const struct command *row, size_t specification,
+                                   const struct resp_arg *args, size_t count) {
     const struct command_keys *keys = &row->keys[specification];
+    if (keys->counted) {
+        int64_t told;
+        size_t at = (size_t)keys->begin;
+        bool right = resp_arg_integer(&args[at], &told) && told > 0 && (uint64_t)told <= count - at - 1;
+        return (struct key_places){.first = at + 1, .last = right ? at + (size_t)told : 0, .step = 1};
+    }
     int first = keys->begin ? keys->begin : row->first_key + (int)specification * row->key_step;
     bool several = row->keys[specification + 1].flags || specification > 0;
     int last = keys->begin ? keys->last : several ? first : row->last_key;
@@ -341,6 +372,13 @@ static struct key_places places_of(const struct command *row, size_t specificati
     };
 }
 
+static bool counts_right(const struct command *row, const struct resp_arg *args, size_t count) {
+    for (size_t at = 0; row->keys[at].flags; at++)
+        if (row->keys[at].counted && places_of(row, at, args, count).last == 0)
+            return false;
+    return true;
+}
+
 /* The row of the command that is asked about; NULL with an error when its keys cannot be told. */
 static const struct command *row_with_keys(struct session_call *call, const struct resp_arg *args,
                                            size_t count) {
@@ -348,7 +386,7 @@ static const struct command *row_with_keys(struct session_call *call, const stru
 
     if (!row)
         resp_error(call->reply, "ERR Invalid command specified");
-    else if (row->first_key == 0)
+    else if (!row->keys)
         resp_error(call->reply, "ERR The command has no key arguments");
     else if (!command_arity_ok(row, count))
         resp_error(call->reply, "ERR Invalid number of arguments specified for command");
@@ -388,9 +426,13 @@ static void reply_keys(struct session_call *call, bool with_flags) {
 
     if (!row)
         return;
+    if (!counts_right(row, args, count)) {
+        resp_error(call->reply, "ERR Invalid arguments specified for command");
+        return;
+    }
     size_t mark = resp_array_open(call->reply);
     for (size_t at = 0; row->keys[at].flags; at++) {
-        struct key_places places = places_of(row, at, count);
+        struct key_places places = places_of(row, at, args, count);
         const char *flags = row->keys[at].flags;
         if (strstr(flags, "variable_flags"))
             flags = flags_by_arguments(row, args, count);

@@ -3,16 +3,15 @@
 #include <string.h>
 
 #include "../data/glob.h"
+#include "chance.h"
 #include "families.h"
 #include "lookup.h"
+#include "scan.h"
 
 static const char *const type_names[] = {
-    [VALUE_STRING] = "string",
+    [VALUE_STRING] = "string", [VALUE_HASH] = "hash", [VALUE_SET] = "set",
+    [VALUE_ZSET] = "zset",     [VALUE_LIST] = "list",
 };
-
-static bool is_star(const struct resp_arg *pattern) {
-    return pattern->length == 1 && pattern->bytes[0] == '*';
-}
 
 /* ---- one key, or several --- */
 
@@ -145,7 +144,7 @@ void cmd_dbsize(struct call *call) {
 
 void cmd_keys(struct call *call) {
     const struct resp_arg *pattern = &call->args[1];
-    bool all = is_star(pattern);
+    bool all = scan_is_star(pattern);
     size_t mark = resp_array_open(call->reply), found = 0;
     lookup_all(call);
     for (size_t slot = keyspace_slots(call->keyspace, call->db); slot-- > 0;) {
@@ -161,13 +160,6 @@ void cmd_keys(struct call *call) {
     resp_array_close(call->reply, mark, found);
 }
 
-static uint64_t mix(uint64_t *state) {
-    uint64_t z = *state += UINT64_C(0x9e3779b97f4a7c15);
-    z = (z ^ z >> 30) * UINT64_C(0xbf58476d1ce4e5b9);
-    z = (z ^ z >> 27) * UINT64_C(0x94d049bb133111eb);
-    return z ^ z >> 31;
-}
-
 /* Draws until it meets a key that is there. Only when nearly all are gone and not yet freed does it look for
  * the next one from where the last draw fell. */
 static const struct item *random_item(struct call *call) {
@@ -177,7 +169,7 @@ static const struct item *random_item(struct call *call) {
     if (keyspace_size(call->keyspace, call->db) == 0)
         return NULL;
     for (unsigned draw = 0; draw < DRAWS_MAX; draw++) {
-        slot = (size_t)(mix(&state) % slots);
+        slot = chance_below(&state, slots);
         const struct item *item = keyspace_at(call->keyspace, call->db, slot);
         if (item)
             return item;
@@ -200,64 +192,6 @@ void cmd_randomkey(struct call *call) {
 }
 
 /* ---- SCAN --- */
-
-/*
- * The cursor is a place in the dense order: those below it are still to be visited. Removals only move keys
- * from the end to lower places, so whatever was there and is not visited yet stays below the cursor, clamped
- * to the length. 0 as the start means the end, and as the answer that nothing is left.
- */
-struct scan {
-    uint64_t cursor;
-    int64_t count;
-    const struct resp_arg *pattern; /* NULL: all */
-    const struct resp_arg *type;    /* NULL: any */
-};
-
-/* Takes what strtoul takes: a sign, leading zeros, nothing at all. */
-static bool parse_cursor(const struct resp_arg *arg, uint64_t *cursor) {
-    size_t i = 0;
-    bool negative = false;
-    *cursor = 0;
-    if (arg->length == 0)
-        return true;
-    if (arg->bytes[0] == '-' || arg->bytes[0] == '+')
-        negative = arg->bytes[i++] == '-';
-    if (i == arg->length)
-        return false;
-    for (; i < arg->length; i++) {
-        unsigned digit = (unsigned char)arg->bytes[i] - (unsigned)'0';
-        if (digit > 9 || __builtin_mul_overflow(*cursor, UINT64_C(10), cursor) ||
-            __builtin_add_overflow(*cursor, (uint64_t)digit, cursor))
-            return false;
-    }
-    if (negative)
-        *cursor = 0 - *cursor;
-    return true;
-}
-
-static bool parse_scan(struct call *call, struct scan *scan) {
-    *scan = (struct scan){.count = 10};
-    if (!parse_cursor(&call->args[1], &scan->cursor)) {
-        resp_error(call->reply, "ERR invalid cursor");
-        return false;
-    }
-    for (size_t i = 2; i < call->count; i += 2) {
-        const struct resp_arg *option = &call->args[i], *value = option + 1;
-        bool counts = resp_arg_is(option, "count");
-        bool has_value = i + 1 < call->count;
-        if (has_value && counts && !lookup_integer(call, value, &scan->count))
-            return false;
-        if (has_value && resp_arg_is(option, "match")) {
-            scan->pattern = is_star(value) ? NULL : value;
-        } else if (has_value && resp_arg_is(option, "type")) {
-            scan->type = value;
-        } else if (!has_value || !counts || scan->count < 1) {
-            lookup_syntax_error(call);
-            return false;
-        }
-    }
-    return true;
-}
 
 static bool scan_wants(const struct scan *scan, const struct item *item, const struct resp_arg *key) {
     return (!scan->type || resp_arg_is(scan->type, type_names[item_type(item)])) &&
@@ -282,11 +216,10 @@ static void scan_visit(struct call *call, const struct scan *scan, size_t from, 
 
 void cmd_scan(struct call *call) {
     struct scan scan;
-    if (!parse_scan(call, &scan))
+    if (!scan_cursor(call, &call->args[1], &scan) || !scan_options(call, 2, true, &scan))
         return;
-    size_t slots = keyspace_slots(call->keyspace, call->db);
-    size_t from = scan.cursor == 0 || scan.cursor > slots ? slots : (size_t)scan.cursor;
-    size_t end = from > (uint64_t)scan.count ? from - (size_t)scan.count : 0;
+    size_t from, end;
+    scan_range(&scan, keyspace_slots(call->keyspace, call->db), &from, &end);
     lookup_all(call);
     resp_array(call->reply, 2);
     resp_bulk_format(call->reply, "%zu", end);

@@ -15,12 +15,16 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
     return item;
 }
 
-bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item) {
+bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type type, struct item **item) {
     *item = lookup(call, key);
-    if (!*item || item_type(*item) == VALUE_STRING)
+    if (!*item || item_type(*item) == type)
         return true;
     resp_error(call->reply, "WRONGTYPE Operation against a key holding the wrong kind of value");
     return false;
+}
+
+bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item) {
+    return lookup_type(call, key, VALUE_STRING, item);
 }
 
 void lookup_all(struct call *call) {
@@ -31,6 +35,20 @@ bool lookup_integer(struct call *call, const struct resp_arg *arg, int64_t *valu
     if (resp_arg_integer(arg, value))
         return true;
     resp_error(call->reply, "ERR value is not an integer or out of range");
+    return false;
+}
+
+bool lookup_within(struct call *call, const struct resp_arg *arg, int64_t low, int64_t high,
+                   const char *error, int64_t *value) {
+    if (!error && !lookup_integer(call, arg, value))
+        return false;
+    if ((!error || resp_arg_integer(arg, value)) && *value >= low && *value <= high)
+        return true;
+    if (error)
+        resp_error(call->reply, "%s", error);
+    else
+        resp_error(call->reply, "ERR value is out of range, value must between %lld and %lld", (long long)low,
+                   (long long)high);
     return false;
 }
 

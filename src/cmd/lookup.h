@@ -10,6 +10,8 @@
 
 /* The item of a key, or NULL. Says `due` where it must; while applying, the two clocks are the same. */
 struct item *lookup(struct call *call, const struct resp_arg *key);
+/* As lookup, for a command that wants that type; answers with an error and returns false when it is another one. */
+bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type type, struct item **item);
 /* As lookup, for a command that wants a string; answers with an error and returns false when it is another type. */
 bool lookup_string(struct call *call, const struct resp_arg *key, struct item **item);
 /* Before a read of all keys: says `due` when any key is. */
@@ -19,6 +21,9 @@ void lookup_all(struct call *call);
 bool lookup_integer(struct call *call, const struct resp_arg *arg, int64_t *value);
 /* The number of a database; answers with an error and returns false when there is none of that number. */
 bool lookup_database(struct call *call, const struct resp_arg *arg, unsigned *db);
+/* One in low..high. Without `error` the words are Redis's usual ones. */
+bool lookup_within(struct call *call, const struct resp_arg *arg, int64_t low, int64_t high,
+                   const char *error, int64_t *value);
 void lookup_syntax_error(struct call *call);
 
 #endif

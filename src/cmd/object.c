@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* How one key is kept: OBJECT, MEMORY USAGE. */
-#include <assert.h>
-
+#include "../data/collection.h"
 #include "families.h"
 #include "lookup.h"
 
@@ -10,7 +9,8 @@
 static const char *encoding_of(const struct item *item) {
     enum { SHORT_MAX = 44 };
     int64_t number;
-    assert(item_type(item) == VALUE_STRING);
+    if (item_type(item) != VALUE_STRING)
+        return collection_encoding(item);
     struct resp_arg value = item_string(item);
     if (resp_arg_integer(&value, &number))
         return "int";

@@ -7,7 +7,7 @@
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
  *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
- *                   may be answered later
+ *                   may be answered later; MOVABLE: where the keys are depends on the arguments
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -40,6 +40,7 @@
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
 #define LATER    COMMAND_LATER
+#define MOVABLE  COMMAND_MOVABLE_KEYS
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 #define REFUSED  (ADM | STALE | NOASYNC)
@@ -47,6 +48,8 @@
 #define KEY      1, 1, 1
 #define STR      CATEGORY_STRING
 #define BITS     CATEGORY_BITMAP
+#define HASH     CATEGORY_HASH
+#define SET      CATEGORY_SET
 #define KEYSP    CATEGORY_KEYSPACE
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
@@ -62,7 +65,14 @@ KEYS(key_rw_update, {.flags = "RW update"});
 KEYS(key_rw_insert, {.flags = "RW insert"});
 KEYS(key_ow_insert, {.flags = "OW insert"});
 KEYS(key_ow_update, {.flags = "OW update"});
+KEYS(key_rw_delete, {.flags = "RW delete"});
 KEYS(key_rm_delete, {.flags = "RM delete"});
+KEYS(key_smove, {.flags = "RW access delete"}, {.flags = "RW insert"});
+KEYS(key_sinterstore, {.flags = "RW update", .begin = 1, .last = 1},
+     {.flags = "RO access", .begin = 2, .last = -1});
+KEYS(key_set_store, {.flags = "OW update", .begin = 1, .last = 1},
+     {.flags = "RO access", .begin = 2, .last = -1});
+KEYS(key_counted, {.flags = "RO access", .begin = 1, .counted = true});
 KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
 KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
 KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
@@ -341,6 +351,76 @@ const struct command command_rows[] = {
      "Reads one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_ro_access},
     {"setbit", 4, W | OOM, KEY, cmd_setbit, NULL, NULL,
      "Sets or clears one bit.", "2.2.0", "bitmap", "O(1)", BITS, NULL, key_rw_access_update},
+
+    /* hashes */
+    {"hdel", -3, W | FAST, KEY, cmd_hdel, NULL, NULL,
+     "Deletes fields.", "2.0.0", "hash", "O(N) in fields", HASH, NULL, key_rw_delete},
+    {"hexists", 3, R | FAST, KEY, cmd_hexists, NULL, NULL,
+     "Tells whether a field is there.", "2.0.0", "hash", "O(1)", HASH, NULL, key_ro},
+    {"hget", 3, R | FAST, KEY, cmd_hget, NULL, NULL,
+     "Reads a field.", "2.0.0", "hash", "O(1)", HASH, NULL, key_ro_access},
+    {"hgetall", 2, R, KEY, cmd_hgetall, NULL, NULL,
+     "Reads all fields and their values.", "2.0.0", "hash", "O(N) in fields of the hash", HASH, tip_order, key_ro_access},
+    {"hincrby", 4, W | OOM | FAST, KEY, cmd_hincrby, NULL, NULL,
+     "Adds a number to an integer in a field.", "2.0.0", "hash", "O(1)", HASH, NULL, key_rw_access_update},
+    {"hincrbyfloat", 4, W | OOM | FAST, KEY, cmd_hincrbyfloat, NULL, NULL,
+     "Adds a number to a decimal number in a field.", "2.6.0", "hash", "O(1)", HASH, NULL, key_rw_access_update},
+    {"hkeys", 2, R, KEY, cmd_hkeys, NULL, NULL,
+     "Names all fields.", "2.0.0", "hash", "O(N) in fields of the hash", HASH, tip_order, key_ro_access},
+    {"hlen", 2, R | FAST, KEY, cmd_hlen, NULL, NULL,
+     "Counts the fields.", "2.0.0", "hash", "O(1)", HASH, NULL, key_ro},
+    {"hmget", -3, R | FAST, KEY, cmd_hmget, NULL, NULL,
+     "Reads several fields.", "2.0.0", "hash", "O(N) in fields", HASH, NULL, key_ro_access},
+    {"hmset", -4, W | OOM | FAST, KEY, cmd_hmset, NULL, NULL,
+     "The older name of HSET, with another reply.", "2.0.0", "hash", "O(N) in fields", HASH, NULL, key_rw_update},
+    {"hrandfield", -2, R, KEY, cmd_hrandfield, NULL, NULL,
+     "Names fields at random.", "6.2.0", "hash", "O(N) in fields told", HASH, tip_random, key_ro_access},
+    {"hscan", -3, R, KEY, cmd_hscan, NULL, NULL,
+     "Walks through the fields in steps.", "2.8.0", "hash", "O(1) a step, O(N) in fields for the whole walk", HASH, tip_random, key_ro_access},
+    {"hset", -4, W | OOM | FAST, KEY, cmd_hset, NULL, NULL,
+     "Sets fields.", "2.0.0", "hash", "O(N) in fields", HASH, NULL, key_rw_update},
+    {"hsetnx", 4, W | OOM | FAST, KEY, cmd_hsetnx, NULL, NULL,
+     "Sets a field unless it is there.", "2.0.0", "hash", "O(1)", HASH, NULL, key_rw_insert},
+    {"hstrlen", 3, R | FAST, KEY, cmd_hstrlen, NULL, NULL,
+     "Tells the length of a field's value.", "3.2.0", "hash", "O(1)", HASH, NULL, key_ro},
+    {"hvals", 2, R, KEY, cmd_hvals, NULL, NULL,
+     "Reads all values.", "2.0.0", "hash", "O(N) in fields of the hash", HASH, tip_order, key_ro_access},
+
+    /* sets */
+    {"sadd", -3, W | OOM | FAST, KEY, cmd_sadd, NULL, NULL,
+     "Adds members.", "1.0.0", "set", "O(N) in members added", SET, NULL, key_rw_insert},
+    {"scard", 2, R | FAST, KEY, cmd_scard, NULL, NULL,
+     "Counts the members.", "1.0.0", "set", "O(1)", SET, NULL, key_ro},
+    {"sdiff", -2, R, 1, -1, 1, cmd_sdiff, NULL, NULL,
+     "Tells what is in the first set and in none of the others.", "1.0.0", "set", "O(N) in members of all sets", SET, tip_order, key_ro_access},
+    {"sdiffstore", -3, W | OOM, 1, -1, 1, cmd_sdiffstore, NULL, NULL,
+     "Stores what is in the first set and in none of the others.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
+    {"sinter", -2, R, 1, -1, 1, cmd_sinter, NULL, NULL,
+     "Tells what is in all of the sets.", "1.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, tip_order, key_ro_access},
+    {"sintercard", -3, R | MOVABLE, NO_KEYS, cmd_sintercard, NULL, NULL,
+     "Counts what is in all of the sets.", "7.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, NULL, key_counted},
+    {"sinterstore", -3, W | OOM, 1, -1, 1, cmd_sinterstore, NULL, NULL,
+     "Stores what is in all of the sets.", "1.0.0", "set", "O(N*M) in members of the smallest set and sets", SET, NULL, key_sinterstore},
+    {"sismember", 3, R | FAST, KEY, cmd_sismember, NULL, NULL,
+     "Tells whether a member is there.", "1.0.0", "set", "O(1)", SET, NULL, key_ro},
+    {"smembers", 2, R, KEY, cmd_smembers, NULL, NULL,
+     "Tells all members.", "1.0.0", "set", "O(N) in members of the set", SET, tip_order, key_ro_access},
+    {"smismember", -3, R | FAST, KEY, cmd_smismember, NULL, NULL,
+     "Tells which of several members are there.", "6.2.0", "set", "O(N) in members asked for", SET, NULL, key_ro_access},
+    {"smove", 4, W | FAST, 1, 2, 1, cmd_smove, NULL, NULL,
+     "Moves a member to another set.", "1.0.0", "set", "O(1)", SET, NULL, key_smove},
+    {"spop", -2, W | FAST, KEY, cmd_spop, NULL, NULL,
+     "Takes members out at random.", "1.0.0", "set", "O(N) in members taken", SET, tip_random, key_rw_access_delete},
+    {"srandmember", -2, R, KEY, cmd_srandmember, NULL, NULL,
+     "Tells members at random.", "1.0.0", "set", "O(N) in members told", SET, tip_random, key_ro_access},
+    {"srem", -3, W | FAST, KEY, cmd_srem, NULL, NULL,
+     "Removes members.", "1.0.0", "set", "O(N) in members removed", SET, NULL, key_rw_delete},
+    {"sscan", -3, R, KEY, cmd_sscan, NULL, NULL,
+     "Walks through the members in steps.", "2.8.0", "set", "O(1) a step, O(N) in members for the whole walk", SET, tip_random, key_ro_access},
+    {"sunion", -2, R, 1, -1, 1, cmd_sunion, NULL, NULL,
+     "Tells what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, tip_order, key_ro_access},
+    {"sunionstore", -3, W | OOM, 1, -1, 1, cmd_sunionstore, NULL, NULL,
+     "Stores what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
 
     /* keys */
     {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,

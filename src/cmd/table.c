@@ -16,7 +16,7 @@
 #include <string.h>
 
 enum {
-    INDEX_SLOTS = 512, /* a power of two; at most half of them used */
+    INDEX_SLOTS = 1024, /* a power of two; at most half of them used */
     NAME_MAX_LENGTH = 32,
     SHOWN_MAX = 128, /* bytes of a name or of all arguments in an error, as Redis */
 };
@@ -160,7 +160,7 @@ void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t
 
 const struct resp_arg *command_first_key(const struct command *command, const struct resp_arg *args,
                                          size_t count) {
-    if (command->first_key == 0 || (size_t)command->first_key >= count)
-        return NULL;
-    return &args[command->first_key];
+    const struct command_keys *keys = command->keys;
+    size_t first = keys && keys->counted ? (size_t)keys->begin + 1 : (size_t)command->first_key;
+    return first == 0 || first >= count ? NULL : &args[first];
 }

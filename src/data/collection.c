@@ -97,6 +97,22 @@ void collection_at(const struct item *item, size_t place, struct member *member)
     member->place = place;
 }
 
+void collection_walk_begin(struct collection_walk *walk, const struct item *item) {
+    assert(item_type(item) != VALUE_LIST);
+    *walk = (struct collection_walk){.item = item, .at = is_small(item) ? small_begin(item) : NULL};
+}
+
+bool collection_walk_next(struct collection_walk *walk, struct member *member) {
+    if (walk->place == collection_count(walk->item))
+        return false;
+    if (walk->at)
+        walk->at = small_read(walk->item, walk->at, member);
+    else
+        members_at(members_of(walk->item), walk->place, member);
+    member->place = walk->place++;
+    return true;
+}
+
 /* ---- changing --- */
 
 /* The small collection becomes an object. */

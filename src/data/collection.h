@@ -69,6 +69,16 @@ bool collection_find(const struct item *item, const struct resp_arg *key, struct
 /* The member in a place, 0 .. count-1. A removal moves others to lower places only: go downward to miss
  * none. */
 void collection_at(const struct item *item, size_t place, struct member *member);
+/* A walk over the places upward, a step in O(1). No change may come between. */
+struct collection_walk {
+    /* private */
+    const struct item *item;
+    size_t place;
+    const char *at;
+};
+void collection_walk_begin(struct collection_walk *walk, const struct item *item);
+/* The next member; false at the end. */
+bool collection_walk_next(struct collection_walk *walk, struct member *member);
 /* Each returns whether the member is new. */
 bool hash_set(struct collection *hash, const struct resp_arg *field, const struct resp_arg *value);
 bool set_add(struct collection *set, const struct resp_arg *member);
