@@ -100,7 +100,8 @@ static void corrupt(const char *dir, const char *from, const char *to) {
     while (!found && sqlite3_step(row) == SQLITE_ROW) {
         size_t length = (size_t)sqlite3_column_bytes(row, 6);
         unsigned char *data = malloc(length + 1);
-        memcpy(data, sqlite3_column_blob(row, 6), length);
+        if (length > 0)
+            memcpy(data, sqlite3_column_blob(row, 6), length);
         data[length] = 0;
         char *at = strstr((char *)data, from);
         found = at != NULL;

@@ -232,11 +232,16 @@ static void a_new_node_gets_the_state_where_the_log_was_cut(void **state) {
     wait_votes(cluster, 3);
     assert_true(cluster_said(cluster, 3, "the snapshot of"));
     wait_field(cluster, 3, "num_voting_nodes", "4");
+    for (uint64_t index = number_of(cluster, 0, "last_log_index");
+         number_of(cluster, 0, "checkpoint_index") < index + 1500;)
+        must_be_written(load); /* until the log before holds no list any more */
     load_stop(load);
-    cluster_kill(cluster, 3);
-    cluster_spawn(cluster, 3); /* now the list is in its checkpoint */
-    cluster_wait_equal(cluster);
-    wait_field(cluster, 3, "num_voting_nodes", "4");
+    for (size_t at = 0; at < 4; at += 3) {
+        cluster_kill(cluster, at);
+        cluster_spawn(cluster, at); /* now the list is in its checkpoint */
+        cluster_wait_equal(cluster);
+        wait_field(cluster, at, "num_voting_nodes", "4");
+    }
     cluster_make_leader(cluster, 3);
     load_must_hold(load, "with a node leading that began with a snapshot");
     load_free(load);
@@ -488,6 +493,40 @@ static void an_address_that_a_member_announces_is_taken_up(void **state) {
     cluster_free(cluster);
 }
 
+/* Each knows from its own file only where it is itself; where the other is, its file says wrongly, and the list says it. */
+static void two_that_moved_find_each_other_by_the_list(void **state) {
+    static char lines[2][3][64];
+    static const char *moved[2][4];
+    (void)state;
+    struct cluster *cluster = found(3, 3, NULL);
+    cluster_wait_equal(cluster);
+    for (size_t mover = 0; mover < 2; mover++)
+        for (size_t i = 0; i < 3; i++)
+            snprintf(lines[mover][i], sizeof(lines[mover][i]), "%u 127.0.0.1:%u", cluster->nodes[i].id,
+                     cluster->nodes[i].port);
+    for (size_t mover = 0; mover < 2; mover++) {
+        cluster_kill(cluster, mover);
+        cluster->nodes[mover].port = cluster_free_port();
+        snprintf(lines[mover][mover], sizeof(lines[mover][mover]), "%zu 127.0.0.1:%u", mover + 1,
+                 cluster->nodes[mover].port);
+        for (size_t i = 0; i < 3; i++)
+            moved[mover][i] = lines[mover][i];
+        cluster->nodes[mover].members = moved[mover];
+        cluster_spawn(cluster, mover);
+        cluster_wait_equal(cluster);
+        char text[64];
+        snprintf(text, sizeof(text), "127.0.0.1:%u", cluster->nodes[mover].port);
+        for (size_t at = 0; at < 3; at++)
+            wait_list(cluster, at, text);
+    }
+    cluster_wait_equal(cluster);
+    cluster_kill_all(cluster);
+    cluster_spawn_all(cluster);
+    wait_line(cluster, 0, 2, "link=up");
+    wait_line(cluster, 1, 1, "link=up");
+    cluster_free(cluster);
+}
+
 /* Nobody is where the list says: then the raft-node lines help. */
 static void a_cluster_that_moved_as_a_whole_finds_itself_by_its_raft_node_lines(void **state) {
     (void)state;
@@ -649,6 +688,7 @@ int main(void) {
         cmocka_unit_test_teardown(an_address_that_a_member_announces_is_taken_up, load_teardown),
         cmocka_unit_test_teardown(a_cluster_that_moved_as_a_whole_finds_itself_by_its_raft_node_lines,
                                   cluster_teardown),
+        cmocka_unit_test_teardown(two_that_moved_find_each_other_by_the_list, cluster_teardown),
         cmocka_unit_test_teardown(raft_node_set_says_where_a_member_will_be, cluster_teardown),
     };
     cmocka_set_test_filter(getenv("REDRAFT_TEST_ONLY")); /* a pattern; NULL: all */

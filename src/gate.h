@@ -16,7 +16,7 @@ struct conf;
 /* Facts about the node and the connection. */
 struct gate {
     bool denied;       /* protected mode keeps this connection out */
-    bool removed; /* it is no member any more */
+    bool removed;      /* it is no member any more */
     bool loading;      /* the keyspace is not complete yet */
     bool serving;      /* leads, and may take commands */
     bool handing_over; /* leads, and hands over: writes wait */

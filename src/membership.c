@@ -391,6 +391,12 @@ static struct member wanted(struct node *node) {
             continue;
         if (!member.incarnation[0] && membership->claim.id == member.id)
             return membership->claim;
+        if (!member.incarnation[0] && member.id == node->admission.identity.node) {
+            strcpy(member.incarnation,
+                   node->admission.identity.incarnation); /* the list was made without us */
+            snprintf(member.address, sizeof member.address, "%s", says);
+            return member;
+        }
         if (says[0] && strcmp(says, member.address) != 0) {
             strcpy(member.address, says);
             return member;

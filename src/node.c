@@ -95,7 +95,8 @@ static void take_finished(struct node *node) {
         return;
     for (struct worker_job *job; node->end != NODE_FAILED && (job = worker_take(node->log_worker));)
         take_log_job(node, (struct store_job *)job);
-    if (!node->raft && node->state == REPORT_JOINING && !node->storing_identity && node->admission.identity.cluster[0])
+    if (!node->raft && node->state == REPORT_JOINING && !node->storing_identity &&
+        node->admission.identity.cluster[0])
         start_raft(node);
 }
 

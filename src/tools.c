@@ -82,11 +82,11 @@ int tools_restore(const struct conf *conf, const char *backup) {
 /* ---- --recover --- */
 
 static void say_what_it_means(const struct conf *conf, const struct store_recovered *found) {
-    printf("%s: node %" PRIu64 " of cluster %s, which had %zu member%s.\n"
+    printf("%s: node %" PRIu64 " of cluster %s.\n"
            "Its disk holds the state at entry %" PRIu64 " and a log up to entry %" PRIu64 ", term %" PRIu64
            ".\n\n",
-           conf->dir, found->identity.node, found->identity.cluster, found->identity.member_count,
-           found->identity.member_count == 1 ? "" : "s", found->applied, found->last_index, found->term);
+           conf->dir, found->identity.node, found->identity.cluster, found->applied, found->last_index,
+           found->term);
     puts(
         "To recover makes this node a cluster of its own, with a new id and itself as the only member:\n"
         "  - LOST is every write that the others acknowledged and that did not reach this disk. Recover the\n"

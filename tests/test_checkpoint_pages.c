@@ -98,7 +98,9 @@ static double random_score(struct chance *chance) {
 static void change_hash(struct chance *chance, struct collection *c) {
     char name[32];
     struct resp_arg field = random_member(chance, name), value = random_value(chance);
-    value.length %= 2000;
+    if (draw(chance, 6))
+        value.length %= 40;
+    value.length %= 20000;
     hash_set(c, &field, &value);
 }
 

@@ -98,6 +98,62 @@ static void rename_moves_a_long_value_without_writing_it(void **state) {
     disk_close(&disk);
 }
 
+static void set_field(struct keyspace *keyspace, int number, size_t length) {
+    struct collection c;
+    char text[16];
+    struct resp_arg field = {text, (size_t)snprintf(text, sizeof text, "f%d", number)};
+    collection_open(&c, keyspace, 0, &key_a, VALUE_HASH, NULL);
+    hash_set(&c, &field, &(struct resp_arg){filler + number, length});
+    assert_true(collection_close(&c, 2));
+}
+
+static void one_changed_field_costs_a_page_and_a_large_one_itself(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    for (int i = 0; i < 20000; i++)
+        set_field(keyspace, i, i % 100 ? 10 : 5000);
+    assert_true(checkpoint_whole(keyspace, &disk) > 200 * 5000 + 19800 * 14);
+    set_field(keyspace, 7777, 11);
+    assert_true(checkpoint_whole(keyspace, &disk) < 3000);
+    set_field(keyspace, 7700, 5001);
+    size_t bytes = checkpoint_whole(keyspace, &disk);
+    assert_true(bytes > 5000 && bytes < 5200);
+    size_t rows = disk.count;
+    set_field(keyspace, 7700, 5); /* its row stays, and says that there is none */
+    assert_true(checkpoint_whole(keyspace, &disk) < 3000);
+    assert_int_equal(disk.count, rows);
+    keyspace_free(disk_load(&disk));
+    keyspace_delete(keyspace, 0, &key_a);
+    checkpoint_whole(keyspace, &disk);
+    assert_int_equal(disk.count, 0);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_push_costs_the_last_segment(void **state) {
+    (void)state;
+    fill();
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    struct collection c;
+    collection_open(&c, keyspace, 0, &key_a, VALUE_LIST, NULL);
+    for (int i = 0; i < 20000; i++)
+        list_push(&c, LIST_TAIL, &(struct resp_arg){filler + i, 50});
+    assert_true(collection_close(&c, 1));
+    assert_true(checkpoint_whole(keyspace, &disk) > 20000 * 50);
+    for (int end = 0; end < 2; end++) {
+        collection_open(&c, keyspace, 0, &key_a, VALUE_LIST, NULL);
+        list_push(&c, end ? LIST_HEAD : LIST_TAIL, &key_b);
+        assert_true(collection_close(&c, 2));
+        assert_true(checkpoint_whole(keyspace, &disk) < 17000);
+    }
+    keyspace_free(disk_load(&disk));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
 static void what_went_leaves_no_rows_behind(void **state) {
     (void)state;
     fill();
@@ -326,6 +382,8 @@ int main(void) {
         cmocka_unit_test(one_changed_key_costs_one_page),
         cmocka_unit_test(one_changed_end_of_a_long_value_costs_one_of_its_pages),
         cmocka_unit_test(rename_moves_a_long_value_without_writing_it),
+        cmocka_unit_test(one_changed_field_costs_a_page_and_a_large_one_itself),
+        cmocka_unit_test(a_push_costs_the_last_segment),
         cmocka_unit_test(what_went_leaves_no_rows_behind),
         cmocka_unit_test(rows_that_nothing_refers_to_are_removed_after_a_restart_too),
         cmocka_unit_test(a_flushed_database_waits_for_the_checkpoint_that_needs_it),

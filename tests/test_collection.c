@@ -14,7 +14,7 @@
 
 #include "../src/data/collection.h"
 
-enum { MEMBERS = 3000, KEY_MAX = 300, VALUE_SIZE = 500 };
+enum { MEMBERS = 3000, KEY_MAX = 300, VALUE_SIZE = 1500 };
 
 struct twin_member {
     size_t key_length, value_length;

@@ -204,8 +204,8 @@ static void a_queue_that_moves_on_keeps_its_memory(void **state) {
         least = memory < least ? memory : least;
         most = memory > most ? memory : most;
     }
-    assert_true(most < least + 12000); /* three segments */
-    assert_true(most < 5000 * 14 + 15000);
+    assert_true(most < least + 24000); /* three segments */
+    assert_true(most < 5000 * 14 + 30000);
     struct list_walk walk;
     list_at(keyspace_find(keyspace, 0, &key_l), 4999, &walk);
     assert_int_equal(walk.value.length, 9);

@@ -133,7 +133,7 @@ struct awaited {
     uint64_t id;
     struct item *item;
     uint64_t length, extra[2]; /* as the item's place says */
-    size_t pages, loaded;      /* of its pages, those that have come: they come in their order */
+    size_t loaded;             /* its kind's count of what has come */
     uint32_t slot, db;
 };
 
@@ -141,6 +141,8 @@ enum { OBJECT_NUMBERS = 3 };
 
 struct object_kind {
     size_t (*pages)(const struct object *object);
+    /* Makes every page dirty that there is anything in. */
+    void (*mark)(struct keyspace *keyspace, struct database *database, struct object *object);
     /* Appends one page. */
     void (*write_page)(const struct object *object, size_t number, struct resp_buf *out);
     /* What it takes, about. */
@@ -151,10 +153,12 @@ struct object_kind {
     struct object *(*copy)(const struct object *object, struct keyspace *keyspace);
     /* What the item's place says of it beside its id: that many numbers. The first is its length. */
     size_t (*reference)(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]);
-    /* Checks what a place said, sets `pages`; takes the next page; makes it ready, with the last one. False:
-     * it cannot be. */
-    bool (*load_reference)(struct awaited *awaited);
-    bool (*load_page)(struct keyspace *keyspace, struct awaited *awaited, const void *bytes, size_t length);
+    /* Checks what a place said. */
+    bool (*load_reference)(const struct awaited *awaited);
+    /* Takes a page: they come by ascending numbers. */
+    bool (*load_page)(struct keyspace *keyspace, struct awaited *awaited, uint64_t number, const void *bytes,
+                      size_t length);
+    /* Makes it ready when all have come. */
     bool (*load_end)(struct keyspace *keyspace, struct awaited *awaited);
 };
 
@@ -195,7 +199,7 @@ void object_mark(struct keyspace *keyspace, struct database *database, struct ob
 /* The next thing to be told of a settled object; false when there is none. */
 bool object_next(struct object *object, struct resp_buf *scratch, struct keyspace_page *page);
 /* Whether there is any. */
-bool object_unfinished(const struct object *object);
+bool object_unfinished(struct object *object);
 /* Frees what it owns as an object. */
 void object_close(struct object *object, size_t *memory);
 /* The object of an item in a grave is about to go. */

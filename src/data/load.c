@@ -7,8 +7,8 @@
  * top is the smallest id. The pages of objects come in the order of their ids, so that the one awaited is
  * always the top's:
  *
- *     page's object = top's id     a page more for that item; with the last of them it leaves the heap
- *                   > top's id     the top is incomplete: damage
+ *     page's object = top's id     a page more for that item
+ *                   > top's id     the top must have come whole; it leaves the heap
  *                   < top's id     nothing refers to it: rows of a flushed database that were not yet removed.
  *                                  They are skipped, and the next checkpoint removes them
  *
@@ -34,9 +34,8 @@ struct load {
     size_t count, room;
     uint64_t object, number; /* of the last page; pages ascend */
     bool begun;
-    uint64_t skipped;  /* the last object that nothing refers to */
-    uint64_t complete; /* the last object whose last page has come */
-    uint64_t digest;   /* that it will have */
+    uint64_t skipped; /* the last object that nothing refers to */
+    uint64_t digest;  /* that it will have */
     uint64_t keys, keys_total;
     struct expected expected[];
 };
@@ -252,49 +251,34 @@ static bool load_items(struct keyspace *keyspace, unsigned db, uint64_t number, 
 
 /* ---- objects --- */
 
-static bool missing(const struct load *load, char why[KEYSPACE_WHY_MAX]) {
-    const struct awaited *awaited = &load->heap[0];
-    return refuse(why, "object %llu: page %zu is missing", (unsigned long long)awaited->id, awaited->loaded);
-}
-
-/* Nothing refers to it: the next checkpoint removes it. */
-static bool skip(struct keyspace *keyspace, uint64_t object, uint64_t number, char why[KEYSPACE_WHY_MAX]) {
-    struct load *load = keyspace->load;
-    if (object == load->complete)
-        return refuse(why, "object %llu: page %llu is too much", (unsigned long long)object,
-                      (unsigned long long)number);
-    if (load->skipped != object)
-        checkpoint_removed(keyspace, object);
-    load->skipped = object;
-    return true;
-}
-
-static void complete(struct keyspace *keyspace) {
+/* The object that is awaited first must be there now. */
+static bool complete(struct keyspace *keyspace, char why[KEYSPACE_WHY_MAX]) {
     struct awaited *awaited = &keyspace->load->heap[0];
     struct database *database = &keyspace->db[awaited->db];
+    if (!item_object(awaited->item) || !object_kind_of(awaited->item->type)->load_end(keyspace, awaited))
+        return refuse(why, "object %llu: pages are missing", (unsigned long long)awaited->id);
     object_loaded(keyspace, database, item_object(awaited->item), awaited->id);
     database->digest += place_digest(awaited->item, awaited->slot);
-    keyspace->load->complete = awaited->id;
     heap_drop(keyspace->load);
+    return true;
 }
 
 static bool load_object(struct keyspace *keyspace, uint64_t object, uint64_t number, const void *bytes,
                         size_t length, char why[KEYSPACE_WHY_MAX]) {
     struct load *load = keyspace->load;
-    if (load->count == 0 || object < load->heap[0].id)
-        return skip(keyspace, object, number, why);
-    struct awaited *awaited = &load->heap[0];
-    const struct object_kind *kind = object_kind_of(awaited->item->type);
-    if (object > awaited->id || number != awaited->loaded)
-        return missing(load, why);
-    if (!kind->load_page(keyspace, awaited, bytes, length))
-        return refuse(why, "object %llu: page %llu is malformed", (unsigned long long)object,
-                      (unsigned long long)number);
-    if (++awaited->loaded < awaited->pages)
+    while (load->count > 0 && load->heap[0].id < object)
+        if (!complete(keyspace, why))
+            return false;
+    if (load->count == 0 || load->heap[0].id > object) {
+        if (load->skipped != object)
+            checkpoint_removed(keyspace, object);
+        load->skipped = object;
         return true;
-    if (!kind->load_end(keyspace, awaited))
-        return refuse(why, "object %llu: its pages do not fit together", (unsigned long long)object);
-    complete(keyspace);
+    }
+    struct awaited *awaited = &load->heap[0];
+    if (!object_kind_of(awaited->item->type)->load_page(keyspace, awaited, number, bytes, length))
+        return refuse(why, "object %llu: page %llu is malformed, or one before it is missing",
+                      (unsigned long long)object, (unsigned long long)number);
     return true;
 }
 
@@ -326,8 +310,9 @@ void keyspace_load_progress(const struct keyspace *keyspace, uint64_t *keys, uin
 bool keyspace_load_end(struct keyspace *keyspace, char why[KEYSPACE_WHY_MAX]) {
     struct load *load = keyspace->load;
     assert(load);
-    if (load->count > 0)
-        return missing(load, why);
+    while (load->count > 0)
+        if (!complete(keyspace, why))
+            return false;
     for (unsigned i = 0; i < keyspace->count; i++) {
         const struct database *database = &keyspace->db[i];
         const struct expected *expected = &load->expected[i];

@@ -11,6 +11,16 @@
  * removed one its own and the last. The digest is a sum over the places.
  *
  * A page is packed entries (pack.h): for each place the key, then a hash's value or a sorted set's score.
+ *
+ * The values of a hash may be long, and then one that changes must not cost the 63 others. So each page of a
+ * hash is followed by the numbers of one page for each of its places, in which a value of more than
+ * LARGE_VALUE bytes lies, and its entry says so:
+ *
+ *     number    0             1 .. 64                   65            66 .. 129
+ *     page      places 0-63   a large value in each     places 64-127   ...
+ *               or none
+ *
+ * In such a page comes '+' and the value. Where there was one and is none any more there is a '-'.
  */
 #include "members.h"
 
@@ -20,6 +30,8 @@
 
 #include "internal.h"
 #include "small.h"
+
+enum { LARGE_VALUE = 1024, GROUP = 1 + MEMBER_PLACES };
 
 /* ---- one member --- */
 
@@ -156,10 +168,16 @@ struct members *members_new(enum value_type type, const struct hash_key *hash_ke
     return members;
 }
 
-static size_t append(struct members *members, const struct member *member) {
+/* Adds a member whose digest is still to be. */
+static size_t append_bare(struct members *members, const struct member *member) {
     size_t place = members->dict.count;
     struct cell *cell = cell_new(members->object.type, member, &members->memory);
     dict_add(&members->dict, cell, dict_hash(&members->dict, &member->key));
+    return place;
+}
+
+static size_t append(struct members *members, const struct member *member) {
+    size_t place = append_bare(members, member);
     members->object.digest += digest_of(members, place);
     return place;
 }
@@ -219,23 +237,64 @@ size_t members_rank(const struct members *members, const struct resp_arg *key) {
 
 /* ---- changing --- */
 
-static void touch(struct collection *collection, struct members *members, size_t place) {
-    object_touch(collection->keyspace, &members->object, place / MEMBER_PLACES);
+static bool is_large(const struct members *members, size_t place) {
+    return members->object.type == VALUE_HASH && value_length(dict_at(&members->dict, place)) > LARGE_VALUE;
 }
 
-static void mark(struct collection *collection, struct members *members, size_t place) {
-    size_t page = place / MEMBER_PLACES;
-    object_mark(collection->keyspace, database_of(collection->keyspace, collection->db), &members->object,
-                page, page + 1);
+static size_t page_of_place(const struct members *members, size_t place) {
+    return place / MEMBER_PLACES * (members->object.type == VALUE_HASH ? GROUP : 1);
+}
+
+static size_t own_page(size_t place) {
+    return place / MEMBER_PLACES * GROUP + 1 + place % MEMBER_PLACES;
+}
+
+/* Which pages of a place change: the one it shares, its own. */
+struct concern {
+    size_t place;
+    bool shared, own;
+};
+
+static void touch(struct collection *collection, struct members *members, const struct concern *concern) {
+    if (concern->shared)
+        object_touch(collection->keyspace, &members->object, page_of_place(members, concern->place));
+    if (concern->own)
+        object_touch(collection->keyspace, &members->object, own_page(concern->place));
+}
+
+static void mark_page(struct collection *collection, struct members *members, size_t page) {
+    struct database *database = database_of(collection->keyspace, collection->db);
+    object_mark(collection->keyspace, database, &members->object, page, page + 1);
+}
+
+static void mark(struct collection *collection, struct members *members, const struct concern *concern) {
+    if (concern->shared)
+        mark_page(collection, members, page_of_place(members, concern->place));
+    if (concern->own)
+        mark_page(collection, members, own_page(concern->place));
+}
+
+/* The place opens a page that may have been on the disk before the hash became shorter. Large values that were
+ * there then are told to be none. */
+static void reopen(struct collection *collection, struct members *members, size_t place) {
+    const struct object *object = &members->object;
+    size_t page = page_of_place(members, place);
+    if (object->type != VALUE_HASH || place % MEMBER_PLACES != 0 ||
+        (page >= object->stored && page >= object->frozen))
+        return;
+    struct database *database = database_of(collection->keyspace, collection->db);
+    object_mark(collection->keyspace, database, &members->object, page + 1, page + GROUP);
 }
 
 void members_add(struct collection *collection, const struct member *member) {
     struct members *members = members_of(collection->item);
+    bool large = members->object.type == VALUE_HASH && member->value.length > LARGE_VALUE;
+    struct concern concern = {members->dict.count, true, large};
     size_t before = members->memory;
-    touch(collection, members, members->dict.count);
-    size_t place = append(members, member);
-    order(members, place);
-    mark(collection, members, place);
+    touch(collection, members, &concern);
+    order(members, append(members, member));
+    mark(collection, members, &concern);
+    reopen(collection, members, concern.place);
     collection->keyspace->memory += members->memory - before;
     collection->changed = true;
 }
@@ -246,7 +305,9 @@ void members_replace(struct collection *collection, const struct member *member)
     size_t before = members->memory, place = member->place;
     struct cell *old = dict_at(&members->dict, place);
     struct cell *cell = cell_new(type, member, &members->memory);
-    touch(collection, members, place);
+    bool was = is_large(members, place), is = type == VALUE_HASH && member->value.length > LARGE_VALUE;
+    struct concern concern = {place, !was || !is, was || is};
+    touch(collection, members, &concern);
     if (type == VALUE_ZSET)
         order_remove(&members->order, members_number(score_of(old)), old);
     members->object.digest -= digest_of(members, place);
@@ -254,7 +315,7 @@ void members_replace(struct collection *collection, const struct member *member)
     cell_free(type, old, &members->memory);
     members->object.digest += digest_of(members, place);
     order(members, place);
-    mark(collection, members, place);
+    mark(collection, members, &concern);
     collection->keyspace->memory += members->memory - before;
     collection->changed = true;
 }
@@ -264,8 +325,10 @@ void members_remove(struct collection *collection, size_t place) {
     size_t before = members->memory, last = members->dict.count - 1;
     struct cell *cell = dict_at(&members->dict, place);
     struct resp_arg key = members->dict.kind->key_of(cell);
-    touch(collection, members, place);
-    touch(collection, members, last);
+    struct concern hole = {place, true, is_large(members, place) || is_large(members, last)};
+    struct concern end = {last, true, is_large(members, last)};
+    touch(collection, members, &hole);
+    touch(collection, members, &end);
     members->object.digest -= digest_of(members, place) + (last != place ? digest_of(members, last) : 0);
     if (members->object.type == VALUE_ZSET)
         order_remove(&members->order, members_number(score_of(cell)), cell);
@@ -273,30 +336,47 @@ void members_remove(struct collection *collection, size_t place) {
     cell_free(members->object.type, cell, &members->memory);
     if (place != last)
         members->object.digest += digest_of(members, place);
-    mark(collection, members, place);
-    mark(collection, members, last);
+    mark(collection, members, &hole);
+    mark(collection, members, &end);
     collection->keyspace->memory += members->memory - before;
     collection->changed = true;
 }
 
 /* ---- as an object --- */
 
-static size_t pages_of_count(size_t count) {
-    return (count + MEMBER_PLACES - 1) / MEMBER_PLACES;
+static size_t pages(const struct object *object) {
+    const struct members *members = const_members_in(object);
+    return page_of_place(members, members->dict.count + MEMBER_PLACES - 1);
 }
 
-static size_t pages(const struct object *object) {
-    return pages_of_count(const_members_in(object)->dict.count);
+static void mark_all(struct keyspace *keyspace, struct database *database, struct object *object) {
+    const struct members *members = const_members_in(object);
+    for (size_t place = 0; place < members->dict.count; place++) {
+        size_t shared = page_of_place(members, place), own = own_page(place);
+        if (place % MEMBER_PLACES == 0)
+            object_mark(keyspace, database, object, shared, shared + 1);
+        if (is_large(members, place))
+            object_mark(keyspace, database, object, own, own + 1);
+    }
 }
 
 static size_t bytes(const struct object *object) {
     return const_members_in(object)->memory;
 }
 
-static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
-    const struct members *members = const_members_in(object);
-    size_t from = number * MEMBER_PLACES, count = members->dict.count;
-    size_t to = from + MEMBER_PLACES < count ? from + MEMBER_PLACES : count;
+static void write_own(const struct members *members, size_t place, struct resp_buf *out) {
+    struct member member;
+    if (place >= members->dict.count || !is_large(members, place)) {
+        resp_buf_append(out, "-", 1);
+        return;
+    }
+    members_at(members, place, &member);
+    resp_buf_append(out, "+", 1);
+    resp_buf_append(out, member.value.bytes, member.value.length);
+}
+
+static void write_shared(const struct members *members, size_t from, struct resp_buf *out) {
+    size_t count = members->dict.count, to = from + MEMBER_PLACES < count ? from + MEMBER_PLACES : count;
     assert(from < count);
     for (size_t place = from; place < to; place++)
         __builtin_prefetch(dict_at(&members->dict, place));
@@ -304,11 +384,23 @@ static void write_page(const struct object *object, size_t number, struct resp_b
         struct member member;
         struct small_value value;
         members_at(members, place, &member);
-        small_value(&value, object->type, &member.key, &member.value, member.score);
-        char *end = small_value_put(resp_buf_reserve(out, small_value_size(&value)), &value);
-        (void)end;
+        small_value(&value, members->object.type, &member.key, &member.value, member.score);
+        if (is_large(members, place))
+            value.entry[1] = pack_elsewhere();
+        char *last = small_value_put(resp_buf_reserve(out, small_value_size(&value)), &value);
+        (void)last;
         resp_buf_commit(out, small_value_size(&value));
     }
+}
+
+static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
+    const struct members *members = const_members_in(object);
+    if (object->type != VALUE_HASH)
+        write_shared(members, number * MEMBER_PLACES, out);
+    else if (number % GROUP == 0)
+        write_shared(members, number / GROUP * MEMBER_PLACES, out);
+    else
+        write_own(members, number / GROUP * MEMBER_PLACES + number % GROUP - 1, out);
 }
 
 static size_t free_some(struct object *object, size_t count, size_t *memory) {
@@ -343,44 +435,81 @@ static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUM
     return 1;
 }
 
-/* ---- loading --- */
+/* ---- loading: extra[0] has a bit for each place of the last page whose value has not come yet --- */
 
-static bool load_reference(struct awaited *awaited) {
-    awaited->pages = pages_of_count(awaited->length);
-    return true;
+static bool load_reference(const struct awaited *awaited) {
+    return awaited->extra[0] == 0 && awaited->extra[1] == 0;
 }
 
-/* A member whose entries begin at `at`; false when its score is none. */
-static bool load_member(struct members *members, const char **at) {
-    struct member member;
+/* A member whose entries begin at `at`; false when it cannot be. */
+static bool load_member(struct awaited *awaited, struct members *members, const char **at) {
+    struct member member = {.place = members->dict.count};
+    struct pack_value value = {.is_elsewhere = false};
+    (void)pack_read(*at, &value);
+    if (value.is_elsewhere)
+        return false;
     *at = pack_text(*at, &member.key, member.digits[0]);
     if (members->object.type == VALUE_HASH) {
+        (void)pack_read(*at, &value);
         *at = pack_text(*at, &member.value, member.digits[1]);
     } else if (members->object.type == VALUE_ZSET) {
         if (!small_read_score(*at, &member.score))
             return false;
         *at = pack_next(*at);
     }
-    if (members_find(members, &member.key, NULL))
+    if (member.value.length > LARGE_VALUE || members_find(members, &member.key, NULL))
         return false;
-    (void)append(members, &member);
+    if (value.is_elsewhere)
+        awaited->extra[0] |= UINT64_C(1) << append_bare(members, &member) % MEMBER_PLACES;
+    else
+        (void)append(members, &member);
     return true;
 }
 
-static bool load_page(struct keyspace *keyspace, struct awaited *awaited, const void *loaded, size_t length) {
-    unsigned type = awaited->item->type;
-    size_t entries, left = awaited->length - awaited->loaded * MEMBER_PLACES;
+static bool load_shared(struct awaited *awaited, struct members *members, const void *loaded, size_t length) {
+    bool hash = members->object.type == VALUE_HASH;
+    size_t entries, left = awaited->length - members->dict.count;
     size_t count = left < MEMBER_PLACES ? left : MEMBER_PLACES;
-    if (!pack_is_sound(loaded, length, &entries) || entries != count * (type == VALUE_SET ? 1 : 2))
+    if (awaited->extra[0] != 0 || count == 0 || !pack_is_sound(loaded, length, hash, &entries) ||
+        entries != count * (members->object.type == VALUE_SET ? 1 : 2))
+        return false;
+    const char *at = loaded;
+    for (size_t i = 0; i < count; i++)
+        if (!load_member(awaited, members, &at))
+            return false;
+    awaited->loaded++;
+    return true;
+}
+
+static bool load_own(struct awaited *awaited, struct members *members, size_t place, const char *loaded,
+                     size_t length) {
+    uint64_t bit = UINT64_C(1) << place % MEMBER_PLACES;
+    if (length == 1 && loaded[0] == '-')
+        return true;
+    if (length <= 1 + LARGE_VALUE || loaded[0] != '+' || !(awaited->extra[0] & bit))
+        return false;
+    struct cell *bare = dict_at(&members->dict, place);
+    struct member member = {.key = hash_key_of(bare), .value = {loaded + 1, length - 1}};
+    dict_replace(&members->dict, place, cell_new(VALUE_HASH, &member, &members->memory));
+    cell_free(VALUE_HASH, bare, &members->memory);
+    members->object.digest += digest_of(members, place);
+    awaited->extra[0] &= ~bit;
+    return true;
+}
+
+static bool load_page(struct keyspace *keyspace, struct awaited *awaited, uint64_t number, const void *loaded,
+                      size_t length) {
+    unsigned type = awaited->item->type;
+    size_t group = type == VALUE_HASH ? GROUP : 1, shared = number / group;
+    bool own = number % group != 0;
+    if (shared != awaited->loaded - own || length == 0)
         return false;
     if (!item_object(awaited->item))
         item_put_object(awaited->item, &members_new(type, &keyspace->hash_key, &keyspace->memory)->object);
     struct members *members = members_of(awaited->item);
     size_t before = members->memory;
-    const char *at = loaded;
-    bool fits = true;
-    for (size_t i = 0; fits && i < count; i++)
-        fits = load_member(members, &at);
+    bool fits = own ? load_own(awaited, members, shared * MEMBER_PLACES + number % group - 1, loaded, length)
+                    : load_shared(awaited, members, loaded, length);
     keyspace->memory += members->memory - before;
     return fits;
 }
@@ -400,7 +529,8 @@ static int by_score_and_key(const void *a, const void *b) {
 static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     struct members *members = members_of(awaited->item);
     size_t count = members->dict.count, before = members->memory;
-    assert(count == awaited->length);
+    if (count != awaited->length || awaited->extra[0] != 0)
+        return false;
     if (members->object.type != VALUE_ZSET)
         return true;
     struct cell **cells = malloc(count * sizeof(struct cell *));
@@ -416,5 +546,15 @@ static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     return true;
 }
 
-const struct object_kind object_members = {pages,     write_page,     bytes,     free_some, copy,
-                                           reference, load_reference, load_page, load_end};
+const struct object_kind object_members = {
+    .pages = pages,
+    .mark = mark_all,
+    .write_page = write_page,
+    .bytes = bytes,
+    .free_some = free_some,
+    .copy = copy,
+    .reference = reference,
+    .load_reference = load_reference,
+    .load_page = load_page,
+    .load_end = load_end,
+};

@@ -79,9 +79,10 @@ void object_close(struct object *object, size_t *memory) {
 }
 
 /* The first page to do of a settled object. */
-static bool first_to_do(const struct object *object, size_t *page) {
-    for (size_t i = 0; i < word_count(object); i++) {
-        uint64_t todo = i == 0 ? object->first.todo : object->more[i - 1].todo;
+static bool first_to_do(struct object *object, size_t *page) {
+    for (size_t i = object->cursor; i < word_count(object); i++) {
+        uint64_t todo = word_of(object, i)->todo;
+        object->cursor = (uint32_t)i;
         if (todo) {
             *page = i * 64 + (size_t)__builtin_ctzll(todo);
             return true;
@@ -90,7 +91,7 @@ static bool first_to_do(const struct object *object, size_t *page) {
     return false;
 }
 
-bool object_unfinished(const struct object *object) {
+bool object_unfinished(struct object *object) {
     size_t page;
     return object->cut || first_to_do(object, &page);
 }
@@ -146,6 +147,7 @@ static size_t freeze(struct object *object) {
         count += (size_t)__builtin_popcountll(word->todo);
     }
     object->cut = object->stored > pages;
+    object->cursor = 0;
     return count + object->cut;
 }
 
@@ -248,7 +250,7 @@ void object_enter(struct keyspace *keyspace, struct database *database, struct o
 
 void object_enter_whole(struct keyspace *keyspace, struct database *database, struct object *object) {
     object_enter(keyspace, database, object, (struct object_name){.id = 0});
-    object_mark(keyspace, database, object, 0, pages_of(object));
+    object_kind(object)->mark(keyspace, database, object);
 }
 
 /* Its bit in the table of objects goes with it: what it says holds in whichever database the object is. */

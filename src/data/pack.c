@@ -13,6 +13,7 @@ enum {
     INTEGER = 0xc0,
     STRING_2 = 0xd0,
     STRING_4 = 0xd1,
+    ELSEWHERE = 0xe0,
 };
 
 /* ---- values --- */
@@ -32,6 +33,10 @@ struct pack_value pack_raw(const void *bytes, size_t length) {
     return (struct pack_value){.text = {bytes, length}};
 }
 
+struct pack_value pack_elsewhere(void) {
+    return (struct pack_value){.is_elsewhere = true};
+}
+
 static bool is_tiny(int64_t integer) {
     return integer >= 0 && integer <= TINY_MAX;
 }
@@ -46,6 +51,8 @@ static size_t width_of(int64_t integer) {
 }
 
 static size_t front_size(const struct pack_value *value) {
+    if (value->is_elsewhere)
+        return 1;
     if (value->is_integer)
         return is_tiny(value->integer) ? 1 : 1 + width_of(value->integer);
     if (value->text.length <= STRING_MAX)
@@ -107,8 +114,15 @@ static char *put_back(char *to, size_t front) {
     return to + size;
 }
 
+static char *put_elsewhere(char *to) {
+    *to++ = (char)ELSEWHERE;
+    return to;
+}
+
 char *pack_put(char *to, const struct pack_value *value) {
-    char *end = value->is_integer ? put_integer(to, value->integer) : put_string(to, &value->text);
+    char *end = value->is_elsewhere ? put_elsewhere(to)
+                : value->is_integer ? put_integer(to, value->integer)
+                                    : put_string(to, &value->text);
     return put_back(end, (size_t)(end - to));
 }
 
@@ -146,7 +160,7 @@ static const char *get_string(const char *at, size_t *length) {
 
 static bool is_string(const char *at) {
     unsigned what = (unsigned char)*at;
-    return what <= STRING_MAX || what >= STRING_2;
+    return what <= STRING_MAX || what == STRING_2 || what == STRING_4;
 }
 
 static size_t front_at(const char *at) {
@@ -156,7 +170,7 @@ static size_t front_at(const char *at) {
         const char *text = get_string(at, &length);
         return (size_t)(text - at) + length;
     }
-    return what < INTEGER ? 1 : 1 + (what - INTEGER);
+    return what < INTEGER || what == ELSEWHERE ? 1 : 1 + (what - INTEGER);
 }
 
 const char *pack_next(const char *at) {
@@ -166,7 +180,10 @@ const char *pack_next(const char *at) {
 
 const char *pack_read(const char *at, struct pack_value *value) {
     unsigned what = (unsigned char)*at;
-    *value = (struct pack_value){.is_integer = !is_string(at)};
+    *value = (struct pack_value){.is_elsewhere = what == ELSEWHERE};
+    if (value->is_elsewhere)
+        return pack_next(at);
+    value->is_integer = !is_string(at);
     if (!value->is_integer)
         value->text.bytes = get_string(at, &value->text.length);
     else
@@ -214,7 +231,8 @@ bool pack_equal(const char *at, const struct pack_value *value) {
 static size_t sound_size(const char *at, size_t left) {
     unsigned what = (unsigned char)*at;
     size_t head = what == STRING_2 ? 3 : what == STRING_4 ? 5 : 1;
-    if (left < head || what == INTEGER || (what > INTEGER + 8 && what < STRING_2) || what > STRING_4)
+    if (left < head || what == INTEGER || (what > INTEGER + 8 && what < STRING_2) ||
+        (what > STRING_4 && what != ELSEWHERE))
         return 0;
     size_t front = front_at(at), back = back_size(front);
     if (front > left || back > left - front)
@@ -224,11 +242,11 @@ static size_t sound_size(const char *at, size_t left) {
     return memcmp(expected, at + front, back) == 0 ? front + back : 0;
 }
 
-bool pack_is_sound(const char *bytes, size_t length, size_t *count) {
+bool pack_is_sound(const char *bytes, size_t length, bool elsewhere, size_t *count) {
     *count = 0;
     for (size_t at = 0, size; at < length; at += size, ++*count) {
         size = sound_size(bytes + at, length - at);
-        if (size == 0)
+        if (size == 0 || (!elsewhere && (unsigned char)bytes[at] == ELSEWHERE))
             return false;
     }
     return true;

@@ -11,6 +11,7 @@
  *                     c1..c8    an integer in 1..8 bytes, little-endian, two's complement
  *                     d0        a string; its length in 2 bytes, little-endian
  *                     d1        a string; its length in 4 bytes, little-endian
+ *                     e0        a string that lies elsewhere
  *     ..            length, integer, string
  *     1..5          how many bytes lie before this: seven bits a byte, the lowest last; bit 7: more before it
  *
@@ -33,6 +34,7 @@ enum { PACK_DIGITS = 24 };
 struct pack_value {
     struct resp_arg text;
     bool is_integer;
+    bool is_elsewhere;
     int64_t integer;
 };
 
@@ -40,6 +42,7 @@ struct pack_value pack_value(const struct resp_arg *text);
 struct pack_value pack_integer(int64_t integer);
 /* These bytes, even if they look like an integer. */
 struct pack_value pack_raw(const void *bytes, size_t length);
+struct pack_value pack_elsewhere(void);
 
 /* The bytes of an entry; writes one, returns its end. */
 size_t pack_size(const struct pack_value *value);
@@ -55,7 +58,7 @@ const char *pack_next(const char *at);
 const char *pack_previous(const char *end); /* the entry that ends there */
 bool pack_equal(const char *at, const struct pack_value *value);
 
-/* Whether these bytes are entries and nothing else; how many. */
-bool pack_is_sound(const char *bytes, size_t length, size_t *count);
+/* Whether these bytes are entries and nothing else; how many. `elsewhere`: some may be. */
+bool pack_is_sound(const char *bytes, size_t length, bool elsewhere, size_t *count);
 
 #endif

@@ -61,7 +61,8 @@
  *         *10  $1 a  $1 s  $1 0  $1 7  $5 hello   $1 b  $1 S  $13 1700000000000  $1 9  $13 1048576 40000
  *
  *     object >= 1048576: a long value. Of a string a page is its bytes, 16384 in each but the last. Of a hash,
- *     set or sorted set it is 64 members in each but the last (members.c), of a list one segment (segments.c),
+ *     set or sorted set it is 64 members in each but the last, and of a hash large values beside them
+ *     (members.c); of a list one segment (segments.c),
  *     both as packed entries (pack.h).
  *
  *     The head (checkpoint.c) says what cannot be told from pages.

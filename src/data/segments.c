@@ -32,7 +32,7 @@
 #include "internal.h"
 
 enum {
-    SEGMENT_BYTES = 4096,
+    SEGMENT_BYTES = 8192,
     SEGMENT_FIRST = 64, /* bytes that a segment begins with */
     NEXT_NONE = -1,
     NEXT_FREE = -2,
@@ -530,6 +530,10 @@ static size_t bytes(const struct object *object) {
     return const_segments_in(object)->memory;
 }
 
+static void mark_all(struct keyspace *keyspace, struct database *database, struct object *object) {
+    object_mark(keyspace, database, object, 0, pages(object));
+}
+
 static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
     const struct segments *segments = const_segments_in(object);
     const struct segment *segment = number < segments->used ? segments->at[number] : NULL;
@@ -583,15 +587,16 @@ static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUM
  * The pages come by number, not in the order of the chain. Until the last one has come, `previous` of a
  * segment is unused and `next` waits in `digest` as a number.
  */
-static bool load_reference(struct awaited *awaited) {
-    awaited->pages = (size_t)awaited->extra[0];
+static bool load_reference(const struct awaited *awaited) {
     return awaited->extra[0] > 0 && awaited->extra[0] < UINT32_MAX && awaited->extra[1] < awaited->extra[0];
 }
 
-static bool load_page(struct keyspace *keyspace, struct awaited *awaited, const void *loaded, size_t length) {
+static bool load_page(struct keyspace *keyspace, struct awaited *awaited, uint64_t number_of,
+                      const void *loaded, size_t length) {
     size_t entries;
     struct pack_value next;
-    if (length == 0 || !pack_is_sound(loaded, length, &entries))
+    if (number_of != awaited->loaded++ || number_of >= awaited->extra[0] || length == 0 ||
+        !pack_is_sound(loaded, length, false, &entries))
         return false;
     const char *at = pack_read(loaded, &next);
     length -= (size_t)(at - (const char *)loaded);
@@ -641,6 +646,8 @@ static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     struct segments *segments = segments_of(awaited->item);
     size_t there = 0, left;
     (void)keyspace;
+    if (awaited->loaded != awaited->extra[0])
+        return false;
     for (size_t i = 0; i < segments->used; i++)
         there += segments->at[i] != NULL;
     left = there;
@@ -655,5 +662,15 @@ static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
     return true;
 }
 
-const struct object_kind object_list = {pages,     write_page,     bytes,     free_some, copy,
-                                        reference, load_reference, load_page, load_end};
+const struct object_kind object_list = {
+    .pages = pages,
+    .mark = mark_all,
+    .write_page = write_page,
+    .bytes = bytes,
+    .free_some = free_some,
+    .copy = copy,
+    .reference = reference,
+    .load_reference = load_reference,
+    .load_page = load_page,
+    .load_end = load_end,
+};

@@ -52,7 +52,7 @@ bool small_read_score(const char *at, double *score) {
 bool small_is_sound(enum value_type type, const struct resp_arg *bytes) {
     size_t entries;
     if (bytes->length <= SMALL_HEADER ||
-        !pack_is_sound(bytes->bytes + SMALL_HEADER, bytes->length - SMALL_HEADER, &entries) ||
+        !pack_is_sound(bytes->bytes + SMALL_HEADER, bytes->length - SMALL_HEADER, false, &entries) ||
         entries != count_in(bytes->bytes) * entries_of(type))
         return false;
     const char *at = bytes->bytes + SMALL_HEADER;

@@ -70,6 +70,10 @@ static size_t pages(const struct object *object) {
     return pages_of_bytes(const_text_of(object)->length);
 }
 
+static void mark_all(struct keyspace *keyspace, struct database *database, struct object *object) {
+    object_mark(keyspace, database, object, 0, pages(object));
+}
+
 static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
     const struct text *text = const_text_of(object);
     size_t from = number * PAGE_BYTES, left = text->length - from;
@@ -118,7 +122,7 @@ void text_adopt(struct keyspace *keyspace, struct database *database, struct ite
     }
     text->object.digest = digest_of(text, 0, text->length);
     object_enter(keyspace, database, &text->object, name);
-    object_mark(keyspace, database, &text->object, 0, pages(&text->object));
+    mark_all(keyspace, database, &text->object);
 }
 
 static size_t chunk_start(size_t at) {
@@ -177,12 +181,17 @@ void text_write(struct keyspace *keyspace, struct database *database, struct ite
 
 /* ---- loading --- */
 
+static bool load_reference(const struct awaited *awaited) {
+    return awaited->length > ITEM_SHORT_MAX;
+}
+
 /* Room is made for what has come, twice as much each time: a length that is a lie costs no more than that. */
-static bool load_page(struct keyspace *keyspace, struct awaited *awaited, const void *loaded, size_t length) {
+static bool load_page(struct keyspace *keyspace, struct awaited *awaited, uint64_t number, const void *loaded,
+                      size_t length) {
     struct text *text = item_text(awaited->item);
     size_t before = text ? text->length : 0, total = awaited->length, left = total - before;
     size_t needed = before + length;
-    if (length != (left < PAGE_BYTES ? left : PAGE_BYTES))
+    if (number != awaited->loaded++ || left == 0 || length != (left < PAGE_BYTES ? left : PAGE_BYTES))
         return false;
     if (!text || needed > text->capacity)
         text = text_resize(text, 2 * needed < total ? 2 * needed : total, &keyspace->memory);
@@ -193,14 +202,10 @@ static bool load_page(struct keyspace *keyspace, struct awaited *awaited, const 
     return true;
 }
 
-static bool load_reference(struct awaited *awaited) {
-    awaited->pages = pages_of_bytes(awaited->length);
-    return awaited->length > ITEM_SHORT_MAX;
-}
-
 static bool load_end(struct keyspace *keyspace, struct awaited *awaited) {
+    const struct text *text = item_text(awaited->item);
     (void)keyspace;
-    return item_text(awaited->item)->length == awaited->length;
+    return text && text->length == awaited->length;
 }
 
 static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUMBERS]) {
@@ -208,5 +213,15 @@ static size_t reference(const struct object *object, uint64_t numbers[OBJECT_NUM
     return 1;
 }
 
-const struct object_kind object_text = {pages,     write_page,     bytes,     free_some, copy,
-                                        reference, load_reference, load_page, load_end};
+const struct object_kind object_text = {
+    .pages = pages,
+    .mark = mark_all,
+    .write_page = write_page,
+    .bytes = bytes,
+    .free_some = free_some,
+    .copy = copy,
+    .reference = reference,
+    .load_reference = load_reference,
+    .load_page = load_page,
+    .load_end = load_end,
+};
