@@ -49,7 +49,7 @@ static void link_listed(struct node *node) {
             continue;
         struct peer *peer = peers_find(node, member->id);
         if (!peer)
-            peer = peers_add(node, member->id, PEER_LISTED, member->address);
+            peers_add(node, member->id, PEER_LISTED, member->address);
         else
             peers_set_address(node, peer, PEER_LISTED, member->address);
     }
