@@ -253,8 +253,10 @@ static void rare_things_have_happened(void **state) {
     if (sanitized())
         skip(); /* too few seeds */
     for (size_t i = 0; i < COVER_COUNT; i++)
-        if (i != COVER_UNDECIDED && covers[i] == 0)
+        if (i != COVER_UNDECIDED && i != COVER_DOUBTED_IN_PEACE && covers[i] == 0)
             fail_msg("never happened: %s", coverage_names[i]);
+    assert_true(covers[COVER_DOUBTED_IN_PEACE] * 20 <=
+                covers[COVER_DOUBTED_IN_PEACE] + covers[COVER_LATE_ANSWERS]);
     assert_true(covers[COVER_UNDECIDED] * 100 <= covers[COVER_HISTORIES] * UNDECIDED_PERCENT_MAX);
 }
 

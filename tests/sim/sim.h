@@ -55,6 +55,9 @@ enum coverage {
     COVER_STALLS,
     COVER_CLOCK_JUMPS,
     COVER_LEADER_CHANGES,
+    COVER_DEPOSED,
+    COVER_DEPOSED_READS,
+    COVER_LATE_ACKS,
     COVER_TRUNCATED,
     COVER_SHARED_BATCHES,
     COVER_FETCHES,
@@ -64,6 +67,7 @@ enum coverage {
     COVER_AMBIGUOUS,
     COVER_INDOUBT,
     COVER_LATE_ANSWERS,
+    COVER_DOUBTED_IN_PEACE,
     COVER_LATE_REFUSALS,
     COVER_DEFINITE,
     COVER_EXPIRED,
@@ -116,7 +120,10 @@ struct sim_node {
     uint64_t crash_by;   /* its end is decided: at the latest then; 0: it is not */
     bool crash_power;    /* ... with the machine's power */
     bool dark;           /* the machine is off: nobody even refuses a connection */
+    bool dies_young;     /* once it leads */
+    bool returns_soon;
     bool stopping;
+    bool doomed;         /* its disk has failed: the next life ends with the machine's power */
     bool expect_failure; /* its disk was made to fail: it may end */
     uint64_t starts;
 
@@ -143,13 +150,18 @@ struct sim {
     char *verdict;    /* shared with the parent: why it failed */
 
     size_t node_count, client_count;
+    unsigned election_ms;
+    size_t append_bytes; /* of one append, at most */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
     bool crashing;            /* current is being torn down: nothing it does reaches anybody */
 
     bool blocked[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
     uint64_t slow[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* times the usual delay; 0: one */
-    bool calm;                                   /* faults are over */
+    int lag_host;              /* what comes to this one from other nodes comes ever later ... */
+    uint64_t lag_from, lag_us; /* ... from then on, up to so much; 0: it does not */
+    uint64_t peace_from;       /* nothing has gone wrong, or been mended, since then */
+    bool calm;                 /* faults are over */
 };
 extern struct sim *sim;
 
@@ -181,6 +193,9 @@ static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed)
 void faults_open(void);
 uint64_t faults_next(void);
 void faults_work(void);
+void faults_leads(struct sim_node *node); /* it has won an election */
+void faults_commits(struct sim_node *node);
+void faults_votes(struct sim_node *node); /* it has given its vote */
 void faults_end(void);
 bool faults_move_clocks(void); /* in this run */
 
@@ -251,10 +266,14 @@ void invariants_started(struct sim_node *node);
 void invariants_turned(struct sim_node *node);
 void invariants_end(void);
 raft_index invariants_committed(void);
+struct lane;
+void invariants_doubt(const struct lane *lane); /* its writes are told that their outcome is unknown */
+bool invariants_deposed(raft_term term);        /* somebody has led a newer one */
 
 /* plants.c */
 struct raft_ready;
 void plants_started(struct sim_node *node);
-void plants_ready(struct raft_ready *ready); /* spoils what the node is told */
+/* Spoils what the node is told; `more`: raft has something to tell. */
+bool plants_ready(struct raft_ready *ready, bool more);
 
 #endif
