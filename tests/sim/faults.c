@@ -27,6 +27,7 @@ enum fault {
     FAULT_BAD_DISK,
     FAULT_STOP,
     FAULT_LATE_ACKS,
+    FAULT_FIGURE_8,
     FAULT_YOUNG_LEADERS, /* these two: at an election */
     FAULT_VOTERS,
     FAULT_COUNT,
@@ -35,7 +36,7 @@ enum fault {
 static bool enabled[FAULT_COUNT], only_young_leaders;
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
 static uint64_t
-    deafen_at; /* those that a leader's words no longer reach, while their old answers are still on their way */
+    deafen_at; /* a leader's words reach nobody from then on, and old answers are still on their way to it */
 
 bool faults_move_clocks(void) {
     return enabled[FAULT_CLOCK];
@@ -184,7 +185,9 @@ static void dies_soon(struct sim_node *node, uint64_t within_us) {
 /* Most leaders live long enough to hide what becomes of those that don't: entries of several terms, on few nodes each. So some
  * reach one other node at most, and some die with their first commit. */
 void faults_leads(struct sim_node *node) {
-    if (sim->calm || !enabled[FAULT_YOUNG_LEADERS] || sim_chance(only_young_leaders ? 5 : 30))
+    figure8_leads(node);
+    if (sim->calm || figure8_runs() || !enabled[FAULT_YOUNG_LEADERS] ||
+        sim_chance(only_young_leaders ? 5 : 30))
         return;
     node->dies_young = true;
     dies_soon(node, sim_chance(50) ? 5000 : 50000);
@@ -197,7 +200,8 @@ void faults_leads(struct sim_node *node) {
     heal_at = sim->now + sim_between(5000, 100000);
 }
 
-void faults_commits(struct sim_node *node) {
+void faults_commits(struct sim_node *node, raft_index index) {
+    figure8_commits(node, index);
     if (!node->dies_young || !leads(node) || sim_chance(60))
         return;
     node->crash_by = sim->now + 1;
@@ -205,7 +209,7 @@ void faults_commits(struct sim_node *node) {
 }
 
 void faults_votes(struct sim_node *node) {
-    if (!sim->calm && enabled[FAULT_VOTERS] && sim_chance(20))
+    if (!sim->calm && !figure8_runs() && enabled[FAULT_VOTERS] && sim_chance(20))
         dies_soon(node, 2000);
 }
 
@@ -278,6 +282,10 @@ static void do_fault(enum fault fault) {
     case FAULT_LATE_ACKS:
         late_acks(some_leader());
         break;
+    case FAULT_FIGURE_8:
+        if (!heal_at && !deafen_at)
+            figure8_begin(some_leader());
+        break;
     case FAULT_YOUNG_LEADERS:
     case FAULT_VOTERS:
     case FAULT_COUNT:
@@ -292,11 +300,14 @@ void faults_work(void) {
         quicken();
     if (deafen_at && deafen_at <= sim->now)
         deafen();
+    figure8_work();
     if (sim->calm || fault_at > sim->now)
         return;
     fault_at = sim->now + 1 + sim_below(2 * fault_every);
     enum fault fault = (enum fault)sim_below(FAULT_COUNT);
-    if (!enabled[fault])
+    if (enabled[FAULT_FIGURE_8] && sim_chance(20))
+        fault = FAULT_FIGURE_8; /* its stage is seldom set */
+    if (!enabled[fault] || figure8_runs())
         return;
     do_fault(fault);
     sim->peace_from = heal_at > quicken_at ? heal_at : quicken_at;
@@ -306,6 +317,8 @@ void faults_work(void) {
 
 uint64_t faults_next(void) {
     uint64_t next = sim->calm ? UINT64_MAX : fault_at;
+    if (figure8_next() < next)
+        next = figure8_next();
     if (heal_at && heal_at < next)
         next = heal_at;
     if (quicken_at && quicken_at < next)
@@ -322,7 +335,7 @@ void faults_open(void) {
     if (only_young_leaders) {
         memset(enabled, 0, sizeof enabled);
         enabled[FAULT_YOUNG_LEADERS] = true;
-        sim->append_bytes = 1;
+        sim->append_bytes = sim->appends_max = 1;
     }
     fault_every = sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
@@ -330,6 +343,7 @@ void faults_open(void) {
 }
 
 void faults_end(void) {
+    figure8_stop();
     deafen_at = 0;
     heal();
     quicken();

@@ -201,7 +201,7 @@ static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
                  (unsigned long long)known->term);
     }
     see_waiters(node, entry);
-    faults_commits(node);
+    faults_commits(node, entry->index);
 }
 
 /* ---- the keyspace ------------------------------------------------------------------------------------------------------- */

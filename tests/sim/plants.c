@@ -15,23 +15,23 @@
 #include "sim.h"
 
 const struct plant_row plant_rows[PLANT_COUNT] = {
-    [PLANT_NONE] = {"none", "", "none"},
-    [PLANT_VOTE_LOST] = {"vote-lost", "store", "a vote is not persisted"},
-    [PLANT_SYNC_OFF] = {"sync-off", "store", "synchronous=OFF"},
-    [PLANT_ACK_AT_SUBMIT] = {"ack-at-submit", "node", "a save is acknowledged before its fsync"},
-    [PLANT_FAILURE_HIDDEN] = {"failure-hidden", "store", "a failed save is reported as done"},
-    [PLANT_ROW_SKIPPED] = {"row-skipped", "store", "an entry's row is not written, now and then"},
-    [PLANT_WAL_TRUSTED] = {"wal-trusted", "store", "a failed sync's WAL is trusted at the next start"},
-    [PLANT_APPLY_TWICE] = {"apply-twice", "node", "an entry is applied twice"},
-    [PLANT_APPLY_EARLY] = {"apply-early", "node", "entries are applied before they are committed"},
-    [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone"},
-    [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error"},
-    [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock"},
-    [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read"},
-    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round"},
-    [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op"},
-    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting"},
-    [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it"},
+    [PLANT_NONE] = {"none", "", "none", 0},
+    [PLANT_VOTE_LOST] = {"vote-lost", "store", "a vote is not persisted", 1},
+    [PLANT_SYNC_OFF] = {"sync-off", "store", "synchronous=OFF", 1},
+    [PLANT_ACK_AT_SUBMIT] = {"ack-at-submit", "node", "a save is acknowledged before its fsync", 1},
+    [PLANT_FAILURE_HIDDEN] = {"failure-hidden", "store", "a failed save is reported as done", 1},
+    [PLANT_ROW_SKIPPED] = {"row-skipped", "store", "an entry's row is not written, now and then", 1},
+    [PLANT_WAL_TRUSTED] = {"wal-trusted", "store", "a failed sync's WAL is trusted at the next start", 117},
+    [PLANT_APPLY_TWICE] = {"apply-twice", "node", "an entry is applied twice", 1},
+    [PLANT_APPLY_EARLY] = {"apply-early", "node", "entries are applied before they are committed", 1},
+    [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 6},
+    [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 24},
+    [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock", 1},
+    [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 175},
+    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 30},
+    [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 19},
+    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 94},
+    [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it", 1},
 };
 
 static bool planted(enum plant plant) {
@@ -250,6 +250,8 @@ struct raft *__wrap_raft_new(const struct raft_config *config, const struct raft
     struct raft_config small = *config;
     if (sim->append_bytes < small.append_bytes_max)
         small.append_bytes_max = sim->append_bytes;
+    if (sim->appends_max < small.window_messages_max)
+        small.window_messages_max = sim->appends_max;
     return __real_raft_new(&small, boot, now_ms);
 }
 

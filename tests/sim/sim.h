@@ -5,6 +5,7 @@
  *
  *      world.c       time, steps; nodes that start, crash, stop
  *      faults.c      what goes wrong
+ *      figure8.c     a fault in several acts
  *      host.c        the clock, chance, the log
  *      worker.c      worker.h as a seeded queue
  *      net.c         byte streams that are late, cut, half open
@@ -58,6 +59,7 @@ enum coverage {
     COVER_DEPOSED,
     COVER_DEPOSED_READS,
     COVER_LATE_ACKS,
+    COVER_FIGURE_8,
     COVER_TRUNCATED,
     COVER_SHARED_BATCHES,
     COVER_FETCHES,
@@ -101,6 +103,7 @@ struct plant_row {
     const char *name;  /* for the command line */
     const char *where; /* the room that it sits in */
     const char *what;
+    uint64_t seed; /* has found it */
 };
 extern const struct plant_row plant_rows[PLANT_COUNT];
 
@@ -151,7 +154,7 @@ struct sim {
 
     size_t node_count, client_count;
     unsigned election_ms;
-    size_t append_bytes; /* of one append, at most */
+    size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
     bool crashing;            /* current is being torn down: nothing it does reaches anybody */
@@ -194,10 +197,19 @@ void faults_open(void);
 uint64_t faults_next(void);
 void faults_work(void);
 void faults_leads(struct sim_node *node); /* it has won an election */
-void faults_commits(struct sim_node *node);
+void faults_commits(struct sim_node *node, raft_index index);
 void faults_votes(struct sim_node *node); /* it has given its vote */
 void faults_end(void);
 bool faults_move_clocks(void); /* in this run */
+
+/* figure8.c */
+void figure8_begin(struct sim_node *leader); /* if it leads, and the stage is set */
+void figure8_leads(struct sim_node *node);
+void figure8_commits(struct sim_node *node, raft_index index);
+uint64_t figure8_next(void);
+void figure8_work(void);
+bool figure8_runs(void);
+void figure8_stop(void);
 
 /* worker.c */
 uint64_t worker_next(void); /* when something is due; UINT64_MAX: never */

@@ -49,6 +49,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_DEPOSED] = "leaders that did not know of their successor",
     [COVER_DEPOSED_READS] = "reads asked of them",
     [COVER_LATE_ACKS] = "leaders cut off while old answers were on their way",
+    [COVER_FIGURE_8] = "figures 8, played to the end",
     [COVER_TRUNCATED] = "persisted entries truncated",
     [COVER_SHARED_BATCHES] = "transactions shared by jobs",
     [COVER_FETCHES] = "entries read back from the disk",
@@ -347,6 +348,7 @@ static void draw_shape(void) {
     outcome_ms = (unsigned)sim_between(500, 5000);
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     sim->append_bytes = (size_t)(sim_chance(40) ? sim_between(1, 400) : 1 << 20);
+    sim->appends_max = (size_t)(sim_chance(30) ? sim_between(1, 4) : 256);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
 
