@@ -57,10 +57,14 @@ static void move_item(struct lane *from, struct pending_item *item, struct lane 
     item->connection = NULL;
 }
 
-void lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
+size_t lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
+    size_t taken = 0;
     for (size_t i = 0; i < from->count; i++)
-        if (from->items[i].connection == connection && from->items[i].kind != PENDING_MOVED)
+        if (from->items[i].connection == connection && from->items[i].kind != PENDING_MOVED) {
             move_item(from, &from->items[i], to);
+            taken++;
+        }
+    return taken;
 }
 
 size_t lane_tail_of(const struct lane *lane, const struct connection *connection) {

@@ -71,8 +71,8 @@ struct pending_item *lane_add(struct lane *lane, struct connection *connection, 
 /* Adds an item whose bytes are kept in the lane. */
 struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connection, enum pending_kind kind,
                                     const void *bytes, size_t length);
-/* Moves a connection's items, in order, to the end of another lane; there they are at their place. */
-void lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+/* Moves a connection's items, in order, to the end of another lane; there they are at their place. Returns how many. */
+size_t lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
 /* How many items at the lane's end, in a row, are the connection's. */
 size_t lane_tail_of(const struct lane *lane, const struct connection *connection);
 /* Moves the last `count` items, in order, to the end of another lane. */

@@ -9,7 +9,7 @@
  *
  * A read that meets a key which is due by the leader's clock, though not yet by the log's, is asked again behind an entry with a later
  * clock: riding beside it. What its connection sent after it goes along, also out of later lanes: all of that arrived before the entry
- * was proposed, so it may ride beside it too.
+ * is proposed, so it may ride beside it too.
  */
 #include <assert.h>
 
@@ -32,14 +32,24 @@ static void stall(struct node *node, struct lane *from, struct connection *conne
     connection->lane = node->stalled;
 }
 
+/* All that its connection waits for goes along at once: a write that comes later must find it all before itself. */
+static void ask_again(struct node *node, struct lane *from, struct connection *connection) {
+    struct lane *writing = serve_writing(node);
+    size_t taken = lane_take_along(from, writing, connection);
+    for (struct lane *lane = node->reads.first; lane && taken < connection->pending; lane = lane->next)
+        taken += lane_take_along(lane, writing, connection);
+    if (node->reading && taken < connection->pending)
+        taken += lane_take_along(node->reading, writing, connection);
+    assert(taken == connection->pending);
+    connection->lane = writing;
+}
+
 /* The item's read was executed and its reply, unless it is due, written behind `before`. */
 static void finish(struct node *node, struct lane *lane, struct pending_item *item, bool due, size_t before) {
     struct connection *connection = item->connection;
     const struct client *client = connection->client;
     if (due) {
-        struct lane *writing = serve_writing(node);
-        lane_take_along(lane, writing, connection);
-        connection->lane = writing;
+        ask_again(node, lane, connection);
         return;
     }
     if (item->kind == PENDING_REPLY)
@@ -63,9 +73,8 @@ static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) 
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;
-        if (connection->lane->token == 0)
-            lane_take_along(lane, connection->lane, connection);
-        else if (connection->lane == node->stalled || must_stall(node, connection))
+        assert(connection->lane->token != 0); /* it waits for reads only */
+        if (connection->lane == node->stalled || must_stall(node, connection))
             stall(node, lane, connection);
         else
             answer(node, lane, item, wall_ms);
@@ -155,9 +164,8 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;
-        if (connection->lane->token == 0)
-            lane_take_along(lane, connection->lane, connection);
-        else if (must_stall(node, connection))
+        assert(connection->lane->token != 0); /* it waits for reads only */
+        if (must_stall(node, connection))
             stall(node, lane, connection);
         else
             answer(node, lane, item, wall_ms);

@@ -62,6 +62,30 @@ static void a_write_does_not_overtake_a_read_of_an_earlier_turn(void **state) {
     }
 }
 
+/*
+ * 1. a read is asked for, and its round is acknowledged;
+ * 2. meanwhile its key has become due: it is to be asked again, beside an entry;
+ * 3. the same connection's next read waits for a round of its own;
+ * 4. the same connection writes, into that entry.
+ * The read of step 3 comes before the write.
+ */
+static void a_write_does_not_overtake_a_read_behind_one_that_is_asked_again(void **state) {
+    (void)state;
+    for (unsigned i = 0; i < 12; i++) {
+        world_ask(world, fd, "SET t v PX 20\r\nSET k old\r\n", "+OK\r\n+OK\r\n");
+        say("GET t\r\n");
+        world_turns(world, leader, 3);
+        turn_followers(30);
+        usleep(20000);
+        say("GET k\r\n");
+        world_turns(world, leader, 1 + i % 3);
+        say("ECHO between\r\nSET k new\r\nGET k\r\n");
+        world_turns(world, leader, 5);
+        turn_followers(30);
+        world_expect(world, fd, "$-1\r\n$3\r\nold\r\n$7\r\nbetween\r\n+OK\r\n$3\r\nnew\r\n");
+    }
+}
+
 static void reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow(void **state) {
     static char expected[WORLD_HEARD_MAX];
     size_t length = 0;
@@ -112,6 +136,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_pipeline_on_the_leader_is_answered_in_order),
         TEST(a_write_does_not_overtake_a_read_of_an_earlier_turn),
+        TEST(a_write_does_not_overtake_a_read_behind_one_that_is_asked_again),
         TEST(reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow),
         TEST(a_leader_that_stood_still_tells_no_old_value),
     };

@@ -23,10 +23,11 @@
 enum {
     SLOTS = 6,
     OPS_PER_KEY = 56, /* less than 64, with those under way and the last read */
-    PIPELINE_MAX = 5,
-    PX_MS_MAX = 1500,
+    PIPELINE_MAX = 8,
     OUTLIVE_US = 4000000,
     PAUSE_US = 20000,
+    PIECES_US = 2000,
+    WANDERS_PERCENT = 3,
 };
 
 struct wanted { /* a reply that is owed */
@@ -40,7 +41,10 @@ struct load_client {
     redisReader *reader;
     struct wanted wanted[2 * PIPELINE_MAX];
     size_t owed, answered;
-    uint64_t wakes_at, give_up_at;
+    struct resp_buf unsent; /* of the pipeline: it goes in pieces */
+    uint64_t sends_at;
+    uint64_t wakes_at, give_up_at, patience_us;
+    uint64_t reads_percent;
     bool moved; /* the next command goes elsewhere */
 };
 
@@ -53,8 +57,9 @@ struct op *ops;
 size_t op_count;
 static size_t op_capacity;
 static struct load_client clients[SIM_CLIENTS_MAX];
-static uint64_t think_us, patience_us, writes;
+static uint64_t think_us, px_ms_max, px_percent, writes;
 static bool finishing, reading_last;
+static uint64_t finish_event;
 static int last_slot; /* the last reads: what is read next */
 static unsigned last_generation;
 
@@ -89,7 +94,7 @@ static void write_op(struct resp_buf *out, size_t number) {
     const struct op *op = &ops[number];
     char key[32], token[32], px[16];
     snprintf(key, sizeof key, "k%d.%u", op->slot, op->generation);
-    snprintf(px, sizeof px, "%llu", (unsigned long long)sim_between(20, PX_MS_MAX));
+    snprintf(px, sizeof px, "%llu", (unsigned long long)sim_between(5, px_ms_max));
     switch (op->kind) {
     case OP_SET:
     case OP_SET_PX:
@@ -116,15 +121,14 @@ static void write_op(struct resp_buf *out, size_t number) {
     }
 }
 
-static size_t some_op(void) {
+static size_t some_op(const struct load_client *client) {
     int slot = (int)sim_below(SLOTS);
-    uint64_t dice = sim_below(100);
-    enum op_kind kind = dice < 40             ? OP_GET
-                        : dice < 47           ? OP_DEL
-                        : slots[slot].counter ? OP_INCR
-                        : dice < 65           ? OP_SET
-                        : dice < 75           ? OP_SET_PX
-                                              : OP_APPEND;
+    enum op_kind kind = sim_below(100) < client->reads_percent ? OP_GET
+                        : sim_chance(12)                       ? OP_DEL
+                        : slots[slot].counter                  ? OP_INCR
+                        : sim_below(100) < px_percent          ? OP_SET_PX
+                        : sim_chance(40)                       ? OP_SET
+                                                               : OP_APPEND;
     if (++slots[slot].used > OPS_PER_KEY) {
         slots[slot].generation++;
         slots[slot].used = 1;
@@ -151,7 +155,8 @@ static void op_ends(struct op *op, enum op_outcome outcome) {
 /* A key that was set to expire, and nothing came after, is gone long after its deadline. */
 static void check_outlived(const struct op *op) {
     unsigned long number;
-    if (!finishing || !op->text || sscanf(op->text, "t%lu,", &number) != 1 || number >= op_count)
+    if (op->invoked <= finish_event || !op->text || sscanf(op->text, "t%lu,", &number) != 1 ||
+        number >= op_count)
         return;
     const struct op *set = &ops[number];
     if (set->kind == OP_SET_PX && set->outcome == OP_DONE && set->ended_at + OUTLIVE_US < sim->now &&
@@ -235,6 +240,7 @@ static void disconnect(struct load_client *client) {
     }
     stream_close(client->stream);
     redisReaderFree(client->reader);
+    resp_buf_close(&client->unsent);
     client->stream = NULL;
     client->reader = NULL;
 }
@@ -291,25 +297,30 @@ static void last_is_read(void) {
     }
 }
 
+static void send_piece(struct load_client *client) {
+    size_t length = resp_buf_length(&client->unsent);
+    size_t piece = sim_chance(70) ? length : (size_t)sim_between(1, length);
+    stream_send(client->stream, resp_buf_bytes(&client->unsent), piece);
+    resp_buf_consume(&client->unsent, piece, 0);
+    client->sends_at = sim->now + sim_below(sim_chance(70) ? PIECES_US : 10 * PIECES_US);
+}
+
 static void send_some(struct load_client *client) {
-    struct resp_buf out = {0};
+    struct resp_buf *out = &client->unsent;
     client->owed = client->answered = 0;
     if (finishing) {
         reading_last = true;
-        want_last(client, &out);
+        want_last(client, out);
     } else {
         size_t count = sim_chance(50) ? 1 : 1 + (size_t)sim_below(PIPELINE_MAX);
         for (size_t i = 0; i < count; i++) {
-            want(client, &out, some_op());
+            want(client, out, some_op(client));
             if (count > 1 && sim_chance(30))
-                want_echo(client, &out);
+                want_echo(client, out);
         }
     }
-    size_t length = resp_buf_length(&out), first = sim_chance(80) ? length : (size_t)sim_below(length + 1);
-    stream_send(client->stream, resp_buf_bytes(&out), first);
-    stream_send(client->stream, resp_buf_bytes(&out) + first, length - first);
-    resp_buf_close(&out);
-    client->give_up_at = sim->now + patience_us;
+    send_piece(client);
+    client->give_up_at = sim->now + client->patience_us;
 }
 
 static void client_work(struct load_client *client) {
@@ -322,16 +333,22 @@ static void client_work(struct load_client *client) {
             client->wakes_at = sim->now + sim_below(PAUSE_US);
         }
     }
+    if (client->stream && resp_buf_length(&client->unsent) > 0 && client->sends_at <= sim->now)
+        send_piece(client);
     if (client->stream && client->answered < client->owed)
         return;
     if (client->stream && client->answered > 0) { /* all is answered */
-        if (reading_last)
+        if (reading_last && client == clients)
             last_is_read();
         client->owed = client->answered = 0;
         client->wakes_at = sim->now + sim_below(think_us);
     }
     if (client->wakes_at > sim->now || (finishing && client != clients) || (finishing && last_slot == SLOTS))
         return;
+    if (sim_chance(WANDERS_PERCENT) && !finishing) {
+        client->target = (int)sim_below(sim->node_count);
+        client->moved = true;
+    }
     if (!client->stream || client->moved)
         connect_to(client, client->target);
     client->moved = false;
@@ -344,18 +361,23 @@ void load_open(void) {
     op_count = 0;
     writes = 0;
     finishing = reading_last = false;
+    finish_event = UINT64_MAX;
     last_slot = 0;
     last_generation = 0;
-    think_us = sim_between(200, 30000);
-    patience_us = sim_between(1000000, 8000000);
+    think_us = (uint64_t)500 << sim_below(9);
+    px_ms_max = sim_between(50, 1500);
+    px_percent = sim_between(5, 60);
     for (size_t i = 0; i < SLOTS; i++) {
         slots[i].counter = i % 3 == 2;
         slots[i].generation = slots[i].used = 0;
     }
     for (size_t i = 0; i < sim->client_count; i++)
-        clients[i] = (struct load_client){.host = SIM_NODES_MAX + (int)i,
-                                          .target = (int)sim_below(sim->node_count),
-                                          .wakes_at = 1 + sim_below(500000)};
+        clients[i] =
+            (struct load_client){.host = SIM_NODES_MAX + (int)i,
+                                 .target = (int)sim_below(sim->node_count),
+                                 .patience_us = sim_between(100000, sim_chance(50) ? 800000 : 8000000),
+                                 .reads_percent = i > 0 && sim_chance(25) ? 100 : sim_between(10, 70),
+                                 .wakes_at = 1 + sim_below(500000)};
 }
 
 uint64_t load_next(void) {
@@ -365,6 +387,8 @@ uint64_t load_next(void) {
         bool waits = client->stream && client->answered < client->owed;
         bool rests = finishing && (i > 0 || last_slot == SLOTS);
         uint64_t at = waits ? client->give_up_at : rests ? UINT64_MAX : client->wakes_at;
+        if (waits && resp_buf_length(&client->unsent) > 0 && client->sends_at < at)
+            at = client->sends_at;
         if (at < next)
             next = at;
     }
@@ -378,6 +402,7 @@ void load_work(void) {
 
 void load_finish(void) {
     finishing = true;
+    finish_event = sim->event;
     if (clients[0].wakes_at < sim->now + OUTLIVE_US + 100000)
         clients[0].wakes_at = sim->now + OUTLIVE_US + 100000; /* what is to expire has expired */
 }

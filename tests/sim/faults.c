@@ -26,11 +26,17 @@ enum fault {
     FAULT_SLOW_LINKS,
     FAULT_BAD_DISK,
     FAULT_STOP,
+    FAULT_LATE_ACKS,
+    FAULT_FIGURE_8,
+    FAULT_YOUNG_LEADERS, /* these two: at an election */
+    FAULT_VOTERS,
     FAULT_COUNT,
 };
 
-static bool enabled[FAULT_COUNT];
+static bool enabled[FAULT_COUNT], only_young_leaders;
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
+static uint64_t
+    deafen_at; /* a leader's words reach nobody from then on, and old answers are still on their way to it */
 
 bool faults_move_clocks(void) {
     return enabled[FAULT_CLOCK];
@@ -40,9 +46,13 @@ static struct sim_node *some_node(void) {
     return &sim->nodes[sim_below(sim->node_count)];
 }
 
+static bool leads(const struct sim_node *node) {
+    return node->node && node->node->raft_status.role == RAFT_LEADER;
+}
+
 static struct sim_node *some_leader(void) {
     for (size_t i = 0; i < sim->node_count; i++)
-        if (sim->nodes[i].node && sim->nodes[i].node->raft_status.role == RAFT_LEADER && sim_chance(80))
+        if (leads(&sim->nodes[i]) && sim_chance(80))
             return &sim->nodes[i];
     return some_node();
 }
@@ -111,8 +121,9 @@ static void ring(void) {
 }
 
 static void heal(void) {
+    sim->peace_from = sim->now;
     memset(sim->blocked, 0, sizeof sim->blocked);
-    heal_at = 0;
+    heal_at = sim->lag_us = 0;
     network_heal();
     sim_trace("all is connected again");
 }
@@ -139,8 +150,72 @@ static void slow_links(void) {
     quicken_at = sim->now + sim_between(200000, 4000000);
 }
 
+/* A leader hears answers that were given long ago, and believes that it is still followed. They become later bit by bit, or
+ * it would miss them. */
+static void late_acks(struct sim_node *leader) {
+    if (deafen_at || heal_at || sim->lag_us || !leads(leader))
+        return;
+    sim->lag_host = leader->host;
+    sim->lag_from = sim->now;
+    sim->lag_us = sim->election_ms * sim_between(1500, 5000);
+    deafen_at = sim->now + 2 * sim->lag_us + sim_below(300000);
+    fault_at = deafen_at + sim->lag_us + 2000 * (uint64_t)sim->election_ms; /* nothing else meanwhile */
+    sim_trace("what node %d is told comes ever later, up to %llu us", leader->host + 1,
+              (unsigned long long)sim->lag_us);
+}
+
+static void deafen(void) {
+    deafen_at = 0;
+    sim_cover(COVER_LATE_ACKS, 1);
+    partition_begins();
+    heal_at += sim->lag_us;
+    for (int i = 0; i < (int)sim->node_count; i++)
+        if (i != sim->lag_host)
+            block(sim->lag_host, i);
+}
+
+static void dies_soon(struct sim_node *node, uint64_t within_us) {
+    if (!node->node || node->crash_by)
+        return;
+    node->crash_power = sim_chance(50);
+    node->crash_by = sim->now + 1 + sim_below(within_us);
+    node->returns_soon = sim_chance(70);
+}
+
+/* Most leaders live long enough to hide what becomes of those that don't: entries of several terms, on few nodes each. So some
+ * reach one other node at most, and some die with their first commit. */
+void faults_leads(struct sim_node *node) {
+    figure8_leads(node);
+    if (sim->calm || figure8_runs() || !enabled[FAULT_YOUNG_LEADERS] ||
+        sim_chance(only_young_leaders ? 5 : 30))
+        return;
+    node->dies_young = true;
+    dies_soon(node, sim_chance(50) ? 5000 : 50000);
+    if (heal_at || deafen_at || sim_chance(only_young_leaders ? 5 : 30))
+        return;
+    int friend = sim_chance(50) ? node->host : some_node()->host;
+    for (int i = 0; i < (int)sim->node_count; i++)
+        if (i != node->host && i != friend)
+            sim->blocked[node->host][i] = sim->blocked[i][node->host] = true;
+    heal_at = sim->now + sim_between(5000, 100000);
+}
+
+void faults_commits(struct sim_node *node, raft_index index) {
+    figure8_commits(node, index);
+    if (!node->dies_young || !leads(node) || sim_chance(60))
+        return;
+    node->crash_by = sim->now + 1;
+    node->crash_power = true;
+}
+
+void faults_votes(struct sim_node *node) {
+    if (!sim->calm && !figure8_runs() && enabled[FAULT_VOTERS] && sim_chance(20))
+        dies_soon(node, 2000);
+}
+
 static void stall(struct sim_node *node) {
     node->stalled_to = sim->now + sim_between(10000, sim_chance(40) ? 4000000 : 700000);
+    quicken_at = node->stalled_to > quicken_at ? node->stalled_to : quicken_at;
     sim_cover(COVER_STALLS, 1);
     sim_trace("node %d gets no time until %llu", node->host + 1, (unsigned long long)node->stalled_to);
 }
@@ -204,6 +279,15 @@ static void do_fault(enum fault fault) {
     case FAULT_STOP:
         stop(victim());
         break;
+    case FAULT_LATE_ACKS:
+        late_acks(some_leader());
+        break;
+    case FAULT_FIGURE_8:
+        if (!heal_at && !deafen_at)
+            figure8_begin(some_leader());
+        break;
+    case FAULT_YOUNG_LEADERS:
+    case FAULT_VOTERS:
     case FAULT_COUNT:
         break;
     }
@@ -214,32 +298,53 @@ void faults_work(void) {
         heal();
     if (quicken_at && quicken_at <= sim->now)
         quicken();
+    if (deafen_at && deafen_at <= sim->now)
+        deafen();
+    figure8_work();
     if (sim->calm || fault_at > sim->now)
         return;
     fault_at = sim->now + 1 + sim_below(2 * fault_every);
     enum fault fault = (enum fault)sim_below(FAULT_COUNT);
-    if (enabled[fault])
-        do_fault(fault);
+    if (enabled[FAULT_FIGURE_8] && sim_chance(20))
+        fault = FAULT_FIGURE_8; /* its stage is seldom set */
+    if (!enabled[fault] || figure8_runs())
+        return;
+    do_fault(fault);
+    sim->peace_from = heal_at > quicken_at ? heal_at : quicken_at;
+    if (sim->peace_from < sim->now)
+        sim->peace_from = sim->now;
 }
 
 uint64_t faults_next(void) {
     uint64_t next = sim->calm ? UINT64_MAX : fault_at;
+    if (figure8_next() < next)
+        next = figure8_next();
     if (heal_at && heal_at < next)
         next = heal_at;
     if (quicken_at && quicken_at < next)
         next = quicken_at;
+    if (deafen_at && deafen_at < next)
+        next = deafen_at;
     return next;
 }
 
 void faults_open(void) {
     for (size_t i = 0; i < FAULT_COUNT; i++)
-        enabled[i] = sim_chance(50);
+        enabled[i] = sim_chance(i < FAULT_YOUNG_LEADERS ? 50 : 25);
+    only_young_leaders = sim_chance(10);
+    if (only_young_leaders) {
+        memset(enabled, 0, sizeof enabled);
+        enabled[FAULT_YOUNG_LEADERS] = true;
+        sim->append_bytes = sim->appends_max = 1;
+    }
     fault_every = sim_between(50000, 900000);
-    fault_at = sim_between(500000, 3000000);
-    heal_at = quicken_at = 0;
+    fault_at = sim_between(200000, 1500000);
+    heal_at = quicken_at = deafen_at = 0;
 }
 
 void faults_end(void) {
+    figure8_stop();
+    deafen_at = 0;
     heal();
     quicken();
 }

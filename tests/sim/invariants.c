@@ -10,6 +10,7 @@
  *      index          ->  the digest of the keyspace there     determinism
  *      term           ->  who led it                           election safety
  *      (term, voter)  ->  for whom                             one vote a term, before and after a crash
+ *      node           ->  its term, its durable log            remembered over crashes
  *
  * And a new leader has everything that was committed before (leader completeness).
  */
@@ -33,12 +34,25 @@ static struct fact *facts; /* open addressing */
 static size_t fact_count, fact_capacity;
 static struct committed *committed; /* index i is at i */
 static raft_index last_committed;
+static raft_term newest_led; /* the newest term that has had a leader */
 static size_t committed_capacity;
 static struct resp_parser *parser;
-static raft_index on_disk[SIM_NODES_MAX]; /* each node's durable log reached this far */
-static uint64_t expired[SIM_NODES_MAX];
-static uint64_t checkpoints[SIM_NODES_MAX], installed[SIM_NODES_MAX];
-static bool loads[SIM_NODES_MAX];
+static struct memory {  /* what a node must know after any crash; and what was counted in its present life */
+    raft_index on_disk; /* its durable log reached this far */
+    raft_term promised; /* it has sent something in this term */
+    bool looked_at;     /* in this life */
+    uint64_t expired, checkpoints, installed;
+    bool loads;
+} memories[SIM_NODES_MAX];
+
+/* Links are dialled again within two seconds, and there is a leader soon after. */
+enum { PEACE_US = 3000000, DOUBTS_MAX = 1024 };
+static struct {
+    raft_index index;
+    raft_term term;
+    size_t writes;
+} doubts[DOUBTS_MAX];
+static size_t doubt_count;
 
 /* ---- facts --------------------------------------------------------------------------------------------------------- */
 
@@ -62,20 +76,29 @@ static void facts_grow(void) {
     free(old);
 }
 
+enum { FACT_ENTRY = 1, FACT_LEADER, FACT_VOTE };
+
+static uint64_t fact_key(uint64_t kind, uint64_t a, uint64_t b) {
+    return kind << 60 ^ a << 20 ^ b; /* indexes and terms are small here */
+}
+
+/* NULL when nothing is known. */
+static const struct fact *fact_find(uint64_t kind, uint64_t a, uint64_t b) {
+    const struct fact *fact = fact_place(fact_key(kind, a, b));
+    return fact->key == 0 ? NULL : fact;
+}
+
 /* False when the opposite is known. */
 static bool fact_agrees(uint64_t kind, uint64_t a, uint64_t b, uint64_t value, uint64_t extra) {
-    uint64_t key = kind << 60 ^ a << 20 ^ b; /* indexes and terms are small here */
     if (2 * fact_count >= fact_capacity)
         facts_grow();
-    struct fact *fact = fact_place(key);
+    struct fact *fact = fact_place(fact_key(kind, a, b));
     if (fact->key == 0) {
-        *fact = (struct fact){key, value, extra};
+        *fact = (struct fact){fact_key(kind, a, b), value, extra};
         fact_count++;
     }
     return fact->value == value && fact->extra == extra;
 }
-
-enum { FACT_ENTRY = 1, FACT_LEADER, FACT_VOTE };
 
 static uint64_t entry_hash(const struct raft_entry *entry) {
     uint64_t hash = sim_mix((uint64_t)entry->type);
@@ -87,9 +110,10 @@ static uint64_t entry_hash(const struct raft_entry *entry) {
 static void see_saved(struct sim_node *node, struct raft *raft, const struct raft_entries *save) {
     if (save->count == 0)
         return;
-    if (save->at[0].index <= on_disk[node->host]) {
-        sim_cover(COVER_TRUNCATED, on_disk[node->host] - save->at[0].index + 1);
-        on_disk[node->host] = save->at[0].index - 1;
+    raft_index *on_disk = &memories[node->host].on_disk;
+    if (save->at[0].index <= *on_disk) {
+        sim_cover(COVER_TRUNCATED, *on_disk - save->at[0].index + 1);
+        *on_disk = save->at[0].index - 1;
     }
     for (size_t i = 0; i < save->count; i++) {
         const struct raft_entry *entry = &save->at[i];
@@ -180,6 +204,7 @@ static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
                  (unsigned long long)known->term);
     }
     see_waiters(node, entry);
+    faults_commits(node, entry->index);
 }
 
 /* ---- the keyspace ------------------------------------------------------------------------------------------------------- */
@@ -235,6 +260,13 @@ static void see_leader(struct sim_node *node) {
         return;
     node->led = status.term;
     sim_cover(COVER_LEADER_CHANGES, 1);
+    faults_leads(node);
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct node *other = sim->nodes[i].node;
+        sim_cover(COVER_DEPOSED,
+                  other && other->raft_status.role == RAFT_LEADER && other->raft_status.term < status.term);
+    }
+    newest_led = status.term > newest_led ? status.term : newest_led;
     if (!fact_agrees(FACT_LEADER, status.term, 0, (uint64_t)node->host, 0))
         sim_fail("two lead term %llu", (unsigned long long)status.term);
     for (raft_index index = status.base_index + 1; index <= last_committed; index++)
@@ -243,12 +275,35 @@ static void see_leader(struct sim_node *node) {
                      (unsigned long long)status.term, (unsigned long long)index);
 }
 
-static void see_vote(const struct raft_message *message) {
+static void see_message(const struct raft_message *message) {
+    raft_term *promised = &memories[sim->current->host].promised;
+    if (message->type != RAFT_PRE_VOTE && message->type != RAFT_PRE_VOTE_REPLY && message->term > *promised)
+        *promised = message->term;
     bool gives = message->type == RAFT_VOTE_REPLY && !message->rejected, stands = message->type == RAFT_VOTE;
     raft_id candidate = stands ? message->from : message->to;
     if ((gives || stands) && !fact_agrees(FACT_VOTE, message->term, message->from, candidate, 0))
         sim_fail("node %llu votes twice in term %llu", (unsigned long long)message->from,
                  (unsigned long long)message->term);
+    if (gives)
+        faults_votes(sim->current);
+}
+
+/* What its disk said at the start of this life, against what it said and promised in earlier ones. */
+static void see_boot(struct sim_node *node) {
+    struct memory *memory = &memories[node->host];
+    const struct raft_boot *boot = &node->node->boot.raft;
+    const struct fact *vote = fact_find(FACT_VOTE, boot->term, (uint64_t)node->host + 1);
+    memory->looked_at = true;
+    if (boot->last_index < memory->on_disk)
+        sim_fail("node %d starts with %llu entries, and had made %llu durable", node->host + 1,
+                 (unsigned long long)boot->last_index, (unsigned long long)memory->on_disk);
+    if (boot->term < memory->promised)
+        sim_fail("node %d starts in term %llu, and has spoken in term %llu", node->host + 1,
+                 (unsigned long long)boot->term, (unsigned long long)memory->promised);
+    if (vote && boot->vote != vote->value)
+        sim_fail("node %d starts without its vote of term %llu", node->host + 1,
+                 (unsigned long long)boot->term);
+    memory->on_disk = boot->last_index;
 }
 
 /* ---- where it is watched ------------------------------------------------------------------------------------------------------ */
@@ -259,61 +314,92 @@ void __real_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
 void __wrap_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
 void __real_peers_send(struct node *node, const struct raft_messages *messages);
 void __wrap_peers_send(struct node *node, const struct raft_messages *messages);
-void __real_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
-void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+size_t __real_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+size_t __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
 
 bool __wrap_raft_ready(struct raft *raft, struct raft_ready *ready) {
-    if (!__real_raft_ready(raft, ready))
-        return false;
     struct sim_node *node = sim->current;
+    if (!__real_raft_ready(raft, ready))
+        return plants_ready(ready, false);
     see_saved(node, raft, &ready->save);
     for (size_t i = 0; i < ready->apply.count; i++)
         see_applied(node, &ready->apply.at[i]);
     sim_cover(COVER_FETCHES, ready->fetch.count);
-    plants_ready(ready);
-    return true;
+    return plants_ready(ready, true);
 }
 
 void __wrap_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
     struct raft_status status;
     __real_raft_saved(raft, now_ms, sequence);
     raft_status(raft, &status);
-    on_disk[sim->current->host] = status.saved_index;
+    memories[sim->current->host].on_disk = status.saved_index;
 }
 
 void __wrap_peers_send(struct node *node, const struct raft_messages *messages) {
     for (size_t i = 0; i < messages->count; i++)
-        see_vote(&messages->at[i]);
+        see_message(&messages->at[i]);
     __real_peers_send(node, messages);
 }
 
-void __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
+size_t __wrap_lane_take_along(struct lane *from, struct lane *to, const struct connection *connection) {
     sim_cover(COVER_DUE_RETRIES, from->confirmed);
-    __real_lane_take_along(from, to, connection);
+    return __real_lane_take_along(from, to, connection);
 }
 
 void invariants_started(struct sim_node *node) {
-    on_disk[node->host] = 0;
-    expired[node->host] = checkpoints[node->host] = installed[node->host] = 0;
-    loads[node->host] = false;
+    struct memory *memory = &memories[node->host];
+    memory->looked_at = memory->loads = false;
+    memory->expired = memory->checkpoints = memory->installed = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
     struct node *inner = node->node;
-    sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - expired[node->host]);
-    expired[node->host] = inner->statistics.expired_keys;
-    sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - checkpoints[node->host]);
-    sim_cover(COVER_LOADS, inner->loading == NULL && loads[node->host]);
-    sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - installed[node->host]);
-    installed[node->host] = inner->snapshot_in.installed;
-    checkpoints[node->host] = inner->checkpoint.done_count;
-    loads[node->host] = inner->loading != NULL;
+    struct memory *memory = &memories[node->host];
+    sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - memory->expired);
+    sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
+    sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
+    sim_cover(COVER_LOADS, inner->loading == NULL && memory->loads);
+    memory->expired = inner->statistics.expired_keys;
+    memory->checkpoints = inner->checkpoint.done_count;
+    memory->installed = inner->snapshot_in.installed;
+    memory->loads = inner->loading != NULL;
     if (!inner->raft || inner->end == NODE_FAILED)
         return;
-    if (on_disk[node->host] == 0)
-        on_disk[node->host] = inner->boot.raft.last_index;
+    if (!memory->looked_at)
+        see_boot(node);
     see_leader(node);
     see_keyspace(node);
+}
+
+/* A node that lives is in doubt only when the bound is over; and not at all, long after all was mended, of what has been applied. */
+void invariants_doubt(const struct lane *lane) {
+    const struct sim_node *node = sim->current;
+    const struct node *inner = node->node;
+    if (sim->crashing || node->stopping || node_ended(inner) != NODE_RUNNING)
+        return;
+    if (inner->now.mono_us - lane->begun_us <= (uint64_t)1000 * inner->conf->outcome_timeout_ms)
+        sim_fail("node %d is in doubt of entry %llu too early", node->host + 1,
+                 (unsigned long long)lane->index);
+    if (lane->index <= inner->raft_status.applied)
+        sim_fail("node %d is in doubt of entry %llu, and has applied it", node->host + 1,
+                 (unsigned long long)lane->index);
+    if (sim->lag_us || sim->now < sim->peace_from + PEACE_US || doubt_count == DOUBTS_MAX)
+        return;
+    sim_trace("node %d is in doubt of entry %llu, term %llu", node->host + 1, (unsigned long long)lane->index,
+              (unsigned long long)lane->term);
+    doubts[doubt_count].index = lane->index;
+    doubts[doubt_count].term = lane->term;
+    doubts[doubt_count++].writes = lane->writes;
+}
+
+static void count_doubts(void) {
+    for (size_t i = 0; i < doubt_count; i++)
+        if (doubts[i].index <= last_committed && committed[doubts[i].index].term == doubts[i].term)
+            sim_cover(COVER_DOUBTED_IN_PEACE, doubts[i].writes);
+}
+
+bool invariants_deposed(raft_term term) {
+    return term < newest_led;
 }
 
 raft_index invariants_committed(void) {
@@ -322,6 +408,7 @@ raft_index invariants_committed(void) {
 
 /* Each operation's outcome against the committed log. */
 void invariants_end(void) {
+    count_doubts();
     for (size_t i = 0; i < op_count; i++) {
         const struct op *op = &ops[i];
         bool marked = op->kind == OP_SET || op->kind == OP_SET_PX || op->kind == OP_APPEND ||
@@ -336,7 +423,9 @@ void invariants_end(void) {
 void invariants_open(void) {
     parser = resp_parser_new();
     fact_count = fact_capacity = committed_capacity = 0;
-    last_committed = 0;
+    doubt_count = 0;
+    last_committed = newest_led = 0;
+    memset(memories, 0, sizeof memories);
     facts_grow();
     committed_at(0);
 }

@@ -30,9 +30,16 @@ enum {
 
 static struct stream *streams;
 
+static uint64_t lag(int from, int to) {
+    uint64_t grown = (sim->now - sim->lag_from) / 2;
+    if (sim->lag_us == 0 || to != sim->lag_host || from >= SIM_NODES_MAX)
+        return 0;
+    return grown < sim->lag_us ? grown : sim->lag_us;
+}
+
 uint64_t network_delay(int from, int to) {
     uint64_t times = sim->slow[from][to] ? sim->slow[from][to] : 1;
-    return sim_between(DELAY_US_MIN, DELAY_US_MAX) * times;
+    return sim_between(DELAY_US_MIN, DELAY_US_MAX) * times + lag(from, to);
 }
 
 bool stream_is_cut(const struct stream *stream) {

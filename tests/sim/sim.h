@@ -5,6 +5,7 @@
  *
  *      world.c       time, steps; nodes that start, crash, stop
  *      faults.c      what goes wrong
+ *      figure8.c     a fault in several acts
  *      host.c        the clock, chance, the log
  *      worker.c      worker.h as a seeded queue
  *      net.c         byte streams that are late, cut, half open
@@ -55,6 +56,10 @@ enum coverage {
     COVER_STALLS,
     COVER_CLOCK_JUMPS,
     COVER_LEADER_CHANGES,
+    COVER_DEPOSED,
+    COVER_DEPOSED_READS,
+    COVER_LATE_ACKS,
+    COVER_FIGURE_8,
     COVER_TRUNCATED,
     COVER_SHARED_BATCHES,
     COVER_FETCHES,
@@ -67,6 +72,7 @@ enum coverage {
     COVER_AMBIGUOUS,
     COVER_INDOUBT,
     COVER_LATE_ANSWERS,
+    COVER_DOUBTED_IN_PEACE,
     COVER_LATE_REFUSALS,
     COVER_DEFINITE,
     COVER_EXPIRED,
@@ -100,6 +106,7 @@ struct plant_row {
     const char *name;  /* for the command line */
     const char *where; /* the room that it sits in */
     const char *what;
+    uint64_t seed; /* has found it */
 };
 extern const struct plant_row plant_rows[PLANT_COUNT];
 
@@ -119,7 +126,10 @@ struct sim_node {
     uint64_t crash_by;   /* its end is decided: at the latest then; 0: it is not */
     bool crash_power;    /* ... with the machine's power */
     bool dark;           /* the machine is off: nobody even refuses a connection */
+    bool dies_young;     /* once it leads */
+    bool returns_soon;
     bool stopping;
+    bool doomed;         /* its disk has failed: the next life ends with the machine's power */
     bool expect_failure; /* its disk was made to fail: it may end */
     uint64_t starts;
 
@@ -146,13 +156,18 @@ struct sim {
     char *verdict;    /* shared with the parent: why it failed */
 
     size_t node_count, client_count;
+    unsigned election_ms;
+    size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
     bool crashing;            /* current is being torn down: nothing it does reaches anybody */
 
     bool blocked[SIM_HOSTS_MAX][SIM_HOSTS_MAX];
     uint64_t slow[SIM_HOSTS_MAX][SIM_HOSTS_MAX]; /* times the usual delay; 0: one */
-    bool calm;                                   /* faults are over */
+    int lag_host;              /* what comes to this one from other nodes comes ever later ... */
+    uint64_t lag_from, lag_us; /* ... from then on, up to so much; 0: it does not */
+    uint64_t peace_from;       /* nothing has gone wrong, or been mended, since then */
+    bool calm;                 /* faults are over */
 };
 extern struct sim *sim;
 
@@ -184,8 +199,20 @@ static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed)
 void faults_open(void);
 uint64_t faults_next(void);
 void faults_work(void);
+void faults_leads(struct sim_node *node); /* it has won an election */
+void faults_commits(struct sim_node *node, raft_index index);
+void faults_votes(struct sim_node *node); /* it has given its vote */
 void faults_end(void);
 bool faults_move_clocks(void); /* in this run */
+
+/* figure8.c */
+void figure8_begin(struct sim_node *leader); /* if it leads, and the stage is set */
+void figure8_leads(struct sim_node *node);
+void figure8_commits(struct sim_node *node, raft_index index);
+uint64_t figure8_next(void);
+void figure8_work(void);
+bool figure8_runs(void);
+void figure8_stop(void);
 
 /* worker.c */
 uint64_t worker_next(void); /* when something is due; UINT64_MAX: never */
@@ -256,10 +283,14 @@ void invariants_started(struct sim_node *node);
 void invariants_turned(struct sim_node *node);
 void invariants_end(void);
 raft_index invariants_committed(void);
+struct lane;
+void invariants_doubt(const struct lane *lane); /* its writes are told that their outcome is unknown */
+bool invariants_deposed(raft_term term);        /* somebody has led a newer one */
 
 /* plants.c */
 struct raft_ready;
 void plants_started(struct sim_node *node);
-void plants_ready(struct raft_ready *ready); /* spoils what the node is told */
+/* Spoils what the node is told; `more`: raft has something to tell. */
+bool plants_ready(struct raft_ready *ready, bool more);
 
 #endif

@@ -133,9 +133,13 @@ struct worker_job *worker_take(struct worker *worker) {
     return job;
 }
 
-/* In a crash nothing more is run. */
+static bool works(const struct worker *worker) {
+    return worker->phase != IDLE && !disk_stopped(worker->node->disk);
+}
+
+/* After a crash nothing more is run. */
 void worker_stop(struct worker *worker) {
-    while (!sim->crashing && worker->phase != IDLE)
+    while (!sim->crashing && works(worker))
         advance(worker);
     push_all(&worker->finished, &worker->batch);
     push_all(&worker->finished, &worker->waiting);
@@ -149,10 +153,6 @@ void worker_free(struct worker *worker) {
         at = &(*at)->next;
     *at = worker->next;
     free(worker);
-}
-
-static bool works(const struct worker *worker) {
-    return worker->phase != IDLE && !disk_stopped(worker->node->disk);
 }
 
 uint64_t worker_next(void) {

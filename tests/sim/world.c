@@ -46,6 +46,10 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_STALLS] = "stalled processes",
     [COVER_CLOCK_JUMPS] = "clock jumps",
     [COVER_LEADER_CHANGES] = "leaders",
+    [COVER_DEPOSED] = "leaders that did not know of their successor",
+    [COVER_DEPOSED_READS] = "reads asked of them",
+    [COVER_LATE_ACKS] = "leaders cut off while old answers were on their way",
+    [COVER_FIGURE_8] = "figures 8, played to the end",
     [COVER_TRUNCATED] = "persisted entries truncated",
     [COVER_SHARED_BATCHES] = "transactions shared by jobs",
     [COVER_FETCHES] = "entries read back from the disk",
@@ -58,6 +62,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_AMBIGUOUS] = "writes of unknown outcome",
     [COVER_INDOUBT] = "replies -INDOUBT",
     [COVER_LATE_ANSWERS] = "real answers after a step-down",
+    [COVER_DOUBTED_IN_PEACE] = "doubts long after all was mended, of what was applied",
     [COVER_LATE_REFUSALS] = "definite refusals of replaced entries",
     [COVER_DEFINITE] = "definite errors",
     [COVER_EXPIRED] = "keys seen to expire",
@@ -130,8 +135,7 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned election_ms, heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
-    checkpoint_bytes;
+static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries, checkpoint_bytes;
 
 static void load_conf(struct sim_node *node) {
     char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
@@ -143,7 +147,7 @@ static void load_conf(struct sim_node *node) {
     } numbers[] = {
         {"--port", (unsigned long)(SIM_PORT + node->host)},
         {"--raft-id", (unsigned long)(node->host + 1)},
-        {"--raft-election-timeout", election_ms},
+        {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
         {"--raft-outcome-timeout", outcome_ms},
         {"--raft-log-cache-size", cache_bytes},
@@ -179,10 +183,16 @@ static void start(struct sim_node *node) {
     node->mono_base = 1000000 + sim_below(1000000000);
     node->drift_ppm = (int64_t)sim_below(2001) - 1000;
     node->restart_at = node->crash_by = 0;
+    if (node->doomed && !sim->calm) {
+        node->crash_power = true;
+        node->crash_by = sim->now + sim_below(1000000);
+    }
+    node->doomed = false;
     node->dark = node->stopping = node->expect_failure = false;
     node->applied = node->read_at = 0;
     node->led = 0;
     node->stalled_to = node->wakes_at = 0;
+    sim->peace_from = sim->now > sim->peace_from ? sim->now : sim->peace_from;
     sim_trace("node %d starts", node->host + 1);
     sim_cover(COVER_RESTARTS, node->starts > 0);
     node->starts++;
@@ -199,7 +209,10 @@ static void start(struct sim_node *node) {
 static void gone(struct sim_node *node) {
     node->node = NULL;
     node->turn_at = node->crash_by = 0;
-    node->restart_at = sim->now + sim_between(10000, sim_chance(30) ? 6000000 : 800000);
+    node->restart_at = sim->now + sim_between(10000, node->returns_soon ? 100000
+                                                     : sim_chance(30)   ? 6000000
+                                                                        : 800000);
+    node->returns_soon = node->dies_young = false;
     sim->current = NULL;
 }
 
@@ -221,9 +234,10 @@ static void end(struct sim_node *node) {
     if (node_ended(node->node) == NODE_FAILED && !node->expect_failure)
         sim_fail("node %d ends: %s", node->host + 1, node->node->failure);
     sim_trace("node %d has ended", node->host + 1);
+    node->doomed = node_ended(node->node) == NODE_FAILED && sim_chance(50);
     sim->current = node;
     node_free(node->node);
-    disk_crash(node->disk, false);
+    disk_crash(node->disk, disk_stopped(node->disk) && node->crash_power); /* it may die while it ends */
     gone(node);
 }
 
@@ -337,12 +351,14 @@ static void draw_shape(void) {
     static const size_t sizes[] = {3, 3, 3, 3, 5, 5, 5, 1, 3, 5};
     sim->node_count = sizes[sim_below(10)];
     sim->client_count = 2 + (size_t)sim_below(SIM_CLIENTS_MAX - 1);
-    election_ms = (unsigned)sim_between(100, 600);
-    heartbeat_ms = election_ms / (unsigned)sim_between(5, 10);
+    sim->election_ms = (unsigned)sim_between(100, 600);
+    heartbeat_ms = sim->election_ms / (unsigned)sim_between(5, 10);
     outcome_ms = (unsigned)sim_between(500, 5000);
     checkpoint_entries = 1 + (unsigned)sim_below(sim_chance(50) ? 20 : 200);
     checkpoint_bytes = 4096 + (unsigned)sim_below(sim_chance(70) ? 4096 : 65536);
     cache_bytes = sim_chance(60) ? 4096 : 65536;
+    sim->append_bytes = (size_t)(sim_chance(40) ? sim_between(1, 400) : 1 << 20);
+    sim->appends_max = (size_t)(sim_chance(30) ? sim_between(1, 4) : 256);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
 
@@ -382,6 +398,7 @@ static void close_all(void) {
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         sim->current = node;
+        node->stopping = true;
         if (node->node)
             node_free(node->node);
         disk_free(node->disk);
