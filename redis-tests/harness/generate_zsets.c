@@ -120,7 +120,10 @@ static void add_keys(uint64_t *seed, struct request *request) {
     else
         add_number(request, "%lld", generate_one_in(seed, 12) ? count + number(seed, -1, 1) : count);
     for (; count > 0; count--)
-        add_key(seed, request);
+        if (generate_one_in(seed, 6))
+            add_number(request, "set:%lld", number(seed, 0, 3));
+        else
+            add_key(seed, request);
 }
 
 static void add_member(uint64_t *seed, struct request *request) {
