@@ -60,7 +60,7 @@ CHAOS_PROGRAM := $(OUT)/redis-tests/chaos/test_chaos
 CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_damage test_failover test_hostile test_peers test_rolling)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_damage test_failover test_hostile test_known_breaks test_peers test_rolling)))
 
 .PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench fuzz install clean help
 
