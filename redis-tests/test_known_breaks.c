@@ -6,8 +6,9 @@
  *      an applied entry is proposed again          what_is_applied_is_never_proposed_again; sim plants apply-twice, apply-early
  *      all data gone after a fail-over             after_a_fail_over_all_data_is_there; test_failover a_killed_leader_takes_no_...,
  *                                                  test_checkpoint nothing_is_lost_between_checkpoints_and_kills
- *      two leaders through concurrent removals     of_removals_at_once_one_is_made_at_a_time; test_raft_change one_change_at_a_time,
- *                                                  no_change_before_an_entry_of_the_own_term_is_committed
+ *      two leaders through concurrent removals     of_removals_at_once_one_is_made_at_a_time,
+ *                                                  removals_without_a_majority_make_no_second_leader; test_raft_change
+ *                                                  one_change_at_a_time, no_change_before_an_entry_of_the_own_term_is_committed
  *      empty reads after a restart                 no_read_is_empty_after_a_restart
  *      stale reads before the no-op                test_raft_flow a_read_before_the_no_op_is_committed_waits_for_it_and_sees_it;
  *                                                  sim plant read-before-noop; the histories of chaos
@@ -323,6 +324,52 @@ static void of_removals_at_once_one_is_made_at_a_time(void **state) {
     cluster_free(cluster);
 }
 
+/* A leader whom nobody hears is told to remove all the others, at once. If each list held as soon as the one before it is in its own log, it
+ * would be a majority of one in the end, and the others would elect another. */
+static void removals_without_a_majority_make_no_second_leader(void **state) {
+    enum { OTHERS = 4, ANSWER_MS = 3000 };
+    struct leaders leaders = {{0}};
+    struct wire *wires[OTHERS + 1];
+    char words[64];
+    (void)state;
+    struct cluster *cluster = cluster_new(5, NULL);
+    size_t leader = cluster_wait_equal(cluster);
+    for (size_t i = 0; i <= OTHERS; i++)
+        wires[i] = wire_open(cluster->nodes[leader].port, harness_scaled_ms(ANSWER_MS));
+    for (size_t i = 1; i <= OTHERS; i++)
+        cluster_pause(cluster, (leader + i) % 5, true);
+    for (size_t i = 1; i <= OTHERS; i++) {
+        snprintf(words, sizeof words, "RAFT.NODE REMOVE %u", cluster->nodes[(leader + i) % 5].id);
+        assert_true(wire_send_words(wires[i - 1], words));
+    }
+    assert_true(wire_send_words(wires[OTHERS], "SET by nobody"));
+    for (size_t i = 0; i <= OTHERS; i++) {
+        const char *reply = wire_next(wires[i]);
+        if (reply[0] == '+')
+            harness_fail("%s: from a leader that nobody hears: %s", i < OTHERS ? "a removal" : "a write",
+                         reply);
+        wire_close(wires[i]);
+    }
+    note_leaders(cluster, &leaders);
+    for (size_t i = 1; i <= OTHERS; i++)
+        cluster_pause(cluster, (leader + i) % 5, false);
+    for (int i = 0; i < 20; i++, harness_sleep_ms(50))
+        note_leaders(cluster, &leaders);
+    must_say(cluster, "SET by all", "+OK");
+    size_t next = cluster_wait_leader(cluster), voters = number_of(cluster, next, "num_voting_nodes");
+    assert_in_range(voters, 4, 5); /* the first removal may have been made now; then the others hold as one */
+    for (size_t at = 0; at < 5 && voters == 4; at++) {
+        char id[16];
+        snprintf(id, sizeof id, "%u", cluster->nodes[at].id);
+        if (!cluster_info(cluster, next, &info) || !info_is(&info, "removed_nodes", id))
+            continue;
+        wait_field(cluster, at, "state", "removed");
+        assert_int_equal(cluster_end(cluster, at), 0);
+    }
+    cluster_wait_equal(cluster);
+    cluster_free(cluster);
+}
+
 /* The log still begins with the list of the founders: what was said of them later holds from the start on. */
 static void removed_members_do_not_come_back_with_an_old_log(void **state) {
     (void)state;
@@ -606,6 +653,7 @@ int main(void) {
         cmocka_unit_test_teardown(no_read_is_empty_after_a_restart, load_teardown),
         cmocka_unit_test_teardown(indexes_go_on_behind_a_snapshot, load_teardown),
         cmocka_unit_test_teardown(of_removals_at_once_one_is_made_at_a_time, load_teardown),
+        cmocka_unit_test_teardown(removals_without_a_majority_make_no_second_leader, load_teardown),
         cmocka_unit_test_teardown(removed_members_do_not_come_back_with_an_old_log, load_teardown),
         cmocka_unit_test_teardown(a_snapshot_of_a_node_that_began_with_one_has_the_members, load_teardown),
         cmocka_unit_test_teardown(a_node_is_removed_while_its_link_is_half_open, load_teardown),
