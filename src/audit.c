@@ -12,7 +12,7 @@
  * nobody from that moment on, does not stand for leader, and hands the leadership over when it has it; it goes on to store the log and to
  * vote, for its log is right. When no majority agrees (two nodes, two digests), the leader can only say that somebody is wrong.
  *
- * A lost message costs one audit: the next one is as good.
+ * A lost message costs one audit: the next one is as good. Marks are there from LEVEL_AUDIT on (level.h).
  */
 #include <assert.h>
 #include <inttypes.h>
@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "level.h"
 #include "node_state.h"
 
 /* ---- what is wrong here ------------------------------------------------------------------------------------------ */
@@ -167,8 +168,8 @@ static void propose(struct node *node) {
     raft_index index;
     raft_term term;
     entry_add(&builder, 0, &mark);
-    struct raft_blob *blob =
-        entry_close(&builder, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
+    struct raft_blob *blob = entry_close(&builder, node->admission.level,
+                                         clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     (void)raft_propose(node->raft, blob, &index, &term); /* refused: then the next time */
     raft_blob_unref(blob);
     entry_builder_close(&builder);
@@ -186,7 +187,7 @@ void audit_turn(struct node *node) {
     if (audit->begin_ms == 0 || !status->serving)
         audit->begin_ms = node->now_ms + every_ms; /* a new leader begins an interval */
     if (every_ms == 0 || !status->serving || node->now_ms < audit->begin_ms || voters(node) < 2 ||
-        handover_holds(node))
+        handover_holds(node) || node->admission.level < LEVEL_AUDIT)
         return;
     audit->begin_ms = node->now_ms + every_ms;
     propose(node);
@@ -194,8 +195,8 @@ void audit_turn(struct node *node) {
 
 /* ---- everybody's part ---------------------------------------------------------------------------------------------- */
 
-bool audit_is(const struct resp_command *command) {
-    return command->count == 1 && resp_arg_is(&command->args[0], "RAFT.AUDIT");
+bool audit_is(const struct resp_command *command, unsigned level) {
+    return level >= LEVEL_AUDIT && command->count == 1 && resp_arg_is(&command->args[0], "RAFT.AUDIT");
 }
 
 void audit_applied(struct node *node, raft_index index) {

@@ -18,6 +18,7 @@
  *     backup.c    the state as a file of its own, on request
  *     disk.c      the room on the disk
  *     audit.c     whether the replicas' states are the same
+ *     level.c     what the members' programs agree to put into entries
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
@@ -34,6 +35,7 @@
 #include "data/keyspace.h"
 #include "entry.h"
 #include "latency.h"
+#include "level.h"
 #include "logger.h"
 #include "net/net.h"
 #include "node.h"
@@ -111,6 +113,7 @@ struct peer {
     uint64_t heard_mono_ms; /* its last message; 0: never */
     uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
+    unsigned offers;          /* the feature level that it offered last; 0: not met since the start */
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
     raft_index audit_index,
@@ -254,6 +257,12 @@ struct audit {
     char why[NODE_REASON_MAX];
 };
 
+/* The entry that this node has proposed to raise the feature level. */
+struct level_raise {
+    raft_index index;
+    raft_term term; /* 0: none */
+};
+
 /* Of the data directory: see disk.c. */
 struct disk {
     bool known, low;
@@ -331,6 +340,7 @@ struct node {
     struct backup backup;
     struct disk disk;
     struct audit audit;
+    struct level_raise level_raise;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -521,10 +531,19 @@ void backup_stop(struct node *node);                                        /* g
 void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
 void backup_report(const struct node *node, struct report *report);
 
+/* level.c */
+void level_turn(struct node *node); /* a leader raises it when all members offer more */
+/* False: this node does not offer that level, and ends. The words: "<what> <index> is of feature level ..." */
+bool level_known(struct node *node, const char *what, uint64_t index, uint64_t level);
+void level_set(struct node *node, uint64_t level); /* as the state that was loaded says */
+/* The entry that raises it. */
+bool level_is(const struct resp_command *command);
+void level_applied(struct node *node, raft_index index, const struct resp_command *command);
+
 /* audit.c */
 void audit_turn(struct node *node); /* a leader begins one when it is time */
-/* The mark of one, in an entry. */
-bool audit_is(const struct resp_command *command);
+/* The mark of one, in an entry of this feature level. */
+bool audit_is(const struct resp_command *command, unsigned level);
 void audit_applied(struct node *node, raft_index index);
 /* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
 bool audit_command(struct node *node, raft_id from, const struct resp_command *command);

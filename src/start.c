@@ -35,6 +35,7 @@ struct open_job {
     struct store_log *log;
     struct store_boot boot;
     uint32_t patience_ms, promised_ms; /* patience.h: what this run promises, what was promised before */
+    unsigned level_max;
     struct store_data *data;
     struct store_meta *meta;
     enum store_result result;
@@ -53,7 +54,8 @@ static void run_open(void *context, struct worker_job *batch) {
         open->result = STORE_IO;
         return;
     }
-    const struct store_data_wants wants = store_data_wants(&open->boot);
+    struct store_data_wants wants = store_data_wants(&open->boot);
+    wants.level_max = open->level_max;
     open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
     if (open->result == STORE_OK)
         open->result = store_clean(open->dir, open->boot.data, open->why);
@@ -65,6 +67,7 @@ static void begin_open(struct node *node) {
         abort();
     snprintf(open->dir, sizeof open->dir, "%s", node->conf->dir);
     open->id = node->conf->raft_id;
+    open->level_max = node->admission.offers;
     node->leases = conf_leases(node->conf);
     open->patience_ms = node->admission.patience_ms = node->leases ? node->conf->election_timeout_ms : 0;
     admission_random_id(open->incarnation);
@@ -129,6 +132,7 @@ void start_opened(struct node *node) {
         node->boot.raft.base_index = open->boot.base_index;
         node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
+            level_set(node, open->meta->feature_level);
             node->boot.raft.applied = open->meta->applied;
             loading_begin(node, open->data, open->meta);
         } else {
@@ -312,6 +316,8 @@ static bool set_admission(struct node *node) {
     const struct conf *conf = node->conf;
     struct admission *admission = &node->admission;
     snprintf(admission->name, sizeof admission->name, "%s", conf->cluster_name);
+    admission->offers = level_offered(conf->feature_level_max);
+    admission->level = LEVEL_FIRST;
     conf_own_address(conf, admission->address, sizeof admission->address);
     const char *host = conf->announce_host, *colon = strrchr(admission->address, ':');
     int length = host[0] ? (int)strlen(host) : colon ? (int)(colon - admission->address) : 0;

@@ -13,6 +13,7 @@
 
 #include "admission.h"
 #include "conf.h"
+#include "level.h"
 #include "store/data.h"
 
 static int fail(const char *what, const char *why) {
@@ -66,7 +67,8 @@ int tools_restore(const struct conf *conf, const char *backup) {
     struct store_meta *meta = NULL;
     struct store_boot boot;
     char why[STORE_WHY_MAX];
-    if (store_restore(backup, conf->dir, &identity, &nobody, why) != STORE_OK)
+    if (store_restore(backup, conf->dir, &identity, &nobody, level_offered(conf->feature_level_max), why) !=
+        STORE_OK)
         return fail("nothing was restored", why);
     if (!read_back(conf, &identity, &boot, &meta, why))
         return fail("restored, but it cannot be read back", why);

@@ -310,6 +310,25 @@ static void a_state_that_does_not_fit_the_log_is_refused(void **state) {
     must_refuse(world, STORE_DAMAGED, "is gone");
 }
 
+static void a_state_of_a_higher_level_is_refused(void **state) {
+    struct data_world *world = *state;
+    struct bytes before, after;
+
+    data_open(world);
+    data_live(world, &twin, 1, 5); /* which has it at level 2 */
+    data_close(world);
+    world->wants.level_max = 1;
+    before = bytes_read(as_world(world), "data-1.db");
+    must_refuse(world, STORE_FOREIGN, "the state is of feature level 2, and up to 1 is offered here");
+    after = bytes_read(as_world(world), "data-1.db");
+    assert_true(bytes_equal(before, after));
+    free(before.at);
+    free(after.at);
+    world->wants.level_max = 2;
+    data_open(world);
+    assert_int_equal(world->meta->feature_level, 2);
+}
+
 static void another_programs_file_is_refused(void **state) {
     struct data_world *world = *state;
     char path[2 * WORLD_PATH_MAX];
@@ -636,6 +655,7 @@ int main(void) {
         DATA_TEST(whenever_it_dies_the_state_is_whole),
         DATA_TEST(a_full_disk_fails_the_checkpoint_and_the_retry_succeeds),
         DATA_TEST(a_state_that_does_not_fit_the_log_is_refused),
+        DATA_TEST(a_state_of_a_higher_level_is_refused),
         DATA_TEST(another_programs_file_is_refused),
         DATA_TEST(a_flip_anywhere_is_found_or_harmless),
         DATA_TEST(an_old_block_is_found),
