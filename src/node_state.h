@@ -253,6 +253,7 @@ struct audit {
         undecided_index;  /* the last at which this node was found right; at which nobody could tell */
     uint64_t count;       /* found right, since the start */
     bool differs;         /* this node is wrong: it serves nobody */
+    bool from_before;     /* so it was found before its last start, and not since */
     uint64_t handover_ms; /* and does not try to hand over before */
     char why[NODE_REASON_MAX];
 };
@@ -547,7 +548,8 @@ bool audit_is(const struct resp_command *command, unsigned level);
 void audit_applied(struct node *node, raft_index index);
 /* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
 bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
-void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_remember(struct node *node, const char *verdict); /* of an earlier run */
+void audit_mended(struct node *node);                        /* the state has been replaced by the leader's */
 void audit_report(const struct node *node, struct report *report);
 
 /* disk.c */

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node_state.h"
+#include "note.h"
 #include "patience.h"
 
 enum {
@@ -36,6 +37,8 @@ struct open_job {
     struct store_boot boot;
     uint32_t patience_ms, promised_ms; /* patience.h: what this run promises, what was promised before */
     unsigned level_max;
+    enum note_result differed; /* an earlier run has found its state wrong: */
+    char verdict[NODE_REASON_MAX];
     struct store_data *data;
     struct store_meta *meta;
     enum store_result result;
@@ -54,6 +57,7 @@ static void run_open(void *context, struct worker_job *batch) {
         open->result = STORE_IO;
         return;
     }
+    open->differed = note_read(open->dir, NOTE_DIFFERS, open->verdict, sizeof open->verdict);
     struct store_data_wants wants = store_data_wants(&open->boot);
     wants.level_max = open->level_max;
     open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
@@ -127,6 +131,8 @@ void start_opened(struct node *node) {
                    open->boot.identity.incarnation, (unsigned long long)open->boot.raft.last_index,
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
+        if (open->differed != NOTE_NONE)
+            audit_remember(node, open->verdict);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         node->checkpoint.generation = open->boot.data;
         node->boot.raft.base_index = open->boot.base_index;
@@ -218,6 +224,8 @@ void start_raft(struct node *node) {
     snapshot_out_open(node);
     snapshot_in_open(node);
     membership_started(node);
+    if (node->audit.differs)
+        raft_hold_back(node->raft, node->held_back = true);
     bool alone = list && node->membership.newest.count == 1;
     if (!alone && node->patient_ms > 0) {
         node->patient_until_ms = node->now_ms + node->patient_ms;
