@@ -249,14 +249,23 @@ static bool judge_membership(const struct admission *admission, const struct adm
     return REFUSE("node %llu is not a member: the members of node %llu are its raft-node lines", from, us);
 }
 
+/* Of facts that may be those of another version, only the first two are sure to be what they are here. */
+static bool judge_protocol(const struct admission *admission, const struct resp_arg *facts, size_t count,
+                           char why[ADMISSION_WHY_MAX]) {
+    uint64_t protocol, from;
+    if (count < 2 || !read_number(&facts[0], &protocol) || !read_number(&facts[1], &from) ||
+        protocol == ADMISSION_PROTOCOL)
+        return true;
+    return REFUSE("node %llu speaks peer protocol %llu, node %llu speaks %d", (unsigned long long)from,
+                  (unsigned long long)protocol, (unsigned long long)admission->identity.node,
+                  ADMISSION_PROTOCOL);
+}
+
 /* What a stranger may be told and a member must know; before any proof. */
 static bool judge_place(const struct admission *admission, const struct admission_facts *theirs,
                         char why[ADMISSION_WHY_MAX]) {
     const struct store_identity *identity = &admission->identity;
     unsigned long long from = theirs->from, us = identity->node;
-    if (theirs->protocol != ADMISSION_PROTOCOL)
-        return REFUSE("node %llu speaks peer protocol %u, node %llu speaks %d", from, theirs->protocol, us,
-                      ADMISSION_PROTOCOL);
     if (strcmp(theirs->name, admission->name) != 0)
         return REFUSE("node %llu belongs to cluster '%.100s', node %llu to '%.100s' (raft-cluster-name)",
                       from, theirs->name, us, admission->name);
@@ -325,6 +334,8 @@ static bool refuse_aloud(struct resp_buf *out, const char *why) {
 
 static bool judge_hello(struct admission *admission, const struct resp_arg *args, size_t count,
                         struct admission_exchange *exchange, char why[ADMISSION_WHY_MAX]) {
+    if (!judge_protocol(admission, args + 1, count - 1, why))
+        return false;
     if (count != 1 + FACTS + 1 || !read_facts(args + 1, &exchange->theirs) ||
         !read_text(&args[1 + FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
         return REFUSE("RAFT.HELLO is malformed");
@@ -352,6 +363,8 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
 
 bool admission_prove(struct admission *admission, const struct resp_arg *args, size_t count,
                      struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]) {
+    if (!judge_protocol(admission, args, count, why))
+        return false;
     if (count != FACTS + 2 || !read_facts(args, &exchange->theirs) ||
         !read_text(&args[FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
         return REFUSE("the answer to RAFT.HELLO is malformed");

@@ -310,7 +310,6 @@ static void a_hello_with_a_malformed_fact_is_refused(void **state) {
         {FACT_PROTOCOL, 0, ""},
         {FACT_PROTOCOL, 0, "x"},
         {FACT_PROTOCOL, 0, "-1"},
-        {FACT_PROTOCOL, 0, "4294967297"},
         {FACT_FROM, 0, "-1"},
         {FACT_FROM, 0, "1.0"},
         {FACT_TO, 0, ""},
@@ -346,6 +345,22 @@ static void a_hello_with_a_malformed_fact_is_refused(void **state) {
         assert_false(shake_prove(&shake, &world.nodes[0]));
         assert_string_equal(shake.why, "the answer to RAFT.HELLO is malformed");
     }
+}
+
+static void another_protocol_is_named_whatever_else_it_says(void **state) {
+    (void)state;
+    shake_hello(&shake, &world.nodes[0], 2);
+    shake.hello.args[1 + FACT_PROTOCOL] = arg_of("9");
+    shake.hello.count = 4;
+    assert_false(shake_answer(&shake, &world.nodes[1]));
+    assert_string_equal(shake.why, "node 1 speaks peer protocol 9, node 2 speaks 4");
+    assert_refused_aloud(&shake);
+    shake_hello(&shake, &world.nodes[0], 2);
+    assert_true(shake_answer(&shake, &world.nodes[1]));
+    shake.answered.args[FACT_PROTOCOL] = arg_of("9");
+    shake.answered.count = 3;
+    assert_false(shake_prove(&shake, &world.nodes[0]));
+    assert_string_equal(shake.why, "node 2 speaks peer protocol 9, node 1 speaks 4");
 }
 
 static void texts_with_a_zero_byte_are_malformed(void **state) {
@@ -538,6 +553,7 @@ int main(void) {
         TEST(member_lists_that_differ_are_both_named),
         TEST(a_node_of_another_cluster_of_the_same_name_is_refused),
         TEST(a_hello_with_a_malformed_fact_is_refused),
+        TEST(another_protocol_is_named_whatever_else_it_says),
         TEST(texts_with_a_zero_byte_are_malformed),
         TEST(a_hello_or_an_answer_with_too_few_or_too_many_words_is_malformed),
         cmocka_unit_test_setup_teardown(a_new_node_that_nobody_added_is_told_what_to_do, begin, list_end),
