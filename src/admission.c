@@ -15,6 +15,7 @@
 #include "version.h"
 
 enum { FACTS = 13 }; /* in the order of write_facts */
+_Static_assert(ADMISSION_HELLO_WORDS == 1 + FACTS + 1, "a stranger may say them all");
 
 /* ---- chance and digests ---------------------------------------------------------------------------------- */
 
