@@ -127,16 +127,27 @@ static bool database_exists(struct node *node, unsigned db, raft_index index) {
     return false;
 }
 
-static void apply_commands(struct node *node, uint64_t clock_ms, raft_index index, const struct lane *lane) {
+/* What is for the node, and not for the keyspace. */
+static bool is_mark(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+                    raft_index index) {
+    if (level_is(command))
+        level_applied(node, index, command);
+    else if (audit_is(command, reader->level))
+        audit_applied(node, index);
+    else
+        return false;
+    return true;
+}
+
+static void apply_commands(struct node *node, const struct entry_reader *reader, raft_index index,
+                           const struct lane *lane) {
     const struct ahead_command *command;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
     while ((command = ahead_next(node->ahead, node->keyspace)) && database_exists(node, command->db, index)) {
         const struct pending_item *item = NULL;
-        if (audit_is(&command->words)) {
-            audit_applied(node, index);
+        if (is_mark(node, reader, &command->words, index))
             continue;
-        }
         if (lane) {
             answer_riders(node, lane, &at, index);
             assert(at < lane->count);
@@ -148,7 +159,7 @@ static void apply_commands(struct node *node, uint64_t clock_ms, raft_index inde
             .args = command->words.args,
             .count = command->words.count,
             .db = command->db,
-            .wall_ms = clock_ms,
+            .wall_ms = reader->clock_ms,
             .version = index,
             .seed = mix(index ^ mix(position++)),
             .reply = &out,
@@ -177,23 +188,30 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
     return found;
 }
 
+/* False: this node ends. */
+static bool open_entry(struct node *node, const struct raft_entry *entry, struct entry_reader *reader) {
+    bool opened = ahead_open(node->ahead, entry->data, reader);
+    if (reader->level == 0)
+        node_fail(node, "entry %llu is malformed: remove this node and add it again with an empty directory",
+                  (unsigned long long)entry->index);
+    else if (level_known(node, "entry", entry->index, reader->level))
+        assert(opened && reader->level <= node->admission.level);
+    return node->end != NODE_FAILED;
+}
+
 static void apply_entry(struct node *node, const struct raft_entry *entry) {
     struct lane *lane = lane_of(node, entry);
     if (node->membership.changes)
         membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
-        if (!ahead_open(node->ahead, entry->data, &reader)) {
-            node_fail(node,
-                      "entry %llu needs feature level %u and this program knows up to %d: start a newer "
-                      "redraft on this directory",
-                      (unsigned long long)entry->index, reader.level, ENTRY_LEVEL);
+        if (!open_entry(node, entry, &reader)) {
             lane_free(lane);
             return;
         }
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
-        apply_commands(node, reader.clock_ms, entry->index, lane);
+        apply_commands(node, &reader, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
@@ -207,11 +225,12 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
 }
 
 void apply_entries(struct node *node, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count && node->end != NODE_FAILED; i++) {
+    for (size_t i = 0; i < entries->count; i++) {
         apply_entry(node, &entries->at[i]);
+        if (node->end == NODE_FAILED)
+            return;
         checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
     }
-    if (node->end != NODE_FAILED)
-        raft_applied(node->raft, entries->at[entries->count - 1].index);
+    raft_applied(node->raft, entries->at[entries->count - 1].index);
 }

@@ -84,6 +84,7 @@ struct conf {
     uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
     uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
     uint64_t audit_interval_s;     /* between comparisons of the replicas' states; 0: never */
+    unsigned feature_level_max;    /* what this member offers at most (level.h); 0: what it knows */
     uint64_t disk_reserve;         /* bytes free below which growing writes are refused; 0: none */
     uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;

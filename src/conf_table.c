@@ -102,6 +102,8 @@ const struct conf_directive conf_directives[] = {
      "entries after which the state is written to disk and the log cut"},
     {"raft-audit-interval", CONF_NUMBER, FIELD(audit_interval_s), CONF_LIVE, 0, INT_LARGEST, NULL, "60",
      "seconds between comparisons of the members' states; 0: none are made"},
+    {"raft-feature-level-max", CONF_NUMBER, FIELD(feature_level_max), 0, 0, 4294967295u, NULL, "0",
+     "feature level that this member offers at most; 0: the newest it knows"},
     {"raft-disk-reserve", CONF_MEMORY, FIELD(disk_reserve), CONF_LIVE, 0, INT64_MAX, NULL, "64mb",
      "bytes free on the disk below which growing writes get -MISCONF; 0: no reserve"},
     {"raft-max-clock-skew", CONF_NUMBER, FIELD(clock_skew_max_ms), 0, 1, 3600000, NULL, "500",

@@ -226,8 +226,8 @@ void node_propose(struct node *node) {
     if (!lane || must_wait(node, lane))
         return;
     node->writing = NULL;
-    struct raft_blob *blob =
-        entry_close(&node->batch, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
+    struct raft_blob *blob = entry_close(&node->batch, node->admission.level,
+                                         clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     if (lane->begun_us == 0)
         lane->begun_us = node->now.mono_us;
     if (raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
@@ -324,6 +324,7 @@ static bool turn_raft(struct node *node) {
     serve_commands(node);
     propose_clock(node);
     audit_turn(node);
+    level_turn(node);
     ask(node);
     node_propose(node);
     handover_turn(node);

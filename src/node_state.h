@@ -18,6 +18,7 @@
  *     backup.c    the state as a file of its own, on request
  *     disk.c      the room on the disk
  *     audit.c     whether the replicas' states are the same
+ *     level.c     what the members' programs agree to put into entries
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
@@ -35,6 +36,7 @@
 #include "data/keyspace.h"
 #include "entry.h"
 #include "latency.h"
+#include "level.h"
 #include "logger.h"
 #include "net/net.h"
 #include "node.h"
@@ -112,6 +114,7 @@ struct peer {
     uint64_t heard_mono_ms; /* its last message; 0: never */
     uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
+    unsigned offers;          /* the feature level that it offered last; 0: not met since the start */
     char host[CONF_HOST_MAX]; /* what clients are told */
     unsigned port;
     raft_index audit_index,
@@ -251,8 +254,15 @@ struct audit {
         undecided_index;  /* the last at which this node was found right; at which nobody could tell */
     uint64_t count;       /* found right, since the start */
     bool differs;         /* this node is wrong: it serves nobody */
+    bool from_before;     /* so it was found before its last start, and not since */
     uint64_t handover_ms; /* and does not try to hand over before */
     char why[NODE_REASON_MAX];
+};
+
+/* The entry that this node has proposed to raise the feature level. */
+struct level_raise {
+    raft_index index;
+    raft_term term; /* 0: none */
 };
 
 /* Of the data directory: see disk.c. */
@@ -332,6 +342,7 @@ struct node {
     struct backup backup;
     struct disk disk;
     struct audit audit;
+    struct level_raise level_raise;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -458,6 +469,8 @@ void handover_forget(struct node *node, const struct connection *connection);
 void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
 void outcome_doubt(struct node *node,
                    struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
+/* The state that is about to take the place of this node's holds entries that clients wait for. */
+void outcome_replaced(struct node *node, const struct store_meta *meta);
 /* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
 
@@ -522,14 +535,24 @@ void backup_stop(struct node *node);                                        /* g
 void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
 void backup_report(const struct node *node, struct report *report);
 
+/* level.c */
+void level_turn(struct node *node); /* a leader raises it when all members offer more */
+/* False: this node does not offer that level, and ends. The words: "<what> <index> is of feature level ..." */
+bool level_known(struct node *node, const char *what, uint64_t index, uint64_t level);
+void level_set(struct node *node, uint64_t level); /* as the state that was loaded says */
+/* The entry that raises it. */
+bool level_is(const struct resp_command *command);
+void level_applied(struct node *node, raft_index index, const struct resp_command *command);
+
 /* audit.c */
 void audit_turn(struct node *node); /* a leader begins one when it is time */
-/* The mark of one, in an entry. */
-bool audit_is(const struct resp_command *command);
+/* The mark of one, in an entry of this feature level. */
+bool audit_is(const struct resp_command *command, unsigned level);
 void audit_applied(struct node *node, raft_index index);
 /* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
 bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
-void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_remember(struct node *node, const char *verdict); /* of an earlier run */
+void audit_mended(struct node *node);                        /* the state has been replaced by the leader's */
 void audit_report(const struct node *node, struct report *report);
 
 /* disk.c */
@@ -598,6 +621,8 @@ bool membership_turn(struct node *node);
 void membership_change(struct node *node, enum raft_change_type type, raft_id id, const char *address,
                        struct connection *asker, bool quiet);
 void membership_applied(struct node *node, const struct raft_entry *entry);
+/* The state that is about to take the place of this node's holds changes that somebody waits for. */
+void membership_replaced(struct node *node, const struct store_meta *meta);
 void membership_forget(struct node *node, const struct connection *connection);
 void membership_end(struct node *node); /* whoever waits is told that the outcome is unknown */
 void membership_close(struct node *node);

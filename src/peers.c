@@ -117,6 +117,7 @@ static struct peer *meet(struct node *node, const struct admission_facts *theirs
     if (!peer)
         return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
+    peer->offers = theirs->offers;
     char host[CONF_HOST_MAX];
     unsigned port;
     if (member_split_address(theirs->announced, host, sizeof host, &port)) {
@@ -162,6 +163,11 @@ static void drop(struct node *node, struct peer *peer, const char *why) {
     link_drop(peer->link, why);
 }
 
+static void end_if_outdated(struct node *node, const struct admission_exchange *exchange, const char *why) {
+    if (exchange->outdated && node->membership.removed_ms == 0)
+        node_fail(node, "this node cannot be a member as it is: %s", why);
+}
+
 static void link_opened(struct node *node, struct peer *peer) {
     peer->open = true;
     peer->sent_bytes = peer->credited_bytes = 0;
@@ -197,6 +203,7 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
             link_touch(peer->link);
         else
             drop(node, peer, why);
+        end_if_outdated(node, &peer->exchange, why);
     } else if (event->kind == '+' && peer->exchange.theirs.from == peer->id) {
         link_opened(node, peer);
     } else {
@@ -371,6 +378,7 @@ static void auth(struct node *node, struct connection *connection, const struct 
     client_touch(connection->client);
     if (!admission_proved(&node->admission, command->args, command->count, connection->exchange,
                           &connection->client->out, why)) {
+        end_if_outdated(node, connection->exchange, why);
         if (connection->exchange->claims)
             membership_met(node, &connection->exchange->theirs);
         else

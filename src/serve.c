@@ -20,9 +20,9 @@ enum {
     PEER_BULK_MAX = 512 * 1024,
 };
 
-/* A stranger may say hello: its fourteen arguments are four more than Redis allows before AUTH. */
+/* A stranger may say hello, which takes a few more arguments than Redis allows before AUTH. */
 static const struct resp_limits stranger_limits = {
-    .bulk_max = 16 * 1024, .args_max = 14, .inline_max = 64 * 1024, .anonymous = true};
+    .bulk_max = 16 * 1024, .args_max = ADMISSION_HELLO_WORDS, .inline_max = 64 * 1024, .anonymous = true};
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 

@@ -175,7 +175,9 @@ static void installed(struct node *node, struct store_copy_job *job) {
     job->meta = NULL;
     struct raft_blob *members = raft_blob_new(in->meta->members.length);
     memcpy(members->bytes, in->meta->members.at, in->meta->members.length);
-    if (!raft_members_valid(members))
+    if (!level_known(node, "the snapshot of entry", in->meta->applied, in->meta->feature_level))
+        tell_end(in, "this node does not offer that feature level");
+    else if (!raft_members_valid(members))
         not_taken(node, "it does not say who the members are");
     else if (!raft_restore(node->raft, node->now_ms, in->meta->applied, in->meta->applied_term, members))
         not_taken(node, "the log here has it all");
@@ -198,6 +200,8 @@ void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore)
     node->state = REPORT_LOADING;
     node->caught_up = false;
     checkpoint_give_up(node);
+    outcome_replaced(node, in->meta);
+    membership_replaced(node, in->meta);
 }
 
 void snapshot_in_reset(struct node *node) {
@@ -227,6 +231,7 @@ void snapshot_in_loaded(struct node *node) {
                index, node->now_ms - in->begun_ms);
     in->phase = SNAPSHOT_IN_NONE;
     in->installed++;
+    level_set(node, in->meta->feature_level);
     store_meta_free(in->meta);
     in->meta = NULL;
     audit_mended(node);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node_state.h"
+#include "note.h"
 #include "patience.h"
 
 enum {
@@ -35,6 +36,9 @@ struct open_job {
     struct store_log *log;
     struct store_boot boot;
     uint32_t patience_ms, promised_ms; /* patience.h: what this run promises, what was promised before */
+    unsigned level_max;
+    enum note_result differed; /* an earlier run has found its state wrong: */
+    char verdict[NODE_REASON_MAX];
     struct store_data *data;
     struct store_meta *meta;
     enum store_result result;
@@ -53,7 +57,9 @@ static void run_open(void *context, struct worker_job *batch) {
         open->result = STORE_IO;
         return;
     }
-    const struct store_data_wants wants = store_data_wants(&open->boot);
+    open->differed = note_read(open->dir, NOTE_DIFFERS, open->verdict, sizeof open->verdict);
+    struct store_data_wants wants = store_data_wants(&open->boot);
+    wants.level_max = open->level_max;
     open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
     if (open->result == STORE_OK)
         open->result = store_clean(open->dir, open->boot.data, open->why);
@@ -65,6 +71,7 @@ static void begin_open(struct node *node) {
         abort();
     snprintf(open->dir, sizeof open->dir, "%s", node->conf->dir);
     open->id = node->conf->raft_id;
+    open->level_max = node->admission.offers;
     node->leases = conf_leases(node->conf);
     open->patience_ms = node->admission.patience_ms = node->leases ? node->conf->election_timeout_ms : 0;
     admission_random_id(open->incarnation);
@@ -124,11 +131,14 @@ void start_opened(struct node *node) {
                    open->boot.identity.incarnation, (unsigned long long)open->boot.raft.last_index,
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
+        if (open->differed != NOTE_NONE)
+            audit_remember(node, open->verdict);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         node->checkpoint.generation = open->boot.data;
         node->boot.raft.base_index = open->boot.base_index;
         node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
+            level_set(node, open->meta->feature_level);
             node->boot.raft.applied = open->meta->applied;
             loading_begin(node, open->data, open->meta);
         } else {
@@ -214,6 +224,8 @@ void start_raft(struct node *node) {
     snapshot_out_open(node);
     snapshot_in_open(node);
     membership_started(node);
+    if (node->audit.differs)
+        raft_hold_back(node->raft, node->held_back = true);
     bool alone = list && node->membership.newest.count == 1;
     if (!alone && node->patient_ms > 0) {
         node->patient_until_ms = node->now_ms + node->patient_ms;
@@ -312,6 +324,8 @@ static bool set_admission(struct node *node) {
     const struct conf *conf = node->conf;
     struct admission *admission = &node->admission;
     snprintf(admission->name, sizeof admission->name, "%s", conf->cluster_name);
+    admission->offers = level_offered(conf->feature_level_max);
+    admission->level = LEVEL_FIRST;
     conf_own_address(conf, admission->address, sizeof admission->address);
     const char *host = conf->announce_host, *colon = strrchr(admission->address, ':');
     int length = host[0] ? (int)strlen(host) : colon ? (int)(colon - admission->address) : 0;

@@ -331,6 +331,7 @@ static void report_peer(struct node *node, struct peer *peer, struct report_memb
     member->link = link_of(peer);
     member->last_contact_ms = peer->heard_mono_ms ? (int64_t)(node->now_ms - peer->heard_mono_ms) : -1;
     snprintf(member->version, sizeof member->version, "%s", peer->version);
+    member->feature_level = peer->offers;
     member->clock_known = clock_peer_offset(&node->clock, peer->id, node->now_ms, &member->clock_offset_ms);
     snprintf(member->link_error, sizeof member->link_error, "%.*s", (int)sizeof member->link_error - 1,
              peer->refusal[0] ? peer->refusal : link_last_error(peer->link));
@@ -347,6 +348,7 @@ static void report_self_member(struct node *node, struct report_member *member) 
     member->clock_known = true;
     member->match_index = node->raft_status.saved_index;
     snprintf(member->version, sizeof member->version, "%s", REDRAFT_VERSION);
+    member->feature_level = node->admission.offers;
 }
 
 /* One whom we have no link with: what the list says is all there is. */
@@ -424,6 +426,8 @@ static void report_raft(struct node *node, struct report *report) {
     report->quorum = status->quorum;
     report->leader_id = status->leader;
     report->known_leader_id = node->known_leader;
+    report->feature_level = node->admission.level;
+    report->feature_level_offered = node->admission.offers;
     report->term = status->term;
     report->voted_for = status->vote;
     report->commit_index = status->commit;

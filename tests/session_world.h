@@ -50,6 +50,7 @@ static inline void world_member(struct report_member *member, uint64_t id) {
     strcpy(member->host, "127.0.0.1");
     strcpy(member->peer_host, "127.0.0.1");
     strcpy(member->version, "0.1.0");
+    member->feature_level = 2;
     member->link = id == 1 ? REPORT_LINK_SELF : REPORT_LINK_UP;
     member->match_index = id == 1 ? 120 : 110;
     member->last_contact_ms = id == 1 ? 0 : 40;
@@ -76,6 +77,7 @@ static inline void world_report(struct world *world) {
     report->tcp_port = 7101;
     report->now_us = (uint64_t)WORLD_NOW_MS * 1000000;
     report->uptime_s = 90000;
+    report->feature_level = report->feature_level_offered = 2;
     report->term = 7;
     report->commit_index = report->applied_index = 118;
     report->last_index = report->saved_index = 120;

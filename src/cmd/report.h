@@ -67,6 +67,7 @@ struct report_member {
     uint64_t
         match_index; /* known to be durable there: on the leader; 0 elsewhere; of itself its own saved index */
     int64_t last_contact_ms;          /* since it was last heard; 0 for itself; -1: never */
+    unsigned feature_level;           /* that it offered last; 0: not met since the start */
     char version[32];                 /* "" until the handshake said it */
     bool clock_known;                 /* clock_offset_ms was measured */
     int64_t clock_offset_ms;          /* its wall clock less ours */
@@ -192,6 +193,7 @@ struct report {
     uint64_t audit_index,
         audit_count; /* the last entry at which the state here was found right; how often, since the start */
     bool audit_differs;                             /* it was found wrong */
+    unsigned feature_level, feature_level_offered;  /* the cluster's; what this node offers */
     bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */

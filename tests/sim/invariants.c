@@ -153,8 +153,10 @@ static void see_commands(const struct raft_entry *entry) {
         return;
     if (!entry_open(&reader, entry->data, parser))
         sim_fail("entry %llu is none", (unsigned long long)entry->index);
-    while (entry_next(&reader, &command))
+    while (entry_next(&reader, &command)) {
+        sim_cover(COVER_LEVELS, level_is(&command));
         see_token(&command);
+    }
 }
 
 static struct committed *committed_at(raft_index index) {
@@ -232,6 +234,7 @@ static void see_keyspace(struct sim_node *node) {
     struct committed *known = committed_at(applied);
     uint64_t sum, order;
     digest(node->node->keyspace, &sum, &order);
+    sum += sim_mix(node->node->admission.level); /* is state too */
     node->read_at = applied;
     if (!known->digested) {
         known->digested = true;

@@ -11,6 +11,7 @@
  *      network      partitions: in two, one node alone, one way, a ring; connections that fall, with what they carry or
  *                   without; that stay half open; slow links; an old connection's bytes that arrive after a new one's
  *      clocks       skewed, drifting, jumping by a millisecond or a year, back and forth
+ *      versions     nodes that are upgraded one by one: what they offer differs, and the feature level rises under way
  *      load         clients that follow MOVED, with pipelines, that give up and leave
  *
  * What must hold

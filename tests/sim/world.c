@@ -56,6 +56,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_CHECKPOINTS] = "checkpoints",
     [COVER_SNAPSHOTS] = "snapshots put in place",
     [COVER_LOADS] = "starts from a checkpoint",
+    [COVER_OLD] = "starts of an older program",
+    [COVER_LEVELS] = "feature levels raised",
     [COVER_WAL_MOVES] = "WALs moved into the file",
     [COVER_RIDERS] = "reads that rode beside an entry",
     [COVER_DUE_RETRIES] = "reads asked again for a due key",
@@ -135,7 +137,15 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries, checkpoint_bytes;
+static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
+    checkpoint_bytes;
+
+/* In every second run the nodes are upgraded, each at its first, second or third start. */
+static unsigned long level_max(const struct sim_node *node) {
+    bool old = sim->seed % 2 != 0 && node->starts < sim_mix(sim->seed ^ (uint64_t)node->host) % 3;
+    sim_cover(COVER_OLD, old);
+    return old ? LEVEL_FIRST : 0;
+}
 
 static void load_conf(struct sim_node *node) {
     char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
@@ -155,6 +165,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-checkpoint-log-size", checkpoint_bytes},
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
+        {"--raft-feature-level-max", level_max(node)},
     };
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++) {
