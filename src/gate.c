@@ -15,7 +15,7 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
         return GATE_TOO_LARGE;
     if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
         return GATE_READ;
-    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->serving)))
+    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->newest && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {
         if (gate->elsewhere || gate->stopping)

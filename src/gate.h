@@ -22,6 +22,7 @@ struct gate {
     bool handing_over; /* leads, and hands over: writes wait */
     bool stale;        /* leads, or did not long ago, and this reader takes what is here */
     bool through;      /* this reader asked for linearizable reads on a follower */
+    bool newest;       /* this reader said that it takes nothing old: without a leader it waits for one */
     bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */

@@ -312,6 +312,8 @@ static enum served take_read(struct node *node, struct connection *connection, c
 
 static struct gate gate_of(const struct node *node, const struct connection *connection) {
     const struct raft_status *status = &node->raft_status;
+    const struct session *session = &connection->session;
+    bool newest = session->consistency != 0 && session->consistency != 1 + CONF_STALE;
     return (struct gate){
         .denied = connection->denied,
         .removed = node->state == REPORT_REMOVED,
@@ -320,8 +322,8 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
-        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
-                   connection->session.consistency == 1 + CONF_LINEARIZABLE,
+        .through = session->readonly && newest && !node->audit.differs && status->role != RAFT_LEADER,
+        .newest = newest,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,

@@ -49,6 +49,7 @@ may_include() {
     src/net) echo '^(src/net/|resp/resp\.h$|src/worker\.h$)' ;;
     src/store) echo '^(src/store/|raft/raft\.h$|src/worker\.h$)' ;;
     src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report)\.h$|src/data/(keyspace|glob)\.h$)' ;;
+    redis-tests/chaos) echo '^(redis-tests/|tests/sim/checker\.h$)' ;;
     redis-tests/*) echo '^redis-tests/' ;;
     redis-tests) echo '^redis-tests/' ;;
     *) echo '.' ;;

@@ -30,6 +30,7 @@
 #include "../../resp/resp.h"
 #include "../../src/conf.h"
 #include "../../src/node.h"
+#include "checker.h"
 
 enum {
     SIM_NODES_MAX = 5,
@@ -249,22 +250,6 @@ bool disk_broken(const struct disk *disk);
 void disk_mend(struct disk *disk);
 
 /* clients.c */
-enum op_kind { OP_SET, OP_SET_PX, OP_GET, OP_APPEND, OP_DEL, OP_INCR };
-enum op_outcome { OP_PENDING, OP_DONE, OP_NEVER, OP_MAYBE };
-struct op {
-    enum op_kind kind;
-    enum op_outcome outcome;
-    int slot;                /* of its key */
-    unsigned generation;     /* of its key */
-    int64_t amount;          /* of an increment: no two are the same */
-    uint64_t invoked, ended; /* events; ended UINT64_MAX: perhaps never */
-    uint64_t ended_at;       /* time */
-    bool null;               /* reply: no value */
-    int64_t number;          /* reply: a number */
-    char *text;              /* reply: a value */
-    size_t length;
-    unsigned applied; /* times that the log's commands hold its token */
-};
 extern struct op *ops;
 extern size_t op_count;
 void load_open(void);
@@ -274,9 +259,7 @@ void load_finish(void); /* no new load: what is under way, then the last reads *
 bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */
-
-/* checker.c */
-void checker_run(void);
+void load_judge(void);      /* what the clients saw */
 
 /* invariants.c */
 void invariants_open(void);

@@ -447,7 +447,7 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
     run_out(load_finished, FINISH_WITHIN_US, "not all was answered");
     run_out(settled, FINISH_WITHIN_US, "not all nodes have applied all");
     invariants_end();
-    checker_run();
+    load_judge();
     sim_cover(COVER_RUNS, 1);
     sim_cover(COVER_STEPS, sim->step);
     close_all();
