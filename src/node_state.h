@@ -457,6 +457,8 @@ void handover_forget(struct node *node, const struct connection *connection);
 void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
 void outcome_doubt(struct node *node,
                    struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
+/* The state that is about to take the place of this node's holds entries that clients wait for. */
+void outcome_replaced(struct node *node, const struct store_meta *meta);
 /* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
 
@@ -597,6 +599,8 @@ bool membership_turn(struct node *node);
 void membership_change(struct node *node, enum raft_change_type type, raft_id id, const char *address,
                        struct connection *asker, bool quiet);
 void membership_applied(struct node *node, const struct raft_entry *entry);
+/* The state that is about to take the place of this node's holds changes that somebody waits for. */
+void membership_replaced(struct node *node, const struct store_meta *meta);
 void membership_forget(struct node *node, const struct connection *connection);
 void membership_end(struct node *node); /* whoever waits is told that the outcome is unknown */
 void membership_close(struct node *node);

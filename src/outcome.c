@@ -5,6 +5,8 @@
  *     certainly not done    the entry was never proposed, or another one was applied at its index; a read
  *                           that was not executed                                         -MOVED, -CLUSTERDOWN
  *     unknown               the entry is in some log, and whether it will be applied cannot be told in time   -INDOUBT
+ *     done, not here        another node has applied the entry, and its state came here as a snapshot: the reply is
+ *                           not known                                                    -INDOUBT
  *
  * Clients send a command again by themselves on the first kind. So never a definite error for an uncertain write; and never silence.
  */
@@ -72,4 +74,22 @@ void outcome_fail(struct node *node, struct lane *lane) {
 
 void outcome_doubt(struct node *node, struct lane *lane) {
     tell_lane(node, lane, tell_doubt);
+}
+
+static void tell_done_elsewhere(struct node *node, struct resp_out *out) {
+    node->statistics.in_doubt++;
+    resp_error(
+        out,
+        "INDOUBT this write has taken effect, but this node got the state from another, without the reply");
+}
+
+void outcome_replaced(struct node *node, const struct store_meta *meta) {
+    while (node->writes.first && node->writes.first->index <= meta->applied) {
+        struct lane *lane = lanes_take_first(&node->writes);
+        raft_term term = store_meta_term_at(meta, lane->index);
+        tell_lane(node, lane,
+                  term == 0            ? tell_doubt
+                  : term == lane->term ? tell_done_elsewhere
+                                       : tell_not_done);
+    }
 }

@@ -198,6 +198,8 @@ void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore)
     node->state = REPORT_LOADING;
     node->caught_up = false;
     checkpoint_give_up(node);
+    outcome_replaced(node, in->meta);
+    membership_replaced(node, in->meta);
 }
 
 void snapshot_in_reset(struct node *node) {

@@ -59,6 +59,25 @@ static void a_copy_of_a_meta_is_its_own(void **state) {
     store_meta_free(copy);
 }
 
+static void a_meta_knows_the_term_of_each_entry_it_holds(void **state) {
+    struct store_meta *meta = store_meta_new();
+
+    (void)state;
+    assert_int_equal(store_meta_term_at(meta, 1), 0);
+    store_meta_add_term(meta, 3, 5); /* what came before is forgotten */
+    store_meta_add_term(meta, 4, 6);
+    store_meta_add_term(meta, 9, 20);
+    meta->applied = 25;
+    assert_int_equal(store_meta_term_at(meta, 4), 0);
+    assert_int_equal(store_meta_term_at(meta, 5), 3);
+    assert_int_equal(store_meta_term_at(meta, 6), 4);
+    assert_int_equal(store_meta_term_at(meta, 19), 4);
+    assert_int_equal(store_meta_term_at(meta, 20), 9);
+    assert_int_equal(store_meta_term_at(meta, 25), 9);
+    assert_int_equal(store_meta_term_at(meta, 26), 0);
+    store_meta_free(meta);
+}
+
 static void everything_committed_comes_back_after_a_restart(void **state) {
     struct data_world *world = *state;
 
@@ -629,6 +648,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DATA_TEST(a_new_file_is_the_state_before_the_first_entry),
         DATA_TEST(a_copy_of_a_meta_is_its_own),
+        DATA_TEST(a_meta_knows_the_term_of_each_entry_it_holds),
         DATA_TEST(everything_committed_comes_back_after_a_restart),
         DATA_TEST(a_death_leaves_the_old_state_or_the_new),
         DATA_TEST(a_checkpoint_given_up_never_was),

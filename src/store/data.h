@@ -132,6 +132,8 @@ void store_meta_free(struct store_meta *meta); /* with what it owns; NULL is all
 struct store_meta *store_meta_copy(const struct store_meta *meta);
 /* Appends to what a meta holds: copies. */
 void store_meta_add_term(struct store_meta *meta, raft_term term, raft_index first_index);
+/* The term of the entry at `index`; 0 when that is not known. */
+raft_term store_meta_term_at(const struct store_meta *meta, raft_index index);
 void store_bytes_set(struct store_bytes *bytes, const void *from, size_t length);
 
 /* ---- a data file ----------------------------------------------------------------------------------------- */
