@@ -25,6 +25,7 @@
  *                     members in place of the initial ones
  *                     listed, without incarnation  -WAIT <leader's address>: the leader writes its incarnation into the list first
  *                     listed, with this one        +OK: it has been taken in, and takes cluster id and members from the answer
+ *                     no list here yet             -WAIT -: whoever is new too can't tell a new node from one without its disk
  *                     not listed                   -ERR, in words
  *     removed node    -REMOVED, in words, once both have proved themselves
  */
