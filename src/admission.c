@@ -369,13 +369,14 @@ static bool let_in(const struct admission *admission, struct admission_exchange 
         resp_error(&reply, "REMOVED %s", why);
         return false;
     }
-    if (joins(&exchange->theirs) && !listed) { /* it may be a member that has lost its disk: who knows? */
+    bool new = joins(&exchange->theirs);
+    if (new && !listed) { /* it may be a member that has lost its disk: who knows? */
         snprintf(why, ADMISSION_WHY_MAX, "node %llu does not know the members yet",
                  (unsigned long long)admission->identity.node);
         resp_error(&reply, "WAIT - %s", why);
         return false;
     }
-    if (listed && member.kind != RAFT_STRANGER && !member.incarnation[0]) {
+    if (new &&member.kind != RAFT_STRANGER && !member.incarnation[0]) {
         exchange->claims = true;
         snprintf(why, ADMISSION_WHY_MAX, "node %llu is being taken in", from);
         resp_error(&reply, "WAIT %s %s", admission->leader[0] ? admission->leader : "-", why);
