@@ -402,7 +402,14 @@ static bool let_in(const struct admission *admission, struct admission_exchange 
     }
     if (!judge_level(admission, exchange, why))
         return refuse_aloud(out, why);
-    if (listed && member.kind != RAFT_STRANGER && !member.incarnation[0]) {
+    bool new = joins(&exchange->theirs);
+    if (new && !listed) { /* it may be a member that has lost its disk: who knows? */
+        snprintf(why, ADMISSION_WHY_MAX, "node %llu does not know the members yet",
+                 (unsigned long long)admission->identity.node);
+        resp_error(&reply, "WAIT - %s", why);
+        return false;
+    }
+    if (new &&member.kind != RAFT_STRANGER && !member.incarnation[0]) {
         exchange->claims = true;
         snprintf(why, ADMISSION_WHY_MAX, "node %llu is being taken in", from);
         resp_error(&reply, "WAIT %s %s", admission->leader[0] ? admission->leader : "-", why);

@@ -28,7 +28,9 @@
  *     new node        a hello to node 0 (it knows an address only), with neither cluster nor members; its answer has the present
  *                     members in place of the initial ones
  *                     listed, without incarnation  -WAIT <leader's address>: the leader writes its incarnation into the list first
+ *                                                  (one that shows the cluster's id has it in a later list)
  *                     listed, with this one        +OK: it has been taken in, and takes cluster id and members from the answer
+ *                     no list here yet             -WAIT -: whoever is new too can't tell a new node from one without its disk
  *                     not listed                   -ERR, in words
  *     removed node    -REMOVED, in words, once both have proved themselves
  */

@@ -403,6 +403,11 @@ static struct member wanted(struct node *node) {
             continue;
         if (!member.incarnation[0] && membership->claim.id == member.id)
             return membership->claim;
+        if (!member.incarnation[0] && peer &&
+            peer->open) { /* another's claim has taken the place of its own */
+            strcpy(member.incarnation, peer->exchange.theirs.incarnation);
+            return member;
+        }
         if (!member.incarnation[0] && member.id == node->admission.identity.node) {
             strcpy(member.incarnation,
                    node->admission.identity.incarnation); /* the list was made without us */

@@ -311,6 +311,7 @@ struct snapshot_in {
     struct worker *worker;
     enum snapshot_in_phase phase;
     struct connection *from; /* who is answered; NULL: its connection is gone */
+    uint64_t heard_ms;       /* ... said something last */
     bool busy;               /* a job is with the worker */
     char id[STORE_NAME_MAX + 1];
     uint64_t size, begun_ms;

@@ -74,6 +74,13 @@ static bool read_number(const struct resp_arg *arg, uint64_t *number) {
     return true;
 }
 
+/* Whoever sends one may be gone without a word: its connection stays half open for minutes. Another takes its place. */
+static bool is_taken(const struct node *node) {
+    const struct snapshot_in *in = &node->snapshot_in;
+    bool speaks = in->from && node->now_ms - in->heard_ms < node->conf->election_timeout_ms;
+    return in->phase > SNAPSHOT_IN_COMING || in->busy || speaks;
+}
+
 static bool take_offer(struct node *node, struct connection *connection, const struct resp_command *command) {
     struct snapshot_in *in = &node->snapshot_in;
     uint64_t index, size, crc;
@@ -87,13 +94,15 @@ static bool take_offer(struct node *node, struct connection *connection, const s
         resp_error(&out, "LOADING this node is not ready for a snapshot");
     else if (index <= node->raft_status.commit)
         resp_error(&out, "ERR the log here goes up to %" PRIu64 " already", node->raft_status.commit);
-    else if (in->phase > SNAPSHOT_IN_COMING || in->busy || in->from)
+    else if (is_taken(node))
         resp_error(&out, "TRYAGAIN another snapshot is coming in");
     else {
+        tell_end(in, "another node sends its snapshot now");
         memcpy(in->id, id->bytes, id->length);
         in->id[id->length] = '\0';
         in->phase = SNAPSHOT_IN_COMING;
         in->from = connection;
+        in->heard_ms = node->now_ms;
         in->size = size;
         in->crc = (uint32_t)crc;
         in->begun_ms = node->now_ms;
@@ -137,6 +146,7 @@ bool snapshot_in_command(struct node *node, struct connection *connection,
         return command->count > 2 && take_offer(node, connection, command);
     if (in->from != connection || in->busy || in->phase != SNAPSHOT_IN_COMING)
         return false;
+    in->heard_ms = node->now_ms;
     if (resp_arg_is(&command->args[1], "PART"))
         return take_part(node, command);
     if (!resp_arg_is(&command->args[1], "END") || command->count != 2)

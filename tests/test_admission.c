@@ -467,6 +467,29 @@ static void a_new_node_waits_until_the_list_has_its_incarnation(void **state) {
                         "1=10.0.0.1:7000,2=10.0.0.2:7000,3=10.0.0.3:7000,4=10.0.0.4:7000");
 }
 
+/* It has led since, perhaps, and only it could bring the list that has its incarnation. */
+static void a_member_that_was_taken_in_elsewhere_is_let_in_by_an_older_list(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer();
+    list_add(4, RAFT_LEARNER, "");
+    strcpy(four->identity.cluster, world.nodes[1].identity.cluster);
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 2), LINKED);
+    assert_false(shake.answer.claims);
+}
+
+/* Node 2 was taken in itself, and has no list yet: it knows who was a member then, but no incarnations. */
+static void a_node_that_has_no_list_yet_takes_nobody_in(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer(), *two = &world.nodes[1];
+    two->members = NULL;
+    two->identity.members[two->identity.member_count++] = (struct store_member){.id = 4};
+    assert_int_equal(shake_hands(&shake, four, two, 0), AUTH_REFUSED);
+    assert_false(shake.answer.claims);
+    assert_reply("-WAIT - node 2 does not know the members yet\r\n");
+}
+
 static void a_new_node_that_does_not_know_the_secret_claims_nothing(void **state) {
     (void)state;
     list_begin();
@@ -558,6 +581,9 @@ int main(void) {
         TEST(a_hello_or_an_answer_with_too_few_or_too_many_words_is_malformed),
         cmocka_unit_test_setup_teardown(a_new_node_that_nobody_added_is_told_what_to_do, begin, list_end),
         cmocka_unit_test_setup_teardown(a_new_node_waits_until_the_list_has_its_incarnation, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_member_that_was_taken_in_elsewhere_is_let_in_by_an_older_list,
+                                        begin, list_end),
+        cmocka_unit_test_setup_teardown(a_node_that_has_no_list_yet_takes_nobody_in, begin, list_end),
         cmocka_unit_test_setup_teardown(a_new_node_that_does_not_know_the_secret_claims_nothing, begin,
                                         list_end),
         cmocka_unit_test_setup_teardown(a_member_of_the_list_with_another_incarnation_is_refused, begin,

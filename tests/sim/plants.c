@@ -43,7 +43,7 @@ static struct {
     raft_index early;   /* applied through here */
     uint64_t token[64]; /* reads that are answered at once */
     size_t tokens;
-    uint64_t round[SIM_NODES_MAX + 1]; /* sent to each peer last */
+    uint64_t round[SIM_IDS_MAX]; /* sent to each peer last */
 } memories[SIM_NODES_MAX];
 
 void plants_started(struct sim_node *node) {
@@ -284,7 +284,7 @@ static void cut_after(struct raft *raft, const struct raft_message *message) {
 void __wrap_raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
     struct raft_message newer = *message;
     bool acknowledges = message->type == RAFT_ROUND_REPLY || message->type == RAFT_APPEND_REPLY;
-    if (planted(PLANT_OLD_ROUND) && acknowledges && message->from <= SIM_NODES_MAX)
+    if (planted(PLANT_OLD_ROUND) && acknowledges && message->from < SIM_IDS_MAX)
         newer.round = memories[sim->current->host].round[message->from];
     if (planted(PLANT_CUT_BLINDLY))
         cut_after(raft, message);
@@ -313,7 +313,7 @@ enum raft_result __wrap_raft_read(struct raft *raft, uint64_t token) {
 
 static void note_rounds(const struct raft_messages *messages) {
     for (size_t i = 0; i < messages->count; i++)
-        if (messages->at[i].type == RAFT_APPEND && messages->at[i].to <= SIM_NODES_MAX)
+        if (messages->at[i].type == RAFT_APPEND && messages->at[i].to < SIM_IDS_MAX)
             memories[sim->current->host].round[messages->at[i].to] = messages->at[i].round;
 }
 
