@@ -271,6 +271,38 @@ static void a_whole_cluster_that_goes_back_applies_nothing_and_ends(void **state
     cluster_free(cluster);
 }
 
+/* `--restore` of a file into a directory of its own, under these options. */
+static int restore(const struct cluster *cluster, const char *file, const char *max, const char *words) {
+    struct process_result result;
+    char dir[CLUSTER_PATH_MAX + 16];
+    snprintf(dir, sizeof dir, "%s/restored", cluster->dir);
+    const char *const argv[] = {cluster_binary(),           "--restore", file, "--dir", dir, "--raft-id", "1",
+                                "--raft-feature-level-max", max,         NULL};
+    process_run(argv, NULL, 0, harness_scaled_ms(SETTLE_MS), &result);
+    if (strstr(result.output, words) == NULL)
+        harness_fail("%s does not say: %s", result.output, words);
+    free(result.output);
+    return result.status;
+}
+
+static void a_backup_is_restored_by_who_knows_its_level(void **state) {
+    char backups[CLUSTER_PATH_MAX], file[CLUSTER_PATH_MAX + 16];
+    (void)state;
+    struct cluster *cluster = cluster_prepare(1, NULL, NULL);
+    snprintf(backups, sizeof backups, "%.200s", cluster->dir);
+    const char *const options[] = {"--backup-dir", backups, NULL};
+    cluster->options = options;
+    cluster_spawn_all(cluster);
+    cluster_wait_leader(cluster);
+    wait_level(cluster, 2);
+    say(cluster, 0, "RAFT.BACKUP whole", "*8");
+    snprintf(file, sizeof file, "%s/whole", backups);
+    assert_int_equal(restore(cluster, file, "1", "the state is of feature level 2, and up to 1 is offered"),
+                     1);
+    assert_int_equal(restore(cluster, file, "2", "the only member of a new cluster"), 0);
+    cluster_free(cluster);
+}
+
 /* ---- new nodes ---------------------------------------------------------------------------------------------------- */
 
 static void a_new_node_must_offer_the_clusters_level(void **state) {
@@ -339,6 +371,7 @@ int main(void) {
         TEST(who_was_away_during_the_rise_comes_back_by_a_snapshot),
         TEST(a_member_that_goes_back_behind_the_level_is_refused_and_ends),
         TEST(a_whole_cluster_that_goes_back_applies_nothing_and_ends),
+        TEST(a_backup_is_restored_by_who_knows_its_level),
         TEST(a_new_node_must_offer_the_clusters_level),
         TEST(a_new_node_that_is_old_holds_the_level),
     };
