@@ -68,6 +68,11 @@ static const struct command *known_command(const struct resp_command *command) {
     return row;
 }
 
+void apply_uncount(struct node *node, const struct command *command) {
+    node->statistics.commands--;
+    statistics_of(node, command)->calls--;
+}
+
 /* A waiting read, at its place. True when it met a key that is due. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
                 uint64_t version) {
@@ -90,9 +95,13 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
         .seed = mix(node->seed++ ^ version),
         .reply = &out,
     };
-    apply_call(node, known_command(&command), &call, &item->connection->session);
-    if (call.due && out.buf)
+    const struct command *row = known_command(&command);
+    call.looks = row->flags & COMMAND_BLOCKING;
+    apply_call(node, row, &call, &item->connection->session);
+    if ((call.due || call.end == CALL_BLOCKS) && out.buf)
         resp_buf_truncate(out.buf, mark);
+    if (call.looks && !call.due)
+        block_looked(node, item->connection, &call);
     return call.due;
 }
 
@@ -154,9 +163,15 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
             .seed = mix(index ^ mix(position++)),
             .reply = &out,
         };
-        apply_call(node, known_command(&command), &call, item ? &item->connection->session : NULL);
-        if (item)
+        const struct command *row = known_command(&command);
+        if (item && item->connection->wait)
+            block_apply(node, item, row, &call);
+        else
+            apply_call(node, row, &call, item ? &item->connection->session : NULL);
+        if (item) {
+            item->connection->written = index;
             connection_answered(node, item->connection);
+        }
     }
     if (lane)
         answer_riders(node, lane, &at, index);

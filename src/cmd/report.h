@@ -113,8 +113,9 @@ struct report {
     uint64_t loop_stall_max_us; /* the longest that the loop was kept from turning, in the last minute */
 
     /* connections */
-    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
-    size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
+    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;       /* of them: wait for an element, or for members */
+    size_t clients_timed;         /* of those: not for ever */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */

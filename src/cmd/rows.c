@@ -155,6 +155,12 @@ const struct command command_rows[] = {
     {"sunionstore", -3, W | OOM, 1, -1, 1, cmd_sunionstore, NULL, NULL,
      "Stores what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
     /* sorted sets */
+    {"bzmpop", -5, W | BLOCK, NO_KEYS, cmd_bzmpop, NULL, NULL,
+     "Takes members from an end as soon as one of the sets is there.", "7.0.0", "sorted-set", "O(K+M*log N) in keys, members taken, members", ZSET, NULL, key_blmpop},
+    {"bzpopmax", -3, W | NOSCR | FAST | BLOCK, 1, -2, 1, cmd_bzpopmax, NULL, NULL,
+     "Takes the member with the highest score as soon as one of the sets is there.", "5.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_delete},
+    {"bzpopmin", -3, W | NOSCR | FAST | BLOCK, 1, -2, 1, cmd_bzpopmin, NULL, NULL,
+     "Takes the member with the lowest score as soon as one of the sets is there.", "5.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_delete},
     {"zadd", -4, W | OOM | FAST, KEY, cmd_zadd, NULL, NULL,
      "Adds members, or changes their scores.", "1.2.0", "sorted-set", "O(log N) in members, for each", ZSET, NULL, key_rw_update},
     {"zcard", 2, R | FAST, KEY, cmd_zcard, NULL, NULL,
@@ -221,6 +227,16 @@ const struct command command_rows[] = {
      "Stores the members of all sets.", "2.0.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_store},
 
     /* lists */
+    {"blmove", 6, W | OOM | NOSCR | BLOCK, 1, 2, 1, cmd_blmove, NULL, NULL,
+     "Takes an element from one list to another as soon as there is one.", "6.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"blmpop", -5, W | BLOCK, NO_KEYS, cmd_blmpop, NULL, NULL,
+     "Takes elements as soon as one of the lists has any.", "7.0.0", "list", "O(N+M) in keys and elements taken", LIST, NULL, key_blmpop},
+    {"blpop", -3, W | NOSCR | BLOCK, 1, -2, 1, cmd_blpop, NULL, NULL,
+     "Takes a first element as soon as one of the lists has any.", "2.0.0", "list", "O(N) in keys", LIST, NULL, key_rw_access_delete},
+    {"brpop", -3, W | NOSCR | BLOCK, 1, -2, 1, cmd_brpop, NULL, NULL,
+     "Takes a last element as soon as one of the lists has any.", "2.0.0", "list", "O(N) in keys", LIST, NULL, key_rw_access_delete},
+    {"brpoplpush", 4, W | OOM | NOSCR | BLOCK, 1, 2, 1, cmd_brpoplpush, NULL, NULL,
+     "Takes a last element before the first of another list as soon as there is one.", "2.2.0", "list", "O(1)", LIST, NULL, key_lmove},
     {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,
      "Tells the element at an index.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_ro_access},
     {"linsert", 5, W | OOM, KEY, cmd_linsert, NULL, NULL,
@@ -335,6 +351,8 @@ const struct command command_rows[] = {
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"wait", 3, NOSCR | LATER, NO_KEYS, NULL, session_wait, NULL,
+     "Waits until so many other members have this connection's last write on disk.", "3.0.0", "generic", "O(N) in members", CONN, tip_wait, NULL},
 
     /* the server */
     {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,

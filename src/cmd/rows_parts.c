@@ -27,7 +27,7 @@ const struct command rows_of_client[] = {
      "Tells the client library's name or version.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"client|setname", 3, ANYTIME, NO_KEYS, NULL, session_client_setname, NULL,
      "Names this connection.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|unblock", -3, ADM | ANYTIME, NO_KEYS, NULL, session_client_unblock, NULL,
+    {"client|unblock", -3, ADM | ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_unblock, NULL,
      "Ends the wait of a client that is blocked.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {0},
 };

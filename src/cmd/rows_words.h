@@ -39,6 +39,7 @@
 #define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
+#define BLOCK    COMMAND_BLOCKING
 #define PARTS    "Depends on subcommand."
 
 /* What is done with the keys. */
@@ -74,6 +75,7 @@ KEYS(key_set, {.flags = "RW access update variable_flags",
 
 KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
 KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
+KEYS(key_blmpop, {.flags = "RW access delete", .count_at = 2});
 #define SORT_NAMES                                                                                           \
     {                                                                                                        \
         .flags = "RO access", .search = KEYS_IN_DATA,                                                        \
@@ -105,6 +107,7 @@ TIPS(tip_all_random, "request_policy:all_shards", "nondeterministic_output");
 TIPS(tip_nodes_ok, "request_policy:all_nodes", "response_policy:all_succeeded");
 TIPS(tip_scan, "nondeterministic_output", "request_policy:special");
 TIPS(tip_nodes_report, "nondeterministic_output", "request_policy:all_nodes", "response_policy:special");
+TIPS(tip_wait, "request_policy:all_shards", "response_policy:agg_min");
 TIPS(tip_slowlog, "request_policy:all_nodes", "nondeterministic_output");
 TIPS(tip_slowlog_len, "request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output");
 TIPS(tip_report, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
