@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Queues as job servers use them, through leaders that are killed and leaderships that are given away: producers push, workers wait for
- * several queues at once with a time-out, or move each job to a list of their own.
+ * Queues as job servers use them, through leaders that are killed or stopped and leaderships that are given away: producers push,
+ * workers wait for several queues at once with a time-out, or move each job to a list of their own.
  *
  *     a job has a number of its own and is pushed once; its outcome is remembered
  *     at the end: no job is anywhere twice; none is there whose push was refused
@@ -9,7 +9,7 @@
  *     popped jobs: every one whose push was acknowledged was given to a worker or is still there, except as many as pops have an
  *                  unknown outcome: of those a worker may not have seen the reply
  *
- * REDRAFT_KILLS sets how many leaders are killed (4).
+ * REDRAFT_KILLS sets how many leaders are killed, and how many stopped (4).
  */
 #include <pthread.h>
 #include <setjmp.h>
@@ -197,6 +197,28 @@ static void hand_over(void) {
     wire_close(wire);
 }
 
+static void lose_leader(void) {
+    harness_sleep_ms(500);
+    size_t leader = cluster_wait_leader(cluster);
+    cluster_kill(cluster, leader);
+    cluster_wait_other_leader(cluster, leader);
+    harness_sleep_ms(500);
+    hand_over();
+    harness_sleep_ms(200);
+    cluster_spawn(cluster, leader);
+    cluster_wait_equal(cluster);
+}
+
+/* It wakes with pops under way, and with clients that wait, in a cluster that has gone on. */
+static void stop_leader(void) {
+    size_t leader = cluster_wait_leader(cluster);
+    cluster_pause(cluster, leader, true);
+    cluster_wait_other_leader(cluster, leader);
+    harness_sleep_ms(300);
+    cluster_pause(cluster, leader, false);
+    cluster_wait_equal(cluster);
+}
+
 static void no_job_is_lost_or_given_twice_while_leaders_die(void **state) {
     (void)state;
     cluster = cluster_new(3, NULL);
@@ -204,16 +226,9 @@ static void no_job_is_lost_or_given_twice_while_leaders_die(void **state) {
     start(pop, POPPERS);
     start(move, MOVERS);
     start(produce, PRODUCERS);
-    for (uint64_t kills = harness_setting("REDRAFT_KILLS", KILLS); kills > 0; kills--) {
-        harness_sleep_ms(500);
-        size_t leader = cluster_wait_leader(cluster);
-        cluster_kill(cluster, leader);
-        cluster_wait_other_leader(cluster, leader);
-        harness_sleep_ms(500);
-        hand_over();
-        harness_sleep_ms(200);
-        cluster_spawn(cluster, leader);
-        cluster_wait_equal(cluster);
+    for (uint64_t rounds = harness_setting("REDRAFT_KILLS", KILLS); rounds > 0; rounds--) {
+        lose_leader();
+        stop_leader();
     }
     atomic_store(&producing, false);
     harness_sleep_ms(1000);
