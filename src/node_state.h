@@ -331,7 +331,7 @@ struct node {
     struct promise *promises, *promises_last;
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
-    struct latency fsync, commit;
+    struct latency fsync, commit, turn; /* turn: how long the loop worked before it could wait again */
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
@@ -386,7 +386,6 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
-    uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
     struct slowlog *slowlog;
