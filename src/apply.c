@@ -66,6 +66,11 @@ static void must_be_known(const struct command *row, const struct resp_command *
     assert(row && row->run && command_arity_ok(row, command->count));
 }
 
+void apply_uncount(struct node *node, const struct command *command) {
+    node->statistics.commands--;
+    statistics_of(node, command)->calls--;
+}
+
 /* A waiting read, at its place. True when it met a key that is due. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
                 uint64_t version) {
@@ -90,9 +95,12 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     };
     const struct command *row = command_find(command.args, command.count);
     must_be_known(row, &command);
+    call.looks = row->flags & COMMAND_BLOCKING;
     apply_call(node, row, &call, &item->connection->session);
-    if (call.due && out.buf)
+    if ((call.due || call.end == CALL_BLOCKS) && out.buf)
         resp_buf_truncate(out.buf, mark);
+    if (call.looks && !call.due)
+        block_looked(node, item->connection, &call);
     return call.due;
 }
 
@@ -165,9 +173,14 @@ static void apply_commands(struct node *node, const struct entry_reader *reader,
             .reply = &out,
         };
         must_be_known(command->row, &command->words);
-        apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
-        if (item)
+        if (item && item->connection->wait)
+            block_apply(node, item, command->row, &call);
+        else
+            apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
+        if (item) {
+            item->connection->written = index;
             connection_answered(node, item->connection);
+        }
     }
     if (lane)
         answer_riders(node, lane, &at, index);

@@ -10,6 +10,7 @@
  *      clients' commands        gathered: all writes of the turn into one entry, all reads into one round
  *      propose, ask             the entry is appended, the round is begun
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
+ *      clients that wait        pops are gathered for the next entry, where there is something to pop
  *      checkpoint               a few pages of the state go to the disk, when it is time
  *      flush                    one write per connection that has something to say
  *
@@ -330,6 +331,7 @@ static bool turn_raft(struct node *node) {
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    block_turn(node);
     more |= membership_turn(node);
     more |= checkpoint_turn(node);
     compact_turn(node);
@@ -375,5 +377,7 @@ uint64_t node_deadline_ms(const struct node *node) {
         deadline = raft_deadline(node->raft);
     if (handover_deadline_ms(node) < deadline)
         deadline = handover_deadline_ms(node);
+    if (block_deadline_ms(node) < deadline)
+        deadline = block_deadline_ms(node);
     return deadline;
 }

@@ -5,6 +5,7 @@
  *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
  *     start.c     how a node begins and ends
  *     connection.c  a connection's life, and what it waits for
+ *     block.c     connections that wait for an element    acks.c  or for members to have a write
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
  *     outcome.c   what is told to those that get no reply from applying
@@ -29,6 +30,7 @@
 
 #include "admission.h"
 #include "ahead.h"
+#include "block.h"
 #include "clock.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
@@ -82,8 +84,10 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
-    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
-    bool denied; /* protected mode: only a handshake is listened to */
+    struct wait *wait; /* for an element, or for members: nothing more is served before its end; NULL: none */
+    raft_index written; /* its last write that was applied; 0: none */
+    bool awaits;        /* the end of a hand-over, or of the node: nothing more is served before */
+    bool denied;        /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
@@ -390,6 +394,7 @@ struct node {
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
 
     /* connections */
+    struct block block;
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
@@ -482,12 +487,17 @@ void serve_commands(struct node *node); /* the queued clients' commands, and tho
 void serve_forget_all(
     struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
+/* Puts a write of a connection that waits, and is owed nothing else, into that lane. False: there is no room for it now. */
+bool serve_again(struct node *node, struct connection *connection, unsigned db,
+                 const struct resp_command *command, bool quiet);
 
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
 /* `session` is the sender's; NULL: the command comes from the log. */
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session);
+/* The last call of this command was one that was counted before. */
+void apply_uncount(struct node *node, const struct command *command);
 /* A clock with microseconds, for how long something takes. */
 uint64_t apply_clock_us(void);
 void status_spike(struct node *node, enum spike_event event, uint64_t us);

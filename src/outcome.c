@@ -54,6 +54,12 @@ static void tell_lane(struct node *node, struct lane *lane,
         struct pending_item *item = &lane->items[i];
         if (item->kind == PENDING_MOVED)
             continue;
+        struct connection *connection = item->connection;
+        if (connection->wait && connection->pending == 1 &&
+            block_failed(node, connection, tell_write == tell_not_done || item->kind == PENDING_READ)) {
+            connection_answered(node, connection);
+            continue;
+        }
         struct resp_out out = connection_out(item);
         size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
         if (item->kind == PENDING_REPLY && out.buf)
@@ -63,7 +69,7 @@ static void tell_lane(struct node *node, struct lane *lane,
         else if (item->kind == PENDING_WRITE)
             tell_write(node, &out);
         connection_count_reply(node, NULL, &out, mark);
-        connection_answered(node, item->connection);
+        connection_answered(node, connection);
     }
     lane_free(lane);
 }

@@ -5,6 +5,7 @@
  * A command that cannot go on now stays in its connection's input, unparsed, and the connection is put on the list of those held; the input
  * fills, then the kernel's buffer, then the sender waits. So there is no queue of commands here that could grow.
  */
+#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -130,6 +131,10 @@ static void carry_out(struct node *node, struct connection *connection, const st
         status_reset(node);
     if (wishes->killed_self)
         connection->session.close = true;
+    if (wishes->wait)
+        acks_begin(node, connection, wishes->wait_members, wishes->wait_ms, is_quiet, out);
+    if (wishes->unblock_id != 0)
+        block_unblock(node, wishes->unblock_id, wishes->unblock_error);
 }
 
 /* CLIENT KILL only marks sessions: those marked are closed as soon as they have nothing under way. */
@@ -231,6 +236,18 @@ static bool all_in_this_turn(const struct node *node, const struct connection *c
            lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
+/* False: too much is uncommitted. Another entry is begun when this one is full. */
+static bool make_room(struct node *node, size_t raw_length) {
+    size_t size = raw_length + ENTRY_OVERHEAD_MAX;
+    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
+            node->conf->uncommitted_bytes_max &&
+        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+        return false;
+    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
+        node_propose(node);
+    return true;
+}
+
 static enum served take_write(struct node *node, struct connection *connection,
                               const struct resp_command *command) {
     bool behind_reads = connection->lane && connection->lane->token != 0;
@@ -238,13 +255,8 @@ static enum served take_write(struct node *node, struct connection *connection,
         return HELD; /* reads of an earlier turn come first */
     if (checkpoint_is_behind(node))
         return HELD; /* what it has still to write would be copied faster than it is written */
-    size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
-    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
-            node->conf->uncommitted_bytes_max &&
-        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+    if (!make_room(node, command->raw_length))
         return HELD;
-    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
-        node_propose(node); /* this entry is full */
     struct lane *lane = serve_writing(node);
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
@@ -252,6 +264,21 @@ static enum served take_write(struct node *node, struct connection *connection,
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
+}
+
+bool serve_again(struct node *node, struct connection *connection, unsigned db,
+                 const struct resp_command *command, bool quiet) {
+    assert(connection->pending == 0 && !connection->lane);
+    if (!make_room(node, command->raw_length))
+        return false;
+    connection->lane = serve_writing(node);
+    entry_add(&node->batch, db, command);
+    struct pending_item *item = lane_add(connection->lane, connection, PENDING_WRITE);
+    item->db = db;
+    item->protocol = (uint8_t)connection->session.protocol;
+    item->quiet = quiet;
+    connection->pending++;
+    return true;
 }
 
 /* What a fast command tells of a collection is little, and what another tells at most all of it. */
@@ -294,7 +321,7 @@ static enum served take_read(struct node *node, struct connection *connection, c
         if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
             return HELD; /* replies to riders are all made at once */
     }
-    bool lease = consistency_of(node, connection) == CONF_LEASE;
+    bool lease = consistency_of(node, connection) == CONF_LEASE && !(row->flags & COMMAND_BLOCKING);
     if (connection->lane && connection->lane == node->leasing && !lease)
         return HELD; /* what stands on a lease may be answered sooner than this */
     if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
@@ -308,6 +335,20 @@ static enum served take_read(struct node *node, struct connection *connection, c
     }
     finish_item(item, connection);
     return SERVED;
+}
+
+/* A command that may have to wait. Wrong arguments are answered as those of any write. */
+static enum served take_blocking(struct node *node, struct connection *connection, const struct command *row,
+                                 const struct resp_command *command) {
+    struct command_wait wanted;
+    if (!command_waits(command->args, command->count, row, &wanted))
+        return take_write(node, connection, command);
+    bool first = block_is_first(node, connection->session.db, command, &wanted);
+    enum served served =
+        first ? take_write(node, connection, command) : take_read(node, connection, row, command);
+    if (served == SERVED)
+        block_begin(node, connection, command, &wanted);
+    return served;
 }
 
 static struct gate gate_of(const struct node *node, const struct connection *connection) {
@@ -363,7 +404,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = answer_now(node, connection, row, command, GATE_ELSEWHERE);
         break;
     case GATE_WRITE:
-        served = take_write(node, connection, command);
+        served = row->flags & COMMAND_BLOCKING ? take_blocking(node, connection, row, command)
+                                               : take_write(node, connection, command);
         break;
     case GATE_READ:
         served = take_read(node, connection, row, command);
@@ -410,7 +452,7 @@ static void protocol_error(struct node *node, struct connection *connection) {
 }
 
 static bool may_go_on(struct node *node, struct connection *connection) {
-    if (!connection->client || connection->session.close)
+    if (!connection->client || connection->session.close || connection->wait)
         return false;
     if (connection->awaits) {
         connection_hold(node, connection, HOLD_REPLY);
@@ -469,7 +511,8 @@ static void serve_connection(struct node *node, struct connection *connection) {
     parse_input(node, connection);
     if (!connection->client)
         return;
-    client_pause(client, connection->hold != HOLD_NONE && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
+    bool waits = connection->hold != HOLD_NONE || connection->wait;
+    client_pause(client, waits && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
         connection_close(node, connection);
     else if (connection->session.close && connection->pending == 0)

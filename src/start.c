@@ -285,6 +285,7 @@ static void tell_the_end(struct node *node) {
     for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
         outcome_doubt(node, lane);
     fail_one(node, &node->writing);
+    block_end_all(node);
 }
 
 bool start_stop_when_done(struct node *node) {
@@ -371,6 +372,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     admission_random_id(node->run_id);
     node->keyspace = keyspace_new(conf->databases);
     keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());
+    block_open(node);
     node->ahead = ahead_new();
     node->item_parser = resp_parser_new();
     size_t rows;
@@ -437,6 +439,7 @@ void node_free(struct node *node) {
             connection_close(node, client->owner);
     }
     serve_forget_all(node);
+    block_close(node);
     peers_close(node);
     net_free(node->net);
     if (node->raft)

@@ -134,7 +134,7 @@ void status_watch(struct node *node) {
 
 static bool is_idle(const struct node *node, const struct connection *connection) {
     uint64_t bound_ms = node->conf->timeout_s * 1000;
-    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE &&
+    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE && !connection->wait &&
            node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
@@ -523,12 +523,13 @@ static void report_connections(struct node *node, struct report *report) {
             continue;
         }
         report->clients++;
-        report->clients_waiting += connection->hold != HOLD_NONE;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
         if (resp_buf_length(&client->out) > report->output_max)
             report->output_max = resp_buf_length(&client->out);
     }
+    report->clients_blocked = node->block.count;
+    report->clients_timed = node->block.alarms.count;
     for (size_t i = 0; i < node->peer_count; i++)
         report->peer_links += node->peers[i].open;
 }

@@ -563,6 +563,13 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
     }
 }
 
+void generate_add_timeout(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"-1", "x", "", " 1", "1 ", "nan", "-inf", "inf", "1e300", "-0.01"};
+    static const char *const tiny[] = {"0.001", "0.002", "1e-3", "+0.001", "0.0001", "1e-9", "0x0.01p-4"};
+    generate_add_text(request,
+                      generate_one_in(seed, 12) ? GENERATE_PICK(seed, odd) : GENERATE_PICK(seed, tiny));
+}
+
 /* One argument less, or more. */
 static void spoil(uint64_t *seed, struct request *request) {
     switch (generate_below(seed, 3)) {

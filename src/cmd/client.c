@@ -75,6 +75,13 @@ void session_client_setinfo(struct session_call *call) {
     resp_status(call->reply, "OK");
 }
 
+static struct session *session_by_id(const struct session_call *call, int64_t id) {
+    for (size_t at = 0; at < call->session_count; at++)
+        if (id > 0 && call->sessions[at]->id == (uint64_t)id)
+            return call->sessions[at];
+    return NULL;
+}
+
 /* ---- this connection --- */
 
 void session_client_id(struct session_call *call) {
@@ -119,7 +126,6 @@ void session_client_no_touch(struct session_call *call) {
     resp_status(call->reply, "OK");
 }
 
-/* No command blocks, so there is never anybody to wake. */
 void session_client_unblock(struct session_call *call) {
     int64_t id;
 
@@ -132,8 +138,13 @@ void session_client_unblock(struct session_call *call) {
         resp_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (!resp_arg_integer(&call->args[2], &id))
         resp_error(call->reply, "ERR value is not an integer or out of range");
-    else
-        resp_integer(call->reply, 0);
+    else {
+        const struct session *session = session_by_id(call, id);
+        bool waits = session && session->blocked;
+        call->wishes->unblock_id = waits ? session->id : 0;
+        call->wishes->unblock_error = call->count == 4 && resp_arg_is(&call->args[3], "ERROR");
+        resp_integer(call->reply, waits);
+    }
 }
 
 /* ---- types, as CLIENT LIST and CLIENT KILL tell connections apart --- */
@@ -170,6 +181,8 @@ static void flags_of(const struct session *session, char flags[8]) {
 
     if (session->peer)
         flags[length++] = 'S';
+    if (session->blocked)
+        flags[length++] = 'b';
     if (session->close)
         flags[length++] = 'c';
     if (session->readonly)
@@ -212,13 +225,6 @@ void session_client_info(struct session_call *call) {
 }
 
 /* ---- CLIENT LIST [TYPE type] [ID id ...] --- */
-
-static struct session *session_by_id(const struct session_call *call, int64_t id) {
-    for (size_t at = 0; at < call->session_count; at++)
-        if (id > 0 && call->sessions[at]->id == (uint64_t)id)
-            return call->sessions[at];
-    return NULL;
-}
 
 static void list_type(struct session_call *call, enum client_type type) {
     struct resp_buf text = {0};

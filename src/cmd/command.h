@@ -28,6 +28,13 @@ struct spikes;
 
 /* ---- over the keyspace --- */
 
+enum call_end {
+    CALL_DONE, /* the reply is written */
+    CALL_BLOCKS, /* there is nothing to take. The reply is that of a wait which has ended, and all there is for who does not
+                    wait (in a transaction, in a script) */
+    CALL_READY, /* there is something to take, and `looks` said to leave it; there is no reply */
+};
+
 struct call {
     struct keyspace *keyspace;
     const struct command *command;
@@ -40,11 +47,26 @@ struct call {
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
     unsigned hits, misses; /* out: keys looked up that were there, and that were not */
+    bool looks;            /* of a command that blocks: it is only asked whether it would */
+    enum call_end end;     /* out */
     bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
                  thrown away and the read done again behind an entry with a later clock */
 };
 
 typedef void call_run(struct call *call);
+
+/* What a command that blocks waits for, as its arguments say. */
+struct command_wait {
+    enum value_type type;   /* of the keys */
+    size_t first_key, keys; /* they are args[first_key] and so on */
+    size_t count_at;        /* the argument that says how many they are; 0: there is none */
+    uint64_t timeout_ms;    /* 0: for ever */
+    uint64_t takes;         /* elements at most */
+};
+
+/* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
+bool command_waits(const struct resp_arg *args, size_t count, const struct command *command,
+                   struct command_wait *wait);
 
 /* ---- over the session --- */
 
@@ -61,8 +83,9 @@ struct session {
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
-    bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;  /* a member of the cluster, not a client: cannot be killed */
+    bool blocked; /* waits for an element, or for members */
+    bool close;   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;    /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
@@ -91,6 +114,11 @@ struct wishes {
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
     const struct resp_arg *backup;                /* make one under this name; NULL: none */
+    bool wait; /* for wait_members that have its last write; the reply is the caller's */
+    int64_t wait_members;
+    uint64_t wait_ms;    /* at most; 0: for ever */
+    uint64_t unblock_id; /* this client waits no more, with an error or without; 0: none */
+    bool unblock_error;
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
@@ -135,6 +163,7 @@ enum command_flag {
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
+    COMMAND_BLOCKING = 1 << 18,     /* waits until there is something to take */
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -196,6 +225,7 @@ enum command_category {
     CATEGORY_SORTEDSET = 1 << 11,
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
+    CATEGORY_BLOCKING = 1 << 14,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -92,9 +92,9 @@ static void clients_section(struct info *info) {
     number(info, "maxclients", info->conf->clients_max);
     number(info, "client_recent_max_input_buffer", report->input_max);
     number(info, "client_recent_max_output_buffer", report->output_max);
-    number(info, "blocked_clients", report->clients_waiting);
+    number(info, "blocked_clients", report->clients_blocked);
     number(info, "tracking_clients", 0);
-    number(info, "clients_in_timeout_table", 0);
+    number(info, "clients_in_timeout_table", report->clients_timed);
 }
 
 static void memory_section(struct info *info) {

@@ -113,8 +113,9 @@ struct report {
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
 
     /* connections */
-    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
-    size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
+    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;       /* of them: wait for an element, or for members */
+    size_t clients_timed;         /* of those: not for ever */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */

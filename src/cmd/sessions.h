@@ -41,6 +41,7 @@ void session_bgsave(struct session_call *call);
 void session_lastsave(struct session_call *call);
 void session_debug(struct session_call *call);
 void session_shutdown(struct session_call *call);
+void session_wait(struct session_call *call);
 
 /* slow.c */
 void session_slowlog_get(struct session_call *call);

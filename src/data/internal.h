@@ -76,6 +76,13 @@ struct checkpoint {
     unsigned rows_db; /* databases before it have been cut */
 };
 
+/* Keys that were noted: for each a struct note, then its bytes. */
+struct notes {
+    bool on;
+    size_t told; /* bytes of what was told */
+    struct resp_buf noted;
+};
+
 struct keyspace {
     uint64_t clock;
     uint64_t next;        /* the earliest of the databases' */
@@ -86,6 +93,7 @@ struct keyspace {
     struct dying *dying;
     struct checkpoint checkpoint;
     struct load *load; /* while it is loaded */
+    struct notes notes;
     struct rows *rows; /* as many as databases */
     unsigned *order;   /* where each database lies in db[]: keyspace_swap exchanges two of these */
     unsigned count;
@@ -125,6 +133,13 @@ static inline void page_touch(struct keyspace *keyspace, struct database *databa
 static inline uint64_t place_digest(const struct item *item, size_t slot) {
     return digest_mix(item_digest(item), slot);
 }
+
+/* ---- ready.c --- */
+
+/* There is something in the item that was not there before, or not under this name. */
+void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item);
+void ready_note_all(struct keyspace *keyspace, unsigned db);
+void ready_close(struct keyspace *keyspace);
 
 /* ---- kinds: text.c, members.c, list.c --- */
 

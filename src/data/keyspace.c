@@ -103,6 +103,7 @@ void keyspace_free(struct keyspace *keyspace) {
         database_free_some(keyspace, &keyspace->db[i], SIZE_MAX);
     checkpoint_close(keyspace);
     assert(keyspace->memory == 0);
+    ready_close(keyspace);
     free(keyspace->rows);
     free(keyspace->order);
     free(keyspace);
@@ -374,6 +375,7 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
     put_item(keyspace, database, renamed, version);
+    ready_note(keyspace, db, renamed);
 }
 
 void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
@@ -389,6 +391,7 @@ void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct res
         object_enter_whole(keyspace, database, object);
     }
     put_item(keyspace, database, copy, version);
+    ready_note(keyspace, to_db, copy);
 }
 
 void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
@@ -403,6 +406,7 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
         object_transfer(keyspace, from, to, object);
     }
     put_item(keyspace, to, place.item, version);
+    ready_note(keyspace, to_db, place.item);
 }
 
 void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
@@ -410,6 +414,8 @@ void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
     unsigned place = keyspace->order[db];
     keyspace->order[db] = keyspace->order[other];
     keyspace->order[other] = place;
+    ready_note_all(keyspace, db);
+    ready_note_all(keyspace, other);
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {

@@ -109,6 +109,21 @@ size_t keyspace_memory(const struct keyspace *keyspace);
  * ids. Kept up to date by each change: O(databases). Keys that are gone count until they are taken out. */
 uint64_t keyspace_digest(const struct keyspace *keyspace);
 
+/* ---- keys that somebody may wait for --- */
+
+/* Whether it is noted which lists and sorted sets were changed and not emptied, or came to another name or database. Off at first;
+ * turned off, it is forgotten what was noted. */
+void keyspace_note_ready(struct keyspace *keyspace, bool on);
+
+struct keyspace_ready {
+    unsigned db;
+    bool whole;          /* any key of the database: its number stands for others now */
+    struct resp_arg key; /* else this one. Holds until the next change of the keyspace */
+};
+
+/* What was noted and not yet told, oldest first; false when there is nothing. The key may be gone again. */
+bool keyspace_next_ready(struct keyspace *keyspace, struct keyspace_ready *ready);
+
 /* ---- checkpoints (page.c has the essay and the format) --- */
 
 /* One thing to be written. A checkpoint tells of an (object, number) at most once, and of nothing that one of
@@ -176,6 +191,8 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
 /* Puts other bytes in the place of some of a string's: the range must lie within it. The item stays where it is. */
 void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
                     const void *bytes, size_t length, uint64_t version);
+/* Members or elements of a collection. */
+size_t collection_count(const struct item *item);
 /* Bytes allocated for the item and its value. */
 size_t item_memory(const struct item *item);
 
