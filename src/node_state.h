@@ -21,6 +21,9 @@
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
+ *     deliver.c   from events to those who listen
+ *     monitor.c   MONITOR
+ *     pause.c     CLIENT PAUSE
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
@@ -33,6 +36,7 @@
 #include "conf.h"
 #include "data/keyspace.h"
 #include "entry.h"
+#include "gate.h"
 #include "latency.h"
 #include "logger.h"
 #include "net/net.h"
@@ -62,6 +66,7 @@ enum hold {
     HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
     HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
     HOLD_REPLY,  /* its last command is answered later */
+    HOLD_PAUSE,  /* CLIENT PAUSE */
     HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
 };
 
@@ -309,6 +314,18 @@ struct snapshot_in {
     uint64_t installed;      /* since the start */
 };
 
+/* See monitor.c. */
+struct monitors {
+    struct connection **at;
+    size_t count, capacity;
+};
+
+/* See pause.c. */
+struct pause {
+    uint64_t until_ms; /* 0: there is none */
+    bool all;          /* not only writes */
+};
+
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -379,6 +396,10 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
+    struct audience *audience; /* who listens to what */
+    struct events events;      /* that they have not been told yet */
+    struct monitors monitors;
+    struct pause pause;
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
@@ -477,6 +498,8 @@ void apply_call(struct node *node, const struct command *command, struct call *c
 uint64_t apply_clock_us(void);
 void status_spike(struct node *node, enum spike_event event, uint64_t us);
 /* Whether anybody wants to know how long each command takes; then one took so long. */
+/* The argument from which on a command's are secret; 0: none is. */
+size_t status_secret_from(const struct command *command);
 bool status_times_commands(const struct node *node);
 void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
                  const struct session *session, uint64_t us);
@@ -570,6 +593,31 @@ void loading_begin(struct node *node, struct store_data *data, struct store_meta
 void loading_begin_next(struct node *node, const struct store_data_wants *wants);
 void loading_take(struct node *node);
 void loading_close(struct node *node);
+
+/* deliver.c */
+/* Before something is applied or read: what of it is to be kept for those who listen. `replay`: nothing. */
+void deliver_listen(struct node *node, bool replay);
+/* Tells them. What is for the connection into whose output a reply was just written goes before it, at `mark`; `reply` may be NULL. */
+void deliver_told(struct node *node, struct resp_buf *reply, size_t mark);
+void deliver_forget(struct node *node, struct connection *connection); /* it is about to be closed */
+/* It may have begun or ceased to listen. */
+void deliver_classify(struct connection *connection);
+void deliver_report(const struct node *node, struct report *report);
+
+/* monitor.c */
+void monitor_begin(struct node *node, struct connection *connection);
+void monitor_forget(struct node *node, const struct connection *connection);
+void monitor_close(struct node *node);
+/* Shows a command that was taken. Only when there are monitors. */
+void monitor_show(struct node *node, const struct session *session, const struct command *row,
+                  const struct resp_command *command);
+
+/* pause.c */
+void pause_begin(struct node *node, uint64_t ms, bool all);
+void pause_end(struct node *node);
+bool pause_is_on(const struct node *node);
+/* Whether a command that was judged so must wait for the end of the pause. */
+bool pause_holds(const struct node *node, const struct command *row, enum gate_verdict verdict);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -158,9 +158,15 @@ static void persistence_section(struct info *info) {
 static void stats_section(struct info *info) {
     const struct report *report = info->report;
     static const char *const lines[] = {
-        "sync_full:0",       "sync_partial_ok:0",        "sync_partial_err:0",     "evicted_keys:0",
-        "pubsub_channels:0", "pubsub_patterns:0",        "pubsubshard_channels:0", "latest_fork_usec:0",
-        "total_forks:0",     "migrate_cached_sockets:0", "tracking_total_keys:0",  NULL,
+        "sync_full:0",
+        "sync_partial_ok:0",
+        "sync_partial_err:0",
+        "evicted_keys:0",
+        "latest_fork_usec:0",
+        "total_forks:0",
+        "migrate_cached_sockets:0",
+        "tracking_total_keys:0",
+        NULL,
     };
 
     number(info, "total_connections_received", report->connections);
@@ -176,6 +182,9 @@ static void stats_section(struct info *info) {
     number(info, "expired_keys", report->expired_keys);
     number(info, "keyspace_hits", report->keyspace_hits);
     number(info, "keyspace_misses", report->keyspace_misses);
+    number(info, "pubsub_channels", report->pubsub_channels);
+    number(info, "pubsub_patterns", report->pubsub_patterns);
+    number(info, "pubsubshard_channels", report->pubsub_shard_channels);
     constants(info, lines);
     number(info, "total_error_replies", report->error_replies);
     number(info, "total_reads_processed", report->reads);

@@ -49,6 +49,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
+    {CATEGORY_PUBSUB, "@pubsub"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
@@ -64,6 +65,8 @@ static unsigned categories_of(const struct command *row) {
         categories |= CATEGORY_READ;
     if (row->flags & COMMAND_WRITE)
         categories |= CATEGORY_WRITE;
+    if (row->flags & COMMAND_PUBSUB)
+        categories |= CATEGORY_PUBSUB;
     if (row->flags & COMMAND_ADMIN)
         categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
     return categories | (row->flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);

@@ -87,7 +87,8 @@ struct keyspace {
     struct checkpoint checkpoint;
     struct load *load; /* while it is loaded */
     struct rows *rows; /* as many as databases */
-    unsigned *order;   /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    struct events *events;
+    unsigned *order; /* where each database lies in db[]: keyspace_swap exchanges two of these */
     unsigned count;
     struct database db[];
 };
