@@ -5,6 +5,7 @@
 #include "chance.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "zsets.h"
 
 /* ---- from an end --- */
@@ -30,7 +31,8 @@ static void pop(struct call *call, const struct resp_arg *key, const struct item
     reply_end(call, item, popped, from_top, pairs);
     zsets_open(call, key, &zset);
     zset_remove_ranks(&zset, from_top ? all - popped : 0, from_top ? all : popped);
-    (void)collection_close(&zset, call->version);
+    notify_left(call, EVENT_ZSET, from_top ? "zpopmax" : "zpopmin", key,
+                collection_close(&zset, call->version));
 }
 
 static void pop_one_key(struct call *call, bool from_top) {
