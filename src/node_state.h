@@ -30,6 +30,7 @@
 #define NODE_STATE_H
 
 #include "admission.h"
+#include "ahead.h"
 #include "clock.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
@@ -382,7 +383,8 @@ struct node {
     struct keyspace *keyspace;
     bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
-    struct resp_parser *entry_parser, *item_parser;
+    struct resp_parser *item_parser;
+    struct ahead *ahead; /* of the entry that is being applied */
     struct entry_builder batch;
     struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
