@@ -211,7 +211,7 @@ enum command_category {
     CATEGORY_SORTEDSET = 1 << 11,
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
-    CATEGORY_PUBSUB = 1 << 14,
+    CATEGORY_PUBSUB = 1 << 17,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */
