@@ -62,7 +62,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     connection_count_reply(node, command, call->reply, mark);
     if (call->due)
         events_cut(&node->events, 0); /* it is read again */
-    deliver_told(node, buf, mark);
+    deliver_told(node);
 }
 
 /* The gate let it in; the entry's level is ours. */
@@ -81,8 +81,9 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
         resp_parse(node->item_parser, lane_bytes(lane, item), item->length, &stored, &command);
     assert(outcome == RESP_COMMAND);
     (void)outcome;
-    deliver_listen(node, false);
     struct resp_out out = connection_out(item);
+    deliver_listen(node, false);
+    deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct call call = {
         .keyspace = node->keyspace,
@@ -148,6 +149,7 @@ static void apply_commands(struct node *node, uint64_t clock_ms, raft_index inde
             item = &lane->items[at++];
         }
         struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
+        deliver_before(node, out.buf);
         struct call call = {
             .keyspace = node->keyspace,
             .args = command->words.args,
@@ -201,7 +203,8 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
         apply_commands(node, reader.clock_ms, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
-        deliver_told(node, NULL, 0);
+        deliver_before(node, NULL);
+        deliver_told(node);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }

@@ -8,7 +8,7 @@
 
 static enum gate_verdict judge_data(const struct gate *gate, const struct command *row,
                                     const struct session *session, size_t raw_length) {
-    bool write = row->flags & (COMMAND_WRITE | COMMAND_LOGGED);
+    bool write = row->flags & COMMAND_THROUGH_LOG;
     if (gate->removed)
         return GATE_ELSEWHERE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
@@ -44,12 +44,12 @@ enum gate_verdict gate_judge(const struct gate *gate, const struct command *row,
     if (session->protocol == 2 && subscriber_listens(&session->subscriber) &&
         !(row->flags & COMMAND_LISTENER))
         return GATE_LISTENING;
-    if (session->monitor && (row->flags & (COMMAND_WRITE | COMMAND_READONLY | COMMAND_LOGGED)))
+    if (session->monitor && (row->flags & COMMAND_OVER_DATA))
         return GATE_MONITORING;
     if (row->session)
         return GATE_SESSION;
     assert(row->run);
-    if (!(row->flags & (COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY)))
+    if (!(row->flags & COMMAND_OVER_DATA))
         return GATE_LOCAL;
     return judge_data(gate, row, session, raw_length);
 }

@@ -321,6 +321,12 @@ struct monitors {
     size_t count, capacity;
 };
 
+/* See deliver_before. */
+struct asking {
+    struct resp_buf *reply;
+    size_t mark; /* what was there before */
+};
+
 /* See pause.c. */
 struct pause {
     uint64_t until_ms; /* 0: there is none */
@@ -400,6 +406,7 @@ struct node {
     size_t connections;
     struct audience *audience; /* who listens to what */
     struct events events;      /* that they have not been told yet */
+    struct asking asking;      /* who made them happen */
     struct monitors monitors;
     struct pause pause;
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
@@ -599,8 +606,9 @@ void loading_close(struct node *node);
 /* deliver.c */
 /* Before something is applied or read: what of it is to be kept for those who listen. `replay`: nothing. */
 void deliver_listen(struct node *node, bool replay);
-/* Tells them. What is for the connection into whose output a reply was just written goes before it, at `mark`; `reply` may be NULL. */
-void deliver_told(struct node *node, struct resp_buf *reply, size_t mark);
+/* From now on a reply is written here (NULL: none is). What its connection is to be told of what it does itself goes before it. */
+void deliver_before(struct node *node, struct resp_buf *reply);
+void deliver_told(struct node *node);                                  /* tells them what has happened */
 void deliver_forget(struct node *node, struct connection *connection); /* it is about to be closed */
 /* It may have begun or ceased to listen. */
 void deliver_classify(struct connection *connection);

@@ -203,6 +203,7 @@ static void run_local(struct node *node, struct connection *connection, const st
         call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     node->call_ended_us = 0;
     deliver_listen(node, false);
+    deliver_before(node, out->buf);
     apply_call(node, row, &call, &connection->session);
 }
 

@@ -152,9 +152,14 @@ enum command_flag {
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
-    COMMAND_LOGGED = 1 << 28,   /* goes through the log, as a write does, though no key changes */
+    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
     COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
     COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
+};
+
+enum {
+    COMMAND_THROUGH_LOG = COMMAND_WRITE | COMMAND_LOGGED,
+    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY,
 };
 
 struct command {
