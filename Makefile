@@ -59,7 +59,7 @@ SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 # What `make check` leaves out: suites that kill, wait and load for long.
 SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
 
-.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench bench-aside bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -168,6 +168,9 @@ BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
 bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM)
 
+bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --aside
+
 bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
 
@@ -214,6 +217,7 @@ help:
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
 	@echo "make bench        side by side with redis-server and etcd, into build/bench/; some 15 minutes"
+	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
 	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"

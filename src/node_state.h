@@ -37,8 +37,8 @@
 #include "conf.h"
 #include "data/keyspace.h"
 #include "entry.h"
-#include "gate.h"
 #include "latency.h"
+#include "listeners.h"
 #include "logger.h"
 #include "net/net.h"
 #include "node.h"
@@ -315,24 +315,6 @@ struct snapshot_in {
     uint64_t installed;      /* since the start */
 };
 
-/* See monitor.c. */
-struct monitors {
-    struct connection **at;
-    size_t count, capacity;
-};
-
-/* See deliver_before. */
-struct asking {
-    struct resp_buf *reply;
-    size_t mark; /* what was there before */
-};
-
-/* See pause.c. */
-struct pause {
-    uint64_t until_ms; /* 0: there is none */
-    bool all;          /* not only writes */
-};
-
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -350,7 +332,7 @@ struct node {
     struct promise *promises, *promises_last;
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
-    struct latency fsync, commit;
+    struct latency fsync, commit, turn; /* turn: how long the loop worked before it could wait again */
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
@@ -409,7 +391,6 @@ struct node {
     struct asking asking;      /* who made them happen */
     struct monitors monitors;
     struct pause pause;
-    uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
     struct slowlog *slowlog;
@@ -602,32 +583,6 @@ void loading_begin(struct node *node, struct store_data *data, struct store_meta
 void loading_begin_next(struct node *node, const struct store_data_wants *wants);
 void loading_take(struct node *node);
 void loading_close(struct node *node);
-
-/* deliver.c */
-/* Before something is applied or read: what of it is to be kept for those who listen. `replay`: nothing. */
-void deliver_listen(struct node *node, bool replay);
-/* From now on a reply is written here (NULL: none is). What its connection is to be told of what it does itself goes before it. */
-void deliver_before(struct node *node, struct resp_buf *reply);
-void deliver_told(struct node *node);                                  /* tells them what has happened */
-void deliver_forget(struct node *node, struct connection *connection); /* it is about to be closed */
-/* It may have begun or ceased to listen. */
-void deliver_classify(struct connection *connection);
-void deliver_report(const struct node *node, struct report *report);
-
-/* monitor.c */
-void monitor_begin(struct node *node, struct connection *connection);
-void monitor_forget(struct node *node, const struct connection *connection);
-void monitor_close(struct node *node);
-/* Shows a command that was taken. Only when there are monitors. */
-void monitor_show(struct node *node, const struct session *session, const struct command *row,
-                  const struct resp_command *command);
-
-/* pause.c */
-void pause_begin(struct node *node, uint64_t ms, bool all);
-void pause_end(struct node *node);
-bool pause_is_on(const struct node *node);
-/* Whether a command that was judged so must wait for the end of the pause. */
-bool pause_holds(const struct node *node, const struct command *row, enum gate_verdict verdict);
 
 /* peers.c */
 void peers_open(struct node *node);

@@ -5,6 +5,7 @@
  * them all (drive.c), on the same cores. Then all that once more on a slow disk (slowdisk.c), and what no load shows.
  *
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
+ *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
@@ -268,15 +269,8 @@ static int check(const char *recorded) {
     return fallen > 0;
 }
 
-int main(int argc, char **argv) {
-    char title[128];
+static void compare_loads(const char *title) {
     unsigned slow_ms = (unsigned)harness_setting("REDRAFT_SLOW_MS", 4);
-    mkdir("build", 0755);
-    mkdir("build/bench", 0755);
-    report_open(argc == 3 ? "build/bench/check.txt" : "build/bench/report.txt");
-    report_machine(title, sizeof title);
-    if (argc == 3 && strcmp(argv[1], "--check") == 0)
-        return check(argv[2]);
     figures_open("build/bench/figures.csv");
     run_table(whole, ROWS(whole), 0);
     say_costs(whole, ROWS(whole));
@@ -287,9 +281,22 @@ int main(int argc, char **argv) {
         stop_all();
     }
     figures_plot("build/bench/figures.svg", title);
+    figures_close();
+}
+
+int main(int argc, char **argv) {
+    char title[128];
+    mkdir("build", 0755);
+    mkdir("build/bench", 0755);
+    report_open(argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
+    report_machine(title, sizeof title);
+    if (argc == 3 && strcmp(argv[1], "--check") == 0)
+        return check(argv[2]);
+    if (argc == 1)
+        compare_loads(title);
     measure_failover();
     compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
-    figures_close();
+    measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
     report_close();
     return 0;
 }

@@ -15,5 +15,6 @@ void report_machine(char *title, size_t size);
 /* aside.c: what no load shows. Each makes its own clusters below build/. */
 void measure_failover(void);
 void compare_restart(uint64_t keys);
+void measure_checkpoints(uint64_t keys);
 
 #endif
