@@ -47,6 +47,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     bool timed = status_times_commands(node);
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
+    call->audience = node->audience;
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
@@ -59,6 +60,9 @@ void apply_call(struct node *node, const struct command *command, struct call *c
         node->statistics.misses += call->misses;
     }
     connection_count_reply(node, command, call->reply, mark);
+    if (call->due)
+        events_cut(&node->events, 0); /* it is read again */
+    deliver_told(node);
 }
 
 /* The gate let it in; the entry's level is ours. */
@@ -83,6 +87,8 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     assert(outcome == RESP_COMMAND);
     (void)outcome;
     struct resp_out out = connection_out(item);
+    deliver_listen(node, false);
+    deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct call call = {
         .keyspace = node->keyspace,
@@ -162,6 +168,7 @@ static void apply_commands(struct node *node, const struct entry_reader *reader,
             item = &lane->items[at++];
         }
         struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
+        deliver_before(node, out.buf);
         struct call call = {
             .keyspace = node->keyspace,
             .args = command->words.args,
@@ -222,10 +229,13 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
             lane_free(lane);
             return;
         }
+        deliver_listen(node, entry->index <= node->boot.raft.last_index);
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
         apply_commands(node, &reader, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
+        deliver_before(node, NULL);
+        deliver_told(node);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }

@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "data/events.h"
 #include "logger.h"
 
 enum {
@@ -64,6 +65,7 @@ struct conf {
     int64_t slowlog_slower_us; /* slowlog-log-slower-than; -1: nothing is logged */
     uint64_t slowlog_length_max;
     uint64_t latency_threshold_ms;     /* latency-monitor-threshold; 0: nothing is watched */
+    unsigned notify_events;            /* notify-keyspace-events: bits of enum event_class */
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
 

@@ -63,6 +63,8 @@ const struct conf_directive conf_directives[] = {
      "commands that SLOWLOG keeps"},
     {"latency-monitor-threshold", CONF_NUMBER, FIELD(latency_threshold_ms), CONF_LIVE, 0, INT64_MAX, NULL, "0",
      "milliseconds from which on LATENCY notes what took long; 0: nothing"},
+    {"notify-keyspace-events", CONF_EVENTS, FIELD(notify_events), CONF_LIVE, 0, 0, NULL, "\"\"",
+     "changes of keys that this node publishes to its own listeners: letters, as in Redis"},
     {"cluster-announce-ip", CONF_TEXT, FIELD(announce_host), CONF_LIVE | CONF_NAME, 0, 0, NULL, "\"\"",
      "host that clients are told; \"\": that of this member's raft-node line"},
     {"cluster-announce-port", CONF_NUMBER, FIELD(announce_port), CONF_LIVE, 0, 65535, NULL, "0",
@@ -271,7 +273,6 @@ const struct conf_foreign conf_foreign[] = {
 
     {"latency-tracking", "no", NOT_MEASURED, false},
     {"latency-tracking-info-percentiles", NULL, NOT_MEASURED, false},
-    {"notify-keyspace-events", "", NO_FEATURE, false},
     {"tracking-table-max-keys", NULL, NO_FEATURE, false},
     {"lua-time-limit", NULL, NO_FEATURE, false},
     {"busy-reply-threshold", NULL, NO_FEATURE, false},

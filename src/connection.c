@@ -88,6 +88,8 @@ void connection_close(struct node *node, struct connection *connection) {
     if (peer && peer->visits > 0)
         peer->visits--;
     backup_forget(node, connection);
+    deliver_forget(node, connection);
+    monitor_forget(node, connection);
     snapshot_in_left(node, connection);
     client->owner = NULL;
     connection->client = NULL;

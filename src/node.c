@@ -375,6 +375,8 @@ uint64_t node_deadline_ms(const struct node *node) {
     uint64_t deadline = node->cron_ms;
     if (node->raft && raft_deadline(node->raft) < deadline)
         deadline = raft_deadline(node->raft);
+    if (pause_is_on(node) && node->pause.until_ms < deadline)
+        deadline = node->pause.until_ms;
     if (handover_deadline_ms(node) < deadline)
         deadline = handover_deadline_ms(node);
     if (block_deadline_ms(node) < deadline)

@@ -23,6 +23,9 @@
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
+ *     deliver.c   from events to those who listen
+ *     monitor.c   MONITOR
+ *     pause.c     CLIENT PAUSE
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
@@ -39,6 +42,7 @@
 #include "entry.h"
 #include "latency.h"
 #include "level.h"
+#include "listeners.h"
 #include "logger.h"
 #include "net/net.h"
 #include "node.h"
@@ -67,6 +71,7 @@ enum hold {
     HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
     HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
     HOLD_REPLY,  /* its last command is answered later */
+    HOLD_PAUSE,  /* CLIENT PAUSE */
     HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
 };
 
@@ -398,6 +403,11 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
+    struct audience *audience; /* who listens to what */
+    struct events events;      /* that they have not been told yet */
+    struct asking asking;      /* who made them happen */
+    struct monitors monitors;
+    struct pause pause;
 
     struct statistics statistics;
     struct slowlog *slowlog;
@@ -502,6 +512,8 @@ void apply_uncount(struct node *node, const struct command *command);
 uint64_t apply_clock_us(void);
 void status_spike(struct node *node, enum spike_event event, uint64_t us);
 /* Whether anybody wants to know how long each command takes; then one took so long. */
+/* The argument from which on a command's are secret; 0: none is. */
+size_t status_secret_from(const struct command *command);
 bool status_times_commands(const struct node *node);
 void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
                  const struct session *session, uint64_t us);

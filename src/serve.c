@@ -6,6 +6,7 @@
  * fills, then the kernel's buffer, then the sender waits. So there is no queue of commands here that could grow.
  */
 #include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -129,6 +130,14 @@ static void carry_out(struct node *node, struct connection *connection, const st
         backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
+    if (wishes->purge)
+        malloc_trim(0);
+    if (wishes->monitor)
+        monitor_begin(node, connection);
+    if (wishes->pause)
+        pause_begin(node, wishes->pause_ms, wishes->pause_all);
+    if (wishes->unpause)
+        pause_end(node);
     if (wishes->killed_self)
         connection->session.close = true;
     if (wishes->wait)
@@ -156,6 +165,7 @@ static void run_session(struct node *node, struct connection *connection, const 
         .conf = node->conf,
         .slowlog = node->slowlog,
         .spikes = &node->spikes,
+        .audience = node->audience,
         .command = row,
         .args = command->args,
         .count = command->count,
@@ -171,6 +181,7 @@ static void run_session(struct node *node, struct connection *connection, const 
         call.sessions = sessions = status_sessions(node, &call.session_count);
     uint64_t begun_us = apply_clock_us();
     row->session(&call);
+    deliver_classify(connection);
     if (status_times_commands(node))
         status_took(node, row, command->args, command->count, &connection->session,
                     apply_clock_us() - begun_us);
@@ -196,6 +207,8 @@ static void run_local(struct node *node, struct connection *connection, const st
     if (!(row->flags & COMMAND_READONLY))
         call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     node->call_ended_us = 0;
+    deliver_listen(node, false);
+    deliver_before(node, out->buf);
     apply_call(node, row, &call, &connection->session);
 }
 
@@ -222,7 +235,8 @@ static enum served answer_now(struct node *node, struct connection *connection, 
             gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
         connection_count_reply(node, row, &out, mark);
     }
-    if (skip || connection->session.reply_mode == REPLY_OFF)
+    bool pushed = verdict == GATE_SESSION && (row->flags & COMMAND_PUSH);
+    if ((skip || connection->session.reply_mode == REPLY_OFF) && !pushed)
         resp_buf_truncate(out.buf, mark);
     if (verdict == GATE_DENIED)
         connection->session.close = true;
@@ -393,6 +407,10 @@ static enum served serve_one(struct node *node, struct connection *connection,
     const struct gate gate = gate_of(node, connection);
     enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
     enum served served;
+    if (pause_holds(node, row, verdict)) {
+        connection_hold(node, connection, HOLD_PAUSE);
+        return HELD;
+    }
     switch (verdict) {
     case GATE_WAIT:
         if (connection->hold_until_ms == 0)
@@ -419,6 +437,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
     }
     if (verdict == GATE_ELSEWHERE && node->busy_ms != 0)
         node->busy_ms = node->now_ms;
+    if (node->monitors.count > 0 && verdict <= GATE_SESSION)
+        monitor_show(node, session, row, command);
     session->last = row ? row : session->last;
     session->commands++;
     return SERVED;
@@ -544,6 +564,8 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
         return (node->raft_status.serving && !handover_holds(node)) ||
                (node->raft_status.leader != 0 && node->raft_status.role != RAFT_LEADER) ||
                node->now_ms >= connection->hold_until_ms || node->stopping;
+    case HOLD_PAUSE:
+        return !pause_is_on(node);
     case HOLD_REPLY:
         return !connection->awaits;
     default:

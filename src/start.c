@@ -350,6 +350,9 @@ static struct net_options net_options_of(const struct conf *conf) {
         .out_bytes_max = conf->output_normal.hard_bytes,
         .out_soft_bytes = conf->output_normal.soft_bytes,
         .out_soft_s = (unsigned)conf->output_normal.soft_s,
+        .listener_bytes_max = conf->output_pubsub.hard_bytes,
+        .listener_soft_bytes = conf->output_pubsub.soft_bytes,
+        .listener_soft_s = (unsigned)conf->output_pubsub.soft_s,
     };
 }
 
@@ -378,6 +381,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     size_t rows;
     command_table(&rows);
     node->slowlog = slowlog_new();
+    node->audience = audience_new(admission_random(), admission_random());
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
@@ -450,6 +454,9 @@ void node_free(struct node *node) {
     resp_parser_free(node->item_parser);
     keyspace_free(node->keyspace);
     slowlog_free(node->slowlog);
+    audience_free(node->audience);
+    events_close(&node->events);
+    monitor_close(node);
     free(node->statistics.calls);
     free(node);
 }

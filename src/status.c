@@ -135,6 +135,7 @@ void status_watch(struct node *node) {
 static bool is_idle(const struct node *node, const struct connection *connection) {
     uint64_t bound_ms = node->conf->timeout_s * 1000;
     return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE && !connection->wait &&
+           !connection->client->listener && !connection->session.monitor &&
            node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
@@ -226,7 +227,7 @@ bool status_times_commands(const struct node *node) {
 }
 
 /* Where the arguments begin that hold a password, or may. */
-static size_t secret_from(const struct command *command) {
+size_t status_secret_from(const struct command *command) {
     static const struct {
         const char *name;
         size_t from;
@@ -246,7 +247,7 @@ void status_took(struct node *node, const struct command *command, const struct 
     const struct slowlog_call call = {
         .args = args,
         .count = count,
-        .secret_from = secret_from(command),
+        .secret_from = status_secret_from(command),
         .address = session ? session->address : "",
         .name = session ? session->name : "",
     };
@@ -602,6 +603,7 @@ void status_report(struct node *node, struct report *report) {
     report_counters(node, report);
     report_keyspace(node, report);
     report_raft(node, report);
+    deliver_report(node, report);
 }
 
 void status_report_free(struct report *report) {

@@ -26,6 +26,7 @@ struct world {
     struct session *sessions[WORLD_SESSIONS];
     struct conf conf;
     struct slowlog *slowlog;
+    struct audience *audience;
     struct spikes spikes;
     struct keyspace *keyspace;
     struct report report;
@@ -113,6 +114,7 @@ static inline void world_open(struct world *world) {
     world->others[2].peer = true;
     conf_init(&world->conf);
     world->slowlog = slowlog_new();
+    world->audience = audience_new(1, 2);
     world->keyspace = keyspace_new(world->conf.databases);
     for (size_t i = 0; i < WORLD_MEMBERS; i++)
         world_member(&world->members[i], i + 1);
@@ -124,6 +126,8 @@ static inline void world_close(struct world *world) {
     resp_buf_close(&world->reply);
     keyspace_free(world->keyspace);
     slowlog_free(world->slowlog);
+    audience_leave_all(world->audience, &world->session.subscriber);
+    audience_free(world->audience);
 }
 
 /* Splits a line at spaces; "quoted words" may hold them, and "" is an empty one. The words live in `line`. */
@@ -154,6 +158,7 @@ static inline void world_run(struct world *world, const struct command *row, con
         .session = &world->session,
         .conf = &world->conf,
         .slowlog = world->slowlog,
+        .audience = world->audience,
         .spikes = &world->spikes,
         .command = row,
         .args = args,

@@ -171,7 +171,9 @@ static bool type_parse(struct resp_out *reply, const struct resp_arg *word, enum
 }
 
 static enum client_type type_of(const struct session *session) {
-    return session->peer ? TYPE_REPLICA : TYPE_NORMAL;
+    if (session->peer)
+        return TYPE_REPLICA;
+    return subscriber_listens(&session->subscriber) ? TYPE_PUBSUB : TYPE_NORMAL;
 }
 
 /* ---- a line of CLIENT LIST --- */
@@ -183,6 +185,10 @@ static void flags_of(const struct session *session, char flags[8]) {
         flags[length++] = 'S';
     if (session->blocked)
         flags[length++] = 'b';
+    if (session->monitor)
+        flags[length++] = 'O';
+    if (subscriber_listens(&session->subscriber))
+        flags[length++] = 'P';
     if (session->close)
         flags[length++] = 'c';
     if (session->readonly)
@@ -210,8 +216,11 @@ static void add_line(struct resp_buf *text, const struct session_call *call, con
              session->id, session->address, session->local_address, session->fd, session->name,
              seconds_since(call->now_ms, session->created_ms),
              seconds_since(call->now_ms, session->active_ms), flags, session->db);
-    text_add(text, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0",
-             session->in_bytes, session->in_free);
+    const size_t *listens = session->subscriber.count;
+    text_add(text, " sub=%zu psub=%zu ssub=%zu", listens[AUDIENCE_CHANNEL], listens[AUDIENCE_PATTERN],
+             listens[AUDIENCE_SHARD]);
+    text_add(text, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0", session->in_bytes,
+             session->in_free);
     text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d\n",
              session->out_bytes > 0, session->out_bytes, session->memory, session->out_bytes ? "rw" : "r",
              last ? last->name : "NULL", session->protocol);

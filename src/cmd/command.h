@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #include "../../resp/resp.h"
+#include "../audience.h"
+#include "../data/events.h"
 #include "../data/keyspace.h"
 
 struct command;
@@ -49,6 +51,8 @@ struct call {
     unsigned hits, misses; /* out: keys looked up that were there, and that were not */
     bool looks;            /* of a command that blocks: it is only asked whether it would */
     enum call_end end;     /* out */
+    const struct audience *audience; /* this node's, for the number that PUBLISH tells; NULL where what is
+                                        told must be the same on every node: then it is 0 */
     bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
                  thrown away and the read done again behind an entry with a later clock */
 };
@@ -84,8 +88,10 @@ struct session {
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
     bool blocked; /* waits for an element, or for members */
-    bool close;   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;    /* a member of the cluster, not a client: cannot be killed */
+    bool monitor;                 /* MONITOR: is shown what others send */
+    struct subscriber subscriber; /* what it listens to */
+    bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;                    /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
@@ -108,8 +114,13 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
-    bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
-    bool checkpoint;         /* write the state to the disk now */
+    bool rewrite_conf;     /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;       /* write the state to the disk now */
+    bool purge;            /* give free memory back to the system */
+    bool monitor;          /* show this session what others send */
+    bool pause, pause_all; /* CLIENT PAUSE, of everything or of writes, */
+    uint64_t pause_ms;     /* for so long */
+    bool unpause;
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
@@ -131,6 +142,7 @@ struct session_call {
     struct conf *conf;
     struct slowlog *slowlog;
     struct spikes *spikes;
+    struct audience *audience;
     const struct command *command;
     const struct resp_arg *args;
     size_t count;
@@ -169,6 +181,14 @@ enum command_flag {
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
+    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
+    COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
+    COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
+};
+
+enum {
+    COMMAND_THROUGH_LOG = COMMAND_WRITE | COMMAND_LOGGED,
+    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY,
 };
 
 struct command {
@@ -226,6 +246,7 @@ enum command_category {
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
     CATEGORY_BLOCKING = 1 << 14,
+    CATEGORY_PUBSUB = 1 << 17,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -8,6 +8,7 @@
 #include "deadline.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 
 /* ---- stating a deadline --- */
 
@@ -23,10 +24,13 @@ void deadline_error(struct call *call) {
 }
 
 void deadline_set(struct call *call, const struct resp_arg *key, struct item *item, int64_t deadline_ms) {
-    if (deadline_ms <= (int64_t)keyspace_clock(call->keyspace))
+    if (deadline_ms <= (int64_t)keyspace_clock(call->keyspace)) {
         keyspace_delete(call->keyspace, call->db, key);
-    else
+        notify(call, EVENT_GENERIC, "del", key);
+    } else {
         item_set_deadline(call->keyspace, call->db, item, (uint64_t)deadline_ms, call->version);
+        notify(call, EVENT_GENERIC, "expire", key);
+    }
 }
 
 /* ---- EXPIRE and its kin --- */
@@ -128,8 +132,10 @@ void cmd_pexpireat(struct call *call) {
 void cmd_persist(struct call *call) {
     struct item *item = lookup(call, &call->args[1]);
     bool has = item && item_deadline(item) != KEYSPACE_NO_DEADLINE;
-    if (has)
+    if (has) {
         item_set_deadline(call->keyspace, call->db, item, KEYSPACE_NO_DEADLINE, call->version);
+        notify(call, EVENT_GENERIC, "persist", &call->args[1]);
+    }
     resp_integer(call->reply, has);
 }
 

@@ -178,6 +178,10 @@ void cmd_object_idletime(struct call *call);
 void cmd_object_refcount(struct call *call);
 void cmd_memory_usage(struct call *call);
 
+/* pubsub.c */
+void cmd_publish(struct call *call);
+void cmd_spublish(struct call *call);
+
 /* server.c */
 void cmd_lolwut(struct call *call);
 

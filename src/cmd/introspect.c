@@ -50,6 +50,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
+    {CATEGORY_PUBSUB, "@pubsub"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
@@ -68,6 +69,8 @@ static unsigned categories_of(const struct command *row) {
         categories |= CATEGORY_WRITE;
     if (row->flags & COMMAND_BLOCKING)
         categories |= CATEGORY_BLOCKING;
+    if (row->flags & COMMAND_PUBSUB)
+        categories |= CATEGORY_PUBSUB;
     if (row->flags & COMMAND_ADMIN)
         categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
     return categories | (row->flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);

@@ -11,6 +11,7 @@
 #include "blocking.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 
 /* ---- what they share --- */
 
@@ -77,6 +78,10 @@ static bool parse_end(struct call *call, const struct resp_arg *arg, enum list_e
     return true;
 }
 
+/* By the end. */
+static const char *const push_events[] = {[LIST_HEAD] = "lpush", [LIST_TAIL] = "rpush"};
+static const char *const pop_events[] = {[LIST_HEAD] = "lpop", [LIST_TAIL] = "rpop"};
+
 /* ---- pushing --- */
 
 static void push(struct call *call, enum list_end end, bool must_exist) {
@@ -93,6 +98,7 @@ static void push(struct call *call, enum list_end end, bool must_exist) {
         list_push(&list, end, &call->args[i]);
     resp_integer(call->reply, (int64_t)collection_count(list.item));
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[end], &call->args[1]);
 }
 
 void cmd_lpush(struct call *call) {
@@ -140,6 +146,7 @@ void cmd_linsert(struct call *call) {
     list_insert(&list, walk.index + after, &call->args[4]);
     resp_integer(call->reply, (int64_t)collection_count(list.item));
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, "linsert", &call->args[1]);
 }
 
 /* ---- popping --- */
@@ -154,7 +161,7 @@ static void pop_many(struct call *call, const struct resp_arg *key, const struct
         return;
     open_list(call, key, &list);
     list_remove(&list, end == LIST_HEAD ? 0 : length - popped, popped);
-    collection_close(&list, call->version);
+    notify_left(call, EVENT_LIST, pop_events[end], key, collection_close(&list, call->version));
 }
 
 static void pop_one(struct call *call, const struct resp_arg *key, const struct item *item,
@@ -165,7 +172,7 @@ static void pop_one(struct call *call, const struct resp_arg *key, const struct 
     reply_element(call, &walk.value);
     open_list(call, key, &list);
     list_pop(&list, end);
-    collection_close(&list, call->version);
+    notify_left(call, EVENT_LIST, pop_events[end], key, collection_close(&list, call->version));
 }
 
 /* A number of at least `min`; `error` is the answer to anything else. */
@@ -295,6 +302,8 @@ static void rotate(struct call *call, const struct item *item, enum list_end fro
     list_pop(&list, from);
     list_push(&list, to, &value);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[to], &call->args[1]);
+    notify(call, EVENT_LIST, pop_events[from], &call->args[1]);
     resp_buf_close(&copy);
 }
 
@@ -319,6 +328,7 @@ static void move(struct call *call, enum list_end from, enum list_end to) {
     open_list(call, &call->args[2], &list);
     list_push(&list, to, &walk.value);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[to], &call->args[2]);
     pop_one(call, &call->args[1], source, from);
 }
 
@@ -405,6 +415,7 @@ void cmd_lset(struct call *call) {
     open_list(call, &call->args[1], &list);
     list_set(&list, index, &call->args[3]);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, "lset", &call->args[1]);
     resp_status(call->reply, "OK");
 }
 
@@ -423,7 +434,9 @@ void cmd_lrem(struct call *call) {
     open_list(call, &call->args[1], &list);
     size_t removed = list_remove_equal(&list, &call->args[3], wanted == 0 ? SIZE_MAX : (size_t)count,
                                        wanted < 0 ? LIST_TAIL : LIST_HEAD);
-    collection_close(&list, call->version);
+    bool left = collection_close(&list, call->version);
+    if (removed > 0)
+        notify_left(call, EVENT_LIST, "lrem", &call->args[1], left);
     resp_integer(call->reply, (int64_t)removed);
 }
 
@@ -440,7 +453,7 @@ void cmd_ltrim(struct call *call) {
         open_list(call, &call->args[1], &list);
         list_remove(&list, kept.from + kept.count, length - kept.from - kept.count);
         list_remove(&list, 0, kept.from);
-        collection_close(&list, call->version);
+        notify_left(call, EVENT_LIST, "ltrim", &call->args[1], collection_close(&list, call->version));
     }
     resp_status(call->reply, "OK");
 }

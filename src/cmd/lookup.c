@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "lookup.h"
+#include "notify.h"
 
 static void meet(struct call *call, uint64_t deadline) {
     if (deadline != KEYSPACE_NO_DEADLINE && deadline <= call->wall_ms)
@@ -12,6 +13,8 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
         meet(call, item_deadline(item));
     call->hits += item != NULL;
     call->misses += item == NULL;
+    if (!item && (call->command->flags & COMMAND_READONLY))
+        notify(call, EVENT_KEY_MISS, "keymiss", key);
     return item;
 }
 

@@ -200,6 +200,9 @@ struct report {
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;
 
+    /* who listens on this node */
+    size_t pubsub_channels, pubsub_patterns, pubsub_shard_channels;
+
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;
 };

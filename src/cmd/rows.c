@@ -7,7 +7,8 @@
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
  *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
- *                   may be answered later
+ *                   may be answered later; LOGGED goes through the log as a write does; HEARS allowed to a RESP2 connection
+ *                   that listens to channels
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -334,6 +335,26 @@ const struct command command_rows[] = {
     {"time", 1, LOAD | STALE | FAST, NO_KEYS, cmd_time, NULL, NULL,
      "Tells the server's time.", "2.6.0", "server", "O(1)", 0, tip_random, NULL},
 
+    /* messages */
+    {"psubscribe", -2, LISTEN, NO_KEYS, NULL, session_psubscribe, NULL,
+     "Listens to the channels that match patterns.", "2.0.0", "pubsub", "O(N) in patterns", 0, NULL, NULL},
+    {"publish", 3, PUBSUB | LOAD | STALE | FAST | LOGGED, NO_KEYS, cmd_publish, NULL, NULL,
+     "Sends a message to all who listen to a channel.", "2.0.0", "pubsub", "O(N+M) in listeners and patterns", 0, NULL, NULL},
+    {"pubsub", -2, 0, NO_KEYS, NULL, NULL, rows_of_pubsub,
+     "Who listens on this node.", "2.8.0", "pubsub", PARTS, 0, NULL, NULL},
+    {"punsubscribe", -1, LISTEN, NO_KEYS, NULL, session_punsubscribe, NULL,
+     "Stops listening to patterns.", "2.0.0", "pubsub", "O(N) in patterns", 0, NULL, NULL},
+    {"spublish", 3, PUBSUB | LOAD | STALE | FAST | LOGGED, KEY, cmd_spublish, NULL, NULL,
+     "Sends a message to all who listen to a shard channel.", "7.0.0", "pubsub", "O(N) in listeners", 0, NULL, key_none},
+    {"ssubscribe", -2, LISTEN, 1, -1, 1, NULL, session_ssubscribe, NULL,
+     "Listens to shard channels.", "7.0.0", "pubsub", "O(N) in channels", 0, NULL, key_none},
+    {"subscribe", -2, LISTEN, NO_KEYS, NULL, session_subscribe, NULL,
+     "Listens to channels.", "2.0.0", "pubsub", "O(N) in channels", 0, NULL, NULL},
+    {"sunsubscribe", -1, LISTEN, 1, -1, 1, NULL, session_sunsubscribe, NULL,
+     "Stops listening to shard channels.", "7.0.0", "pubsub", "O(N) in channels", 0, NULL, key_none},
+    {"unsubscribe", -1, LISTEN, NO_KEYS, NULL, session_unsubscribe, NULL,
+     "Stops listening to channels.", "2.0.0", "pubsub", "O(N) in channels", 0, NULL, NULL},
+
     /* the connection */
     {"auth", -2, GREETING, NO_KEYS, NULL, session_auth, NULL,
      "Shows the password.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
@@ -343,11 +364,11 @@ const struct command command_rows[] = {
      "Sends the argument back.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {"hello", -1, GREETING | REPORT, NO_KEYS, NULL, session_hello, NULL,
      "Agrees on the protocol, shows the password, names the connection.", "6.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"ping", -1, FAST, NO_KEYS, NULL, session_ping, NULL,
+    {"ping", -1, FAST | HEARS, NO_KEYS, NULL, session_ping, NULL,
      "Answers PONG, or sends the argument back.", "1.0.0", "connection", "O(1)", CONN, tip_all_ok, NULL},
-    {"quit", -1, GREETING, NO_KEYS, NULL, session_quit, NULL,
+    {"quit", -1, GREETING | HEARS, NO_KEYS, NULL, session_quit, NULL,
      "Closes the connection.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"reset", 1, GREETING, NO_KEYS, NULL, session_reset, NULL,
+    {"reset", 1, GREETING | HEARS | LATER, NO_KEYS, NULL, session_reset, NULL,
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
@@ -375,6 +396,8 @@ const struct command command_rows[] = {
      "Draws something.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
     {"memory", -2, 0, NO_KEYS, NULL, NULL, rows_of_memory,
      "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
+    {"monitor", 1, ADM | ANYTIME | LATER, NO_KEYS, NULL, session_monitor, NULL,
+     "Shows every command that this node's clients send, as it comes.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
     {"save", 1, ADM | NOSCR | NOASYNC | NOMULTI, NO_KEYS, NULL, session_save, NULL,

@@ -24,27 +24,33 @@
 #define REPORT   COMMAND_REPORT
 #define SESSIONS COMMAND_SESSIONS
 #define LATER    COMMAND_LATER
+#define LOGGED   COMMAND_LOGGED
+#define PUBSUB   COMMAND_PUBSUB
+#define HEARS    COMMAND_LISTENER
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
-#define REFUSED  (ADM | STALE | NOASYNC)
-#define NO_KEYS  0, 0, 0
-#define KEY      1, 1, 1
-#define STR      CATEGORY_STRING
-#define BITS     CATEGORY_BITMAP
-#define HASH     CATEGORY_HASH
-#define SET      CATEGORY_SET
-#define ZSET     CATEGORY_SORTEDSET
-#define KEYSP    CATEGORY_KEYSPACE
-#define LIST     CATEGORY_LIST
-#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
-#define CONN     CATEGORY_CONNECTION
-#define DANGER   CATEGORY_DANGEROUS
-#define BLOCK    COMMAND_BLOCKING
-#define PARTS    "Depends on subcommand."
+/* To a connection that listens, and answered with pushes. */
+#define LISTEN  (PUBSUB | NOSCR | LOAD | STALE | HEARS | LATER | COMMAND_PUSH)
+#define REFUSED (ADM | STALE | NOASYNC)
+#define NO_KEYS 0, 0, 0
+#define KEY     1, 1, 1
+#define STR     CATEGORY_STRING
+#define BITS    CATEGORY_BITMAP
+#define HASH    CATEGORY_HASH
+#define SET     CATEGORY_SET
+#define ZSET    CATEGORY_SORTEDSET
+#define KEYSP   CATEGORY_KEYSPACE
+#define LIST    CATEGORY_LIST
+#define SORTED  (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
+#define CONN    CATEGORY_CONNECTION
+#define DANGER  CATEGORY_DANGEROUS
+#define BLOCK   COMMAND_BLOCKING
+#define PARTS   "Depends on subcommand."
 
 /* What is done with the keys. */
 #define KEYS(name, ...) static const struct command_keys name[] = {__VA_ARGS__, {0}}
 KEYS(key_ro, {.flags = "RO"});
+KEYS(key_none, {.flags = "not_key"});
 KEYS(key_ro_access, {.flags = "RO access"});
 KEYS(key_rw_access_update, {.flags = "RW access update"});
 KEYS(key_rw_access_delete, {.flags = "RW access delete"});

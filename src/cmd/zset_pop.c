@@ -6,6 +6,7 @@
 #include "chance.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "zsets.h"
 
 /* ---- from an end --- */
@@ -29,7 +30,8 @@ static void take(struct call *call, const struct resp_arg *key, const struct ite
     reply_end(call, item, count, from_top, pairs);
     zsets_open(call, key, &zset);
     zset_remove_ranks(&zset, from_top ? all - count : 0, from_top ? all : count);
-    (void)collection_close(&zset, call->version);
+    notify_left(call, EVENT_ZSET, from_top ? "zpopmax" : "zpopmin", key,
+                collection_close(&zset, call->version));
 }
 
 /* `pairs`: each member in an array with its score. `count` may be more than there are. */

@@ -95,7 +95,8 @@ struct keyspace {
     struct load *load; /* while it is loaded */
     struct notes notes;
     struct rows *rows; /* as many as databases */
-    unsigned *order;   /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    struct events *events;
+    unsigned *order; /* where each database lies in db[]: keyspace_swap exchanges two of these */
     unsigned count;
     struct database db[];
 };

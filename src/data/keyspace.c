@@ -122,6 +122,25 @@ static const struct database *database_seen(const struct keyspace *keyspace, uns
     return &keyspace->db[keyspace->order[db]];
 }
 
+void keyspace_set_events(struct keyspace *keyspace, struct events *events) {
+    keyspace->events = events;
+}
+
+struct events *keyspace_events(const struct keyspace *keyspace) {
+    return keyspace->events;
+}
+
+/* To whoever wants to know. Databases are exchanged by their numbers, so that of one is looked for. */
+static void tell(struct keyspace *keyspace, const struct database *database, enum event_class class,
+                 const char *name, const struct resp_arg *key) {
+    if (!keyspace->events || !(keyspace->events->wanted & class))
+        return;
+    unsigned db = 0;
+    while (&keyspace->db[keyspace->order[db]] != database)
+        db++;
+    events_add_key(keyspace->events, class, name, db, key);
+}
+
 static bool gone(const struct keyspace *keyspace, const struct item *item) {
     uint64_t deadline = item_deadline(item);
     return deadline != KEYSPACE_NO_DEADLINE && deadline <= keyspace->clock;
@@ -227,8 +246,10 @@ static void remember(struct database *database, size_t slot) {
 /* Puts an item behind the last one; the caller remembers the place that is returned. */
 static size_t add(struct keyspace *keyspace, struct database *database, struct item *item, uint32_t hash) {
     size_t slot = database->keys.count;
+    struct resp_arg key = item_key(item);
     page_touch(keyspace, database, slot);
     dict_add(&database->keys, item, hash);
+    tell(keyspace, database, EVENT_NEW, "new", &key);
     return slot;
 }
 
@@ -259,6 +280,7 @@ static struct place find_for_write(struct keyspace *keyspace, struct database *d
                                    const struct resp_arg *key) {
     struct place place = find_any(database, key);
     if (place.item && gone(keyspace, place.item)) {
+        tell(keyspace, database, EVENT_EXPIRED, "expired", key);
         take_out(keyspace, database, &place);
         place.item = NULL;
     }
@@ -352,6 +374,7 @@ static void put_item(struct keyspace *keyspace, struct database *database, struc
         forget(keyspace, database, place.slot);
         deadline_removed(keyspace, database, place.item);
         dict_replace(&database->keys, place.slot, item);
+        tell(keyspace, database, EVENT_NEW, "new", &key);
         free_item(keyspace, database, place.item);
     } else {
         place.slot = add(keyspace, database, item, place.hash);
@@ -587,6 +610,7 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
             struct resp_arg key = item_key(expiry_first(&database->deadlines));
             struct place place = find_any(database, &key);
             assert(place.item && gone(keyspace, place.item));
+            tell(keyspace, database, EVENT_EXPIRED, "expired", &key);
             take_out(keyspace, database, &place);
         }
     }

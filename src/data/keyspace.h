@@ -16,6 +16,7 @@
 #include <stdint.h>
 
 #include "../../resp/resp.h"
+#include "events.h"
 
 enum {
     KEYSPACE_NO_DEADLINE = 0,
@@ -39,6 +40,10 @@ struct keyspace *keyspace_new(unsigned databases);
  * Only while there is no key; nothing that a call shows depends on them. */
 void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1);
 void keyspace_free(struct keyspace *keyspace);
+/* From now on what happens is added to `events` (NULL: nothing is): by the keyspace itself for keys that are new or whose time has
+ * come, by the commands for all else. */
+void keyspace_set_events(struct keyspace *keyspace, struct events *events);
+struct events *keyspace_events(const struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
 
 /* ---- time --- */
