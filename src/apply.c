@@ -47,6 +47,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     bool timed = status_times_commands(node);
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
+    call->no_touch = session && session->no_touch;
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
@@ -136,6 +137,10 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
         const struct pending_item *item = NULL;
         if (audit_is(&command)) {
             audit_applied(node, index);
+            continue;
+        }
+        if (eviction_is(&command)) {
+            eviction_apply(node, reader->db, &command);
             continue;
         }
         if (lane) {

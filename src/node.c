@@ -321,6 +321,7 @@ static bool turn_raft(struct node *node) {
     bool more = tick(node);
     raft_status(node->raft, &node->raft_status);
     status_watch(node);
+    more |= eviction_turn(node);
     serve_commands(node);
     propose_clock(node);
     audit_turn(node);
@@ -343,6 +344,8 @@ bool node_turn(struct node *node, const struct instant *now) {
     node->now_ms = now->mono_us / 1000;
     bool more = false;
 
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
     if (node->boot_worker)
         start_opened(node);
     loading_take(node);

@@ -33,6 +33,7 @@
 #include "conf.h"
 #include "data/keyspace.h"
 #include "entry.h"
+#include "eviction.h"
 #include "latency.h"
 #include "logger.h"
 #include "net/net.h"
@@ -133,7 +134,8 @@ struct command_statistics {
 };
 
 struct statistics {
-    uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
+    uint64_t commands, errors, expired_keys, evicted_keys, in_doubt, peer_in, peer_out, peer_bytes_in,
+        peer_bytes_out;
     uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
@@ -382,6 +384,7 @@ struct node {
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
+    struct eviction eviction;
     struct slowlog *slowlog;
     uint64_t
         call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */

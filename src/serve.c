@@ -231,7 +231,7 @@ static bool all_in_this_turn(const struct node *node, const struct connection *c
            lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
-static enum served take_write(struct node *node, struct connection *connection,
+static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command) {
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
@@ -243,9 +243,13 @@ static enum served take_write(struct node *node, struct connection *connection,
             node->conf->uncommitted_bytes_max &&
         (node->raft_status.uncommitted_bytes > 0 || node->writing))
         return HELD;
+    size_t growth = eviction_growth(node, connection->session.db, row, command);
+    if (!eviction_admit(node, growth))
+        return HELD; /* victims go first */
     if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
         node_propose(node); /* this entry is full */
     struct lane *lane = serve_writing(node);
+    lane->growth += growth;
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
@@ -304,7 +308,7 @@ static enum served take_read(struct node *node, struct connection *connection, c
     return SERVED;
 }
 
-static struct gate gate_of(const struct node *node, const struct connection *connection) {
+static struct gate gate_of(struct node *node, const struct connection *connection) {
     const struct raft_status *status = &node->raft_status;
     return (struct gate){
         .denied = connection->denied,
@@ -319,7 +323,7 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,
-        .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .full = eviction_full(node),
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
@@ -355,7 +359,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = answer_now(node, connection, row, command, GATE_ELSEWHERE);
         break;
     case GATE_WRITE:
-        served = take_write(node, connection, command);
+        served = take_write(node, connection, row, command);
         break;
     case GATE_READ:
         served = take_read(node, connection, row, command);

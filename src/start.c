@@ -431,6 +431,7 @@ void node_free(struct node *node) {
     entry_builder_close(&node->batch);
     resp_parser_free(node->entry_parser);
     resp_parser_free(node->item_parser);
+    eviction_close(node);
     keyspace_free(node->keyspace);
     slowlog_free(node->slowlog);
     free(node->statistics.calls);

@@ -285,11 +285,14 @@ void status_reset(struct node *node) {
                                .base_in = counters.bytes_in,
                                .base_out = counters.bytes_out};
     *statistics = fresh;
+    node->eviction.over_ms = node->eviction.over_since_ms = 0;
 }
 
 void status_conf_changed(struct node *node) {
     logger_set_level(node->logger, node->conf->loglevel);
     start_set_net_options(node);
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {
@@ -605,6 +608,7 @@ void status_report(struct node *node, struct report *report) {
     report_memory(node, report);
     report_connections(node, report);
     report_counters(node, report);
+    eviction_report(node, report);
     report_keyspace(node, report);
     report_raft(node, report);
 }

@@ -6,12 +6,19 @@ static void meet(struct call *call, uint64_t deadline) {
         call->due = true;
 }
 
-struct item *lookup(struct call *call, const struct resp_arg *key) {
+struct item *lookup_quietly(struct call *call, const struct resp_arg *key) {
     struct item *item = keyspace_find(call->keyspace, call->db, key);
     if (item)
         meet(call, item_deadline(item));
     call->hits += item != NULL;
     call->misses += item == NULL;
+    return item;
+}
+
+struct item *lookup(struct call *call, const struct resp_arg *key) {
+    struct item *item = lookup_quietly(call, key);
+    if (item && !call->no_touch)
+        item_touch(call->keyspace, item);
     return item;
 }
 
