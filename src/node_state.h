@@ -392,7 +392,11 @@ struct node {
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
-    bool leaving; /* asked to stop; the leadership is handed over first */
+    struct {
+        size_t used, keyspace; /* then */
+        uint64_t at_us, took_us;
+    } memory_look; /* at the allocator: see memory.c */
+    bool leaving;  /* asked to stop; the leadership is handed over first */
     bool stopping;
     uint64_t leave_by_ms, stop_by_ms;
     bool told_all;              /* stopping, and who waited for a leader has been told */
@@ -533,6 +537,10 @@ void audit_applied(struct node *node, raft_index index);
 bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
 void audit_mended(struct node *node); /* the state has been replaced by the leader's */
 void audit_report(const struct node *node, struct report *report);
+
+/* memory.c */
+void memory_begin(struct node *node); /* what is used now is what a node without data takes */
+void memory_report(struct node *node, struct report *report);
 
 /* disk.c */
 void disk_watch(struct node *node);

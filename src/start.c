@@ -366,6 +366,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     if (!node->statistics.calls)
         abort();
     clock_init(&node->clock, conf->clock_skew_max_ms);
+    memory_begin(node);
     const struct net_options options = net_options_of(conf);
     node->net = net_new(loop, &options);
     struct net_counters counters;

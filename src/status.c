@@ -4,7 +4,6 @@
  * there is a quorum.
  */
 #define _GNU_SOURCE /* memmem */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -502,25 +501,6 @@ static void report_process(struct node *node, struct report *report) {
             report->loop_stall_max_us = node->stall_max_us[i];
 }
 
-static void report_memory(struct node *node, struct report *report) {
-    struct mallinfo2 info = mallinfo2();
-    report->allocator = "libc";
-    report->memory_used = info.uordblks + info.hblkhd;
-    if (report->memory_used > node->memory_peak)
-        node->memory_peak = report->memory_used;
-    report->memory_used_peak = node->memory_peak;
-    report->memory_used_startup = node->memory_startup;
-    report->memory_keyspace = keyspace_memory(node->keyspace);
-    long page = sysconf(_SC_PAGESIZE);
-    report->memory_system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)page;
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long total, resident;
-    if (file && fscanf(file, "%lu %lu", &total, &resident) == 2)
-        report->memory_resident = resident * (size_t)page;
-    if (file)
-        fclose(file);
-}
-
 static void report_connections(struct node *node, struct report *report) {
     for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
         const struct connection *connection = client->owner;
@@ -605,7 +585,7 @@ static void report_keyspace(struct node *node, struct report *report) {
 void status_report(struct node *node, struct report *report) {
     *report = (struct report){0};
     report_process(node, report);
-    report_memory(node, report);
+    memory_report(node, report);
     report_connections(node, report);
     report_counters(node, report);
     eviction_report(node, report);
