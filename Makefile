@@ -54,7 +54,7 @@ SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) |
 SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_eviction test_failover test_hostile test_peers test_rolling)))
 
 .PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench fuzz install clean help
 
