@@ -40,7 +40,6 @@ enum {
     WINDOW_MIN = 64 * 1024,
     WINDOW_MAX = 32 * 1024 * 1024,
     ARGUMENT_COST = 32, /* of memory for each argument, beside its bytes */
-    KEY_COST = 36,      /* of memory for a key, beside its item: its places in the orders that it is in */
 };
 
 static size_t smaller(size_t a, size_t b) {
@@ -116,7 +115,7 @@ static void put_victim(struct node *node, const struct victim *victim) {
     entry_add(
         &node->batch, victim->db,
         &(struct resp_command){.count = 3, .raw = resp_buf_bytes(raw), .raw_length = resp_buf_length(raw)});
-    size_t bytes = item_memory(victim->item) + KEY_COST;
+    size_t bytes = item_memory(victim->item); /* its places in indexes wait for other keys */
     lane->freed += bytes;
     lane->victims++;
     if (lane->first_eviction == 0)
