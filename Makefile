@@ -64,7 +64,7 @@ BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_failover test_hostile test_known_breaks test_peers test_rolling)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_eviction test_failover test_hostile test_known_breaks test_peers test_rolling)))
 
 .PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 

@@ -48,6 +48,7 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
     call->audience = node->audience;
+    call->no_touch = session && session->no_touch;
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
@@ -162,6 +163,10 @@ static void apply_commands(struct node *node, const struct entry_reader *reader,
         const struct pending_item *item = NULL;
         if (is_mark(node, reader, &command->words, index))
             continue;
+        if (eviction_is(&command->words)) {
+            eviction_apply(node, command->db, &command->words);
+            continue;
+        }
         if (lane) {
             answer_riders(node, lane, &at, index);
             assert(at < lane->count);

@@ -25,7 +25,16 @@ enum {
 
 enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
 enum conf_follower_mode { CONF_REDIRECT };
-enum conf_eviction { CONF_NOEVICTION };
+enum conf_eviction {
+    CONF_VOLATILE_LRU,
+    CONF_VOLATILE_LFU,
+    CONF_VOLATILE_RANDOM,
+    CONF_VOLATILE_TTL,
+    CONF_ALLKEYS_LRU,
+    CONF_ALLKEYS_LFU,
+    CONF_ALLKEYS_RANDOM,
+    CONF_NOEVICTION,
+};
 
 /* raft-node <id> <host>:<port> */
 struct conf_node {
@@ -62,7 +71,11 @@ struct conf {
     unsigned databases;
     uint64_t maxmemory;
     enum conf_eviction maxmemory_policy;
-    int64_t slowlog_slower_us; /* slowlog-log-slower-than; -1: nothing is logged */
+    unsigned maxmemory_samples,
+        maxmemory_tenacity; /* keys drawn for each victim; what the second says has no effect */
+    unsigned lfu_log_factor;
+    uint64_t lfu_decay_minutes; /* lfu-decay-time */
+    int64_t slowlog_slower_us;  /* slowlog-log-slower-than; -1: nothing is logged */
     uint64_t slowlog_length_max;
     uint64_t latency_threshold_ms;     /* latency-monitor-threshold; 0: nothing is watched */
     unsigned notify_events;            /* notify-keyspace-events: bits of enum event_class */
@@ -121,6 +134,9 @@ bool conf_read_address(const char *word, struct conf_node *node);
 bool conf_lacks_secret(const struct conf *conf, const char *host);
 /* Where peers dial this node, as far as its configuration tells: "" when it does not. */
 void conf_own_address(const struct conf *conf, char *address, size_t size);
+
+/* As it stands in a file. */
+const char *conf_eviction_name(enum conf_eviction policy);
 
 /* Every directive with its default and one line of help, for `redraft --help`. */
 void conf_help(FILE *out);

@@ -11,7 +11,15 @@
 enum { INT_LARGEST = 2147483647 };
 
 static const char *const levels[] = {"debug", "verbose", "notice", "warning", NULL};
-static const char *const policies[] = {"noeviction", NULL};
+static const char *const policies[] = {[CONF_VOLATILE_LRU] = "volatile-lru",
+                                       [CONF_VOLATILE_LFU] = "volatile-lfu",
+                                       [CONF_VOLATILE_RANDOM] = "volatile-random",
+                                       [CONF_VOLATILE_TTL] = "volatile-ttl",
+                                       [CONF_ALLKEYS_LRU] = "allkeys-lru",
+                                       [CONF_ALLKEYS_LFU] = "allkeys-lfu",
+                                       [CONF_ALLKEYS_RANDOM] = "allkeys-random",
+                                       [CONF_NOEVICTION] = "noeviction",
+                                       [CONF_NOEVICTION + 1] = NULL};
 static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
 static const char *const follower_modes[] = {"redirect", NULL};
 
@@ -54,9 +62,17 @@ const struct conf_directive conf_directives[] = {
     {"databases", CONF_NUMBER, FIELD(databases), 0, 1, 16384, NULL, "16",
      "databases that SELECT knows; the same on every member"},
     {"maxmemory", CONF_MEMORY, FIELD(maxmemory), CONF_LIVE, 0, INT64_MAX, NULL, "0",
-     "bytes of data beyond which growing writes get -OOM; 0: no limit"},
-    {"maxmemory-policy", CONF_CHOICE, FIELD(maxmemory_policy), 0, 0, 0, policies, "noeviction",
-     "what happens at maxmemory: noeviction"},
+     "bytes of keys and values beyond which maxmemory-policy acts; 0: no limit"},
+    {"maxmemory-policy", CONF_CHOICE, FIELD(maxmemory_policy), CONF_LIVE, 0, 0, policies, "noeviction",
+     "which keys go at maxmemory: (allkeys|volatile)-(lru|lfu|random), volatile-ttl; noeviction: none, growing writes get -OOM"},
+    {"maxmemory-samples", CONF_NUMBER, FIELD(maxmemory_samples), CONF_LIVE, 1, INT_LARGEST, NULL, "5",
+     "keys drawn for each that goes: more of them choose better, and take longer"},
+    {"maxmemory-eviction-tenacity", CONF_NUMBER, FIELD(maxmemory_tenacity), CONF_LIVE, 0, 100, NULL, "10",
+     "accepted and without effect: growing writes wait until there is room"},
+    {"lfu-log-factor", CONF_NUMBER, FIELD(lfu_log_factor), CONF_LIVE, 0, INT_LARGEST, NULL, "10",
+     "how much more uses of a key it takes to count one more, the more there were"},
+    {"lfu-decay-time", CONF_NUMBER, FIELD(lfu_decay_minutes), CONF_LIVE, 0, INT_LARGEST, NULL, "1",
+     "minutes after which a key's count of uses loses one; 0: never"},
     {"slowlog-log-slower-than", CONF_SIGNED, FIELD(slowlog_slower_us), CONF_LIVE, 0, INT64_MAX, NULL, "10000",
      "microseconds from which on SLOWLOG keeps a command; -1: none"},
     {"slowlog-max-len", CONF_NUMBER, FIELD(slowlog_length_max), CONF_LIVE, 0, INT64_MAX, NULL, "128",
@@ -124,7 +140,6 @@ const size_t conf_directive_count = sizeof conf_directives / sizeof conf_directi
 #define OWN_LOG "it has its own log, see logfile"
 #define NOT_MEASURED "nothing like it is measured or traced here"
 #define NO_FEATURE "the feature is not there"
-#define EVICTION "nothing is evicted: at maxmemory growing writes get -OOM"
 #define SYSTEM "the process leaves such settings of the system alone"
 #define RAFT_NODE "a cluster is made by raft-node lines: see conf/node1.conf"
 #define NO_TLS "there is no TLS: connections would not be encrypted"
@@ -241,11 +256,7 @@ const struct conf_foreign conf_foreign[] = {
     {"dynamic-hz", NULL, "timers fire when they are due, not at a rate", false},
     {"io-threads", "1", "one loop serves all clients", false},
     {"io-threads-do-reads", "no", "one loop serves all clients", false},
-    {"maxmemory-samples", NULL, EVICTION, false},
-    {"maxmemory-eviction-tenacity", NULL, EVICTION, false},
     {"maxmemory-clients", "0", "see client-output-buffer-limit", false},
-    {"lfu-log-factor", NULL, EVICTION, false},
-    {"lfu-decay-time", NULL, EVICTION, false},
 
     {"daemonize", "no", RUN_BY, false},
     {"supervised", "no", RUN_BY, false},
@@ -298,6 +309,10 @@ const size_t conf_foreign_count = sizeof conf_foreign / sizeof conf_foreign[0];
 /* clang-format on */
 
 _Static_assert(sizeof conf_foreign / sizeof conf_foreign[0] <= CONF_IGNORED_MAX, "each can be ignored once");
+
+const char *conf_eviction_name(enum conf_eviction policy) {
+    return policies[policy];
+}
 
 const struct conf_directive *conf_find(const char *name) {
     for (size_t i = 0; i < conf_directive_count; i++)

@@ -26,7 +26,7 @@ struct gate {
     bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */
-    bool full;      /* over maxmemory */
+    bool full;      /* over maxmemory, and no key may go */
     bool disk_low;  /* below raft-disk-reserve */
     size_t entry_bytes_max;
 };

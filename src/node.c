@@ -36,6 +36,7 @@
 enum {
     CLOCK_ENTRY_EVERY_MS = 100, /* entries proposed only so that keys expire */
     RECLAIM_PER_TURN = 256,
+    CLOCK_ENTRIES_MAX = 2, /* on their way at a time: all of them may be applied in one turn */
     READIES_PER_TURN = 64,
 };
 
@@ -270,10 +271,17 @@ static void ask_raft(struct node *node) {
         outcome_fail(node, lanes_take_first(&node->reads));
 }
 
+static bool entries_under_way(const struct node *node, size_t count) {
+    for (const struct lane *lane = node->writes.first; lane && count > 0; lane = lane->next)
+        count--;
+    return count == 0;
+}
+
 /* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. Each
- * entry frees so many of them: when more were due, another one frees the next. */
+ * entry frees so many of them: when more were due, others free the next. */
 static void propose_clock(struct node *node) {
-    if (!node->raft_status.serving || node->writing || node->writes.first || handover_holds(node))
+    if (!node->raft_status.serving || node->writing ||
+        entries_under_way(node, node->due_left ? CLOCK_ENTRIES_MAX : 1) || handover_holds(node))
         return; /* an entry is on its way as it is, or may not be */
     uint64_t deadline = keyspace_next_deadline(node->keyspace);
     bool due = deadline != 0 && node->now_ms - node->clock_entry_ms >= CLOCK_ENTRY_EVERY_MS &&
@@ -322,6 +330,7 @@ static bool turn_raft(struct node *node) {
     bool more = tick(node);
     raft_status(node->raft, &node->raft_status);
     status_watch(node);
+    more |= eviction_turn(node);
     serve_commands(node);
     propose_clock(node);
     audit_turn(node);
@@ -346,6 +355,8 @@ bool node_turn(struct node *node, const struct instant *now) {
     node->now_ms = now->mono_us / 1000;
     bool more = false;
 
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
     if (node->boot_worker)
         start_opened(node);
     loading_take(node);

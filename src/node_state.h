@@ -40,6 +40,7 @@
 #include "conf.h"
 #include "data/keyspace.h"
 #include "entry.h"
+#include "eviction.h"
 #include "latency.h"
 #include "level.h"
 #include "listeners.h"
@@ -146,7 +147,8 @@ struct command_statistics {
 };
 
 struct statistics {
-    uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
+    uint64_t commands, errors, expired_keys, evicted_keys, in_doubt, peer_in, peer_out, peer_bytes_in,
+        peer_bytes_out;
     uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
@@ -410,6 +412,7 @@ struct node {
     struct pause pause;
 
     struct statistics statistics;
+    struct eviction eviction;
     struct slowlog *slowlog;
     uint64_t
         call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */
@@ -417,7 +420,11 @@ struct node {
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
-    bool leaving; /* asked to stop; the leadership is handed over first */
+    struct {
+        size_t used, keyspace; /* then */
+        uint64_t at_us, took_us;
+    } memory_look; /* at the allocator: see memory.c */
+    bool leaving;  /* asked to stop; the leadership is handed over first */
     bool stopping;
     uint64_t leave_by_ms, stop_by_ms;
     bool told_all;              /* stopping, and who waited for a leader has been told */
@@ -577,6 +584,10 @@ bool audit_command(struct node *node, raft_id from, const struct resp_command *c
 void audit_remember(struct node *node, const char *verdict); /* of an earlier run */
 void audit_mended(struct node *node);                        /* the state has been replaced by the leader's */
 void audit_report(const struct node *node, struct report *report);
+
+/* memory.c */
+void memory_begin(struct node *node); /* what is used now is what a node without data takes */
+void memory_report(struct node *node, struct report *report);
 
 /* disk.c */
 void disk_watch(struct node *node);

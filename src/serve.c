@@ -262,7 +262,7 @@ static bool make_room(struct node *node, size_t raw_length) {
     return true;
 }
 
-static enum served take_write(struct node *node, struct connection *connection,
+static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command) {
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
@@ -271,7 +271,11 @@ static enum served take_write(struct node *node, struct connection *connection,
         return HELD; /* what it has still to write would be copied faster than it is written */
     if (!make_room(node, command->raw_length))
         return HELD;
+    size_t growth = eviction_growth(node, connection->session.db, row, command);
+    if (!eviction_admit(node, growth))
+        return HELD; /* victims go first */
     struct lane *lane = serve_writing(node);
+    lane->growth += growth;
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
@@ -356,16 +360,16 @@ static enum served take_blocking(struct node *node, struct connection *connectio
                                  const struct resp_command *command) {
     struct command_wait wanted;
     if (!command_waits(command->args, command->count, row, &wanted))
-        return take_write(node, connection, command);
+        return take_write(node, connection, row, command);
     bool first = block_is_first(node, connection->session.db, command, &wanted);
     enum served served =
-        first ? take_write(node, connection, command) : take_read(node, connection, row, command);
+        first ? take_write(node, connection, row, command) : take_read(node, connection, row, command);
     if (served == SERVED)
         block_begin(node, connection, command, &wanted);
     return served;
 }
 
-static struct gate gate_of(const struct node *node, const struct connection *connection) {
+static struct gate gate_of(struct node *node, const struct connection *connection) {
     const struct raft_status *status = &node->raft_status;
     const struct session *session = &connection->session;
     bool newest = session->consistency != 0 && session->consistency != 1 + CONF_STALE;
@@ -382,7 +386,7 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,
-        .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .full = eviction_full(node),
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
@@ -423,7 +427,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
         break;
     case GATE_WRITE:
         served = row->flags & COMMAND_BLOCKING ? take_blocking(node, connection, row, command)
-                                               : take_write(node, connection, command);
+                                               : take_write(node, connection, row, command);
         break;
     case GATE_READ:
         served = take_read(node, connection, row, command);

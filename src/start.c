@@ -386,6 +386,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     if (!node->statistics.calls)
         abort();
     clock_init(&node->clock, conf->clock_skew_max_ms);
+    memory_begin(node);
     const struct net_options options = net_options_of(conf);
     node->net = net_new(loop, &options);
     struct net_counters counters;
@@ -452,6 +453,7 @@ void node_free(struct node *node) {
     entry_builder_close(&node->batch);
     ahead_free(node->ahead);
     resp_parser_free(node->item_parser);
+    eviction_close(node);
     keyspace_free(node->keyspace);
     slowlog_free(node->slowlog);
     audience_free(node->audience);

@@ -4,7 +4,6 @@
  * there is a quorum.
  */
 #define _GNU_SOURCE /* memmem */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -278,11 +277,14 @@ void status_reset(struct node *node) {
                                .base_in = counters.bytes_in,
                                .base_out = counters.bytes_out};
     *statistics = fresh;
+    node->eviction.over_ms = node->eviction.over_since_ms = 0;
 }
 
 void status_conf_changed(struct node *node) {
     logger_set_level(node->logger, node->conf->loglevel);
     start_set_net_options(node);
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {
@@ -494,25 +496,6 @@ static void report_process(struct node *node, struct report *report) {
     }
 }
 
-static void report_memory(struct node *node, struct report *report) {
-    struct mallinfo2 info = mallinfo2();
-    report->allocator = "libc";
-    report->memory_used = info.uordblks + info.hblkhd;
-    if (report->memory_used > node->memory_peak)
-        node->memory_peak = report->memory_used;
-    report->memory_used_peak = node->memory_peak;
-    report->memory_used_startup = node->memory_startup;
-    report->memory_keyspace = keyspace_memory(node->keyspace);
-    long page = sysconf(_SC_PAGESIZE);
-    report->memory_system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)page;
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long total, resident;
-    if (file && fscanf(file, "%lu %lu", &total, &resident) == 2)
-        report->memory_resident = resident * (size_t)page;
-    if (file)
-        fclose(file);
-}
-
 static void report_connections(struct node *node, struct report *report) {
     for (struct client *client = net_first_client(node->net); client; client = net_next_client(client)) {
         const struct connection *connection = client->owner;
@@ -598,9 +581,10 @@ static void report_keyspace(struct node *node, struct report *report) {
 void status_report(struct node *node, struct report *report) {
     *report = (struct report){0};
     report_process(node, report);
-    report_memory(node, report);
+    memory_report(node, report);
     report_connections(node, report);
     report_counters(node, report);
+    eviction_report(node, report);
     report_keyspace(node, report);
     report_raft(node, report);
     deliver_report(node, report);

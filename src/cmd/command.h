@@ -48,6 +48,7 @@ struct call {
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
+    bool no_touch;         /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
     unsigned hits, misses; /* out: keys looked up that were there, and that were not */
     bool looks;            /* of a command that blocks: it is only asked whether it would */
     enum call_end end;     /* out */

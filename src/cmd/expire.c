@@ -143,7 +143,7 @@ void cmd_persist(struct call *call) {
 
 /* -2: no key, -1: no deadline; else what is left from `base_ms` on, rounded to the unit. */
 static void tell(struct call *call, uint64_t unit_ms, uint64_t base_ms) {
-    const struct item *item = lookup(call, &call->args[1]);
+    const struct item *item = lookup_quietly(call, &call->args[1]);
     uint64_t deadline = item ? item_deadline(item) : KEYSPACE_NO_DEADLINE;
     if (deadline == KEYSPACE_NO_DEADLINE) {
         resp_integer(call->reply, item ? -1 : -2);

@@ -121,10 +121,12 @@ static void memory_section(struct info *info) {
     number(info, "number_of_functions", 0);
     number(info, "number_of_libraries", 0);
     bytes(info, "maxmemory", info->conf->maxmemory);
-    word(info, "maxmemory_policy", "noeviction");
+    word(info, "maxmemory_policy", conf_eviction_name(info->conf->maxmemory_policy));
     text_add(&info->text, "mem_fragmentation_ratio:%.2f\r\n", spread);
     text_add(&info->text, "mem_fragmentation_bytes:%" PRId64 "\r\n",
              (int64_t)report->memory_resident - (int64_t)used);
+    number(info, "mem_not_counted_for_evict",
+           used > report->memory_lasting ? used - report->memory_lasting : 0);
     number(info, "mem_clients_normal", report->memory_clients);
     word(info, "mem_allocator", report->allocator);
     number(info, "active_defrag_running", 0);
@@ -175,7 +177,6 @@ static void stats_section(struct info *info) {
         "sync_full:0",
         "sync_partial_ok:0",
         "sync_partial_err:0",
-        "evicted_keys:0",
         "latest_fork_usec:0",
         "total_forks:0",
         "migrate_cached_sockets:0",
@@ -194,6 +195,10 @@ static void stats_section(struct info *info) {
              report->kbytes_in_per_s, report->kbytes_out_per_s);
     number(info, "rejected_connections", report->rejected_connections);
     number(info, "expired_keys", report->expired_keys);
+    number(info, "evicted_keys", report->evicted_keys);
+    number(info, "evicted_clients", 0);
+    number(info, "total_eviction_exceeded_time", report->over_memory_total_ms);
+    number(info, "current_eviction_exceeded_time", report->over_memory_ms);
     number(info, "keyspace_hits", report->keyspace_hits);
     number(info, "keyspace_misses", report->keyspace_misses);
     number(info, "pubsub_channels", report->pubsub_channels);

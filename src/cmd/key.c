@@ -33,12 +33,12 @@ void cmd_unlink(struct call *call) {
 void cmd_exists(struct call *call) {
     int64_t there = 0;
     for (size_t i = 1; i < call->count; i++)
-        there += lookup(call, &call->args[i]) != NULL;
+        there += lookup_quietly(call, &call->args[i]) != NULL;
     resp_integer(call->reply, there);
 }
 
 void cmd_type(struct call *call) {
-    const struct item *item = lookup(call, &call->args[1]);
+    const struct item *item = lookup_quietly(call, &call->args[1]);
     resp_status(call->reply, item ? type_names[item_type(item)] : "none");
 }
 
@@ -75,7 +75,14 @@ void cmd_renamenx(struct call *call) {
 }
 
 void cmd_touch(struct call *call) {
-    cmd_exists(call);
+    int64_t there = 0;
+    for (size_t i = 1; i < call->count; i++) {
+        struct item *item = lookup_quietly(call, &call->args[i]);
+        if (item)
+            item_touch(call->keyspace, item); /* CLIENT NO-TOUCH or not */
+        there += item != NULL;
+    }
+    resp_integer(call->reply, there);
 }
 
 /* ---- between databases --- */

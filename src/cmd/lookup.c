@@ -7,7 +7,7 @@ static void meet(struct call *call, uint64_t deadline) {
         call->due = true;
 }
 
-struct item *lookup(struct call *call, const struct resp_arg *key) {
+struct item *lookup_quietly(struct call *call, const struct resp_arg *key) {
     struct item *item = keyspace_find(call->keyspace, call->db, key);
     if (item)
         meet(call, item_deadline(item));
@@ -15,6 +15,13 @@ struct item *lookup(struct call *call, const struct resp_arg *key) {
     call->misses += item == NULL;
     if (!item && (call->command->flags & COMMAND_READONLY))
         notify(call, EVENT_KEY_MISS, "keymiss", key);
+    return item;
+}
+
+struct item *lookup(struct call *call, const struct resp_arg *key) {
+    struct item *item = lookup_quietly(call, key);
+    if (item && !call->no_touch)
+        item_touch(call->keyspace, item);
     return item;
 }
 

@@ -109,6 +109,7 @@ struct report {
     const char *allocator;                                     /* "libc" */
     size_t memory_used, memory_used_peak, memory_used_startup; /* bytes allocated */
     size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
+    size_t memory_lasting;                                     /* of those: what maxmemory is compared with */
     size_t memory_clients;                                     /* of them: buffers of connections */
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
 
@@ -124,6 +125,8 @@ struct report {
     uint64_t bytes_in, bytes_out;
     uint64_t peer_bytes_in, peer_bytes_out;
     double commands_per_s, kbytes_in_per_s, kbytes_out_per_s; /* of the last seconds */
+    uint64_t evicted_keys;
+    uint64_t over_memory_ms, over_memory_total_ms; /* over maxmemory: for how long now, in all */
     uint64_t expired_keys, keyspace_hits, keyspace_misses;
     uint64_t error_replies;
     uint64_t peer_messages_in, peer_messages_out;

@@ -88,6 +88,10 @@ struct keyspace {
     uint64_t next;        /* the earliest of the databases' */
     uint64_t next_object; /* ids are handed out in the order of the log */
     size_t memory;        /* bytes allocated for whatever is below, but for `load` */
+    size_t leaving;       /* of them, about: of the graves and the dying */
+    struct keyspace_use use;
+    uint32_t use_now;    /* what an item gets that is used now (use.c) */
+    uint64_t use_random; /* no part of the state */
     struct hash_key hash_key;
     struct grave *graves, **last_grave;
     struct dying *dying;
@@ -220,8 +224,8 @@ bool object_unfinished(struct object *object);
 void object_close(struct object *object, size_t *memory);
 /* The object of an item in a grave is about to go. */
 void object_bury(struct keyspace *keyspace, struct item *item);
-/* Frees it, if need be in slices; `count` parts of what waits, returning how many. */
-void object_die(struct keyspace *keyspace, struct object *object);
+/* Frees it, and says whether at once or, if need be, in slices: `count` parts of what waits, returning how many. */
+bool object_die(struct keyspace *keyspace, struct object *object);
 size_t object_reclaim(struct keyspace *keyspace, size_t count);
 void object_loaded(struct keyspace *keyspace, struct database *database, struct object *object, uint64_t id);
 void objects_close(struct objects *objects, size_t *memory);

@@ -221,12 +221,12 @@ static struct place find_any(struct database *database, const struct resp_arg *k
     return place;
 }
 
-void keyspace_expect(const struct keyspace *keyspace, const struct keyspace_key *keys, size_t count) {
+void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count) {
     const struct dict *dicts[KEYSPACE_EXPECT_MAX];
     uint32_t hashes[KEYSPACE_EXPECT_MAX];
     assert(count <= KEYSPACE_EXPECT_MAX);
     for (size_t i = 0; i < count; i++) {
-        dicts[i] = &keyspace->db[keys[i].db].keys;
+        dicts[i] = &database_of(keyspace, keys[i].db)->keys;
         hashes[i] = dict_hash(dicts[i], &keys[i].key);
     }
     dict_expect(dicts, hashes, count);
@@ -342,9 +342,11 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     struct item *item = place.item;
     if (!item) {
         item = item_new(key, bytes, length, &keyspace->memory);
+        item_set_use(item, keyspace->use_now);
         place.slot = add(keyspace, database, item, place.hash);
         text_adopt(keyspace, database, item, (struct object_name){.id = 0});
     } else {
+        item_touch(keyspace, item);
         forget(keyspace, database, place.slot);
         if (!keep_deadline)
             item = change_deadline(keyspace, database, place.slot, item, KEYSPACE_NO_DEADLINE);
@@ -361,6 +363,13 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     if (!place.item)
         return false;
     take_out(keyspace, database, &place);
+    return true;
+}
+
+bool keyspace_evict(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
+    if (!keyspace_delete(keyspace, db, key))
+        return false;
+    tell(keyspace, database_of(keyspace, db), EVENT_EVICTED, "evicted", key);
     return true;
 }
 
@@ -408,6 +417,7 @@ void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct res
     assert(source && keyspace_find(keyspace, to_db, to) != source);
     struct object *object = item_object(source);
     struct item *copy = item_with_key(source, to, &keyspace->memory);
+    item_set_use(copy, keyspace->use_now);
     if (object) {
         object = object_kind(object)->copy(object, keyspace);
         item_put_object(copy, object);
@@ -460,6 +470,14 @@ struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot) {
     assert(slot < database->keys.count);
     struct item *item = dict_at(&database->keys, slot);
     return gone(keyspace, item) ? NULL : item;
+}
+
+struct item *keyspace_by_deadline(struct keyspace *keyspace, unsigned db, size_t n) {
+    struct database *database = database_of(keyspace, db);
+    assert(n < keyspace_deadlines(keyspace, db));
+    size_t within;
+    const void *block = order_seek(&database->deadlines.order, database->due + n, &within);
+    return order_in(block, within);
 }
 
 /* ---- one item --- */
@@ -524,6 +542,7 @@ struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const s
     } else {
         place.item = item_new_small(key, type, SMALL_HEADER, &keyspace->memory);
         memset(item_small_bytes(place.item), 0, SMALL_HEADER);
+        item_set_use(place.item, keyspace->use_now);
         place.slot = add(keyspace, database, place.item, place.hash);
     }
     *slot = place.slot;
@@ -563,6 +582,7 @@ bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database,
     if (place.item)
         return false;
     page_set_grow(&database->pages, database->keys.count / PAGE_PLACES, &keyspace->memory);
+    item_set_use(item, keyspace->use_now);
     dict_add(&database->keys, item, place.hash);
     if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
         deadline_added(keyspace, database, item);
@@ -570,6 +590,25 @@ bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database,
 }
 
 /* ---- freeing --- */
+
+/* What so many keys take, if they are like the rest. */
+static size_t memory_of_keys(const struct keyspace *keyspace, size_t count) {
+    size_t keys = 0, aside = keyspace->leaving + keyspace->checkpoint.kept;
+    for (unsigned i = 0; i < keyspace->count; i++)
+        keys += keyspace->db[i].keys.count;
+    assert(count <= keys && keys > 0);
+    size_t all = keyspace->memory > aside ? keyspace->memory - aside : 0;
+    return (size_t)((double)all * (double)count / (double)keys);
+}
+
+size_t keyspace_memory_lasting(const struct keyspace *keyspace) {
+    size_t due = 0, aside = keyspace->leaving + keyspace->checkpoint.kept;
+    for (unsigned i = 0; i < keyspace->count; i++)
+        due += keyspace->db[i].due;
+    if (due > 0)
+        aside += memory_of_keys(keyspace, due);
+    return keyspace->memory > aside ? keyspace->memory - aside : 0;
+}
 
 void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct database *database = database_of(keyspace, db);
@@ -579,6 +618,7 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     if (!grave)
         abort();
     *grave = (struct grave){NULL, keyspace->order[db], *database};
+    keyspace->leaving += memory_of_keys(keyspace, database->keys.count);
     *keyspace->last_grave = grave;
     keyspace->last_grave = &grave->next;
     set_next(keyspace, database, KEYSPACE_NO_DEADLINE);
@@ -618,9 +658,14 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
 }
 
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
+    size_t before = keyspace->memory;
     size_t freed = object_reclaim(keyspace, count);
     while (freed < count && keyspace->graves && !pinned(keyspace, keyspace->graves))
         freed += reclaim_grave(keyspace, count - freed);
+    size_t less = before > keyspace->memory ? before - keyspace->memory : 0;
+    keyspace->leaving -= less < keyspace->leaving ? less : keyspace->leaving;
+    if (!keyspace->graves && !keyspace->dying)
+        keyspace->leaving = 0;
     return freed;
 }
 
