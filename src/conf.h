@@ -23,7 +23,7 @@ enum {
 };
 
 enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
-enum conf_follower_mode { CONF_REDIRECT };
+enum conf_follower_mode { CONF_REDIRECT, CONF_PROXY };
 enum conf_eviction { CONF_NOEVICTION };
 
 /* raft-node <id> <host>:<port> */

@@ -13,7 +13,7 @@ enum { INT_LARGEST = 2147483647 };
 static const char *const levels[] = {"debug", "verbose", "notice", "warning", NULL};
 static const char *const policies[] = {"noeviction", NULL};
 static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
-static const char *const follower_modes[] = {"redirect", NULL};
+static const char *const follower_modes[] = {"redirect", "proxy", NULL};
 
 /* clang-format off */
 const struct conf_directive conf_directives[] = {
@@ -88,8 +88,8 @@ const struct conf_directive conf_directives[] = {
      "what a read stands on: linearizable (a round), lease (time) or stale (nothing)"},
     {"raft-leases", CONF_YESNO, FIELD(leases), 0, 0, 0, NULL, "no",
      "make leases possible; the same on every member; yes also follows from raft-read-consistency lease"},
-    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), 0, 0, 0, follower_modes, "redirect",
-     "what a follower does with commands: redirect"},
+    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), CONF_LIVE, 0, 0, follower_modes, "redirect",
+     "what a follower does with commands: redirect (-MOVED to the leader) or proxy (asks it itself)"},
     {"raft-entry-max-size", CONF_MEMORY, FIELD(entry_bytes_max), 0, 4096, 512 * MB, NULL, "64mb",
      "bytes of one log entry, and so of one command"},
     {"raft-uncommitted-max-size", CONF_MEMORY, FIELD(uncommitted_bytes_max), 0, 4096, INT64_MAX, NULL, "256mb",

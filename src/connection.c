@@ -81,6 +81,7 @@ void connection_close(struct node *node, struct connection *connection) {
     if (!client)
         return;
     connection_unhold(node, connection);
+    proxy_free(node, connection);
     handover_forget(node, connection);
     membership_forget(node, connection);
     struct peer *peer = peers_find(node, connection->peer);

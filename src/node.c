@@ -352,6 +352,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);
+    proxy_turn(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)
         more = turn_raft(node);
@@ -365,6 +366,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     }
     more |= start_stop_when_done(node);
     net_flush(node->net, node_wall_ms(node));
+    proxy_flushed(node);
     return more;
 }
 

@@ -7,6 +7,9 @@
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
+ *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     upstream.c  how a proxy's connection to the leader is opened
+ *     proxied.c   the leader's side of it
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -38,6 +41,7 @@
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "proxy.h"
 #include "roster.h"
 #include "slowlog.h"
 #include "spikes.h"
@@ -59,10 +63,11 @@ enum {
 /* Why a connection's next command stays in its input. */
 enum hold {
     HOLD_NONE,
-    HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
-    HOLD_REPLY,  /* its last command is answered later */
-    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+    HOLD_ORDER,    /* what it sent before is not answered yet, and this must come after it */
+    HOLD_LEADER,   /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
+    HOLD_REPLY,    /* its last command is answered later */
+    HOLD_ROOM,     /* too much is uncommitted, or it does not read its replies */
 };
 
 /* A connection that somebody opened: a client's or, once admitted, a peer's. */
@@ -84,6 +89,8 @@ struct connection {
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
+    raft_id via;                         /* a client of that member, which is a proxy for it; 0: our own */
+    struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
 };
@@ -379,6 +386,7 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
+    struct proxies proxies;
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;

@@ -392,8 +392,10 @@ static void auth(struct node *node, struct connection *connection, const struct 
 
 bool peers_command(struct node *node, struct connection *connection, const struct resp_command *command) {
     const struct resp_arg *name = &command->args[0];
-    if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
+    if (name->length < 8 || name->length > 11 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
         return false;
+    if (resp_arg_is(name, "RAFT.CLIENT"))
+        return proxied_command(node, connection, command);
     if (connection->peer && resp_arg_is(name, "RAFT.SNAP")) {
         if (!snapshot_in_command(node, connection, command)) {
             log_warning(node->logger, "node %llu sent a malformed snapshot; its connection is closed",

@@ -265,6 +265,7 @@ static void fail_one(struct node *node, struct lane **lane) {
  * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
     membership_end(node);
+    proxy_end(node);
     fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
@@ -283,7 +284,7 @@ bool start_stop_when_done(struct node *node) {
         return true;
     }
     bool lingers = node->busy_ms != 0 && node->now_ms - node->busy_ms < LINGER_MS;
-    if ((node->writes.first || node->membership.changes || lingers) && node->now_ms < node->stop_by_ms)
+    if ((node->writes.first || node->membership.changes || proxy_busy(node) || lingers) && node->now_ms < node->stop_by_ms)
         return false;
     tell_the_end(node);
     node->end = NODE_STOPPED;
@@ -331,6 +332,7 @@ static struct net_options net_options_of(const struct conf *conf) {
         .peers_reserved = 32,
         .backlog = (int)conf->tcp_backlog,
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
+        .files_per_client = conf->follower_mode == CONF_PROXY ? 2 : 1,
         .in_bytes_max = conf->query_buffer_max,
         .out_bytes_max = conf->output_normal.hard_bytes,
         .out_soft_bytes = conf->output_normal.soft_bytes,
@@ -365,6 +367,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
+    proxy_open(node);
     clock_init(&node->clock, conf->clock_skew_max_ms);
     const struct net_options options = net_options_of(conf);
     node->net = net_new(loop, &options);

@@ -135,8 +135,8 @@ void status_watch(struct node *node) {
 
 static bool is_idle(const struct node *node, const struct connection *connection) {
     uint64_t bound_ms = node->conf->timeout_s * 1000;
-    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE &&
-           node_wall_ms(node) - connection->session.active_ms > bound_ms;
+    return bound_ms != 0 && connection->pending == 0 && connection->via == 0 &&
+           connection->hold == HOLD_NONE && node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
 static bool begins_handshake(const struct resp_buf *in) {
@@ -529,6 +529,7 @@ static void report_connections(struct node *node, struct report *report) {
             continue;
         }
         report->clients++;
+        report->clients_via_members += connection->via != 0;
         report->clients_waiting += connection->hold != HOLD_NONE;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
@@ -606,6 +607,7 @@ void status_report(struct node *node, struct report *report) {
     report_connections(node, report);
     report_counters(node, report);
     report_keyspace(node, report);
+    proxy_report(node, report);
     report_raft(node, report);
 }
 

@@ -116,7 +116,7 @@ static void a_bad_line_stops_the_start_in_redis_words(void **state) {
         {"requirepass \"\\x00abc\"", "Unbalanced quotes in configuration line"},
         {"loglevel loud", "argument(s) must be one of the following: debug, verbose, notice, warning"},
         {"maxmemory-policy allkeys-lru", "argument(s) must be one of the following: noeviction"},
-        {"raft-follower-mode proxy", "argument(s) must be one of the following: redirect"},
+        {"raft-follower-mode readonly", "argument(s) must be one of the following: redirect, proxy"},
         {"raft-read-consistency eventual",
          "argument(s) must be one of the following: linearizable, lease, stale"},
         {"protected-mode maybe", "argument must be 'yes' or 'no'"},
