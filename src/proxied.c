@@ -62,11 +62,21 @@ static bool take_session(const struct node *node, struct session *session, const
     return true;
 }
 
-/* The member's connection is a client's from now on; false when there are too many. */
-static bool become_client(struct node *node, struct connection *connection) {
+/* One more client would be too many. The network counts peers when a turn ends, so near the limit they are counted here. */
+static bool is_full(const struct node *node, const struct client *newcomer) {
     struct net_counters counters;
     net_counters(node->net, &counters);
-    if (counters.clients - counters.peers >= counters.clients_max)
+    if (counters.clients - counters.peers < counters.clients_max)
+        return false;
+    size_t others = 0;
+    for (struct client *client = net_first_client(node->net); client; client = net_next_client(client))
+        others += !client->peer && client != newcomer;
+    return others >= counters.clients_max;
+}
+
+/* The member's connection is a client's from now on; false when there are too many. */
+static bool become_client(struct node *node, struct connection *connection) {
+    if (is_full(node, connection->client))
         return false;
     struct peer *peer = peers_find(node, connection->peer);
     if (peer && peer->visits > 0)
