@@ -66,6 +66,8 @@ struct conf {
     uint64_t latency_threshold_ms;     /* latency-monitor-threshold; 0: nothing is watched */
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
+    unsigned sentinel_port;            /* 0: Sentinel's protocol is not spoken */
+    char sentinel_master_name[CONF_TEXT_MAX], sentinel_requirepass[CONF_TEXT_MAX];
 
     /* Raft's */
     uint64_t raft_id;

@@ -67,6 +67,12 @@ const struct conf_directive conf_directives[] = {
      "host that clients are told; \"\": that of this member's raft-node line"},
     {"cluster-announce-port", CONF_NUMBER, FIELD(announce_port), CONF_LIVE, 0, 65535, NULL, "0",
      "port that clients are told; 0: port"},
+    {"sentinel-port", CONF_NUMBER, FIELD(sentinel_port), 0, 0, 65535, NULL, "0",
+     "clients that know Redis Sentinel ask here for the leader; 0: they cannot"},
+    {"sentinel-master-name", CONF_TEXT, FIELD(sentinel_master_name), CONF_NAME, 0, 0, NULL, "mymaster",
+     "what they call the leader; the same on every member"},
+    {"sentinel-requirepass", CONF_TEXT, FIELD(sentinel_requirepass), 0, 0, 0, NULL, "\"\"",
+     "password that they must give with AUTH on that port; \"\": none"},
 
     {"raft-id", CONF_NUMBER, FIELD(raft_id), 0, 1, INT64_MAX, NULL, "1",
      "which of the members this one is"},

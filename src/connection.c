@@ -104,8 +104,9 @@ void connection_answered(struct node *node, struct connection *connection) {
     connection->rider_bytes = 0;
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
-    else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
-                                    connection->client->ended || connection->client->gone))
+    else if (connection->client &&
+             (connection->hold == HOLD_ORDER || connection->session.close || connection->dismissed ||
+              connection->client->ended || connection->client->gone))
         connection_queue(node, connection);
 }
 

@@ -365,6 +365,7 @@ bool node_turn(struct node *node, const struct instant *now) {
         status_cron(node);
     }
     more |= start_stop_when_done(node);
+    sentinel_turn(node);
     net_flush(node->net, node_wall_ms(node));
     proxy_flushed(node);
     return more;

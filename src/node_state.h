@@ -10,6 +10,7 @@
  *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
  *     upstream.c  how a proxy's connection to the leader is opened
  *     proxied.c   the leader's side of it
+ *     sentinel.c  Sentinel's protocol, on a port of its own
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -43,6 +44,7 @@
 #include "pending.h"
 #include "proxy.h"
 #include "roster.h"
+#include "sentinel.h"
 #include "slowlog.h"
 #include "spikes.h"
 #include "store/data.h"
@@ -56,7 +58,8 @@ enum {
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
-        1024 * 1024, /* replies that a client has not taken, before it is served no further */
+        1024 * 1024,             /* replies that a client has not taken, before it is served no further */
+    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
 };
 
@@ -84,8 +87,9 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
-    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
-    bool denied; /* protected mode: only a handshake is listened to */
+    bool dismissed; /* came for the leader, who is another now: closed when all it sent is answered */
+    bool awaits;    /* the end of a hand-over, or of the node: nothing more is served before */
+    bool denied;    /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
@@ -119,7 +123,7 @@ struct peer {
     uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
     char host[CONF_HOST_MAX]; /* what clients are told */
-    unsigned port;
+    unsigned port, sentinel_port;
     raft_index audit_index,
         audit_answered; /* of the last digest that it told; of the last that it was answered */
     uint64_t audit_digest;
@@ -387,6 +391,7 @@ struct node {
     struct connection *serve_first, *serve_last;
     size_t connections;
     struct proxies proxies;
+    struct sentinel *sentinel;             /* NULL: it has no port */
     uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;

@@ -108,6 +108,19 @@ void peers_close(struct node *node) {
 
 /* ---- proven ------------------------------------------------------------------------------------------------------ */
 
+/* host:port, or host:port@sentinel-port */
+static void take_announced(struct peer *peer, const char *announced) {
+    char address[STORE_ADDRESS_MAX], host[CONF_HOST_MAX];
+    unsigned port;
+    size_t length = strcspn(announced, "@");
+    snprintf(address, sizeof address, "%.*s", (int)length, announced);
+    peer->sentinel_port = announced[length] ? (unsigned)strtoul(announced + length + 1, NULL, 10) : 0;
+    if (!member_split_address(address, host, sizeof host, &port))
+        return;
+    memcpy(peer->host, host, sizeof host);
+    peer->port = port;
+}
+
 static struct peer *meet(struct node *node, const struct admission_facts *theirs) {
     struct peer *peer = peers_find(node, theirs->from);
     if (!peer && theirs->address[0] && node->membership.removed_ms == 0) {
@@ -117,12 +130,7 @@ static struct peer *meet(struct node *node, const struct admission_facts *theirs
     if (!peer)
         return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
-    char host[CONF_HOST_MAX];
-    unsigned port;
-    if (member_split_address(theirs->announced, host, sizeof host, &port)) {
-        memcpy(peer->host, host, sizeof host);
-        peer->port = port;
-    }
+    take_announced(peer, theirs->announced);
     peer->refusal[0] = 0;
     membership_met(node, theirs);
     if (admission_meet(&node->admission, theirs))

@@ -473,6 +473,8 @@ static void serve_connection(struct node *node, struct connection *connection) {
     parse_input(node, connection);
     if (!connection->client)
         return;
+    if (connection->dismissed && connection->pending == 0 && connection->hold == HOLD_NONE)
+        connection->session.close = true;
     client_pause(client, connection->hold != HOLD_NONE && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
         connection_close(node, connection);

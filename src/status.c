@@ -336,6 +336,7 @@ static enum report_link link_of(const struct peer *peer) {
 static void report_peer(struct node *node, struct peer *peer, struct report_member *member) {
     snprintf(member->host, sizeof member->host, "%s", peer->host);
     member->port = peer->port;
+    member->sentinel_port = peer->sentinel_port;
     member->link = link_of(peer);
     member->last_contact_ms = peer->heard_mono_ms ? (int64_t)(node->now_ms - peer->heard_mono_ms) : -1;
     snprintf(member->version, sizeof member->version, "%s", peer->version);
@@ -351,6 +352,7 @@ static void report_self_member(struct node *node, struct report_member *member) 
     const char *announced = node->admission.announced, *colon = strrchr(announced, ':');
     snprintf(member->host, sizeof member->host, "%.*s", (int)(colon - announced), announced);
     member->port = (unsigned)strtoul(colon + 1, NULL, 10);
+    member->sentinel_port = node->conf->sentinel_port;
     member->link = REPORT_LINK_SELF;
     member->clock_known = true;
     member->match_index = node->raft_status.saved_index;

@@ -61,9 +61,10 @@ struct session {
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
-    bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;  /* a member of the cluster, not a client: cannot be killed */
-    uint64_t via; /* the member that is a proxy for it; 0: none */
+    bool close;    /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;     /* a member of the cluster, not a client: cannot be killed */
+    bool sentinel; /* it speaks on the Sentinel port */
+    uint64_t via;  /* the member that is a proxy for it; 0: none */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];

@@ -59,6 +59,7 @@ struct report_member {
          1]; /* what CLUSTER calls its node id: a function of cluster id and member id, the same everywhere */
     char host[REPORT_HOST_MAX];      /* told to clients: never empty */
     unsigned port;                   /* told to clients */
+    unsigned sentinel_port;          /* 0: it has none, or has not been met */
     char peer_host[REPORT_HOST_MAX]; /* what peers dial */
     unsigned peer_port;
     char incarnation[REPORT_RUN_ID_LENGTH + 1]; /* "" until it has been met */
