@@ -65,7 +65,7 @@ all: $(REDRAFT)
 
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
 PACKAGES_run   := redis-tools
-PACKAGES_test  := libcmocka-dev redis-server iproute2
+PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
 PACKAGES_lint  := clang clang-format clang-tidy
 
 setup: $(BUILD)/.setup-test

@@ -380,7 +380,8 @@ static bool run_subscription(struct visitor *visitor, const struct resp_command 
 static bool is_out_of_context(const struct visitor *visitor, const struct command *row,
                               const struct own_command *own, const struct resp_command *command,
                               struct resp_out *out) {
-    const char *name = row ? row->name : own->name;
+    char name[64];
+    sentinel_command_name(row ? row->name : own->name, command, name);
     if (visitor->session.protocol != 2 || subscriptions(visitor) == 0 || (own && !own->run) ||
         strcmp(name, "quit") == 0 || strcmp(name, "reset") == 0)
         return false;

@@ -33,6 +33,8 @@ struct sentinel_call {
 
 /* SENTINEL <subcommand> ... */
 void sentinel_words(const struct sentinel_call *call);
+/* A command's name in full: of SENTINEL with its subcommand, "sentinel|masters". */
+void sentinel_command_name(const char *name, const struct resp_command *command, char full[64]);
 /* The line on the master in INFO's section Sentinel. */
 void sentinel_info_line(const struct sentinel_call *call, struct resp_buf *text);
 

@@ -32,7 +32,15 @@ static bool is_down(const struct sentinel_call *call, const struct report_member
     return kind == MASTER ? call->report->leader_id != member->id : !health_reachable(call->report, member);
 }
 
-/* The thirteen or fourteen fields that all kinds begin with: `down` has one more. */
+/* Milliseconds since the member was heard. Followers keep links with each other but say nothing there: then the link counts. */
+static int64_t heard_ms_ago(const struct sentinel_call *call, const struct report_member *member) {
+    bool silent = member->last_contact_ms > 2 * (int64_t)call->report->election_timeout_ms;
+    return member->last_contact_ms < 0 || (silent && health_reachable(call->report, member))
+               ? 0
+               : member->last_contact_ms;
+}
+
+/* What all kinds begin with; who is down has one field more. */
 static void common_fields(const struct sentinel_call *call, const struct report_member *member,
                           enum kind kind, const char *name) {
     static const char *const flags[][2] = {{"master", "s_down,o_down,master"},
@@ -40,7 +48,7 @@ static void common_fields(const struct sentinel_call *call, const struct report_
                                            {"sentinel", "s_down,sentinel,disconnected"}};
     struct resp_out *out = call->reply;
     bool down = is_down(call, member, kind);
-    int64_t heard_ms = member->last_contact_ms > 0 ? member->last_contact_ms : 0;
+    int64_t heard_ms = heard_ms_ago(call, member);
     text_field(out, "name", name);
     text_field(out, "ip", member->host);
     number_field(out, "port", kind == SENTINEL ? member->sentinel_port : member->port);
@@ -88,7 +96,7 @@ static void write_master(const struct sentinel_call *call, const struct report_m
     struct resp_out *out = call->reply;
     resp_map(out, COMMON_FIELDS + is_down(call, leader, MASTER) + 9);
     common_fields(call, leader, MASTER, call->node->conf->sentinel_master_name);
-    number_field(out, "info-refresh", leader->last_contact_ms > 0 ? leader->last_contact_ms : 0);
+    number_field(out, "info-refresh", heard_ms_ago(call, leader));
     text_field(out, "role-reported", "master");
     number_field(out, "role-reported-time", since_ms(report));
     number_field(out, "config-epoch", (int64_t)report->term);
@@ -108,11 +116,10 @@ static void write_replica(const struct sentinel_call *call, const struct report_
     snprintf(name, sizeof name, "%s:%u", member->host, member->port);
     resp_map(out, COMMON_FIELDS + down + 10);
     common_fields(call, member, REPLICA, name);
-    number_field(out, "info-refresh", member->last_contact_ms > 0 ? member->last_contact_ms : 0);
+    number_field(out, "info-refresh", heard_ms_ago(call, member));
     text_field(out, "role-reported", "slave");
     number_field(out, "role-reported-time", since_ms(report));
-    number_field(out, "master-link-down-time",
-                 linked || member->last_contact_ms < 0 ? 0 : member->last_contact_ms);
+    number_field(out, "master-link-down-time", linked ? 0 : heard_ms_ago(call, member));
     text_field(out, "master-link-status", linked ? "ok" : "err");
     text_field(out, "master-host", leader->host);
     number_field(out, "master-port", leader->port);
@@ -127,7 +134,7 @@ static void write_sentinel(const struct sentinel_call *call, const struct report
     struct resp_out *out = call->reply;
     resp_map(out, COMMON_FIELDS + is_down(call, member, SENTINEL) + 3);
     common_fields(call, member, SENTINEL, member->run_id);
-    number_field(out, "last-hello-message", member->last_contact_ms > 0 ? member->last_contact_ms : 0);
+    number_field(out, "last-hello-message", heard_ms_ago(call, member));
     text_field(out, "voted-leader", leader ? leader->run_id : "?");
     number_field(out, "voted-leader-epoch", leader ? (int64_t)call->report->term : 0);
 }
@@ -324,20 +331,29 @@ static void help(const struct sentinel_call *call) {
     resp_array_close(call->reply, mark, count);
 }
 
+static const struct subcommand *find(const struct resp_arg *name) {
+    for (size_t i = 0; i < SUBCOMMANDS; i++)
+        if (resp_arg_is(name, subcommands[i].name))
+            return &subcommands[i];
+    return NULL;
+}
+
+void sentinel_command_name(const char *name, const struct resp_command *command, char full[64]) {
+    const struct subcommand *row =
+        strcmp(name, "sentinel") == 0 && command->count > 1 ? find(&command->args[1]) : NULL;
+    snprintf(full, 64, "%s%s%s", name, row ? "|" : "", row ? row->name : "");
+}
+
 void sentinel_words(const struct sentinel_call *call) {
     const struct resp_arg *name = &call->args[1];
-    for (size_t i = 0; i < SUBCOMMANDS; i++) {
-        const struct subcommand *row = &subcommands[i];
-        if (!resp_arg_is(name, row->name))
-            continue;
-        if (row->arity < 0 ? (int)call->count < -row->arity : (int)call->count != row->arity)
-            resp_error(call->reply, "ERR wrong number of arguments for 'sentinel|%s' command", row->name);
-        else
-            row->run(call);
-        return;
-    }
-    resp_error(call->reply, "ERR unknown subcommand '%.*s'. Try SENTINEL HELP.",
-               (int)(name->length < 128 ? name->length : 128), name->bytes);
+    const struct subcommand *row = find(name);
+    if (!row)
+        resp_error(call->reply, "ERR unknown subcommand '%.*s'. Try SENTINEL HELP.",
+                   (int)(name->length < 128 ? name->length : 128), name->bytes);
+    else if (row->arity < 0 ? (int)call->count < -row->arity : (int)call->count != row->arity)
+        resp_error(call->reply, "ERR wrong number of arguments for 'sentinel|%s' command", row->name);
+    else
+        row->run(call);
 }
 
 void sentinel_info_line(const struct sentinel_call *call, struct resp_buf *text) {
