@@ -270,7 +270,7 @@ static void without_a_leader_a_request_waits_and_is_then_refused(void **state) {
 
 /* ---- counters through the loss of leaders ---------------------------------------------------------------- */
 
-/* Counts on a key of its own, always through the same node, a few requests at a time. */
+/* Counts on a key of its own, always through the same node, a few requests at a time and a read behind them. */
 struct counter {
     pthread_t thread;
     unsigned port, number, depth;
@@ -282,7 +282,13 @@ struct counter {
 };
 
 static void take(struct counter *counter, const char *reply) {
-    if (reply[0] == ':') {
+    if (reply[0] == '$') {
+        uint64_t value = strtoull(strchr(reply, ' ') ? strchr(reply, ' ') : "0", NULL, 10);
+        if (value < counter->value || value > counter->value + counter->slack)
+            snprintf(counter->bad, sizeof counter->bad, "%llu read after %llu, with %llu unknown",
+                     (unsigned long long)value, (unsigned long long)counter->value,
+                     (unsigned long long)counter->slack);
+    } else if (reply[0] == ':') {
         uint64_t value = strtoull(reply + 1, NULL, 10);
         if (value <= counter->value || value > counter->value + 1 + counter->slack)
             snprintf(counter->bad, sizeof counter->bad, "%llu after %llu, with %llu unknown",
@@ -305,8 +311,9 @@ static void take(struct counter *counter, const char *reply) {
 static void *count(void *context) {
     struct counter *counter = context;
     struct wire *wire = NULL;
-    char words[64];
+    char words[64], read[64];
     snprintf(words, sizeof words, "INCR counter:%u", counter->number);
+    snprintf(read, sizeof read, "GET counter:%u", counter->number);
     while (!counter->stop && counter->bad[0] == 0) {
         if (wire == NULL && (wire = wire_open(counter->port, harness_scaled_ms(WIRE_MS))) == NULL) {
             harness_sleep_ms(20);
@@ -314,7 +321,7 @@ static void *count(void *context) {
         }
         bool whole = true;
         unsigned asked = 0;
-        while (asked < counter->depth && wire_send_words(wire, words))
+        while (asked <= counter->depth && wire_send_words(wire, asked < counter->depth ? words : read))
             asked++;
         for (unsigned i = 0; i < asked && whole; i++) {
             const char *reply = wire_next(wire);
@@ -323,11 +330,12 @@ static void *count(void *context) {
                 take(counter, reply);
                 continue;
             }
-            counter->unknown += asked - i;
-            counter->slack += asked - i;
+            unsigned writes = asked < counter->depth ? asked : counter->depth;
+            counter->unknown += writes > i ? writes - i : 0;
+            counter->slack += writes > i ? writes - i : 0;
             counter->lost++;
         }
-        if (!whole || asked < counter->depth) {
+        if (!whole || asked <= counter->depth) {
             wire_close(wire);
             wire = NULL;
         }

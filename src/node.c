@@ -254,6 +254,8 @@ static void ask_raft(struct node *node) {
     if (!node->reads.first)
         return;
     const struct raft_status *status = &node->raft_status;
+    if (status->role != RAFT_LEADER && node->conf->follower_mode == CONF_PROXY)
+        proxy_keep_reads(node);
     for (struct lane *lane = node->reads.first; lane; lane = lane->next)
         if (!lane->confirmed && lane->term != status->term && (status->serving || lane->through)) {
             lane->token = ++node->next_token;

@@ -8,6 +8,7 @@
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
  *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     proxy_replies.c  until a request is answered, and when it is not
  *     upstream.c  how a proxy's connection to the leader is opened
  *     proxied.c   the leader's side of it
  *     sentinel.c  Sentinel's protocol, on a port of its own
@@ -472,6 +473,9 @@ void outcome_doubt(struct node *node,
                    struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
 /* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
+/* The same, but a proxy's own clients, who could not follow, are told -CLUSTERDOWN in either case. */
+void outcome_refuse(struct node *node, const struct connection *connection,
+                    const struct resp_command *command, struct resp_out *out);
 
 /* serve.c */
 void serve_news(

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A follower as a proxy (raft-follower-mode proxy), for clients that never follow -MOVED: proxy.c tells how. Only proxy.c and upstream.c
- * look into struct proxy; the node's other files know the functions.
+ * A follower as a proxy (raft-follower-mode proxy), for clients that never follow -MOVED: proxy.c tells how. Only proxy.c, proxy_replies.c and
+ * upstream.c look into struct proxy; the node's other files know the functions.
  */
 #ifndef PROXY_H
 #define PROXY_H
@@ -82,7 +82,7 @@ struct proxies {
     unsigned rest_ms;
     uint64_t look_ms;
     uint64_t dialled, requests, repeated, in_doubt; /* since the start */
-    const struct command *multi, *exec, *discard, *watch, *unwatch, *wait;
+    const struct command *multi, *exec, *discard, *watch, *unwatch, *wait, *reset;
 };
 
 /* ---- serve.c and node.c ask ------------------------------------------------------------------------------------ */
@@ -94,6 +94,8 @@ enum gate_verdict proxy_judge(struct node *node, struct connection *connection, 
 /* Hands it to the leader, or answers that nobody can be reached. False: it stays in the input, and the connection is held. */
 bool proxy_take(struct node *node, struct connection *connection, const struct command *row,
                 const struct resp_command *command);
+/* This node does not lead any more: reads whose round was not confirmed are asked for at the leader instead, and answered here. */
+void proxy_keep_reads(struct node *node);
 /* It waits for answers of the leader: nothing may be answered before. */
 bool proxy_pending(const struct connection *connection);
 /* A connection in HOLD_UPSTREAM may go on. */
@@ -113,7 +115,21 @@ bool proxied_command(struct node *node, struct connection *connection, const str
 /* Writes what a session is, for the leader. */
 void proxied_write(struct resp_buf *out, const struct node *node, const struct connection *connection);
 
-/* ---- between proxy.c and upstream.c ---------------------------------------------------------------------------- */
+/* ---- between proxy.c, proxy_replies.c and upstream.c ----------------------------------------------------------- */
+
+struct proxy_item *proxy_item_at(const struct proxy *proxy, size_t i);
+void proxy_add_item(struct proxy *proxy, size_t length, unsigned flags);
+/* The oldest is answered, or given up: its bytes go. */
+struct proxy_item proxy_drop_item(struct node *node, struct proxy *proxy);
+/* A transaction or a watch is with the upstream. */
+bool proxy_is_stateful(const struct proxy *proxy);
+/* Answers a request that had these flags with an error. */
+void proxy_tell(struct node *node, struct proxy *proxy, unsigned flags, const char *error);
+/* Answers the oldest with -INDOUBT, and drops it. */
+void proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
+/* Nothing more will come from there: every request gets its answer, or goes back into the client's input. */
+void proxy_lose(struct node *node, struct proxy *proxy, const char *why);
+void proxy_take_news(struct node *node, struct proxy *proxy); /* of one that is open */
 
 /* Wants one to the present leader. */
 void upstream_want(struct node *node, struct proxy *proxy);

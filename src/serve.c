@@ -212,7 +212,7 @@ static enum served answer_now(struct node *node, struct connection *connection, 
         connection_count_reply(node, row, &out, mark);
     } else {
         if (verdict == GATE_ELSEWHERE)
-            outcome_elsewhere(node, command, &out);
+            outcome_refuse(node, connection, command, &out);
         else
             gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
         connection_count_reply(node, row, &out, mark);
