@@ -10,8 +10,8 @@
  *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
  *
  *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
- *             feature level that it offers, feature level that it knows the cluster to be at (level.h), version, announced client address,
- *             patience (patience.h), address that peers dial ("-": not known)
+ *             feature level that it offers, feature level that it knows the cluster to be at (level.h), version, announced client address
+ *             (host:port, or host:port@sentinel-port), patience (patience.h), address that peers dial ("-": not known)
  *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
  *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
  *
@@ -66,8 +66,9 @@ struct admission_facts {
     unsigned offers;   /* the highest feature level that it takes up */
     unsigned level;    /* the cluster's, as far as it has applied the log */
     char version[32];
-    char announced[STORE_ADDRESS_MAX]; /* host:port that clients are told */
-    uint32_t patience_ms; /* it elects nobody for so long after it heard a leader; 0: no promise */
+    char announced
+        [STORE_ADDRESS_MAX]; /* host:port that clients are told, "@" and the sentinel-port if there is one */
+    uint32_t patience_ms;    /* it elects nobody for so long after it heard a leader; 0: no promise */
     char
         address[STORE_ADDRESS_MAX]; /* host:port that peers dial, as it says itself; "" when it cannot tell */
 };

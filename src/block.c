@@ -133,7 +133,7 @@ static void write_elsewhere(struct node *node, struct wait *wait, struct resp_ou
         return;
     }
     parse_request(node, wait, &command);
-    outcome_elsewhere(node, &command, out);
+    outcome_refuse(node, wait->connection, &command, out);
 }
 
 /* `verdict` WAIT_GOES_ON: but not here. */

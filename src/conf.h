@@ -24,7 +24,7 @@ enum {
 };
 
 enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
-enum conf_follower_mode { CONF_REDIRECT };
+enum conf_follower_mode { CONF_REDIRECT, CONF_PROXY };
 enum conf_eviction {
     CONF_VOLATILE_LRU,
     CONF_VOLATILE_LFU,
@@ -81,6 +81,8 @@ struct conf {
     unsigned notify_events;            /* notify-keyspace-events: bits of enum event_class */
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
+    unsigned sentinel_port;            /* 0: Sentinel's protocol is not spoken */
+    char sentinel_master_name[CONF_TEXT_MAX], sentinel_requirepass[CONF_TEXT_MAX];
 
     /* Raft's */
     uint64_t raft_id;

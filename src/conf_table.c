@@ -21,7 +21,7 @@ static const char *const policies[] = {[CONF_VOLATILE_LRU] = "volatile-lru",
                                        [CONF_NOEVICTION] = "noeviction",
                                        [CONF_NOEVICTION + 1] = NULL};
 static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
-static const char *const follower_modes[] = {"redirect", NULL};
+static const char *const follower_modes[] = {"redirect", "proxy", NULL};
 
 /* clang-format off */
 const struct conf_directive conf_directives[] = {
@@ -85,6 +85,12 @@ const struct conf_directive conf_directives[] = {
      "host that clients are told; \"\": that of this member's raft-node line"},
     {"cluster-announce-port", CONF_NUMBER, FIELD(announce_port), CONF_LIVE, 0, 65535, NULL, "0",
      "port that clients are told; 0: port"},
+    {"sentinel-port", CONF_NUMBER, FIELD(sentinel_port), 0, 0, 65535, NULL, "0",
+     "clients that know Redis Sentinel ask here for the leader; 0: they cannot"},
+    {"sentinel-master-name", CONF_TEXT, FIELD(sentinel_master_name), CONF_NAME, 0, 0, NULL, "mymaster",
+     "what they call the leader; the same on every member"},
+    {"sentinel-requirepass", CONF_TEXT, FIELD(sentinel_requirepass), 0, 0, 0, NULL, "\"\"",
+     "password that they must give with AUTH on that port; \"\": none"},
 
     {"raft-id", CONF_NUMBER, FIELD(raft_id), 0, 1, INT64_MAX, NULL, "1",
      "which of the members this one is"},
@@ -106,8 +112,8 @@ const struct conf_directive conf_directives[] = {
      "what a read stands on: linearizable (a round), lease (time) or stale (nothing)"},
     {"raft-leases", CONF_YESNO, FIELD(leases), 0, 0, 0, NULL, "no",
      "make leases possible; the same on every member; yes also follows from raft-read-consistency lease"},
-    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), 0, 0, 0, follower_modes, "redirect",
-     "what a follower does with commands: redirect"},
+    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), CONF_LIVE, 0, 0, follower_modes, "redirect",
+     "what a follower does with commands: redirect (-MOVED to the leader) or proxy (asks it itself)"},
     {"raft-entry-max-size", CONF_MEMORY, FIELD(entry_bytes_max), 0, 4096, 512 * MB, NULL, "64mb",
      "bytes of one log entry, and so of one command"},
     {"raft-uncommitted-max-size", CONF_MEMORY, FIELD(uncommitted_bytes_max), 0, 4096, INT64_MAX, NULL, "256mb",

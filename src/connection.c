@@ -82,6 +82,7 @@ void connection_close(struct node *node, struct connection *connection) {
         return;
     connection_unhold(node, connection);
     block_forget(node, connection);
+    proxy_free(node, connection);
     handover_forget(node, connection);
     membership_forget(node, connection);
     struct peer *peer = peers_find(node, connection->peer);
@@ -106,8 +107,9 @@ void connection_answered(struct node *node, struct connection *connection) {
     connection->rider_bytes = 0;
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
-    else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
-                                    connection->client->ended || connection->client->gone))
+    else if (connection->client &&
+             (connection->hold == HOLD_ORDER || connection->session.close || connection->dismissed ||
+              connection->client->ended || connection->client->gone))
         connection_queue(node, connection);
 }
 

@@ -37,6 +37,7 @@ enum gate_verdict {
     GATE_READ,    /* at a linearizable point */
     GATE_LOCAL,   /* over this node's keyspace, at once */
     GATE_SESSION, /* over the session, at once */
+    GATE_PROXY,   /* to the leader, on the client's behalf */
     /* not now */
     GATE_WAIT,      /* for a leader, within bounds */
     GATE_ELSEWHERE, /* MOVED, or CLUSTERDOWN when nobody leads */

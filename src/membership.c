@@ -65,11 +65,11 @@ static void link_listed(struct node *node) {
 /* A node that can't tell its own address is told it by whoever added it. */
 static void learn_own_address(struct node *node) {
     const struct member *self = self_of(node);
-    char host[CONF_HOST_MAX], *announced = node->admission.announced;
+    char host[CONF_HOST_MAX], *announced = node->admission.announced, ports[32];
     unsigned port;
     if (announced[0] == ':' && self && member_split_address(self->address, host, sizeof host, &port)) {
-        port = (unsigned)strtoul(announced + 1, NULL, 10);
-        snprintf(announced, sizeof node->admission.announced, "%.240s:%u", host, port);
+        snprintf(ports, sizeof ports, "%.31s", announced);
+        snprintf(announced, sizeof node->admission.announced, "%.220s%s", host, ports);
     }
 }
 

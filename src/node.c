@@ -256,6 +256,8 @@ static void ask_raft(struct node *node) {
     if (!node->reads.first)
         return;
     const struct raft_status *status = &node->raft_status;
+    if (status->role != RAFT_LEADER && node->conf->follower_mode == CONF_PROXY)
+        proxy_keep_reads(node);
     for (struct lane *lane = node->reads.first; lane; lane = lane->next)
         if (!lane->confirmed && lane->term != status->term && (status->serving || lane->through)) {
             lane->token = ++node->next_token;
@@ -366,6 +368,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);
+    proxy_turn(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)
         more = turn_raft(node);
@@ -378,7 +381,9 @@ bool node_turn(struct node *node, const struct instant *now) {
         status_cron(node);
     }
     more |= start_stop_when_done(node);
+    sentinel_turn(node);
     net_flush(node->net, node_wall_ms(node));
+    proxy_flushed(node);
     return more;
 }
 

@@ -8,6 +8,11 @@
  *     block.c     connections that wait for an element    acks.c  or for members to have a write
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
+ *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     proxy_replies.c  until a request is answered, and when it is not
+ *     upstream.c  how a proxy's connection to the leader is opened
+ *     proxied.c   the leader's side of it
+ *     sentinel.c  Sentinel's protocol, on a port of its own
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -48,7 +53,9 @@
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "proxy.h"
 #include "roster.h"
+#include "sentinel.h"
 #include "slowlog.h"
 #include "spikes.h"
 #include "store/data.h"
@@ -62,18 +69,20 @@ enum {
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
-        1024 * 1024, /* replies that a client has not taken, before it is served no further */
+        1024 * 1024,             /* replies that a client has not taken, before it is served no further */
+    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
 };
 
 /* Why a connection's next command stays in its input. */
 enum hold {
     HOLD_NONE,
-    HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
-    HOLD_REPLY,  /* its last command is answered later */
-    HOLD_PAUSE,  /* CLIENT PAUSE */
-    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+    HOLD_ORDER,    /* what it sent before is not answered yet, and this must come after it */
+    HOLD_LEADER,   /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
+    HOLD_REPLY,    /* its last command is answered later */
+    HOLD_PAUSE,    /* CLIENT PAUSE */
+    HOLD_ROOM,     /* too much is uncommitted, or it does not read its replies */
 };
 
 /* A connection that somebody opened: a client's or, once admitted, a peer's. */
@@ -92,11 +101,14 @@ struct connection {
     bool to_serve;
     struct wait *wait; /* for an element, or for members: nothing more is served before its end; NULL: none */
     raft_index written; /* its last write that was applied; 0: none */
+    bool dismissed;     /* came for the leader, who is another now: closed when all it sent is answered */
     bool awaits;        /* the end of a hand-over, or of the node: nothing more is served before */
     bool denied;        /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
+    raft_id via;                         /* a client of that member, which is a proxy for it; 0: our own */
+    struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
 };
@@ -126,7 +138,7 @@ struct peer {
     char version[32];
     unsigned offers;          /* the feature level that it offered last; 0: not met since the start */
     char host[CONF_HOST_MAX]; /* what clients are told */
-    unsigned port;
+    unsigned port, sentinel_port;
     raft_index audit_index,
         audit_answered; /* of the last digest that it told; of the last that it was answered */
     uint64_t audit_digest;
@@ -410,6 +422,8 @@ struct node {
     struct asking asking;      /* who made them happen */
     struct monitors monitors;
     struct pause pause;
+    struct proxies proxies;
+    struct sentinel *sentinel; /* NULL: it has no port */
 
     struct statistics statistics;
     struct eviction eviction;
@@ -496,6 +510,9 @@ void outcome_doubt(struct node *node,
 void outcome_replaced(struct node *node, const struct store_meta *meta);
 /* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
+/* The same, but a proxy's own clients, who could not follow, are told -CLUSTERDOWN in either case. */
+void outcome_refuse(struct node *node, const struct connection *connection,
+                    const struct resp_command *command, struct resp_out *out);
 
 /* serve.c */
 void serve_news(

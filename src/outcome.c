@@ -28,11 +28,21 @@ void outcome_elsewhere(struct node *node, const struct resp_command *command, st
     }
 }
 
-static void tell_not_done(struct node *node, struct resp_out *out) {
-    outcome_elsewhere(node, NULL, out);
+void outcome_refuse(struct node *node, const struct connection *connection,
+                    const struct resp_command *command, struct resp_out *out) {
+    raft_id leader = node->raft_status.leader;
+    if (node->conf->follower_mode == CONF_PROXY && connection->via == 0 && peers_find(node, leader))
+        resp_error(out, "CLUSTERDOWN node %llu leads now; not executed", (unsigned long long)leader);
+    else
+        outcome_elsewhere(node, command, out);
 }
 
-static void tell_doubt(struct node *node, struct resp_out *out) {
+static void tell_not_done(struct node *node, const struct connection *connection, struct resp_out *out) {
+    outcome_refuse(node, connection, NULL, out);
+}
+
+static void tell_doubt(struct node *node, const struct connection *connection, struct resp_out *out) {
+    (void)connection;
     node->statistics.in_doubt++;
     if (node->stopping)
         resp_error(
@@ -49,7 +59,7 @@ static void tell_doubt(struct node *node, struct resp_out *out) {
 
 /* Every item of the lane gets its answer, in order: replies that were ready, refusals of reads, and what `tell_write` says. */
 static void tell_lane(struct node *node, struct lane *lane,
-                      void (*tell_write)(struct node *, struct resp_out *)) {
+                      void (*tell_write)(struct node *, const struct connection *, struct resp_out *)) {
     for (size_t i = 0; i < lane->count; i++) {
         struct pending_item *item = &lane->items[i];
         if (item->kind == PENDING_MOVED)
@@ -65,9 +75,9 @@ static void tell_lane(struct node *node, struct lane *lane,
         if (item->kind == PENDING_REPLY && out.buf)
             resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
         else if (item->kind == PENDING_READ)
-            tell_not_done(node, &out);
+            tell_not_done(node, item->connection, &out);
         else if (item->kind == PENDING_WRITE)
-            tell_write(node, &out);
+            tell_write(node, item->connection, &out);
         connection_count_reply(node, NULL, &out, mark);
         connection_answered(node, connection);
     }
@@ -82,7 +92,9 @@ void outcome_doubt(struct node *node, struct lane *lane) {
     tell_lane(node, lane, tell_doubt);
 }
 
-static void tell_done_elsewhere(struct node *node, struct resp_out *out) {
+static void tell_done_elsewhere(struct node *node, const struct connection *connection,
+                                struct resp_out *out) {
+    (void)connection;
     node->statistics.in_doubt++;
     resp_error(
         out,

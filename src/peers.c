@@ -108,6 +108,19 @@ void peers_close(struct node *node) {
 
 /* ---- proven ------------------------------------------------------------------------------------------------------ */
 
+/* host:port, or host:port@sentinel-port */
+static void take_announced(struct peer *peer, const char *announced) {
+    char address[STORE_ADDRESS_MAX], host[CONF_HOST_MAX];
+    unsigned port;
+    size_t length = strcspn(announced, "@");
+    snprintf(address, sizeof address, "%.*s", (int)length, announced);
+    peer->sentinel_port = announced[length] ? (unsigned)strtoul(announced + length + 1, NULL, 10) : 0;
+    if (!member_split_address(address, host, sizeof host, &port))
+        return;
+    memcpy(peer->host, host, sizeof host);
+    peer->port = port;
+}
+
 static struct peer *meet(struct node *node, const struct admission_facts *theirs) {
     struct peer *peer = peers_find(node, theirs->from);
     if (!peer && theirs->address[0] && node->membership.removed_ms == 0) {
@@ -118,12 +131,7 @@ static struct peer *meet(struct node *node, const struct admission_facts *theirs
         return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
     peer->offers = theirs->offers;
-    char host[CONF_HOST_MAX];
-    unsigned port;
-    if (member_split_address(theirs->announced, host, sizeof host, &port)) {
-        memcpy(peer->host, host, sizeof host);
-        peer->port = port;
-    }
+    take_announced(peer, theirs->announced);
     peer->refusal[0] = 0;
     membership_met(node, theirs);
     if (admission_meet(&node->admission, theirs))
@@ -400,8 +408,10 @@ static void auth(struct node *node, struct connection *connection, const struct 
 
 bool peers_command(struct node *node, struct connection *connection, const struct resp_command *command) {
     const struct resp_arg *name = &command->args[0];
-    if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
+    if (name->length < 8 || name->length > 11 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
         return false;
+    if (resp_arg_is(name, "RAFT.CLIENT"))
+        return proxied_command(node, connection, command);
     if (connection->peer && resp_arg_is(name, "RAFT.SNAP")) {
         if (!snapshot_in_command(node, connection, command)) {
             log_warning(node->logger, "node %llu sent a malformed snapshot; its connection is closed",

@@ -30,8 +30,8 @@ static const struct resp_limits peer_limits = {
 
 /* A reply that is known now: written at once when nothing is owed before it, else put in its place. False: it must wait. */
 static bool may_reply(const struct node *node, const struct connection *connection) {
-    return !connection->lane || connection->lane == node->writing || connection->lane == node->reading ||
-           connection->lane == node->leasing;
+    return connection->pending == 0 || connection->lane == node->writing ||
+           connection->lane == node->reading || connection->lane == node->leasing;
 }
 
 static struct resp_buf *reply_begin(struct connection *connection, struct resp_buf *aside) {
@@ -230,7 +230,7 @@ static enum served answer_now(struct node *node, struct connection *connection, 
         connection_count_reply(node, row, &out, mark);
     } else {
         if (verdict == GATE_ELSEWHERE)
-            outcome_elsewhere(node, command, &out);
+            outcome_refuse(node, connection, command, &out);
         else
             gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
         connection_count_reply(node, row, &out, mark);
@@ -409,7 +409,12 @@ static enum served serve_one(struct node *node, struct connection *connection,
         return SERVED;
     }
     const struct gate gate = gate_of(node, connection);
-    enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
+    enum gate_verdict verdict = proxy_judge(
+        node, connection, row, command, gate_judge(&gate, row, session, command->count, command->raw_length));
+    if (verdict != GATE_PROXY && proxy_pending(connection)) {
+        connection_hold(node, connection, HOLD_ORDER);
+        return HELD;
+    }
     enum served served;
     if (pause_holds(node, row, verdict)) {
         connection_hold(node, connection, HOLD_PAUSE);
@@ -432,6 +437,11 @@ static enum served serve_one(struct node *node, struct connection *connection,
     case GATE_READ:
         served = take_read(node, connection, row, command);
         break;
+    case GATE_PROXY:
+        if (!proxy_take(node, connection, row, command))
+            return HELD;
+        served = SERVED;
+        break;
     default:
         served = answer_now(node, connection, row, command, verdict);
     }
@@ -441,7 +451,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
     }
     if (verdict == GATE_ELSEWHERE && node->busy_ms != 0)
         node->busy_ms = node->now_ms;
-    if (node->monitors.count > 0 && verdict <= GATE_SESSION)
+    if (node->monitors.count > 0 && verdict <= GATE_PROXY)
         monitor_show(node, session, row, command);
     session->last = row ? row : session->last;
     session->commands++;
@@ -525,16 +535,20 @@ static void parse_input(struct node *node, struct connection *connection) {
         resp_buf_consume(&client->in, done, IN_KEPT_BYTES);
     if (room > IN_KEPT_BYTES)
         resp_buf_reserve(&client->in, room);
-    if (connection->hold != HOLD_LEADER)
+    if (connection->hold != HOLD_LEADER && connection->hold != HOLD_UPSTREAM)
         connection->hold_until_ms = 0; /* one patience for all that came together, not one for each command */
 }
 
 static void serve_connection(struct node *node, struct connection *connection) {
     struct client *client = connection->client;
     connection_unhold(node, connection);
+    if (client->gone || connection->session.close)
+        proxy_leave(node, connection);
     parse_input(node, connection);
     if (!connection->client)
         return;
+    if (connection->dismissed && connection->pending == 0 && connection->hold == HOLD_NONE)
+        connection->session.close = true;
     bool waits = connection->hold != HOLD_NONE || connection->wait;
     client_pause(client, waits && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
@@ -568,6 +582,8 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
         return (node->raft_status.serving && !handover_holds(node)) ||
                (node->raft_status.leader != 0 && node->raft_status.role != RAFT_LEADER) ||
                node->now_ms >= connection->hold_until_ms || node->stopping;
+    case HOLD_UPSTREAM:
+        return proxy_may_go_on(node, connection);
     case HOLD_PAUSE:
         return !pause_is_on(node);
     case HOLD_REPLY:

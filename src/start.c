@@ -277,6 +277,7 @@ static void fail_one(struct node *node, struct lane **lane) {
  * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
     membership_end(node);
+    proxy_end(node);
     fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
@@ -296,7 +297,8 @@ bool start_stop_when_done(struct node *node) {
         return true;
     }
     bool lingers = node->busy_ms != 0 && node->now_ms - node->busy_ms < LINGER_MS;
-    if ((node->writes.first || node->membership.changes || lingers) && node->now_ms < node->stop_by_ms)
+    if ((node->writes.first || node->membership.changes || proxy_busy(node) || lingers) &&
+        node->now_ms < node->stop_by_ms)
         return false;
     tell_the_end(node);
     node->end = NODE_STOPPED;
@@ -332,6 +334,10 @@ static bool set_admission(struct node *node) {
     int length = host[0] ? (int)strlen(host) : colon ? (int)(colon - admission->address) : 0;
     snprintf(admission->announced, sizeof admission->announced, "%.*s:%u", length,
              host[0] ? host : admission->address, conf->announce_port ? conf->announce_port : conf->port);
+    size_t announced = strlen(admission->announced);
+    if (conf->sentinel_port)
+        snprintf(admission->announced + announced, sizeof admission->announced - announced, "@%u",
+                 conf->sentinel_port);
     char why[ADMISSION_WHY_MAX];
     if (conf->secret_file[0] && !admission_read_secret(admission, conf->secret_file, why)) {
         log_warning(node->logger, "%s", why);
@@ -346,6 +352,8 @@ static struct net_options net_options_of(const struct conf *conf) {
         .peers_reserved = 32,
         .backlog = (int)conf->tcp_backlog,
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
+        .extra_files = conf->sentinel_port ? SENTINEL_CLIENTS_MAX : 0,
+        .files_per_client = conf->follower_mode == CONF_PROXY ? 2 : 1,
         .in_bytes_max = conf->query_buffer_max,
         .out_bytes_max = conf->output_normal.hard_bytes,
         .out_soft_bytes = conf->output_normal.soft_bytes,
@@ -385,6 +393,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
+    proxy_open(node);
     clock_init(&node->clock, conf->clock_skew_max_ms);
     memory_begin(node);
     const struct net_options options = net_options_of(conf);
@@ -394,7 +403,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     if (counters.clients_max < conf->clients_max)
         log_warning(logger, "maxclients is %zu, not %llu: the limit on open files (ulimit -n) allows no more",
                     counters.clients_max, (unsigned long long)conf->clients_max);
-    if (!set_admission(node) || !listen_all(node)) {
+    if (!set_admission(node) || !listen_all(node) || !sentinel_open(node)) {
         node_free(node);
         return NULL;
     }
@@ -432,6 +441,7 @@ static void stop_workers(struct node *node) {
 
 void node_free(struct node *node) {
     stop_workers(node);
+    sentinel_close(node);
     for (struct promise *promise; (promise = node->promises);) {
         node->promises = promise->next;
         free(promise->messages.at);

@@ -134,7 +134,7 @@ void status_watch(struct node *node) {
 static bool is_idle(const struct node *node, const struct connection *connection) {
     uint64_t bound_ms = node->conf->timeout_s * 1000;
     return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE && !connection->wait &&
-           !connection->client->listener && !connection->session.monitor &&
+           connection->via == 0 && !connection->client->listener && !connection->session.monitor &&
            node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
@@ -331,6 +331,7 @@ static enum report_link link_of(const struct peer *peer) {
 static void report_peer(struct node *node, struct peer *peer, struct report_member *member) {
     snprintf(member->host, sizeof member->host, "%s", peer->host);
     member->port = peer->port;
+    member->sentinel_port = peer->sentinel_port;
     member->link = link_of(peer);
     member->last_contact_ms = peer->heard_mono_ms ? (int64_t)(node->now_ms - peer->heard_mono_ms) : -1;
     snprintf(member->version, sizeof member->version, "%s", peer->version);
@@ -347,6 +348,7 @@ static void report_self_member(struct node *node, struct report_member *member) 
     const char *announced = node->admission.announced, *colon = strrchr(announced, ':');
     snprintf(member->host, sizeof member->host, "%.*s", (int)(colon - announced), announced);
     member->port = (unsigned)strtoul(colon + 1, NULL, 10);
+    member->sentinel_port = node->conf->sentinel_port;
     member->link = REPORT_LINK_SELF;
     member->clock_known = true;
     member->match_index = node->raft_status.saved_index;
@@ -507,6 +509,7 @@ static void report_connections(struct node *node, struct report *report) {
             continue;
         }
         report->clients++;
+        report->clients_via_members += connection->via != 0;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
         if (resp_buf_length(&client->out) > report->output_max)
@@ -586,6 +589,7 @@ void status_report(struct node *node, struct report *report) {
     report_counters(node, report);
     eviction_report(node, report);
     report_keyspace(node, report);
+    proxy_report(node, report);
     report_raft(node, report);
     deliver_report(node, report);
 }

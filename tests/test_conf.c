@@ -120,7 +120,7 @@ static void a_bad_line_stops_the_start_in_redis_words(void **state) {
                                  "allkeys-lru, allkeys-lfu, allkeys-random, noeviction"},
         {"maxmemory-samples 0", "argument must be between 1 and 2147483647 inclusive"},
         {"maxmemory-eviction-tenacity 101", "argument must be between 0 and 100 inclusive"},
-        {"raft-follower-mode proxy", "argument(s) must be one of the following: redirect"},
+        {"raft-follower-mode readonly", "argument(s) must be one of the following: redirect, proxy"},
         {"raft-read-consistency eventual",
          "argument(s) must be one of the following: linearizable, lease, stale"},
         {"protected-mode maybe", "argument must be 'yes' or 'no'"},

@@ -221,9 +221,12 @@ static void add_line(struct resp_buf *text, const struct session_call *call, con
              listens[AUDIENCE_SHARD]);
     text_add(text, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0", session->in_bytes,
              session->in_free);
-    text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d\n",
+    text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d",
              session->out_bytes > 0, session->out_bytes, session->memory, session->out_bytes ? "rw" : "r",
              last ? last->name : "NULL", session->protocol);
+    if (session->via)
+        text_add(text, " via=%" PRIu64, session->via);
+    text_add(text, "\n");
 }
 
 void session_client_info(struct session_call *call) {

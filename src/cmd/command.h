@@ -48,10 +48,10 @@ struct call {
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
-    bool no_touch;         /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
-    unsigned hits, misses; /* out: keys looked up that were there, and that were not */
-    bool looks;            /* of a command that blocks: it is only asked whether it would */
-    enum call_end end;     /* out */
+    bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
+    unsigned hits, misses;           /* out: keys looked up that were there, and that were not */
+    bool looks;                      /* of a command that blocks: it is only asked whether it would */
+    enum call_end end;               /* out */
     const struct audience *audience; /* this node's, for the number that PUBLISH tells; NULL where what is
                                         told must be the same on every node: then it is 0 */
     bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
@@ -88,11 +88,13 @@ struct session {
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
-    bool blocked; /* waits for an element, or for members */
+    bool blocked;                 /* waits for an element, or for members */
     bool monitor;                 /* MONITOR: is shown what others send */
     struct subscriber subscriber; /* what it listens to */
     bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;                    /* a member of the cluster, not a client: cannot be killed */
+    bool sentinel;                /* it speaks on the Sentinel port */
+    uint64_t via;                 /* the member that is a proxy for it; 0: none */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];

@@ -157,7 +157,7 @@ void session_hello(struct session_call *call) {
     if (!hello_parse(call, &hello) || !hello_carry_out(call, &hello))
         return;
     health_judge(call->report, &health);
-    resp_map(call->reply, 7);
+    resp_map(call->reply, call->session->sentinel ? 6 : 7);
     resp_bulk_text(call->reply, "server");
     resp_bulk_text(call->reply, "redis");
     resp_bulk_text(call->reply, "version");
@@ -167,9 +167,11 @@ void session_hello(struct session_call *call) {
     resp_bulk_text(call->reply, "id");
     resp_integer(call->reply, (int64_t)call->session->id);
     resp_bulk_text(call->reply, "mode");
-    resp_bulk_text(call->reply, "cluster");
-    resp_bulk_text(call->reply, "role");
-    resp_bulk_text(call->reply, health.master ? "master" : "replica");
+    resp_bulk_text(call->reply, call->session->sentinel ? "sentinel" : "cluster");
+    if (!call->session->sentinel) {
+        resp_bulk_text(call->reply, "role");
+        resp_bulk_text(call->reply, health.master ? "master" : "replica");
+    }
     resp_bulk_text(call->reply, "modules");
     resp_array(call->reply, 0);
 }

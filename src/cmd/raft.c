@@ -18,6 +18,8 @@
  *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
  *      fsync_, commit_   of the last minute, microseconds
  *      transfers, handovers  begun by this node since its start; of them, that ended with another leader
+ *      clients_via_members   clients for whom other members are proxies; proxied_, proxy_: this node as a proxy. proxied_clients
+ *                            connections to the leader now, _repeated requests that went to another leader in the end
  *      lease_remaining_ms    a leader's: for so long it may answer reads without asking; 0: it has no lease
  *
  * The values of one line never hold a line break; within a nodeN line they hold no comma either.
@@ -152,6 +154,16 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "snapshots_received", report->snapshots_received);
 }
 
+static void proxy_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_text(text, prefix, "follower_mode", report->proxies ? "proxy" : "redirect");
+    line_number(text, prefix, "clients_via_members", report->clients_via_members);
+    line_number(text, prefix, "proxied_clients", report->proxied_clients);
+    line_number(text, prefix, "proxied_requests", report->proxied_requests);
+    line_number(text, prefix, "proxied_repeated", report->proxied_repeated);
+    line_number(text, prefix, "proxied_in_doubt", report->proxied_in_doubt);
+    line_number(text, prefix, "proxy_dials", report->proxy_dials);
+}
+
 static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
     line_number(text, prefix, "audit_index", report->audit_index);
     line_number(text, prefix, "audit_count", report->audit_count);
@@ -199,6 +211,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     group_lines(text, report, health, prefix);
     level_lines(text, report, prefix);
     checkpoint_lines(text, report, prefix);
+    proxy_lines(text, report, prefix);
     disk_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }

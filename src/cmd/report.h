@@ -59,6 +59,7 @@ struct report_member {
          1]; /* what CLUSTER calls its node id: a function of cluster id and member id, the same everywhere */
     char host[REPORT_HOST_MAX];      /* told to clients: never empty */
     unsigned port;                   /* told to clients */
+    unsigned sentinel_port;          /* 0: it has none, or has not been met */
     char peer_host[REPORT_HOST_MAX]; /* what peers dial */
     unsigned peer_port;
     char incarnation[REPORT_RUN_ID_LENGTH + 1]; /* "" until it has been met */
@@ -114,9 +115,15 @@ struct report {
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
 
     /* connections */
-    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
-    size_t clients_blocked;       /* of them: wait for an element, or for members */
-    size_t clients_timed;         /* of those: not for ever */
+    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;     /* of them: wait for an element, or for members */
+    size_t clients_timed;       /* of those: not for ever */
+    size_t clients_via_members; /* of them: those whom another member is a proxy for */
+    bool proxies;               /* raft-follower-mode proxy */
+    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
+    uint64_t proxied_requests, proxied_repeated,
+        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
+    uint64_t proxy_dials;         /* connections to a leader begun, since the start */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */
