@@ -68,6 +68,8 @@ void connection_queue(struct node *node, struct connection *connection) {
 
 void connection_forget(struct node *node, struct connection *connection) {
     assert(!connection->client && connection->pending == 0 && !connection->to_serve);
+    deliver_forget(node, connection);
+    monitor_forget(node, connection);
     resp_parser_free(connection->parser);
     wire_pieces_close(&connection->pieces);
     free(connection->exchange);
@@ -89,9 +91,8 @@ void connection_close(struct node *node, struct connection *connection) {
     if (peer && peer->visits > 0)
         peer->visits--;
     backup_forget(node, connection);
-    deliver_forget(node, connection);
-    monitor_forget(node, connection);
     snapshot_in_left(node, connection);
+    deliver_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);

@@ -13,7 +13,6 @@
  * A message is encoded once for each protocol and copied to each subscriber. A connection that makes itself a message
  * (only one that speaks RESP3 can) finds it before the reply to the command that made it.
  */
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -71,8 +70,7 @@ static void give(struct node *node, struct parcel *parcel, struct subscriber *su
                  struct resp_buf *before) {
     struct connection *connection = connection_of(subscriber);
     struct client *client = connection->client;
-    assert(client);
-    if (client->gone)
+    if (!client || client->gone)
         return;
     const struct resp_buf *bytes = encode(parcel, connection->session.protocol);
     struct resp_buf *out = &client->out == node->asking.reply ? before : &client->out;
@@ -172,5 +170,6 @@ void deliver_forget(struct node *node, struct connection *connection) {
 
 /* Its output is bounded as that of its class. */
 void deliver_classify(struct connection *connection) {
-    connection->client->listener = subscriber_listens(&connection->session.subscriber);
+    if (connection->client)
+        connection->client->listener = subscriber_listens(&connection->session.subscriber);
 }

@@ -47,7 +47,7 @@ enum gate_verdict {
     GATE_NOAUTH,
     GATE_DENIED,
     GATE_MONITORING, /* a connection that is shown what others send */
-    GATE_LISTENING, /* a RESP2 connection that listens to channels */
+    GATE_LISTENING,  /* a RESP2 connection that listens to channels */
     GATE_LOADING,
     GATE_TOO_LARGE,
     GATE_FULL,

@@ -33,7 +33,7 @@ void deliver_listen(struct node *node, bool replay);
 /* From now on a reply is written here (NULL: none is). What its connection is to be told of what it does itself goes before it. */
 void deliver_before(struct node *node, struct resp_buf *reply);
 void deliver_told(struct node *node);                                  /* tells them what has happened */
-void deliver_forget(struct node *node, struct connection *connection); /* it is about to be closed */
+void deliver_forget(struct node *node, struct connection *connection); /* it is closed, or forgotten */
 /* It may have begun or ceased to listen. */
 void deliver_classify(struct connection *connection);
 void deliver_report(const struct node *node, struct report *report);

@@ -105,7 +105,7 @@ void monitor_show(struct node *node, const struct session *session, const struct
     write_line(&line, node, session, row, command);
     for (size_t i = 0; i < node->monitors.count; i++) {
         struct client *client = node->monitors.at[i]->client;
-        if (client->gone)
+        if (!client || client->gone)
             continue;
         resp_buf_append(&client->out, resp_buf_bytes(&line), resp_buf_length(&line));
         client_touch(client);
