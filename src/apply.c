@@ -138,8 +138,8 @@ static void apply_commands(struct node *node, uint64_t clock_ms, raft_index inde
             audit_applied(node, index);
             continue;
         }
-        if (eviction_is(&command)) {
-            eviction_apply(node, reader->db, &command);
+        if (eviction_is(&command->words)) {
+            eviction_apply(node, command->db, &command->words);
             continue;
         }
         if (lane) {
