@@ -60,12 +60,12 @@ static void propose(struct node *node) {
     node->writing->index = ++index;
     lanes_insert(&node->writes, node->writing);
     node->writing = NULL;
-    raft_blob_unref(entry_close(&node->batch, CLOCK));
+    raft_blob_unref(entry_close(&node->batch, LEVEL_FIRST, CLOCK));
 }
 
 /* All victims of the entry being filled, taken out as applying does; and its lane is gone. */
 static size_t apply(struct node *node) {
-    struct raft_blob *blob = entry_close(&node->batch, CLOCK);
+    struct raft_blob *blob = entry_close(&node->batch, LEVEL_FIRST, CLOCK);
     struct resp_parser *parser = resp_parser_new();
     struct entry_reader reader;
     struct resp_command command;
