@@ -7,11 +7,6 @@
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
- *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
- *     proxy_replies.c  until a request is answered, and when it is not
- *     upstream.c  how a proxy's connection to the leader is opened
- *     proxied.c   the leader's side of it
- *     sentinel.c  Sentinel's protocol, on a port of its own
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -26,6 +21,11 @@
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
+ *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     proxy_replies.c  until a request is answered, and when it is not
+ *     upstream.c  how a proxy's connection to the leader is opened
+ *     proxied.c   the leader's side of it
+ *     sentinel.c  Sentinel's protocol, on a port of its own
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
@@ -60,19 +60,21 @@ enum {
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
-        1024 * 1024,             /* replies that a client has not taken, before it is served no further */
-    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
+        1024 * 1024, /* replies that a client has not taken, before it is served no further */
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
+
+    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
 };
 
 /* Why a connection's next command stays in its input. */
 enum hold {
     HOLD_NONE,
-    HOLD_ORDER,    /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER,   /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
+    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_REPLY,  /* its last command is answered later */
+    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+
     HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
-    HOLD_REPLY,    /* its last command is answered later */
-    HOLD_ROOM,     /* too much is uncommitted, or it does not read its replies */
 };
 
 /* A connection that somebody opened: a client's or, once admitted, a peer's. */
@@ -89,9 +91,8 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
-    bool dismissed; /* came for the leader, who is another now: closed when all it sent is answered */
-    bool awaits;    /* the end of a hand-over, or of the node: nothing more is served before */
-    bool denied;    /* protected mode: only a handshake is listened to */
+    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
+    bool denied; /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
@@ -99,6 +100,8 @@ struct connection {
     struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
+
+    bool dismissed; /* came for the leader, who is another now: closed when all it sent is answered */
 };
 
 /* Where a peer may be found: the first that is known is dialled; when nobody answers there, the next. */
@@ -393,8 +396,6 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
-    struct proxies proxies;
-    struct sentinel *sentinel; /* NULL: it has no port */
 
     struct statistics statistics;
     struct slowlog *slowlog;
@@ -411,6 +412,9 @@ struct node {
     uint64_t busy_ms;           /* handed over before stopping: when a client was sent on last; else 0 */
     struct connection *stopper; /* said SHUTDOWN: has no answer unless that is taken back */
     enum node_end end;
+
+    struct proxies proxies;
+    struct sentinel *sentinel; /* NULL: it has no port */
 };
 
 /* node.c */

@@ -133,9 +133,9 @@ void status_watch(struct node *node) {
 /* ---- every tenth of a second ------------------------------------------------------------------------------------- */
 
 static bool is_idle(const struct node *node, const struct connection *connection) {
-    uint64_t bound_ms = node->conf->timeout_s * 1000;
-    return bound_ms != 0 && connection->pending == 0 && connection->via == 0 &&
-           connection->hold == HOLD_NONE && node_wall_ms(node) - connection->session.active_ms > bound_ms;
+    uint64_t bound_ms = connection->via != 0 ? 0 : node->conf->timeout_s * 1000;
+    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE &&
+           node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
 static bool begins_handshake(const struct resp_buf *in) {
@@ -516,12 +516,12 @@ static void report_connections(struct node *node, struct report *report) {
         if (!connection)
             continue;
         report->memory_clients += client_memory(client);
+        report->clients_via_members += connection->via != 0;
         if (connection->peer) {
             report->peer_links++;
             continue;
         }
         report->clients++;
-        report->clients_via_members += connection->via != 0;
         report->clients_waiting += connection->hold != HOLD_NONE;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
@@ -596,10 +596,10 @@ void status_report(struct node *node, struct report *report) {
     *report = (struct report){0};
     report_process(node, report);
     report_memory(node, report);
+    proxy_report(node, report);
     report_connections(node, report);
     report_counters(node, report);
     report_keyspace(node, report);
-    proxy_report(node, report);
     report_raft(node, report);
 }
 

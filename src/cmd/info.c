@@ -93,10 +93,11 @@ static void clients_section(struct info *info) {
     number(info, "client_recent_max_input_buffer", report->input_max);
     number(info, "client_recent_max_output_buffer", report->output_max);
     number(info, "blocked_clients", report->clients_waiting);
-    number(info, "clients_via_members", report->clients_via_members);
-    number(info, "proxied_clients", report->proxied_clients);
     number(info, "tracking_clients", 0);
     number(info, "clients_in_timeout_table", 0);
+
+    number(info, "clients_via_members", report->clients_via_members);
+    number(info, "proxied_clients", report->proxied_clients);
 }
 
 static void memory_section(struct info *info) {

@@ -115,12 +115,6 @@ struct report {
     /* connections */
     size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
     size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
-    size_t clients_via_members; /* of them: those whom another member is a proxy for */
-    bool proxies;               /* raft-follower-mode proxy */
-    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
-    uint64_t proxied_requests, proxied_repeated,
-        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
-    uint64_t proxy_dials;         /* connections to a leader begun, since the start */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */
@@ -203,6 +197,14 @@ struct report {
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;
+
+    /* a follower as a proxy */
+    bool proxies;               /* raft-follower-mode proxy */
+    size_t clients_via_members; /* of this node's clients those whom another member is a proxy for */
+    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
+    uint64_t proxied_requests, proxied_repeated,
+        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
+    uint64_t proxy_dials; /* connections to a leader begun, since the start */
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;
