@@ -499,6 +499,142 @@ static void a_node_that_becomes_the_leader_serves_its_clients_itself(void **stat
     cluster_free(cluster);
 }
 
+/* ---- what the upstream's session holds -------------------------------------------------------------------- */
+
+/* False, and the test is skipped in plain sight: this server has no such command. */
+static bool knows(struct wire *wire, const char *name) {
+    char words[64];
+    snprintf(words, sizeof words, "COMMAND INFO %s", name);
+    const char *reply = wire_ask(wire, words);
+    bool known = strcmp(reply, "*1 *-1") != 0 && strcmp(reply, "*1 $-1") != 0;
+    if (!known)
+        harness_say("SKIPPED: this server does not know %s", name);
+    return known;
+}
+
+static struct cluster *cluster_that_knows(const char *name, size_t *leader, struct wire **wire) {
+    struct cluster *cluster = cluster_new(3, proxies);
+    *leader = cluster_wait_equal(cluster);
+    *wire = open_at(cluster, (*leader + 1) % 3);
+    if (knows(*wire, name))
+        return cluster;
+    wire_close(*wire);
+    cluster_free(cluster);
+    skip();
+    return NULL;
+}
+
+static void a_transaction_is_the_leaders(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("multi", &leader, &wire);
+    struct wire *other = open_at(cluster, leader);
+    static const char text[] = "MULTI\r\nSET t 1\r\nSELECT 4\r\nINCR t\r\nPING\r\nEXEC\r\nGET t\r\n";
+    static const char *const replies[] = {
+        "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "*4 +OK +OK :1 +PONG", "$1 1"};
+    assert_true(wire_send(wire, text, sizeof text - 1));
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++)
+        assert_string_equal(wire_next(wire), replies[i]);
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 1"); /* SELECT 4 holds */
+    assert_string_equal(wire_ask(wire, "SELECT 0"), "+OK");
+    assert_string_equal(wire_ask(wire, "WATCH t"), "+OK");
+    assert_string_equal(wire_ask(other, "SET t 5"), "+OK");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "SET t 6"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "EXEC"), "*-1");
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 5");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_int_equal(strncmp(wire_ask(wire, "NONSENSE"), "-ERR unknown command", 20), 0);
+    assert_string_equal(wire_ask(wire, "EXEC"),
+                        "-EXECABORT Transaction discarded because of previous errors.");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "HELLO 3"), "-ERR Command not allowed inside a transaction");
+    assert_string_equal(wire_ask(wire, "SET t 7"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "EXEC"),
+                        "-EXECABORT Transaction discarded because of previous errors.");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "RESET"), "+RESET");
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 5");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+static void a_transaction_or_a_watch_that_is_lost_closes_the_connection(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *begun;
+    struct cluster *cluster = cluster_that_knows("watch", &leader, &begun);
+    struct wire *watching = open_at(cluster, (leader + 1) % 3), *done = open_at(cluster, (leader + 1) % 3);
+    assert_string_equal(wire_ask(begun, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(begun, "INCR n"), "+QUEUED");
+    assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
+    assert_string_equal(wire_ask(done, "WATCH n"), "+OK");
+    assert_string_equal(wire_ask(done, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(done, "INCR n"), "+QUEUED");
+    assert_string_equal(wire_ask(done, "EXEC"), "*1 :1");
+    cluster_kill(cluster, leader);
+    assert_string_equal(wire_next(begun), "closed");
+    assert_string_equal(wire_next(watching), "closed");
+    assert_string_equal(wire_ask(done, "INCR n"), ":2");
+    wire_close(begun);
+    wire_close(watching);
+    wire_close(done);
+    cluster_free(cluster);
+}
+
+static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("blpop", &leader, &wire);
+    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    assert_true(wire_send_words(wire, "BLPOP q 0"));
+    assert_true(wire_send_words(wire, "INCR n"));
+    wait_field(cluster, leader, "clients_via_members", 1);
+    harness_sleep_ms(100);
+    assert_string_equal(wire_ask(other, "RPUSH q a"), ":1");
+    assert_string_equal(wire_next(wire), "*2 $1 q $1 a");
+    assert_string_equal(wire_next(wire), ":1");
+    assert_true(wire_send_words(wire, "BLPOP q 0"));
+    harness_sleep_ms(100);
+    wire_close(wire);
+    wait_field(cluster, leader, "clients_via_members", 1);
+    assert_string_equal(wire_ask(other, "RPUSH q b"), ":1");
+    assert_string_equal(wire_ask(other, "LLEN q"), ":1"); /* nobody waits for it any more */
+    wire = open_at(cluster, (leader + 1) % 3);
+    assert_true(wire_send_words(wire, "BLPOP none 0"));
+    harness_sleep_ms(100);
+    cluster_kill(cluster, leader);
+    assert_int_equal(strncmp(wire_next(wire), "-INDOUBT ", 9), 0);
+    assert_string_equal(wire_ask(wire, "INCR n"), ":2");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+static void who_listens_at_a_proxy_hears_on_when_the_leader_is_lost(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("subscribe", &leader, &wire);
+    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    assert_string_equal(wire_ask(wire, "SET before 1"), "+OK");
+    assert_string_equal(wire_ask(wire, "SUBSCRIBE news"), "*3 $9 subscribe $4 news :1");
+    assert_int_equal(wire_ask(other, "PUBLISH news one")[0], ':');
+    assert_string_equal(wire_next(wire), "*3 $7 message $4 news $3 one");
+    cluster_kill(cluster, leader);
+    const char *reply;
+    do
+        reply = wire_ask(other, "PUBLISH news two");
+    while (reply[0] != ':');
+    assert_string_equal(wire_next(wire), "*3 $7 message $4 news $3 two");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_follower_answers_as_the_leader_does, cluster_teardown),
@@ -516,6 +652,11 @@ int main(void) {
         cmocka_unit_test_teardown(a_leader_that_stands_still_leaves_doubt_but_nobody_waits_for_ever,
                                   cluster_teardown),
         cmocka_unit_test_teardown(a_node_that_becomes_the_leader_serves_its_clients_itself, cluster_teardown),
+        cmocka_unit_test_teardown(a_transaction_is_the_leaders, cluster_teardown),
+        cmocka_unit_test_teardown(a_transaction_or_a_watch_that_is_lost_closes_the_connection,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(a_wait_is_the_leaders_and_ends_with_its_client, cluster_teardown),
+        cmocka_unit_test_teardown(who_listens_at_a_proxy_hears_on_when_the_leader_is_lost, cluster_teardown),
     };
     return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
 }

@@ -8,11 +8,6 @@
  *     block.c     connections that wait for an element    acks.c  or for members to have a write
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
- *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
- *     proxy_replies.c  until a request is answered, and when it is not
- *     upstream.c  how a proxy's connection to the leader is opened
- *     proxied.c   the leader's side of it
- *     sentinel.c  Sentinel's protocol, on a port of its own
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -31,6 +26,11 @@
  *     deliver.c   from events to those who listen
  *     monitor.c   MONITOR
  *     pause.c     CLIENT PAUSE
+ *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     proxy_replies.c  until a request is answered, and when it is not
+ *     upstream.c  how a proxy's connection to the leader is opened
+ *     proxied.c   the leader's side of it
+ *     sentinel.c  Sentinel's protocol, on a port of its own
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
@@ -69,20 +69,22 @@ enum {
     NODE_REASON_MAX = 256,
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
-        1024 * 1024,             /* replies that a client has not taken, before it is served no further */
-    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
+        1024 * 1024, /* replies that a client has not taken, before it is served no further */
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
+
+    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
 };
 
 /* Why a connection's next command stays in its input. */
 enum hold {
     HOLD_NONE,
-    HOLD_ORDER,    /* what it sent before is not answered yet, and this must come after it */
-    HOLD_LEADER,   /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
+    HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
+    HOLD_REPLY,  /* its last command is answered later */
+    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+
     HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
-    HOLD_REPLY,    /* its last command is answered later */
     HOLD_PAUSE,    /* CLIENT PAUSE */
-    HOLD_ROOM,     /* too much is uncommitted, or it does not read its replies */
 };
 
 /* A connection that somebody opened: a client's or, once admitted, a peer's. */
@@ -101,7 +103,6 @@ struct connection {
     bool to_serve;
     struct wait *wait; /* for an element, or for members: nothing more is served before its end; NULL: none */
     raft_index written; /* its last write that was applied; 0: none */
-    bool dismissed;     /* came for the leader, who is another now: closed when all it sent is answered */
     bool awaits;        /* the end of a hand-over, or of the node: nothing more is served before */
     bool denied;        /* protected mode: only a handshake is listened to */
 
@@ -111,6 +112,8 @@ struct connection {
     struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
+
+    bool dismissed; /* came for the leader, who is another now: closed when all it sent is answered */
 };
 
 /* Where a peer may be found: the first that is known is dialled; when nobody answers there, the next. */
@@ -422,8 +425,6 @@ struct node {
     struct asking asking;      /* who made them happen */
     struct monitors monitors;
     struct pause pause;
-    struct proxies proxies;
-    struct sentinel *sentinel; /* NULL: it has no port */
 
     struct statistics statistics;
     struct eviction eviction;
@@ -445,6 +446,9 @@ struct node {
     uint64_t busy_ms;           /* handed over before stopping: when a client was sent on last; else 0 */
     struct connection *stopper; /* said SHUTDOWN: has no answer unless that is taken back */
     enum node_end end;
+
+    struct proxies proxies;
+    struct sentinel *sentinel; /* NULL: it has no port */
 };
 
 /* node.c */

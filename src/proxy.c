@@ -65,18 +65,24 @@ static bool is_leaders(const struct proxies *proxies, const struct command *row)
            row == proxies->watch || row == proxies->unwatch || row == proxies->wait;
 }
 
-/* In a transaction everything is queued there, but what would change how its replies are to be read. */
+static bool is_one_of(const struct command *row, const char *const *names) {
+    while (*names && strcmp(row->name, *names) != 0)
+        names++;
+    return *names != NULL;
+}
+
+/* In a transaction everything is queued there, but what takes effect at once, or is between nodes. */
 static bool stays_here(const struct command *row, const struct resp_command *command) {
-    static const char *const names[] = {"hello",        "auth",     "quit",   "reset",
-                                        "client|reply", "shutdown", "monitor"};
-    if (!row)
-        return command->args[0].length > 5 && strncasecmp(command->args[0].bytes, "RAFT.", 5) == 0;
-    if (strncmp(row->name, "raft.", 5) == 0 || ((row->flags & COMMAND_PUBSUB) && !row->run))
-        return true;
-    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
-        if (strcmp(row->name, names[i]) == 0)
-            return true;
-    return false;
+    static const char *const names[] = {"quit", "reset", "shutdown", NULL};
+    const struct resp_arg *name = &command->args[0];
+    return row ? strncmp(row->name, "raft.", 5) == 0 || is_one_of(row, names)
+               : name->length > 5 && strncasecmp(name->bytes, "RAFT.", 5) == 0;
+}
+
+/* It would change how the replies of the upstream are to be read. */
+static bool is_refused_in_transaction(const struct command *row) {
+    static const char *const names[] = {"hello", "auth", "client|reply", "monitor", NULL};
+    return row && (is_one_of(row, names) || ((row->flags & COMMAND_PUBSUB) && row->session));
 }
 
 static bool leader_is_elsewhere(const struct node *node) {
@@ -229,6 +235,17 @@ static bool upstream_is_there(struct node *node, struct connection *connection, 
     return false;
 }
 
+/* The transaction is to fail as if its leader had refused the command: it gets one that it does not know. */
+static void refuse_in_transaction(struct node *node, struct proxy *proxy) {
+    size_t before = resp_buf_length(&proxy->dial->out);
+    proxy_tell(node, proxy, proxy->connection->session.reply_mode == REPLY_ON ? 0 : PROXY_QUIET,
+               "ERR Command not allowed inside a transaction");
+    resp_request(&proxy->dial->out, 1);
+    resp_request_text(&proxy->dial->out, "RAFT.REFUSED");
+    proxy_add_item(proxy, resp_buf_length(&proxy->dial->out) - before, PROXY_OURS);
+    dial_touch(proxy->dial);
+}
+
 bool proxy_take(struct node *node, struct connection *connection, const struct command *row,
                 const struct resp_command *command) {
     bool held;
@@ -240,13 +257,19 @@ bool proxy_take(struct node *node, struct connection *connection, const struct c
     if (!upstream_is_there(node, connection, proxy, &held))
         return !held;
     struct dial *dial = proxy->dial;
-    if (proxy->refused > 0 || dial->gone || (proxy->retell && !retell(node, proxy))) {
+    bool refused = proxy->multi && is_refused_in_transaction(row);
+    if (proxy->refused > 0 || dial->gone || (refused && proxy->count > 0) ||
+        (proxy->retell && !retell(node, proxy))) {
         connection_hold(node, connection, HOLD_ORDER);
         return false;
     }
     if (resp_buf_length(&dial->out) >= WINDOW_BYTES || proxy->count >= WINDOW_REQUESTS) {
         connection_hold(node, connection, HOLD_ROOM);
         return false;
+    }
+    if (refused) {
+        refuse_in_transaction(node, proxy);
+        return true;
     }
     bool skip = skip_now(&connection->session);
     unsigned quiet = skip || connection->session.reply_mode == REPLY_OFF ? PROXY_QUIET : 0;

@@ -272,7 +272,9 @@ static bool read_replies(struct node *node, struct proxy *proxy) {
         proxy->scanned = 0;
         proxy->passing = false;
     }
-    if (proxy->scanned > PIECE_BYTES || (proxy->passing && proxy->scanned > 0)) {
+    bool in_pieces =
+        proxy->connection->session.protocol == 2; /* in RESP3 a push may come, and not within a reply */
+    if ((in_pieces && proxy->scanned > PIECE_BYTES) || (proxy->passing && proxy->scanned > 0)) {
         pass(proxy, bytes + from, at - from);
         pass_piece(node, proxy, bytes + at, proxy->scanned);
         at += proxy->scanned;

@@ -132,9 +132,9 @@ void status_watch(struct node *node) {
 /* ---- every tenth of a second ------------------------------------------------------------------------------------- */
 
 static bool is_idle(const struct node *node, const struct connection *connection) {
-    uint64_t bound_ms = node->conf->timeout_s * 1000;
+    uint64_t bound_ms = connection->via != 0 ? 0 : node->conf->timeout_s * 1000;
     return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE && !connection->wait &&
-           connection->via == 0 && !connection->client->listener && !connection->session.monitor &&
+           !connection->client->listener && !connection->session.monitor &&
            node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
@@ -504,12 +504,12 @@ static void report_connections(struct node *node, struct report *report) {
         if (!connection)
             continue;
         report->memory_clients += client_memory(client);
+        report->clients_via_members += connection->via != 0;
         if (connection->peer) {
             report->peer_links++;
             continue;
         }
         report->clients++;
-        report->clients_via_members += connection->via != 0;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
         if (resp_buf_length(&client->out) > report->output_max)
@@ -585,11 +585,11 @@ void status_report(struct node *node, struct report *report) {
     *report = (struct report){0};
     report_process(node, report);
     memory_report(node, report);
+    proxy_report(node, report);
     report_connections(node, report);
     report_counters(node, report);
     eviction_report(node, report);
     report_keyspace(node, report);
-    proxy_report(node, report);
     report_raft(node, report);
     deliver_report(node, report);
 }

@@ -93,8 +93,6 @@ struct session {
     struct subscriber subscriber; /* what it listens to */
     bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;                    /* a member of the cluster, not a client: cannot be killed */
-    bool sentinel;                /* it speaks on the Sentinel port */
-    uint64_t via;                 /* the member that is a proxy for it; 0: none */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
@@ -104,6 +102,9 @@ struct session {
     uint64_t commands;
     size_t in_bytes, in_free, out_bytes, memory; /* filled in before a command that lists sessions */
     const struct command *last;                  /* the command run last */
+
+    bool sentinel; /* it speaks on the Sentinel port */
+    uint64_t via;  /* the member that is a proxy for it; 0: none */
 };
 
 enum wish_member { MEMBER_NO_CHANGE, MEMBER_ADD, MEMBER_REMOVE, MEMBER_SET };

@@ -93,10 +93,11 @@ static void clients_section(struct info *info) {
     number(info, "client_recent_max_input_buffer", report->input_max);
     number(info, "client_recent_max_output_buffer", report->output_max);
     number(info, "blocked_clients", report->clients_blocked);
-    number(info, "clients_via_members", report->clients_via_members);
-    number(info, "proxied_clients", report->proxied_clients);
     number(info, "tracking_clients", 0);
     number(info, "clients_in_timeout_table", report->clients_timed);
+
+    number(info, "clients_via_members", report->clients_via_members);
+    number(info, "proxied_clients", report->proxied_clients);
 }
 
 static void memory_section(struct info *info) {
@@ -176,14 +177,8 @@ static void stats_section(struct info *info) {
     };
     const struct report *report = info->report;
     static const char *const lines[] = {
-        "sync_full:0",
-        "sync_partial_ok:0",
-        "sync_partial_err:0",
-        "latest_fork_usec:0",
-        "total_forks:0",
-        "migrate_cached_sockets:0",
-        "tracking_total_keys:0",
-        NULL,
+        "sync_full:0",   "sync_partial_ok:0",        "sync_partial_err:0",    "latest_fork_usec:0",
+        "total_forks:0", "migrate_cached_sockets:0", "tracking_total_keys:0", NULL,
     };
 
     number(info, "total_connections_received", report->connections);

@@ -115,15 +115,9 @@ struct report {
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
 
     /* connections */
-    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
-    size_t clients_blocked;     /* of them: wait for an element, or for members */
-    size_t clients_timed;       /* of those: not for ever */
-    size_t clients_via_members; /* of them: those whom another member is a proxy for */
-    bool proxies;               /* raft-follower-mode proxy */
-    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
-    uint64_t proxied_requests, proxied_repeated,
-        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
-    uint64_t proxy_dials;         /* connections to a leader begun, since the start */
+    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;       /* of them: wait for an element, or for members */
+    size_t clients_timed;         /* of those: not for ever */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */
@@ -212,6 +206,14 @@ struct report {
 
     /* who listens on this node */
     size_t pubsub_channels, pubsub_patterns, pubsub_shard_channels;
+
+    /* a follower as a proxy */
+    bool proxies;               /* raft-follower-mode proxy */
+    size_t clients_via_members; /* of this node's clients those whom another member is a proxy for */
+    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
+    uint64_t proxied_requests, proxied_repeated,
+        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
+    uint64_t proxy_dials; /* connections to a leader begun, since the start */
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;
