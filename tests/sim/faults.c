@@ -230,6 +230,17 @@ void faults_changes(struct sim_node *node) {
     split((uint64_t)1 << node->host | (sim_chance(40) ? (uint64_t)1 << some_node()->host : 0));
 }
 
+bool faults_cut_off(const struct sim_node *node, uint64_t for_us) {
+    if (sim->calm || figure8_runs() || heal_at || deafen_at)
+        return false;
+    partition_begins();
+    heal_at = sim->now + for_us;
+    for (int i = 0; i < (int)sim->node_count; i++)
+        if (i != node->host)
+            sim->blocked[node->host][i] = sim->blocked[i][node->host] = true;
+    return true;
+}
+
 static void stall(struct sim_node *node) {
     node->stalled_to = sim->now + sim_between(10000, sim_chance(40) ? 4000000 : 700000);
     quicken_at = node->stalled_to > quicken_at ? node->stalled_to : quicken_at;

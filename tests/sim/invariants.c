@@ -46,11 +46,12 @@ static struct memory {  /* what a node must know after any crash; and what was c
 } memories[SIM_IDS_MAX];
 
 /* Links are dialled again within two seconds, and there is a leader soon after. */
-enum { PEACE_US = 3000000, DOUBTS_MAX = 1024 };
+enum { PEACE_US = 3000000, DOUBTS_MAX = 1024, HEALED_TIMEOUTS = 2 };
 static struct {
     raft_index index;
     raft_term term;
     size_t writes;
+    bool in_peace;
 } doubts[DOUBTS_MAX];
 static size_t doubt_count;
 
@@ -269,6 +270,7 @@ static void see_leader(struct sim_node *node) {
     sim_cover(COVER_LEADER_CHANGES, 1);
     sim_cover(COVER_CHANGE_ELECTIONS, status.changing);
     faults_leads(node);
+    operator_leads(node);
     for (size_t i = 0; i < sim->node_count; i++) {
         const struct node *other = sim->nodes[i].node;
         sim_cover(COVER_DEPOSED,
@@ -357,6 +359,20 @@ size_t __wrap_lane_take_along(struct lane *from, struct lane *to, const struct c
     return __real_lane_take_along(from, to, connection);
 }
 
+void __real_outcome_replaced(struct node *node, const struct store_meta *meta);
+void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta);
+
+void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
+    for (const struct lane *lane = node->writes.first; lane && lane->index <= meta->applied;
+         lane = lane->next)
+        sim_cover(COVER_DONE_ELSEWHERE, committed[lane->index].term == lane->term ? lane->writes : 0);
+    __real_outcome_replaced(node, meta);
+    for (const struct lane *lane = node->writes.first; lane; lane = lane->next)
+        if (lane->index <= meta->applied)
+            sim_fail("node %d waits for entry %llu, which its state holds", (int)sim->current->id,
+                     (unsigned long long)lane->index);
+}
+
 void invariants_started(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
@@ -394,19 +410,25 @@ void invariants_doubt(const struct lane *lane) {
     if (lane->index <= inner->raft_status.applied)
         sim_fail("node %d is in doubt of entry %llu, and has applied it", (int)node->id,
                  (unsigned long long)lane->index);
-    if (sim->lag_us || sim->now < sim->peace_from + PEACE_US || doubt_count == DOUBTS_MAX)
+    const struct raft_status *status = &inner->raft_status;
+    bool healed = status->role != RAFT_LEADER && status->leader != 0 && status->leader_since_ms != 0 &&
+                  inner->now_ms - status->leader_since_ms >= HEALED_TIMEOUTS * sim->election_ms;
+    if (!healed || doubt_count == DOUBTS_MAX)
         return;
     sim_trace("node %d is in doubt of entry %llu, term %llu", (int)node->id, (unsigned long long)lane->index,
               (unsigned long long)lane->term);
     doubts[doubt_count].index = lane->index;
     doubts[doubt_count].term = lane->term;
+    doubts[doubt_count].in_peace = !sim->lag_us && sim->now >= sim->peace_from + PEACE_US;
     doubts[doubt_count++].writes = lane->writes;
 }
 
 static void count_doubts(void) {
     for (size_t i = 0; i < doubt_count; i++)
-        if (doubts[i].index <= last_committed && committed[doubts[i].index].term == doubts[i].term)
-            sim_cover(COVER_DOUBTED_IN_PEACE, doubts[i].writes);
+        if (doubts[i].index <= last_committed && committed[doubts[i].index].term == doubts[i].term) {
+            sim_cover(COVER_DOUBTED_HEALED, doubts[i].writes);
+            sim_cover(COVER_DOUBTED_IN_PEACE, doubts[i].in_peace ? doubts[i].writes : 0);
+        }
 }
 
 bool invariants_deposed(raft_term term) {

@@ -32,11 +32,14 @@ static struct admin {
     raft_id id;         /* whom it is about */
     raft_term asked_in; /* the newest term that had a leader then */
     uint64_t wakes_at, give_up_at;
+    bool eager;     /* whoever is asked has just been elected */
+    raft_id victim; /* ... and whom it is to remove; 0: anybody */
 } admins[SIM_OPERATORS];
 static struct asked { /* requests that may have been carried out */
     unsigned additions, removals;
 } asked[SIM_IDS_MAX];
 static uint64_t pause_us;
+static raft_id cut_off; /* a leader that is alone with a change of members; 0: none */
 static bool works;
 
 /* ---- what is so --------------------------------------------------------------------------------------------------------- */
@@ -139,7 +142,7 @@ static void word_request(const struct admin *admin, struct resp_buf *out) {
 static void ask(struct admin *admin, enum request request, raft_id id) {
     struct resp_buf out = {0};
     const struct sim_node *leads = leader();
-    if (leads && sim_chance(70))
+    if (leads && sim_chance(70) && !admin->eager)
         admin->target = leads->host;
     admin->request = request;
     admin->id = id;
@@ -167,6 +170,28 @@ static void remove_one(struct admin *admin) {
         return;
     node->standing = STANDING_LEAVING;
     ask(admin, REQUEST_REMOVE, node->id);
+}
+
+static struct sim_node *member(raft_id id) {
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].id == id && sim->nodes[i].standing == STANDING_MEMBER)
+            return &sim->nodes[i];
+    return NULL;
+}
+
+/* A leader is cut off, and told to remove another. Its successor will be told at once to remove it. Of an even number of voters each of
+ * the two lists then has a majority without the other's. */
+static void remove_two(struct admin *admin) {
+    struct sim_node *first = leader(), *other = some(STANDING_MEMBER);
+    if (!first || !other || first == other || quorums_voters() < 4 || quorums_voters() % 2 ||
+        first->standing != STANDING_MEMBER || count_of(STANDING_LOST) + count_of(STANDING_LEAVING) > 0 ||
+        !faults_cut_off(first, sim->election_ms * 5000))
+        return;
+    cut_off = first->id;
+    other->standing = STANDING_LEAVING;
+    admin->eager = true;
+    admin->target = first->host;
+    ask(admin, REQUEST_REMOVE, other->id);
 }
 
 static void lose_disk(void) {
@@ -203,15 +228,23 @@ static void reuse(struct admin *admin) {
 
 static void act(struct admin *admin) {
     admin->wakes_at = sim->now + sim_below(2 * pause_us);
+    bool eager = admin->eager;
     enum sim_standing first = sim_chance(50) ? STANDING_LEAVING : STANDING_JOINING;
     struct sim_node *node = some(STANDING_LOST);
     node = node ? node : some(first);
     node = node ? node : some(first == STANDING_JOINING ? STANDING_LEAVING : STANDING_JOINING);
     uint64_t draw = sim_below(100);
-    if (node && (sim->calm || draw < 70)) {
+    if (eager && member(admin->victim)) {
+        member(admin->victim)->standing = STANDING_LEAVING;
+        ask(admin, REQUEST_REMOVE, admin->victim);
+    } else if (node && (sim->calm || eager || draw < 70)) {
         ask(admin, node->standing == STANDING_JOINING ? REQUEST_ADD : REQUEST_REMOVE, node->id);
     } else if (sim->calm || figure8_runs()) {
         return;
+    } else if (eager) {
+        remove_one(admin);
+    } else if (draw < 10) {
+        remove_two(admin);
     } else if (draw < 20) {
         node = some(STANDING_MEMBER);
         ask(admin, REQUEST_TRANSFER, node && sim_chance(60) ? node->id : 0);
@@ -298,14 +331,22 @@ static void work(struct admin *admin) {
             finish(admin);
         }
     }
-    if (!admin->stream && admin->wakes_at <= sim->now)
-        act(admin);
+    if (admin->stream || admin->wakes_at > sim->now)
+        return;
+    act(admin);
+    admin->eager = false;
+    admin->victim = 0;
 }
 
 /* ---- all of them ----------------------------------------------------------------------------------------------------------- */
 
 void operator_open(void) {
     works = faults_move_members();
+    cut_off = 0;
+    if (works &&
+        sim_chance(
+            50)) /* majorities of lists that differ by two can miss each other only by an even number */
+        sim->founder_count = sim->node_count = 4;
     sim->last_id = sim->founder_count;
     memset(asked, 0, sizeof asked);
     memset(admins, 0, sizeof admins);
@@ -314,11 +355,24 @@ void operator_open(void) {
     sim->node_count += (size_t)sim_below(SIM_NODES_MAX - sim->founder_count + 1);
     if (sim->node_count > sim->founder_count + 2)
         sim->node_count = sim->founder_count + 2;
-    pause_us = sim_between(20000, 600000);
+    pause_us = sim_chance(30) ? 2000 : sim_between(20000, 600000);
     for (int i = 0; i < SIM_OPERATORS; i++) {
         admins[i].host = SIM_NODES_MAX + SIM_CLIENTS_MAX + i;
         admins[i].wakes_at = sim_between(300000, 2000000);
     }
+}
+
+/* A leader's first moments: what it may do yet, and what not. */
+void operator_leads(const struct sim_node *node) {
+    for (size_t i = 0; works && i < SIM_OPERATORS; i++) {
+        if (sim->calm || admins[i].stream || (sim_chance(40) && !cut_off))
+            continue;
+        admins[i].target = node->host;
+        admins[i].wakes_at = sim->now + sim_below(sim_chance(50) ? 100 : 2000);
+        admins[i].eager = true;
+        admins[i].victim = cut_off;
+    }
+    cut_off = 0;
 }
 
 uint64_t operator_next(void) {

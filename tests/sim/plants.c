@@ -27,11 +27,22 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 6},
     [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 24},
     [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock", 1},
+    [PLANT_REPLAY_EARLY] = {"replay-early", "node", "a start applies what the log holds, committed or not",
+                            1},
+    [PLANT_MEMBERS_MISSING] = {"members-missing", "node", "checkpoints and snapshots lack the members", 1},
+    [PLANT_PAGE_SKIPPED] = {"page-skipped", "store", "a checkpoint lacks a page, now and then", 1},
+    [PLANT_SNAPSHOT_DROPS] = {"snapshot-drops", "store",
+                              "a checkpoint's cut takes entries that it does not hold", 1},
+    [PLANT_LOST_WELCOME] = {"lost-welcome", "node", "a member that has lost its disk is let in", 1},
     [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 175},
     [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 30},
     [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 19},
     [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 94},
     [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it", 1},
+    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 1},
+    [PLANT_CHANGES_AT_ONCE] = {"changes-at-once", "raft", "members are changed while a change is under way",
+                               1},
+    [PLANT_REMOVED_COUNTS] = {"removed-counts", "raft", "a removed member's ack counts until it has gone", 1},
 };
 
 static bool planted(enum plant plant) {
@@ -70,6 +81,7 @@ void *__wrap_sqlite3_wal_hook(sqlite3 *db, int (*hook)(void *, sqlite3 *, const 
 void __wrap_store_log_run(void *context, struct worker_job *batch) {
     for (struct worker_job *job = batch; planted(PLANT_VOTE_LOST) && job; job = job->next)
         ((struct store_job *)job)->vote.vote = 0;
+    plants_cut_too_far(batch);
     __real_store_log_run(context, batch);
     for (struct worker_job *job = batch; planted(PLANT_FAILURE_HIDDEN) && job; job = job->next)
         if (!disk_stopped(sim->current->disk))
@@ -255,7 +267,9 @@ struct raft *__wrap_raft_new(const struct raft_config *config, const struct raft
         small.append_bytes_max = sim->append_bytes;
     if (sim->appends_max < small.window_messages_max)
         small.window_messages_max = sim->appends_max;
-    return __real_raft_new(&small, boot, now_ms);
+    struct raft *raft = __real_raft_new(&small, boot, now_ms);
+    plants_raft_made(raft);
+    return raft;
 }
 
 static void commit_by_counting(struct raft *raft) {

@@ -125,7 +125,7 @@ void quorums_committed(const struct raft_entry *entry) {
 
 /* The list that belongs to the state. */
 void quorums_applied(struct sim_node *node, raft_index index) {
-    const struct raft_blob *list = raft_members_applied(node->node->raft);
+    const struct raft_blob *list = node->node->raft->membership.at[0].list;
     struct raft_status status;
     raft_status(node->node->raft, &status);
     if (status.base_index > index || status.applied != index || list->length == 0)

@@ -16,7 +16,7 @@
  *      checker.c     is a history linearizable?
  *      invariants.c  what must hold at every step
  *      quorums.c     ... of members and majorities
- *      plants.c      bugs, planted by --wrap, that all this must find
+ *      plants.c, plants_members.c   bugs, planted by --wrap, that all this must find
  *      main.c        seeds, each in a process of its own; the suite
  *
  * There is one world at a time, `sim`: the seams it replaces are functions without a context.
@@ -90,6 +90,8 @@ enum coverage {
     COVER_AMBIGUOUS,
     COVER_INDOUBT,
     COVER_LATE_ANSWERS,
+    COVER_DOUBTED_HEALED,
+    COVER_DONE_ELSEWHERE,
     COVER_DOUBTED_IN_PEACE,
     COVER_LATE_REFUSALS,
     COVER_DEFINITE,
@@ -113,11 +115,19 @@ enum plant {
     PLANT_ANSWER_BY_INDEX,
     PLANT_DOUBT_DENIED,
     PLANT_OWN_CLOCK,
+    PLANT_REPLAY_EARLY,
+    PLANT_MEMBERS_MISSING,
+    PLANT_PAGE_SKIPPED,
+    PLANT_SNAPSHOT_DROPS,
+    PLANT_LOST_WELCOME,
     PLANT_OLD_ROUND,
     PLANT_READ_AT_ONCE,
     PLANT_READ_BEFORE_NOOP,
     PLANT_COUNT_OLD_TERM,
     PLANT_CUT_BLINDLY,
+    PLANT_CHANGE_EARLY,
+    PLANT_CHANGES_AT_ONCE,
+    PLANT_REMOVED_COUNTS,
     PLANT_COUNT,
 };
 struct plant_row {
@@ -237,7 +247,8 @@ void faults_leads(struct sim_node *node); /* it has won an election */
 void faults_commits(struct sim_node *node, raft_index index);
 void faults_votes(struct sim_node *node);   /* it has given its vote */
 void faults_changes(struct sim_node *node); /* it leads, and a change of members is in its log */
-bool faults_move_members(void);             /* in this run */
+bool faults_cut_off(const struct sim_node *node, uint64_t for_us); /* from all nodes; false: not now */
+bool faults_move_members(void);                                    /* in this run */
 void faults_end(void);
 bool faults_move_clocks(void); /* in this run */
 
@@ -254,6 +265,7 @@ void figure8_stop(void);
 void operator_open(void); /* draws how many machines there are beside the founders' */
 uint64_t operator_next(void);
 void operator_work(void);
+void operator_leads(const struct sim_node *node);           /* it has been elected */
 bool operator_done(void);                                   /* nothing is begun and not ended */
 void operator_sees(raft_id id, enum raft_member_kind kind); /* the committed list says so from now on */
 void operator_close(void);
@@ -325,8 +337,12 @@ void quorums_applied(struct sim_node *node, raft_index index); /* its state is t
 enum raft_member_kind quorums_kind(raft_id id);                /* by the newest committed list */
 size_t quorums_voters(void);
 
-/* plants.c */
+/* plants.c, plants_members.c */
 struct raft_ready;
+void plants_forget(void); /* another world begins */
+void plants_raft_made(struct raft *raft);
+struct worker_job;
+void plants_cut_too_far(struct worker_job *batch);
 void plants_started(struct sim_node *node);
 /* Spoils what the node is told; `more`: raft has something to tell. */
 bool plants_ready(struct raft_ready *ready, bool more);

@@ -75,6 +75,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_AMBIGUOUS] = "writes of unknown outcome",
     [COVER_INDOUBT] = "replies -INDOUBT",
     [COVER_LATE_ANSWERS] = "real answers after a step-down",
+    [COVER_DOUBTED_HEALED] = "doubts while it followed the next leader, of what was applied",
+    [COVER_DONE_ELSEWHERE] = "doubts of what came applied in a snapshot",
     [COVER_DOUBTED_IN_PEACE] = "doubts long after all was mended, of what was applied",
     [COVER_LATE_REFUSALS] = "definite refusals of replaced entries",
     [COVER_DEFINITE] = "definite errors",
@@ -492,6 +494,7 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
     make_nodes();
     invariants_open();
     quorums_open();
+    plants_forget();
     load_open();
     while (sim->step < steps)
         step();
