@@ -50,7 +50,7 @@ static struct {
     size_t ops_max;
     atomic_size_t op_count;
     atomic_uint_fast64_t event, last_ack_us;
-    atomic_uint_fast64_t acknowledged, reads, follower_reads, refused, unknown;
+    atomic_uint_fast64_t acknowledged, reads, follower_reads, refused, unknown, doubted;
     atomic_bool ending;
     pthread_mutex_t mutex; /* guards what follows */
     struct {
@@ -204,6 +204,7 @@ static bool op_error(struct client_thread *client, size_t number, const redisRep
         if (op->kind == OP_GET)
             complain("a read is answered with -%s", reply->str);
         op_ends(op, OP_MAYBE);
+        atomic_fetch_add(&load.doubted, 1);
         return false;
     }
     for (size_t i = 0; i < sizeof definite / sizeof *definite; i++)
@@ -369,6 +370,7 @@ void clients_free(void) {
     atomic_store(&load.follower_reads, 0);
     atomic_store(&load.refused, 0);
     atomic_store(&load.unknown, 0);
+    atomic_store(&load.doubted, 0);
     atomic_store(&load.ending, false);
     memset(load.slots, 0, sizeof load.slots);
     load.complaint[0] = 0;
@@ -426,6 +428,7 @@ void clients_totals(struct clients_totals *totals) {
         .follower_reads = atomic_load(&load.follower_reads),
         .refused = atomic_load(&load.refused),
         .unknown = atomic_load(&load.unknown),
+        .doubted = atomic_load(&load.doubted),
     };
 }
 

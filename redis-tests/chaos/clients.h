@@ -13,6 +13,7 @@ enum { CLIENTS_MAX = 16, COMPLAINT_MAX = 512 };
 
 struct clients_totals {
     uint64_t operations, acknowledged, reads, follower_reads, refused, unknown;
+    uint64_t doubted; /* of those unknown: told so */
 };
 
 /* One load at a time in a process. */

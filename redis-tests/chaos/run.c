@@ -77,6 +77,8 @@ static const char *const *options_of(uint64_t seed) {
     options[count++] = seed / 2 % 2 ? "4mb" : "0";
     options[count++] = "--raft-read-consistency";
     options[count++] = seed / 4 % 2 ? "lease" : "linearizable";
+    options[count++] = "--raft-outcome-timeout";
+    options[count++] = seed % 2 ? "400" : "5000"; /* some are told early that nobody knows yet */
     options[count] = NULL;
     return options;
 }
@@ -180,11 +182,12 @@ static void tell(const struct run *run, const struct checker_report *report) {
     }
     harness_say(
         "%zu nodes, seed %llu: %llu writes acknowledged, %llu reads (%llu by readers of any node), %llu "
-        "refused, %llu in doubt; %llu histories, %llu too hard to judge",
+        "refused, %llu unknown (%llu told so); %llu histories, %llu too hard to judge",
         run->nodes, (unsigned long long)run->seed, (unsigned long long)totals.acknowledged,
         (unsigned long long)totals.reads, (unsigned long long)totals.follower_reads,
         (unsigned long long)totals.refused, (unsigned long long)totals.unknown,
-        (unsigned long long)report->histories, (unsigned long long)report->undecided);
+        (unsigned long long)totals.doubted, (unsigned long long)report->histories,
+        (unsigned long long)report->undecided);
     harness_say("%llu operations of disks failed, %llu were slow; and so often", (unsigned long long)failed,
                 (unsigned long long)slowed);
     size_t count = faults_count(names, counts);
