@@ -149,6 +149,15 @@ static void watch(size_t at) {
     put_off(at, DEAD, soon(0, 500));
 }
 
+static const char *ask(size_t at, const char *words) {
+    static char reply[REPLY_MAX];
+    const struct node *node = &world.cluster->nodes[at];
+    struct wire *wire = wire_open_at(node->host, node->port, harness_scaled_ms(ASK_MS));
+    snprintf(reply, sizeof reply, "%s", wire ? wire_ask(wire, words) : "closed");
+    wire_close(wire);
+    return reply;
+}
+
 /* ---- processes ---------------------------------------------------------------------------------------------------------- */
 
 static bool kill_one(void) {
@@ -295,7 +304,7 @@ static bool disk_full(void) {
 }
 
 static bool disk_fails(uint32_t where) {
-    static const uint32_t whats[] = {FAULT_WRITE, FAULT_SYNC, FAULT_TRUNCATE | FAULT_WRITE, FAULT_READ,
+    static const uint32_t whats[] = {FAULT_WRITE, FAULT_SYNC, FAULT_WRITE | FAULT_TRUNCATE,
                                      FAULT_WRITE | FAULT_SYNC | FAULT_TRUNCATE | FAULT_READ};
     int at = victim();
     if (at < 0)
@@ -306,6 +315,8 @@ static bool disk_fails(uint32_t where) {
     atomic_store(&faults->after, below(10));
     atomic_store(&faults->what, whats[below(sizeof whats / sizeof *whats)]);
     put_off((size_t)at, SICK, soon(500, 2500));
+    if (where == FAULT_DATA)
+        (void)ask((size_t)at, "RAFT.SNAPSHOT");
     return true;
 }
 
@@ -327,15 +338,6 @@ static bool disk_slow(void) {
 }
 
 /* ---- office ---------------------------------------------------------------------------------------------------------------- */
-
-static const char *ask(size_t at, const char *words) {
-    static char reply[REPLY_MAX];
-    const struct node *node = &world.cluster->nodes[at];
-    struct wire *wire = wire_open_at(node->host, node->port, harness_scaled_ms(ASK_MS));
-    snprintf(reply, sizeof reply, "%s", wire ? wire_ask(wire, words) : "closed");
-    wire_close(wire);
-    return reply;
-}
 
 static bool hand_over(void) {
     int at = leader();

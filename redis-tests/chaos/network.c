@@ -2,18 +2,21 @@
 #define _GNU_SOURCE
 #include "network.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <net/if.h>
+#include <poll.h>
 #include <sched.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/mount.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
-enum { IP_MS = 10000, SCRIPT_MAX = 8192, DEAD = 0xdd };
+enum { IP_MS = 10000, ARRIVES_MS = 200, SCRIPT_MAX = 8192, DEAD = 0xdd };
 
 static bool is_blocked[CLUSTER_NODES_MAX][CLUSTER_NODES_MAX];
 static bool is_out[CLUSTER_NODES_MAX];
@@ -125,6 +128,36 @@ void network_leave(struct cluster *cluster) {
             close(cluster->nodes[at].space);
         cluster->nodes[at].space = 0;
     }
+}
+
+/* A socket that sends from a node's address, and takes what is sent there. */
+static int node_socket(const struct node *node, struct sockaddr_in *address) {
+    int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (own < 0 || setns(node->space, CLONE_NEWNET) != 0)
+        harness_fail("cannot enter a network namespace: %s", strerror(errno));
+    int fd = socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+    if (setns(own, CLONE_NEWNET) != 0)
+        abort();
+    close(own);
+    *address = (struct sockaddr_in){.sin_family = AF_INET};
+    inet_pton(AF_INET, node->host, &address->sin_addr);
+    socklen_t size = sizeof *address;
+    if (fd < 0 || bind(fd, (struct sockaddr *)address, size) != 0 ||
+        getsockname(fd, (struct sockaddr *)address, &size) != 0)
+        harness_fail("no socket in a namespace: %s", strerror(errno));
+    return fd;
+}
+
+bool network_reaches(const struct cluster *cluster, size_t from, size_t to) {
+    struct sockaddr_in source, target;
+    int sender = node_socket(&cluster->nodes[from], &source),
+        taker = node_socket(&cluster->nodes[to], &target);
+    struct pollfd polled = {.fd = taker, .events = POLLIN};
+    bool sent = sendto(sender, "?", 1, 0, (struct sockaddr *)&target, sizeof target) == 1;
+    bool there = sent && poll(&polled, 1, (int)harness_scaled_ms(ARRIVES_MS)) == 1;
+    close(sender);
+    close(taker);
+    return there;
 }
 
 size_t network_interfaces(void) {

@@ -35,6 +35,8 @@ void network_block(const struct cluster *cluster, bool blocked[CLUSTER_NODES_MAX
 void network_plug(const struct cluster *cluster, size_t at, bool in);
 /* Everybody reaches everybody. */
 void network_heal(const struct cluster *cluster);
+/* A datagram that one node sends arrives at the other. */
+bool network_reaches(const struct cluster *cluster, size_t from, size_t to);
 /* Interfaces in the test's own namespace. */
 size_t network_interfaces(void);
 

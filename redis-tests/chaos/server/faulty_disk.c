@@ -8,7 +8,6 @@
 #include <fcntl.h>
 #include <sqlite3.h>
 #include <stdbool.h>
-#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,7 +22,7 @@ int __wrap_main(int argc, char **argv);
 struct shim_file {
     sqlite3_file base; /* first */
     uint32_t where;    /* FAULT_LOG, FAULT_DATA; 0: neither */
-    max_align_t real[];
+    uint64_t real[];   /* aligned as SQLite aligns a file */
 };
 
 static struct disk_faults *faults;
