@@ -38,10 +38,10 @@ SOURCES      := $(wildcard resp/*.c raft/*.c src/*.c src/*/*.c)
 UNIT         := $(wildcard tests/test_*.c)
 OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
-BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
+BENCH        := $(filter-out redis-tests/bench/slowdisk.c,$(wildcard redis-tests/bench/*.c))
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
 SIM          := $(wildcard tests/sim/*.c)
-EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -53,10 +53,13 @@ SIM_OBJECTS   = $(call objects,$(SIM) $(filter-out $(SIM_REPLACES),$(SOURCES)))
 SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) | sed 's/^__[a-z]*_/-Wl,--wrap=/' | sort -u)
 SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
 
+BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
+SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
+
 # What `make check` leaves out: suites that kill, wait and load for long.
 SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
 
-.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench bench-aside bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -66,12 +69,14 @@ all: $(REDRAFT)
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2
-PACKAGES_lint  := clang clang-format clang-tidy
+PACKAGES_bench := libnghttp2-dev etcd-server
+PACKAGES_lint  := clang clang-format clang-tidy libnghttp2-dev
 
 setup: $(BUILD)/.setup-test
 $(BUILD)/.setup-run:  | $(BUILD)/.setup-build
 $(BUILD)/.setup-test: | $(BUILD)/.setup-run
 $(BUILD)/.setup-lint: | $(BUILD)/.setup-test
+$(BUILD)/.setup-bench: | $(BUILD)/.setup-test
 $(BUILD)/.setup-%:
 	@mkdir -p $(BUILD)
 	@.ci/setup $(PACKAGES_$*)
@@ -86,6 +91,8 @@ $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call objects,$(filter-out $(SOURCES),$(EVERY_C))): | $(BUILD)/.setup-test
+
+$(if $(filter bench%,$(MAKECMDGOALS)),$(call objects,$(BENCH)): | $(BUILD)/.setup-bench)
 
 $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
 	@ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
@@ -102,9 +109,17 @@ $(SIM_PROGRAM): $(SIM_OBJECTS)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAPS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
+$(call programs,$(OUTSIDE) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
+$(BENCH_PROGRAM): $(call objects,$(BENCH) $(HARNESS))
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -lnghttp2 -o $@.$$$$ && mv $@.$$$$ $@
+
+$(SLOWDISK): %: %.o
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ -o $@.$$$$ && mv $@.$$$$ $@
 
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(EVERY_C))
@@ -147,8 +162,17 @@ sim: $(SIM_PROGRAM)
 sim-plants: $(SIM_PROGRAM)
 	@$(SIM_PROGRAM) --plants --seeds $(SEEDS) --steps $(STEPS)
 
-bench: $(REDRAFT) $(call programs,$(BENCH))
-	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
+# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded.
+BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
+
+bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM)
+
+bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --aside
+
+bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
 
 # Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
@@ -192,7 +216,9 @@ help:
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
-	@echo "make bench        side by side with redis-server"
+	@echo "make bench        side by side with redis-server and etcd, into build/bench/; some 15 minutes"
+	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
+	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"
 	@echo "make install      PREFIX=/usr/local DESTDIR="

@@ -61,11 +61,9 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     connection_count_reply(node, command, call->reply, mark);
 }
 
-static const struct command *known_command(const struct resp_command *command) {
-    const struct command *row = command_find(command->args, command->count);
-    assert(row && row->run &&
-           command_arity_ok(row, command->count)); /* the gate let it in; the entry's level is ours */
-    return row;
+/* The gate let it in; the entry's level is ours. */
+static void must_be_known(const struct command *row, const struct resp_command *command) {
+    assert(row && row->run && command_arity_ok(row, command->count));
 }
 
 /* A waiting read, at its place. True when it met a key that is due. */
@@ -90,7 +88,9 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
         .seed = mix(node->seed++ ^ version),
         .reply = &out,
     };
-    apply_call(node, known_command(&command), &call, &item->connection->session);
+    const struct command *row = command_find(command.args, command.count);
+    must_be_known(row, &command);
+    apply_call(node, row, &call, &item->connection->session);
     if (call.due && out.buf)
         resp_buf_truncate(out.buf, mark);
     return call.due;
@@ -117,24 +117,23 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
 }
 
 /* `databases` is part of what the log means: with fewer of them this node would not be the others' replica. */
-static bool database_exists(struct node *node, const struct entry_reader *reader, raft_index index) {
-    if (reader->db < keyspace_databases(node->keyspace))
+static bool database_exists(struct node *node, unsigned db, raft_index index) {
+    if (db < keyspace_databases(node->keyspace))
         return true;
     node_fail(node,
               "entry %llu uses database %u, and this node has %u: set `databases` as on the other members "
               "and start again",
-              (unsigned long long)index, reader->db, keyspace_databases(node->keyspace));
+              (unsigned long long)index, db, keyspace_databases(node->keyspace));
     return false;
 }
 
-static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
-                           const struct lane *lane) {
-    struct resp_command command;
+static void apply_commands(struct node *node, uint64_t clock_ms, raft_index index, const struct lane *lane) {
+    const struct ahead_command *command;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
-    while (entry_next(reader, &command) && database_exists(node, reader, index)) {
+    while ((command = ahead_next(node->ahead, node->keyspace)) && database_exists(node, command->db, index)) {
         const struct pending_item *item = NULL;
-        if (audit_is(&command)) {
+        if (audit_is(&command->words)) {
             audit_applied(node, index);
             continue;
         }
@@ -146,15 +145,16 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
         struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
         struct call call = {
             .keyspace = node->keyspace,
-            .args = command.args,
-            .count = command.count,
-            .db = reader->db,
-            .wall_ms = reader->clock_ms,
+            .args = command->words.args,
+            .count = command->words.count,
+            .db = command->db,
+            .wall_ms = clock_ms,
             .version = index,
             .seed = mix(index ^ mix(position++)),
             .reply = &out,
         };
-        apply_call(node, known_command(&command), &call, item ? &item->connection->session : NULL);
+        must_be_known(command->row, &command->words);
+        apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
         if (item)
             connection_answered(node, item->connection);
     }
@@ -183,7 +183,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
-        if (!entry_open(&reader, entry->data, node->entry_parser)) {
+        if (!ahead_open(node->ahead, entry->data, &reader)) {
             node_fail(node,
                       "entry %llu needs feature level %u and this program knows up to %d: start a newer "
                       "redraft on this directory",
@@ -193,7 +193,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         }
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
-        apply_commands(node, &reader, entry->index, lane);
+        apply_commands(node, reader.clock_ms, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;

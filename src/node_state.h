@@ -27,6 +27,7 @@
 #define NODE_STATE_H
 
 #include "admission.h"
+#include "ahead.h"
 #include "clock.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
@@ -327,7 +328,7 @@ struct node {
     struct promise *promises, *promises_last;
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
-    struct latency fsync, commit;
+    struct latency fsync, commit, turn; /* turn: how long the loop worked before it could wait again */
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
@@ -366,7 +367,8 @@ struct node {
     struct keyspace *keyspace;
     bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
-    struct resp_parser *entry_parser, *item_parser;
+    struct resp_parser *item_parser;
+    struct ahead *ahead; /* of the entry that is being applied */
     struct entry_builder batch;
     struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
@@ -380,7 +382,6 @@ struct node {
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
-    uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
 
     struct statistics statistics;
     struct slowlog *slowlog;

@@ -299,8 +299,14 @@ static enum served take_read(struct node *node, struct connection *connection, c
         return HELD; /* what stands on a lease may be answered sooner than this */
     if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
         connection->lane = reads_lane(node, lease && connection->lane == NULL);
-    finish_item(lane_add_bytes(connection->lane, connection, PENDING_READ, command->raw, command->raw_length),
-                connection);
+    struct pending_item *item =
+        lane_add_bytes(connection->lane, connection, PENDING_READ, command->raw, command->raw_length);
+    if (row->first_key > 0 && (size_t)row->first_key < command->count) {
+        const struct resp_arg *key = &command->args[row->first_key];
+        item->key_at = (uint32_t)(key->bytes - command->raw);
+        item->key_length = (uint32_t)key->length;
+    }
+    finish_item(item, connection);
     return SERVED;
 }
 

@@ -357,7 +357,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     admission_random_id(node->run_id);
     node->keyspace = keyspace_new(conf->databases);
     keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());
-    node->entry_parser = resp_parser_new();
+    node->ahead = ahead_new();
     node->item_parser = resp_parser_new();
     size_t rows;
     command_table(&rows);
@@ -429,7 +429,7 @@ void node_free(struct node *node) {
         raft_free(node->raft);
     membership_close(node);
     entry_builder_close(&node->batch);
-    resp_parser_free(node->entry_parser);
+    ahead_free(node->ahead);
     resp_parser_free(node->item_parser);
     keyspace_free(node->keyspace);
     slowlog_free(node->slowlog);

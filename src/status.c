@@ -18,7 +18,6 @@
 #include "version.h"
 
 enum {
-    STALL_SLICE_MS = 10000,
     HANDSHAKE_MS = 1500, /* from accept to RAFT.AUTH */
 };
 
@@ -258,14 +257,7 @@ void node_stalled(struct node *node, uint64_t us) {
     status_spike(node, SPIKE_LOOP, us);
     if (us > node->loop_stall_us)
         node->loop_stall_us = us;
-    uint64_t slice = node->now_ms / STALL_SLICE_MS;
-    for (; node->stall_slice < slice; node->stall_slice++) {
-        if (slice - node->stall_slice > 6)
-            node->stall_slice = slice - 6;
-        node->stall_max_us[(node->stall_slice + 1) % 6] = 0;
-    }
-    if (us > node->stall_max_us[slice % 6])
-        node->stall_max_us[slice % 6] = us;
+    latency_add(&node->turn, node->now_ms, us);
 }
 
 void status_reset(struct node *node) {
@@ -452,6 +444,7 @@ static void report_raft(struct node *node, struct report *report) {
     report->outcomes_in_doubt = node->statistics.in_doubt;
     latency_read(&node->fsync, node->now_ms, &report->fsync);
     latency_read(&node->commit, node->now_ms, &report->commit);
+    latency_read(&node->turn, node->now_ms, &report->turn);
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
     static const char *const levels[] = {"linearizable", "lease", "stale"};
@@ -494,9 +487,6 @@ static void report_process(struct node *node, struct report *report) {
         report->cpu_sys_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
         report->cpu_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
     }
-    for (size_t i = 0; i < 6; i++)
-        if (node->stall_max_us[i] > report->loop_stall_max_us)
-            report->loop_stall_max_us = node->stall_max_us[i];
 }
 
 static void report_memory(struct node *node, struct report *report) {

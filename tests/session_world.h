@@ -85,9 +85,9 @@ static inline void world_report(struct world *world) {
     report->read_consistency = "linearizable";
     report->fsync_count = 50;
     report->writes_logged = 125;
-    report->fsync = (struct latency_figures){50, 900, 2100, 4000};
-    report->commit = (struct latency_figures){50, 1200, 3100, 5000};
-    report->loop_stall_max_us = 1500;
+    report->fsync = (struct latency_figures){50, 900, 2100, 3500, 4000};
+    report->commit = (struct latency_figures){50, 1200, 3100, 4500, 5000};
+    report->turn.max_us = 1500;
     report->memory_used = 2000000;
     report->memory_used_peak = 4000000;
     report->memory_keyspace = 500000;

@@ -116,6 +116,7 @@ static void latency_lines(struct resp_buf *text, const struct latency_figures *f
                           const char *what) {
     text_add(text, "%s%s_p50_us:%" PRIu64 "\r\n", prefix, what, figures->p50_us);
     text_add(text, "%s%s_p99_us:%" PRIu64 "\r\n", prefix, what, figures->p99_us);
+    text_add(text, "%s%s_p999_us:%" PRIu64 "\r\n", prefix, what, figures->p999_us);
     text_add(text, "%s%s_max_us:%" PRIu64 "\r\n", prefix, what, figures->max_us);
 }
 
@@ -157,7 +158,8 @@ static void figure_lines(struct resp_buf *text, const struct report *report, con
     line_number(text, prefix, "pending_writes", report->pending_writes);
     line_number(text, prefix, "unsaved_bytes", report->unsaved_bytes);
     line_number(text, prefix, "outcomes_in_doubt", report->outcomes_in_doubt);
-    text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->loop_stall_max_us / 1000);
+    text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->turn.max_us / 1000);
+    latency_lines(text, &report->turn, prefix, "loop");
     latency_lines(text, &report->fsync, prefix, "fsync");
     latency_lines(text, &report->commit, prefix, "commit");
     line_number(text, prefix, "fsync_count", report->fsync_count);

@@ -110,7 +110,6 @@ struct report {
     size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
     size_t memory_clients;                                     /* of them: buffers of connections */
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
-    uint64_t loop_stall_max_us; /* the longest that the loop was kept from turning, in the last minute */
 
     /* connections */
     size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
@@ -161,7 +160,7 @@ struct report {
     uint64_t pending_writes;                    /* proposed, not yet answered */
     uint64_t unsaved_bytes;                     /* handed to the disk, not yet durable */
     uint64_t outcomes_in_doubt;                 /* writes answered with -INDOUBT, since the start */
-    struct latency_figures fsync, commit;       /* of the last minute */
+    struct latency_figures fsync, commit, turn; /* of the last minute; turn: of the loop */
     uint64_t fsync_count;                       /* since the start */
     uint64_t writes_logged;                     /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;

@@ -20,6 +20,7 @@
 enum {
     KEYSPACE_NO_DEADLINE = 0,
     KEYSPACE_DATABASES_MAX = 65536,
+    KEYSPACE_EXPECT_MAX = 16,
 };
 
 enum value_type {
@@ -62,6 +63,14 @@ size_t keyspace_reclaim(struct keyspace *keyspace, size_t count);
 uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
 
 /* ---- keys --- */
+
+/* These keys (each with its database, which exists) are looked up soon: fetches what that will read from memory, for all of them at
+ * once. Changes nothing; `count` is at most KEYSPACE_EXPECT_MAX. */
+struct keyspace_key {
+    unsigned db;
+    struct resp_arg key;
+};
+void keyspace_expect(const struct keyspace *keyspace, const struct keyspace_key *keys, size_t count);
 
 /* The item of a key, or NULL when there is none (or it is gone). Holds until the next change of the
  * keyspace. */
