@@ -275,9 +275,11 @@ struct raft *__wrap_raft_new(const struct raft_config *config, const struct raft
 static void commit_by_counting(struct raft *raft) {
     if (raft->role != RAFT_LEADER)
         return;
+    size_t count = 0;
     for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->log.saved : raft->peers[i].match;
-    raft_index reached = raft_quorum_reached(raft->scratch, raft->peer_count);
+        if (raft->peers[i].kind == RAFT_VOTER)
+            raft->scratch[count++] = &raft->peers[i] == raft->self ? raft->log.saved : raft->peers[i].match;
+    raft_index reached = count ? raft_quorum_reached(raft->scratch, count) : 0;
     if (reached > raft->log.commit) {
         if (raft_log_term_at(&raft->log, reached) != raft->hard.term)
             sim_trace("entry %llu of an old term is committed by counting", (unsigned long long)reached);
