@@ -41,6 +41,11 @@ enum {
 
 /* ---- requests -------------------------------------------------------------------------------------------------- */
 
+static const struct command *row_named(const char *text) {
+    const struct resp_arg name = {text, strlen(text)};
+    return command_find_name(&name);
+}
+
 void proxy_open(struct node *node) {
     static const struct {
         const char *name;
@@ -52,11 +57,21 @@ void proxy_open(struct node *node) {
         {"reset", offsetof(struct proxies, reset)},
     };
     for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
-        const struct resp_arg name = {names[i].name, strlen(names[i].name)};
         const struct command **row =
             (const struct command **)(void *)((char *)&node->proxies + names[i].field);
-        *row = command_find_name(&name);
+        *row = row_named(names[i].name);
     }
+    static const char *const endless[PROXY_ENDLESS_MAX] = {
+        "blpop", "brpop", "blmove", "brpoplpush", "blmpop", "bzpopmin", "bzpopmax", "bzmpop", "wait"};
+    for (size_t i = 0; i < PROXY_ENDLESS_MAX; i++)
+        node->proxies.endless[i] = row_named(endless[i]);
+}
+
+static bool may_wait_for_ever(const struct proxies *proxies, const struct command *row) {
+    for (size_t i = 0; i < PROXY_ENDLESS_MAX; i++)
+        if (row == proxies->endless[i])
+            return true;
+    return false;
 }
 
 /* Not over the keyspace, and yet the leader's. */
@@ -177,7 +192,8 @@ static unsigned follow(struct node *node, struct proxy *proxy, const struct comm
     else if (row == proxies->unwatch && !proxy->multi)
         proxy->watching = false;
     proxy->wrote |= !reads;
-    return flags | (row == proxies->exec ? PROXY_EXEC : 0u) | (row == proxies->wait ? PROXY_ENDLESS : 0u);
+    return flags | (row == proxies->exec ? PROXY_EXEC : 0u) |
+           (may_wait_for_ever(proxies, row) ? PROXY_ENDLESS : 0u);
 }
 
 /* The leader learns what the session has become, when nothing is under way. False: something is. */
@@ -329,6 +345,14 @@ void proxy_free(struct node *node, struct connection *connection) {
     free(proxy->items);
     free(proxy);
     connection->proxy = NULL;
+}
+
+bool proxy_is_endless(const struct connection *connection) {
+    const struct proxy *proxy = connection->proxy;
+    bool endless = false;
+    for (size_t i = 0; proxy && i < proxy->count; i++)
+        endless |= proxy_item_at(proxy, i)->flags & PROXY_ENDLESS;
+    return endless;
 }
 
 bool proxy_busy(const struct node *node) {

@@ -30,6 +30,8 @@ enum proxy_phase {
     PROXY_OPEN,
 };
 
+enum { PROXY_ENDLESS_MAX = 9 };
+
 enum proxy_item_flag {
     PROXY_OURS = 1 << 0,       /* RAFT.CLIENT: its answer is not the client's */
     PROXY_QUIET = 1 << 1,      /* CLIENT REPLY OFF or SKIP */
@@ -83,6 +85,7 @@ struct proxies {
     uint64_t look_ms;
     uint64_t dialled, requests, repeated, in_doubt; /* since the start */
     const struct command *multi, *exec, *discard, *watch, *unwatch, *wait, *reset;
+    const struct command *endless[PROXY_ENDLESS_MAX]; /* commands that may wait for ever */
 };
 
 /* ---- serve.c and node.c ask ------------------------------------------------------------------------------------ */
@@ -98,6 +101,8 @@ bool proxy_take(struct node *node, struct connection *connection, const struct c
 void proxy_keep_reads(struct node *node);
 /* It waits for answers of the leader: nothing may be answered before. */
 bool proxy_pending(const struct connection *connection);
+/* It waits for something that may never come. */
+bool proxy_is_endless(const struct connection *connection);
 /* A connection in HOLD_UPSTREAM may go on. */
 bool proxy_may_go_on(const struct node *node, const struct connection *connection);
 /* The connection is about to be closed, by either side: nothing is waited for any more. */

@@ -556,7 +556,8 @@ static void serve_connection(struct node *node, struct connection *connection) {
     else if (connection->session.close && connection->pending == 0)
         client_close_after_flush(client);
     else if (client->ended)
-        client_hold(client, connection->pending > 0 || connection->hold != HOLD_NONE);
+        client_hold(client, (connection->pending > 0 || connection->hold != HOLD_NONE) &&
+                                !proxy_is_endless(connection));
 }
 
 /* ---- the turn's part ------------------------------------------------------------------------------------------- */
