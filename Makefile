@@ -51,7 +51,7 @@ programs  = $(patsubst %.c,$(OUT)/%,$(1))
 LIBRARY  := $(OUT)/libredraft.a
 
 # The simulator has its own in place of these, and the linker puts its __wrap_f in place of f.
-SIM_REPLACES := src/main.c src/worker.c src/logger.c $(addprefix src/net/,client.c holder.c link.c listener.c net.c resolve.c)
+SIM_REPLACES := src/main.c src/worker.c src/logger.c $(addprefix src/net/,client.c dial.c holder.c link.c listener.c net.c resolve.c)
 SIM_OBJECTS   = $(call objects,$(SIM) $(filter-out $(SIM_REPLACES),$(SOURCES)))
 SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) | sed 's/^__[a-z]*_/-Wl,--wrap=/' | sort -u)
 SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
@@ -64,7 +64,7 @@ BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_damage test_failover test_hostile test_known_breaks test_peers test_rolling)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_eviction test_failover test_hostile test_known_breaks test_peers test_rolling)))
 
 .PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 
@@ -75,7 +75,7 @@ all: $(REDRAFT)
 
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
 PACKAGES_run   := redis-tools
-PACKAGES_test  := libcmocka-dev redis-server iproute2
+PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
 PACKAGES_bench := libnghttp2-dev etcd-server
 PACKAGES_lint  := clang clang-format clang-tidy libnghttp2-dev
 
