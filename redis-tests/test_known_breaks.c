@@ -15,7 +15,7 @@
  *      client traffic blocks the peers' link       heavy_traffic_of_clients_costs_no_election
  *      a definite error for a committed write      load_must_hold in test_failover, test_members, test_disk; the histories of chaos;
  *                                                  sim plant doubt-denied
- *      DISCARD fails and MULTI stays               the tests of MULTI
+ *      DISCARD fails and MULTI stays               test_transactions discard_and_reset_forget_what_is_queued_and_watched
  *      a client gets another's reply               every_client_gets_its_own_replies_across_fail_overs; the ECHOs of chaos and sim
  *      members revived by loading an old log       removed_members_do_not_come_back_with_an_old_log
  *      the index cut at the switch of snapshot     indexes_go_on_behind_a_snapshot; test_raft_snapshot a_snapshot_that_the_log_holds_...;
