@@ -367,12 +367,12 @@ void faults_open(void) {
         enabled[FAULT_YOUNG_LEADERS] = true;
         sim->append_bytes = sim->appends_max = 1;
     }
-    bool only_bad_disks = !only_young_leaders && sim_chance(6);
-    if (only_bad_disks) {
+    sim->only_bad_disks = !only_young_leaders && sim_chance(12);
+    if (sim->only_bad_disks) {
         memset(enabled, 0, sizeof enabled);
         enabled[FAULT_BAD_DISK] = true;
     }
-    fault_every = only_bad_disks ? 30000 : sim_between(50000, 900000);
+    fault_every = sim->only_bad_disks ? 30000 : sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
     heal_at = quicken_at = deafen_at = 0;
 }

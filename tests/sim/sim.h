@@ -211,6 +211,8 @@ struct sim {
     uint64_t lag_from, lag_us; /* ... from then on, up to so much; 0: it does not */
     uint64_t peace_from;       /* nothing has gone wrong, or been mended, since then */
     bool calm;                 /* faults are over */
+    bool
+        only_bad_disks; /* nothing else goes wrong, and whoever has one loses power soon after its next start */
 };
 extern struct sim *sim;
 

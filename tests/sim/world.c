@@ -291,7 +291,7 @@ static void end(struct sim_node *node) {
     if (node_ended(node->node) == NODE_FAILED && !node->expect_failure)
         sim_fail("node %d ends: %s", (int)node->id, node->node->failure);
     sim_trace("node %d has ended", (int)node->id);
-    node->doomed = node_ended(node->node) == NODE_FAILED && sim_chance(50);
+    node->doomed = node_ended(node->node) == NODE_FAILED && (sim->only_bad_disks || sim_chance(50));
     sim->current = node;
     node_free(node->node);
     disk_crash(node->disk, disk_stopped(node->disk) && node->crash_power); /* it may die while it ends */
