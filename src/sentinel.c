@@ -406,7 +406,7 @@ static bool is_refused(struct visitor *visitor, const struct command *row, const
         visitor->session.close = true;
         return true;
     }
-    if (!own && !is_common(row)) {
+    if (!own && (!row || !is_common(row))) {
         command_unknown(out, command->args, command->count);
         return true;
     }
