@@ -41,7 +41,10 @@ HARNESS      := $(wildcard redis-tests/harness/*.c)
 BENCH        := $(filter-out redis-tests/bench/slowdisk.c,$(wildcard redis-tests/bench/*.c))
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
 SIM          := $(wildcard tests/sim/*.c)
-EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
+CHAOS        := $(wildcard redis-tests/chaos/*.c)
+FAULTY       := $(wildcard redis-tests/chaos/server/*.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(CHAOS) $(FAULTY) $(OUTSIDE) $(HARNESS) $(BENCH) \
+                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -53,13 +56,17 @@ SIM_OBJECTS   = $(call objects,$(SIM) $(filter-out $(SIM_REPLACES),$(SOURCES)))
 SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) | sed 's/^__[a-z]*_/-Wl,--wrap=/' | sort -u)
 SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
 
+# Faults on real processes; and the server whose disk can be made to fail: the product's objects, with a main before its main.
+CHAOS_PROGRAM := $(OUT)/redis-tests/chaos/test_chaos
+CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
+
 BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_eviction test_failover test_hostile test_known_breaks test_peers test_rolling)))
 
-.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench bench-aside bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -109,6 +116,14 @@ $(SIM_PROGRAM): $(SIM_OBJECTS)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAPS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
+$(CHAOS_PROGRAM): $(call objects,$(CHAOS) $(HARNESS) tests/sim/checker.c) | $(CHAOS_SERVER)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
+$(CHAOS_SERVER): $(call objects,src/main.c $(FAULTY)) $(LIBRARY)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=main $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
 $(call programs,$(OUTSIDE) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
@@ -137,12 +152,12 @@ demo: $(REDRAFT) $(call programs,redis-tests/demo.c)
 
 # ---- test ----------------------------------------------------------------------------------------------------
 
-TEST_ENV = REDRAFT=$(REDRAFT) SANITIZE=$(SANITIZE)
+TEST_ENV = REDRAFT=$(REDRAFT) REDRAFT_FAULTY=$(CHAOS_SERVER) SANITIZE=$(SANITIZE)
 
-TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE))
-CHECK = $(filter-out $(call programs,$(SLOW)),$(TESTS))
+TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE)) $(CHAOS_PROGRAM)
+CHECK = $(filter-out $(call programs,$(SLOW)) $(CHAOS_PROGRAM),$(TESTS))
 
-test: $(REDRAFT) $(TESTS)
+test: $(REDRAFT) $(CHAOS_SERVER) $(TESTS)
 	@$(TEST_ENV) tests/run.sh $(TESTS)
 
 check: $(REDRAFT) $(CHECK)
@@ -161,6 +176,13 @@ sim: $(SIM_PROGRAM)
 
 sim-plants: $(SIM_PROGRAM)
 	@$(SIM_PROGRAM) --plants --seeds $(SEEDS) --steps $(STEPS)
+
+# Real processes, each in a network of its own, under every fault there is, for so long; again: SEED=number.
+SECONDS ?= 60
+NODES   ?= 3
+
+chaos: $(REDRAFT) $(CHAOS_SERVER) $(CHAOS_PROGRAM)
+	@$(TEST_ENV) $(CHAOS_PROGRAM) --seconds $(SECONDS) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
 
 # Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded.
 BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
@@ -215,6 +237,7 @@ help:
 	@echo "make check        the tests that take under a minute"
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
+	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
 	@echo "make bench        side by side with redis-server and etcd, into build/bench/; some 15 minutes"
 	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"

@@ -38,7 +38,7 @@ bool ahead_open(struct ahead *ahead, const struct raft_blob *blob, struct entry_
     return known;
 }
 
-static void look_up(const struct ahead *ahead, const struct keyspace *keyspace) {
+static void look_up(const struct ahead *ahead, struct keyspace *keyspace) {
     struct keyspace_key keys[GROUP_MAX];
     size_t count = 0;
     for (size_t i = 0; i < ahead->count; i++) {
@@ -51,7 +51,7 @@ static void look_up(const struct ahead *ahead, const struct keyspace *keyspace) 
     keyspace_expect(keyspace, keys, count);
 }
 
-static void fill(struct ahead *ahead, const struct keyspace *keyspace) {
+static void fill(struct ahead *ahead, struct keyspace *keyspace) {
     ahead->at = ahead->count = 0;
     while (ahead->count < GROUP_MAX) {
         struct ahead_command *command = &ahead->commands[ahead->count];
@@ -67,7 +67,7 @@ static void fill(struct ahead *ahead, const struct keyspace *keyspace) {
         look_up(ahead, keyspace);
 }
 
-const struct ahead_command *ahead_next(struct ahead *ahead, const struct keyspace *keyspace) {
+const struct ahead_command *ahead_next(struct ahead *ahead, struct keyspace *keyspace) {
     if (ahead->at == ahead->count)
         fill(ahead, keyspace);
     return ahead->at < ahead->count ? &ahead->commands[ahead->at++] : NULL;

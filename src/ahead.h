@@ -24,6 +24,6 @@ void ahead_free(struct ahead *ahead);
 /* Begins an entry; as entry_open. The blob must last until the last command was taken. */
 bool ahead_open(struct ahead *ahead, const struct raft_blob *blob, struct entry_reader *reader);
 /* The next command; NULL when there is none. It holds until the next call. */
-const struct ahead_command *ahead_next(struct ahead *ahead, const struct keyspace *keyspace);
+const struct ahead_command *ahead_next(struct ahead *ahead, struct keyspace *keyspace);
 
 #endif

@@ -47,6 +47,8 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     bool timed = status_times_commands(node);
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
+    call->audience = node->audience;
+    call->no_touch = session && session->no_touch;
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
@@ -59,11 +61,19 @@ void apply_call(struct node *node, const struct command *command, struct call *c
         node->statistics.misses += call->misses;
     }
     connection_count_reply(node, command, call->reply, mark);
+    if (call->due)
+        events_cut(&node->events, 0); /* it is read again */
+    deliver_told(node);
 }
 
 /* The gate let it in; the entry's level is ours. */
 static void must_be_known(const struct command *row, const struct resp_command *command) {
     assert(row && row->run && command_arity_ok(row, command->count));
+}
+
+void apply_uncount(struct node *node, const struct command *command) {
+    node->statistics.commands--;
+    statistics_of(node, command)->calls--;
 }
 
 /* A waiting read, at its place. True when it met a key that is due. */
@@ -78,6 +88,8 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     assert(outcome == RESP_COMMAND);
     (void)outcome;
     struct resp_out out = connection_out(item);
+    deliver_listen(node, false);
+    deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct call call = {
         .keyspace = node->keyspace,
@@ -90,9 +102,12 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     };
     const struct command *row = command_find(command.args, command.count);
     must_be_known(row, &command);
+    call.looks = row->flags & COMMAND_BLOCKING;
     apply_call(node, row, &call, &item->connection->session);
-    if (call.due && out.buf)
+    if ((call.due || call.end == CALL_BLOCKS) && out.buf)
         resp_buf_truncate(out.buf, mark);
+    if (call.looks && !call.due)
+        block_looked(node, item->connection, &call);
     return call.due;
 }
 
@@ -127,14 +142,29 @@ static bool database_exists(struct node *node, unsigned db, raft_index index) {
     return false;
 }
 
-static void apply_commands(struct node *node, uint64_t clock_ms, raft_index index, const struct lane *lane) {
+/* What is for the node, and not for the keyspace. */
+static bool is_mark(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+                    raft_index index) {
+    if (level_is(command))
+        level_applied(node, index, command);
+    else if (audit_is(command, reader->level))
+        audit_applied(node, index);
+    else
+        return false;
+    return true;
+}
+
+static void apply_commands(struct node *node, const struct entry_reader *reader, raft_index index,
+                           const struct lane *lane) {
     const struct ahead_command *command;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
     while ((command = ahead_next(node->ahead, node->keyspace)) && database_exists(node, command->db, index)) {
         const struct pending_item *item = NULL;
-        if (audit_is(&command->words)) {
-            audit_applied(node, index);
+        if (is_mark(node, reader, &command->words, index))
+            continue;
+        if (eviction_is(&command->words)) {
+            eviction_apply(node, command->db, &command->words);
             continue;
         }
         if (lane) {
@@ -143,20 +173,26 @@ static void apply_commands(struct node *node, uint64_t clock_ms, raft_index inde
             item = &lane->items[at++];
         }
         struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
+        deliver_before(node, out.buf);
         struct call call = {
             .keyspace = node->keyspace,
             .args = command->words.args,
             .count = command->words.count,
             .db = command->db,
-            .wall_ms = clock_ms,
+            .wall_ms = reader->clock_ms,
             .version = index,
             .seed = mix(index ^ mix(position++)),
             .reply = &out,
         };
         must_be_known(command->row, &command->words);
-        apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
-        if (item)
+        if (item && item->connection->wait)
+            block_apply(node, item, command->row, &call);
+        else
+            apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
+        if (item) {
+            item->connection->written = index;
             connection_answered(node, item->connection);
+        }
     }
     if (lane)
         answer_riders(node, lane, &at, index);
@@ -177,24 +213,34 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
     return found;
 }
 
+/* False: this node ends. */
+static bool open_entry(struct node *node, const struct raft_entry *entry, struct entry_reader *reader) {
+    bool opened = ahead_open(node->ahead, entry->data, reader);
+    if (reader->level == 0)
+        node_fail(node, "entry %llu is malformed: remove this node and add it again with an empty directory",
+                  (unsigned long long)entry->index);
+    else if (level_known(node, "entry", entry->index, reader->level))
+        assert(opened && reader->level <= node->admission.level);
+    return node->end != NODE_FAILED;
+}
+
 static void apply_entry(struct node *node, const struct raft_entry *entry) {
     struct lane *lane = lane_of(node, entry);
     if (node->membership.changes)
         membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
-        if (!ahead_open(node->ahead, entry->data, &reader)) {
-            node_fail(node,
-                      "entry %llu needs feature level %u and this program knows up to %d: start a newer "
-                      "redraft on this directory",
-                      (unsigned long long)entry->index, reader.level, ENTRY_LEVEL);
+        if (!open_entry(node, entry, &reader)) {
             lane_free(lane);
             return;
         }
+        deliver_listen(node, entry->index <= node->boot.raft.last_index);
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
-        apply_commands(node, reader.clock_ms, entry->index, lane);
+        apply_commands(node, &reader, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
+        deliver_before(node, NULL);
+        deliver_told(node);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }
@@ -207,11 +253,12 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
 }
 
 void apply_entries(struct node *node, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count && node->end != NODE_FAILED; i++) {
+    for (size_t i = 0; i < entries->count; i++) {
         apply_entry(node, &entries->at[i]);
+        if (node->end == NODE_FAILED)
+            return;
         checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
     }
-    if (node->end != NODE_FAILED)
-        raft_applied(node->raft, entries->at[entries->count - 1].index);
+    raft_applied(node->raft, entries->at[entries->count - 1].index);
 }

@@ -68,6 +68,8 @@ void connection_queue(struct node *node, struct connection *connection) {
 
 void connection_forget(struct node *node, struct connection *connection) {
     assert(!connection->client && connection->pending == 0 && !connection->to_serve);
+    deliver_forget(node, connection);
+    monitor_forget(node, connection);
     resp_parser_free(connection->parser);
     wire_pieces_close(&connection->pieces);
     free(connection->exchange);
@@ -81,6 +83,7 @@ void connection_close(struct node *node, struct connection *connection) {
     if (!client)
         return;
     connection_unhold(node, connection);
+    block_forget(node, connection);
     proxy_free(node, connection);
     handover_forget(node, connection);
     membership_forget(node, connection);
@@ -89,6 +92,7 @@ void connection_close(struct node *node, struct connection *connection) {
         peer->visits--;
     backup_forget(node, connection);
     snapshot_in_left(node, connection);
+    deliver_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);

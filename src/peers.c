@@ -130,6 +130,7 @@ static struct peer *meet(struct node *node, const struct admission_facts *theirs
     if (!peer)
         return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
+    peer->offers = theirs->offers;
     take_announced(peer, theirs->announced);
     peer->refusal[0] = 0;
     membership_met(node, theirs);
@@ -170,6 +171,11 @@ static void drop(struct node *node, struct peer *peer, const char *why) {
     link_drop(peer->link, why);
 }
 
+static void end_if_outdated(struct node *node, const struct admission_exchange *exchange, const char *why) {
+    if (exchange->outdated && node->membership.removed_ms == 0)
+        node_fail(node, "this node cannot be a member as it is: %s", why);
+}
+
 static void link_opened(struct node *node, struct peer *peer) {
     peer->open = true;
     peer->sent_bytes = peer->credited_bytes = 0;
@@ -205,6 +211,7 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
             link_touch(peer->link);
         else
             drop(node, peer, why);
+        end_if_outdated(node, &peer->exchange, why);
     } else if (event->kind == '+' && peer->exchange.theirs.from == peer->id) {
         link_opened(node, peer);
     } else {
@@ -379,6 +386,7 @@ static void auth(struct node *node, struct connection *connection, const struct 
     client_touch(connection->client);
     if (!admission_proved(&node->admission, command->args, command->count, connection->exchange,
                           &connection->client->out, why)) {
+        end_if_outdated(node, connection->exchange, why);
         if (connection->exchange->claims)
             membership_met(node, &connection->exchange->theirs);
         else

@@ -63,7 +63,10 @@ struct lane {
     struct resp_buf bytes;
     struct pending_item *items;
     size_t count, capacity;
-    size_t writes; /* items of kind PENDING_WRITE */
+    size_t writes;           /* items of kind PENDING_WRITE */
+    size_t growth;           /* write: bytes that its writes may add, about (eviction.c) */
+    size_t freed, victims;   /* write: bytes that its evictions free, about; how many they are */
+    uint64_t first_eviction; /* write: the number of the first of them; 0: there are none */
 };
 
 struct lane *lane_new(void);

@@ -5,6 +5,8 @@
  * A command that cannot go on now stays in its connection's input, unparsed, and the connection is put on the list of those held; the input
  * fills, then the kernel's buffer, then the sender waits. So there is no queue of commands here that could grow.
  */
+#include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,9 +22,9 @@ enum {
     PEER_BULK_MAX = 512 * 1024,
 };
 
-/* A stranger may say hello: its fourteen arguments are four more than Redis allows before AUTH. */
+/* A stranger may say hello, which takes a few more arguments than Redis allows before AUTH. */
 static const struct resp_limits stranger_limits = {
-    .bulk_max = 16 * 1024, .args_max = 14, .inline_max = 64 * 1024, .anonymous = true};
+    .bulk_max = 16 * 1024, .args_max = ADMISSION_HELLO_WORDS, .inline_max = 64 * 1024, .anonymous = true};
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 
@@ -128,8 +130,20 @@ static void carry_out(struct node *node, struct connection *connection, const st
         backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
+    if (wishes->purge)
+        malloc_trim(0);
+    if (wishes->monitor)
+        monitor_begin(node, connection);
+    if (wishes->pause)
+        pause_begin(node, wishes->pause_ms, wishes->pause_all);
+    if (wishes->unpause)
+        pause_end(node);
     if (wishes->killed_self)
         connection->session.close = true;
+    if (wishes->wait)
+        acks_begin(node, connection, wishes->wait_members, wishes->wait_ms, is_quiet, out);
+    if (wishes->unblock_id != 0)
+        block_unblock(node, wishes->unblock_id, wishes->unblock_error);
 }
 
 /* CLIENT KILL only marks sessions: those marked are closed as soon as they have nothing under way. */
@@ -151,6 +165,7 @@ static void run_session(struct node *node, struct connection *connection, const 
         .conf = node->conf,
         .slowlog = node->slowlog,
         .spikes = &node->spikes,
+        .audience = node->audience,
         .command = row,
         .args = command->args,
         .count = command->count,
@@ -166,6 +181,7 @@ static void run_session(struct node *node, struct connection *connection, const 
         call.sessions = sessions = status_sessions(node, &call.session_count);
     uint64_t begun_us = apply_clock_us();
     row->session(&call);
+    deliver_classify(connection);
     if (status_times_commands(node))
         status_took(node, row, command->args, command->count, &connection->session,
                     apply_clock_us() - begun_us);
@@ -191,6 +207,8 @@ static void run_local(struct node *node, struct connection *connection, const st
     if (!(row->flags & COMMAND_READONLY))
         call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     node->call_ended_us = 0;
+    deliver_listen(node, false);
+    deliver_before(node, out->buf);
     apply_call(node, row, &call, &connection->session);
 }
 
@@ -217,7 +235,8 @@ static enum served answer_now(struct node *node, struct connection *connection, 
             gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
         connection_count_reply(node, row, &out, mark);
     }
-    if (skip || connection->session.reply_mode == REPLY_OFF)
+    bool pushed = verdict == GATE_SESSION && (row->flags & COMMAND_PUSH);
+    if ((skip || connection->session.reply_mode == REPLY_OFF) && !pushed)
         resp_buf_truncate(out.buf, mark);
     if (verdict == GATE_DENIED)
         connection->session.close = true;
@@ -231,27 +250,53 @@ static bool all_in_this_turn(const struct node *node, const struct connection *c
            lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
-static enum served take_write(struct node *node, struct connection *connection,
+/* False: too much is uncommitted. Another entry is begun when this one is full. */
+static bool make_room(struct node *node, size_t raw_length) {
+    size_t size = raw_length + ENTRY_OVERHEAD_MAX;
+    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
+            node->conf->uncommitted_bytes_max &&
+        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+        return false;
+    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
+        node_propose(node);
+    return true;
+}
+
+static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command) {
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
     if (checkpoint_is_behind(node))
         return HELD; /* what it has still to write would be copied faster than it is written */
-    size_t size = command->raw_length + ENTRY_OVERHEAD_MAX;
-    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
-            node->conf->uncommitted_bytes_max &&
-        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+    if (!make_room(node, command->raw_length))
         return HELD;
-    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
-        node_propose(node); /* this entry is full */
+    size_t growth = eviction_growth(node, connection->session.db, row, command);
+    if (!eviction_admit(node, growth))
+        return HELD; /* victims go first */
     struct lane *lane = serve_writing(node);
+    lane->growth += growth;
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
+}
+
+bool serve_again(struct node *node, struct connection *connection, unsigned db,
+                 const struct resp_command *command, bool quiet) {
+    assert(connection->pending == 0 && !connection->lane);
+    if (!make_room(node, command->raw_length))
+        return false;
+    connection->lane = serve_writing(node);
+    entry_add(&node->batch, db, command);
+    struct pending_item *item = lane_add(connection->lane, connection, PENDING_WRITE);
+    item->db = db;
+    item->protocol = (uint8_t)connection->session.protocol;
+    item->quiet = quiet;
+    connection->pending++;
+    return true;
 }
 
 /* What a fast command tells of a collection is little, and what another tells at most all of it. */
@@ -294,7 +339,7 @@ static enum served take_read(struct node *node, struct connection *connection, c
         if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
             return HELD; /* replies to riders are all made at once */
     }
-    bool lease = consistency_of(node, connection) == CONF_LEASE;
+    bool lease = consistency_of(node, connection) == CONF_LEASE && !(row->flags & COMMAND_BLOCKING);
     if (connection->lane && connection->lane == node->leasing && !lease)
         return HELD; /* what stands on a lease may be answered sooner than this */
     if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
@@ -310,8 +355,24 @@ static enum served take_read(struct node *node, struct connection *connection, c
     return SERVED;
 }
 
-static struct gate gate_of(const struct node *node, const struct connection *connection) {
+/* A command that may have to wait. Wrong arguments are answered as those of any write. */
+static enum served take_blocking(struct node *node, struct connection *connection, const struct command *row,
+                                 const struct resp_command *command) {
+    struct command_wait wanted;
+    if (!command_waits(command->args, command->count, row, &wanted))
+        return take_write(node, connection, row, command);
+    bool first = block_is_first(node, connection->session.db, command, &wanted);
+    enum served served =
+        first ? take_write(node, connection, row, command) : take_read(node, connection, row, command);
+    if (served == SERVED)
+        block_begin(node, connection, command, &wanted);
+    return served;
+}
+
+static struct gate gate_of(struct node *node, const struct connection *connection) {
     const struct raft_status *status = &node->raft_status;
+    const struct session *session = &connection->session;
+    bool newest = session->consistency != 0 && session->consistency != 1 + CONF_STALE;
     return (struct gate){
         .denied = connection->denied,
         .removed = node->state == REPORT_REMOVED,
@@ -320,12 +381,12 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
-        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
-                   connection->session.consistency == 1 + CONF_LINEARIZABLE,
+        .through = session->readonly && newest && !node->audit.differs && status->role != RAFT_LEADER,
+        .newest = newest,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,
-        .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .full = eviction_full(node),
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
@@ -355,6 +416,10 @@ static enum served serve_one(struct node *node, struct connection *connection,
         return HELD;
     }
     enum served served;
+    if (pause_holds(node, row, verdict)) {
+        connection_hold(node, connection, HOLD_PAUSE);
+        return HELD;
+    }
     switch (verdict) {
     case GATE_WAIT:
         if (connection->hold_until_ms == 0)
@@ -366,7 +431,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = answer_now(node, connection, row, command, GATE_ELSEWHERE);
         break;
     case GATE_WRITE:
-        served = take_write(node, connection, command);
+        served = row->flags & COMMAND_BLOCKING ? take_blocking(node, connection, row, command)
+                                               : take_write(node, connection, row, command);
         break;
     case GATE_READ:
         served = take_read(node, connection, row, command);
@@ -385,6 +451,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
     }
     if (verdict == GATE_ELSEWHERE && node->busy_ms != 0)
         node->busy_ms = node->now_ms;
+    if (node->monitors.count > 0 && verdict <= GATE_PROXY)
+        monitor_show(node, session, row, command);
     session->last = row ? row : session->last;
     session->commands++;
     return SERVED;
@@ -418,7 +486,7 @@ static void protocol_error(struct node *node, struct connection *connection) {
 }
 
 static bool may_go_on(struct node *node, struct connection *connection) {
-    if (!connection->client || connection->session.close)
+    if (!connection->client || connection->session.close || connection->wait)
         return false;
     if (connection->awaits) {
         connection_hold(node, connection, HOLD_REPLY);
@@ -481,7 +549,8 @@ static void serve_connection(struct node *node, struct connection *connection) {
         return;
     if (connection->dismissed && connection->pending == 0 && connection->hold == HOLD_NONE)
         connection->session.close = true;
-    client_pause(client, connection->hold != HOLD_NONE && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
+    bool waits = connection->hold != HOLD_NONE || connection->wait;
+    client_pause(client, waits && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
         connection_close(node, connection);
     else if (connection->session.close && connection->pending == 0)
@@ -516,6 +585,8 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
                node->now_ms >= connection->hold_until_ms || node->stopping;
     case HOLD_UPSTREAM:
         return proxy_may_go_on(node, connection);
+    case HOLD_PAUSE:
+        return !pause_is_on(node);
     case HOLD_REPLY:
         return !connection->awaits;
     default:

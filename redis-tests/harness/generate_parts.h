@@ -25,6 +25,8 @@ bool generate_one_in(uint64_t *seed, uint64_t n);
 void generate_add(struct request *request, const void *bytes, size_t length);
 void generate_add_text(struct request *request, const char *text);
 void generate_add_integer(struct request *request, int64_t value);
+/* Of a command that blocks: seconds, never so many that the other commands would wait long, or none at all. */
+void generate_add_timeout(uint64_t *seed, struct request *request);
 /* The argument that a letter stands for. */
 void generate_add_argument(uint64_t *seed, struct request *request, char letter);
 

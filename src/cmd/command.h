@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #include "../../resp/resp.h"
+#include "../audience.h"
+#include "../data/events.h"
 #include "../data/keyspace.h"
 
 struct command;
@@ -27,6 +29,13 @@ struct slowlog;
 struct spikes;
 
 /* ---- over the keyspace --- */
+
+enum call_end {
+    CALL_DONE, /* the reply is written */
+    CALL_BLOCKS, /* there is nothing to take. The reply is that of a wait which has ended, and all there is for who does not
+                    wait (in a transaction, in a script) */
+    CALL_READY, /* there is something to take, and `looks` said to leave it; there is no reply */
+};
 
 struct call {
     struct keyspace *keyspace;
@@ -39,12 +48,30 @@ struct call {
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
-    unsigned hits, misses; /* out: keys looked up that were there, and that were not */
+    bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
+    unsigned hits, misses;           /* out: keys looked up that were there, and that were not */
+    bool looks;                      /* of a command that blocks: it is only asked whether it would */
+    enum call_end end;               /* out */
+    const struct audience *audience; /* this node's, for the number that PUBLISH tells; NULL where what is
+                                        told must be the same on every node: then it is 0 */
     bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
                  thrown away and the read done again behind an entry with a later clock */
 };
 
 typedef void call_run(struct call *call);
+
+/* What a command that blocks waits for, as its arguments say. */
+struct command_wait {
+    enum value_type type;   /* of the keys */
+    size_t first_key, keys; /* they are args[first_key] and so on */
+    size_t count_at;        /* the argument that says how many they are; 0: there is none */
+    uint64_t timeout_ms;    /* 0: for ever */
+    uint64_t takes;         /* elements at most */
+};
+
+/* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
+bool command_waits(const struct resp_arg *args, size_t count, const struct command *command,
+                   struct command_wait *wait);
 
 /* ---- over the session --- */
 
@@ -61,8 +88,11 @@ struct session {
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
-    bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;  /* a member of the cluster, not a client: cannot be killed */
+    bool blocked;                 /* waits for an element, or for members */
+    bool monitor;                 /* MONITOR: is shown what others send */
+    struct subscriber subscriber; /* what it listens to */
+    bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;                    /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
@@ -88,12 +118,22 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
-    bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
-    bool checkpoint;         /* write the state to the disk now */
+    bool rewrite_conf;     /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;       /* write the state to the disk now */
+    bool purge;            /* give free memory back to the system */
+    bool monitor;          /* show this session what others send */
+    bool pause, pause_all; /* CLIENT PAUSE, of everything or of writes, */
+    uint64_t pause_ms;     /* for so long */
+    bool unpause;
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
     const struct resp_arg *backup;                /* make one under this name; NULL: none */
+    bool wait; /* for wait_members that have its last write; the reply is the caller's */
+    int64_t wait_members;
+    uint64_t wait_ms;    /* at most; 0: for ever */
+    uint64_t unblock_id; /* this client waits no more, with an error or without; 0: none */
+    bool unblock_error;
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
@@ -106,6 +146,7 @@ struct session_call {
     struct conf *conf;
     struct slowlog *slowlog;
     struct spikes *spikes;
+    struct audience *audience;
     const struct command *command;
     const struct resp_arg *args;
     size_t count;
@@ -138,11 +179,20 @@ enum command_flag {
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
+    COMMAND_BLOCKING = 1 << 18,     /* waits until there is something to take */
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
+    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
+    COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
+    COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
+};
+
+enum {
+    COMMAND_THROUGH_LOG = COMMAND_WRITE | COMMAND_LOGGED,
+    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY,
 };
 
 struct command {
@@ -199,6 +249,8 @@ enum command_category {
     CATEGORY_SORTEDSET = 1 << 11,
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
+    CATEGORY_BLOCKING = 1 << 14,
+    CATEGORY_PUBSUB = 1 << 17,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

@@ -11,6 +11,8 @@
  *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      feature_level     what the members agree to put into entries; feature_level_offered: what this node would agree to
+ *      feature_level_held_by  ids of the members that do not offer more than it, or were not met yet; when this node does
  *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
  *      backup_last_      of the last backup that was made, backup_error: why the last one failed
  *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
@@ -89,9 +91,24 @@ static void member_line(struct resp_buf *text, const struct report *report,
     text_add(text, ",match_index=%" PRIu64 ",lag=%" PRId64 ",last_contact_ms=%" PRId64 ",version=%s",
              member->match_index, lag_of(report, member), self ? 0 : member->last_contact_ms,
              self ? report->version : member->version);
-    text_add(text,
-             ",clock_offset_ms=%" PRId64 ",link_error=", member->clock_known ? member->clock_offset_ms : 0);
+    text_add(text, ",feature_level=%u,clock_offset_ms=%" PRId64 ",link_error=", member->feature_level,
+             member->clock_known ? member->clock_offset_ms : 0);
     text_add_word(text, member->link_error, ',');
+    text_add(text, "\r\n");
+}
+
+static void level_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    bool may_rise = report->feature_level_offered > report->feature_level;
+    const char *comma = "";
+
+    line_number(text, prefix, "feature_level", report->feature_level);
+    line_number(text, prefix, "feature_level_offered", report->feature_level_offered);
+    text_add(text, "%sfeature_level_held_by:", prefix);
+    for (size_t at = 0; may_rise && at < report->member_count; at++)
+        if (report->members[at].feature_level <= report->feature_level) {
+            text_add(text, "%s%" PRIu64, comma, report->members[at].id);
+            comma = ",";
+        }
     text_add(text, "\r\n");
 }
 
@@ -192,6 +209,7 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     identity_lines(text, report, prefix);
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
+    level_lines(text, report, prefix);
     checkpoint_lines(text, report, prefix);
     proxy_lines(text, report, prefix);
     disk_lines(text, report, prefix);

@@ -68,6 +68,7 @@ struct report_member {
     uint64_t
         match_index; /* known to be durable there: on the leader; 0 elsewhere; of itself its own saved index */
     int64_t last_contact_ms;          /* since it was last heard; 0 for itself; -1: never */
+    unsigned feature_level;           /* that it offered last; 0: not met since the start */
     char version[32];                 /* "" until the handshake said it */
     bool clock_known;                 /* clock_offset_ms was measured */
     int64_t clock_offset_ms;          /* its wall clock less ours */
@@ -109,12 +110,14 @@ struct report {
     const char *allocator;                                     /* "libc" */
     size_t memory_used, memory_used_peak, memory_used_startup; /* bytes allocated */
     size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
+    size_t memory_lasting;                                     /* of those: what maxmemory is compared with */
     size_t memory_clients;                                     /* of them: buffers of connections */
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
 
     /* connections */
-    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
-    size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
+    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;       /* of them: wait for an element, or for members */
+    size_t clients_timed;         /* of those: not for ever */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */
@@ -123,6 +126,8 @@ struct report {
     uint64_t bytes_in, bytes_out;
     uint64_t peer_bytes_in, peer_bytes_out;
     double commands_per_s, kbytes_in_per_s, kbytes_out_per_s; /* of the last seconds */
+    uint64_t evicted_keys;
+    uint64_t over_memory_ms, over_memory_total_ms; /* over maxmemory: for how long now, in all */
     uint64_t expired_keys, keyspace_hits, keyspace_misses;
     uint64_t error_replies;
     uint64_t peer_messages_in, peer_messages_out;
@@ -193,10 +198,14 @@ struct report {
     uint64_t audit_index,
         audit_count; /* the last entry at which the state here was found right; how often, since the start */
     bool audit_differs;                             /* it was found wrong */
+    unsigned feature_level, feature_level_offered;  /* the cluster's; what this node offers */
     bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;
+
+    /* who listens on this node */
+    size_t pubsub_channels, pubsub_patterns, pubsub_shard_channels;
 
     /* a follower as a proxy */
     bool proxies;               /* raft-follower-mode proxy */

@@ -36,6 +36,8 @@ struct net_options {
     size_t out_bytes_max;  /* client-output-buffer-limit, hard; 0: none */
     size_t out_soft_bytes; /* soft limit, for out_soft_s seconds; 0: none */
     unsigned out_soft_s;
+    size_t listener_bytes_max, listener_soft_bytes; /* the same for clients that are listeners */
+    unsigned listener_soft_s;
     unsigned files_per_client; /* descriptors: 2 when there is a dial for each; 0 is 1 */
     size_t extra_files;        /* descriptors that others in this process need */
 };
@@ -77,6 +79,7 @@ struct client {
     struct resp_buf out; /* filled by the node, then client_touch; consumed by the network */
     bool gone;           /* end of file, error, over a limit (see why): nothing more will come or go */
     bool peer;           /* the node let it in as a peer: exempt from clients_max and output limits */
+    bool listener;       /* it listens to channels: other output limits */
     const char *why;     /* when gone: in words, for the log; a static string */
     bool ended;          /* the other end will send nothing more; it may still read: see client_hold */
     void *owner;         /* the node's */
@@ -92,6 +95,8 @@ struct client *net_take_client(struct net *net);
 void client_again(struct client *client);
 /* out has grown: it is to be flushed. */
 void client_touch(struct client *client);
+/* out has grown a lot, maybe: makes it gone when that is over the hard limit. */
+void client_check_output(struct client *client);
 /* Stops or resumes reading from the socket (back-pressure: the kernel's buffer fills, then the sender
  * waits). */
 void client_pause(struct client *client, bool paused);
