@@ -61,17 +61,6 @@ void proxy_open(struct node *node) {
             (const struct command **)(void *)((char *)&node->proxies + names[i].field);
         *row = row_named(names[i].name);
     }
-    static const char *const endless[PROXY_ENDLESS_MAX] = {
-        "blpop", "brpop", "blmove", "brpoplpush", "blmpop", "bzpopmin", "bzpopmax", "bzmpop", "wait"};
-    for (size_t i = 0; i < PROXY_ENDLESS_MAX; i++)
-        node->proxies.endless[i] = row_named(endless[i]);
-}
-
-static bool may_wait_for_ever(const struct proxies *proxies, const struct command *row) {
-    for (size_t i = 0; i < PROXY_ENDLESS_MAX; i++)
-        if (row == proxies->endless[i])
-            return true;
-    return false;
 }
 
 /* Not over the keyspace, and yet the leader's. */
@@ -193,7 +182,7 @@ static unsigned follow(struct node *node, struct proxy *proxy, const struct comm
         proxy->watching = false;
     proxy->wrote |= !reads;
     return flags | (row == proxies->exec ? PROXY_EXEC : 0u) |
-           (may_wait_for_ever(proxies, row) ? PROXY_ENDLESS : 0u);
+           ((row->flags & COMMAND_BLOCKING) || row == proxies->wait ? PROXY_ENDLESS : 0u);
 }
 
 /* The leader learns what the session has become, when nothing is under way. False: something is. */

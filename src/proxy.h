@@ -30,8 +30,6 @@ enum proxy_phase {
     PROXY_OPEN,
 };
 
-enum { PROXY_ENDLESS_MAX = 9 };
-
 enum proxy_item_flag {
     PROXY_OURS = 1 << 0,       /* RAFT.CLIENT: its answer is not the client's */
     PROXY_QUIET = 1 << 1,      /* CLIENT REPLY OFF or SKIP */
@@ -85,7 +83,6 @@ struct proxies {
     uint64_t look_ms;
     uint64_t dialled, requests, repeated, in_doubt; /* since the start */
     const struct command *multi, *exec, *discard, *watch, *unwatch, *wait, *reset;
-    const struct command *endless[PROXY_ENDLESS_MAX]; /* commands that may wait for ever */
 };
 
 /* ---- serve.c and node.c ask ------------------------------------------------------------------------------------ */

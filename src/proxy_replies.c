@@ -272,8 +272,9 @@ static bool read_replies(struct node *node, struct proxy *proxy) {
         proxy->scanned = 0;
         proxy->passing = false;
     }
-    bool in_pieces =
-        proxy->connection->session.protocol == 2; /* in RESP3 a push may come, and not within a reply */
+    const struct session *session =
+        &proxy->connection->session; /* one that listens may be told between replies */
+    bool in_pieces = session->protocol == 2 || !subscriber_listens(&session->subscriber);
     if ((in_pieces && proxy->scanned > PIECE_BYTES) || (proxy->passing && proxy->scanned > 0)) {
         pass(proxy, bytes + from, at - from);
         pass_piece(node, proxy, bytes + at, proxy->scanned);

@@ -406,7 +406,7 @@ static bool is_refused(struct visitor *visitor, const struct command *row, const
         visitor->session.close = true;
         return true;
     }
-    if (!own && !is_common(row)) {
+    if (!own && (!row || !is_common(row))) {
         command_unknown(out, command->args, command->count);
         return true;
     }
@@ -442,7 +442,7 @@ static void run(struct node *node, struct visitor *visitor, const struct resp_co
             .node = node, .report = &report, .args = command->args, .count = command->count, .reply = &out};
         if (own)
             own->run(&call);
-        else
+        else if (row) /* it is: is_refused has seen to that */
             run_common(node, visitor, row, command, &report, &out);
         status_report_free(&report);
     }

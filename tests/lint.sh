@@ -48,7 +48,7 @@ may_include() {
     src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|lists|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
     src/net) echo '^(src/net/|resp/resp\.h$|src/worker\.h$)' ;;
     src/store) echo '^(src/store/|raft/raft\.h$|src/worker\.h$)' ;;
-    src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report)\.h$|src/data/(keyspace|glob|events|hash)\.h$)' ;;
+    src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report|health|text)\.h$|src/data/(keyspace|glob|events|hash)\.h$)' ;;
     redis-tests/chaos) echo '^(redis-tests/|tests/sim/checker\.h$)' ;;
     redis-tests/*) echo '^redis-tests/' ;;
     redis-tests) echo '^redis-tests/' ;;
