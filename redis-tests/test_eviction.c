@@ -343,7 +343,7 @@ static void a_lower_limit_is_reached_in_steps_and_without_a_write(void **state) 
 
 /* ---- beside redis-server ----------------------------------------------------------------------------------- */
 
-enum { UNIVERSE = 20000, ROUNDS = 500, ASKED = 200 };
+enum { UNIVERSE = 20000, ROUNDS = 250, ASKED = 200 };
 
 static double weights[UNIVERSE]; /* the sum up to each */
 
@@ -467,13 +467,13 @@ static uint64_t wall_ms(void) {
 }
 
 static void many_keys_that_expire_in_the_same_second_are_gone_on_time(void **state) {
-    enum { KEYS = 60000, ENTRY_KEYS = 256 };
+    enum { KEYS = 40000, ENTRY_KEYS = 256 };
     (void)state;
     static const char *const options[] = {"--raft-audit-interval", "1", NULL};
     struct cluster *cluster = cluster_new(3, options);
     struct writer writer = {.cluster = cluster, .random = 1};
     write_batch(&writer); /* those stay */
-    uint64_t begun = harness_now_ms(), ms = harness_scaled_ms(15000), stays = writer.done;
+    uint64_t begun = harness_now_ms(), ms = harness_scaled_ms(8000), stays = writer.done;
     char words[128];
     for (size_t i = 0; i < KEYS; i += BATCH) {
         for (size_t k = i; k < i + BATCH; k++) {
