@@ -181,17 +181,18 @@ static struct sim_node *member(raft_id id) {
 
 /* A leader is cut off, and told to remove another. Its successor will be told at once to remove it. Of an even number of voters each of
  * the two lists then has a majority without the other's. */
-static void remove_two(struct admin *admin) {
+static bool remove_two(struct admin *admin) {
     struct sim_node *first = leader(), *other = some(STANDING_MEMBER);
     if (!first || !other || first == other || quorums_voters() < 4 || quorums_voters() % 2 ||
         first->standing != STANDING_MEMBER || count_of(STANDING_LOST) + count_of(STANDING_LEAVING) > 0 ||
         !faults_cut_off(first, sim->election_ms * 5000))
-        return;
+        return false;
     cut_off = first->id;
     other->standing = STANDING_LEAVING;
     admin->eager = true;
     admin->target = first->host;
     ask(admin, REQUEST_REMOVE, other->id);
+    return true;
 }
 
 static void lose_disk(void) {
@@ -234,7 +235,10 @@ static void act(struct admin *admin) {
     node = node ? node : some(first);
     node = node ? node : some(first == STANDING_JOINING ? STANDING_LEAVING : STANDING_JOINING);
     uint64_t draw = sim_below(100);
-    if (eager && member(admin->victim)) {
+    bool even = quorums_voters() == 4 && draw < 60 && !eager && !sim->calm;
+    if (even && remove_two(admin)) {
+        return;
+    } else if (eager && member(admin->victim)) {
         member(admin->victim)->standing = STANDING_LEAVING;
         ask(admin, REQUEST_REMOVE, admin->victim);
     } else if (node && (sim->calm || eager || draw < 70)) {
@@ -243,8 +247,6 @@ static void act(struct admin *admin) {
         return;
     } else if (eager) {
         remove_one(admin);
-    } else if (draw < 10) {
-        remove_two(admin);
     } else if (draw < 20) {
         node = some(STANDING_MEMBER);
         ask(admin, REQUEST_TRANSFER, node && sim_chance(60) ? node->id : 0);
