@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <time.h>
 
+#include "cmd/transactions.h"
 #include "node_state.h"
 
 enum {
@@ -68,9 +69,26 @@ static const struct command *known_command(const struct resp_command *command) {
     return row;
 }
 
+bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
+                uint64_t version, struct resp_out *out, const struct session *session) {
+    struct call call = {
+        .keyspace = node->keyspace,
+        .args = command->args,
+        .count = command->count,
+        .db = db,
+        .wall_ms = wall_ms,
+        .seed = mix(node->seed++ ^ version),
+        .reply = out,
+    };
+    apply_call(node, known_command(command), &call, session);
+    return call.due;
+}
+
 /* A waiting read, at its place. True when it met a key that is due. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
                 uint64_t version) {
+    if (item->queued > 0)
+        return transaction_answer(node, lane, item, wall_ms, version);
     static const struct resp_limits stored = {
         .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
     struct resp_command command;
@@ -81,19 +99,12 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     (void)outcome;
     struct resp_out out = connection_out(item);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
-    struct call call = {
-        .keyspace = node->keyspace,
-        .args = command.args,
-        .count = command.count,
-        .db = item->db,
-        .wall_ms = wall_ms,
-        .seed = mix(node->seed++ ^ version),
-        .reply = &out,
-    };
-    apply_call(node, known_command(&command), &call, &item->connection->session);
-    if (call.due && out.buf)
+    bool due = apply_look(node, &command, item->db, wall_ms, version, &out, &item->connection->session);
+    if (due && out.buf)
         resp_buf_truncate(out.buf, mark);
-    return call.due;
+    else if (!due && known_command(&command)->run == cmd_watch)
+        transaction_watch(node, item->connection, item->db, &command);
+    return due;
 }
 
 void apply_reply(const struct lane *lane, const struct pending_item *item) {
@@ -127,12 +138,33 @@ static bool database_exists(struct node *node, const struct entry_reader *reader
     return false;
 }
 
+bool apply_next(struct node *node, struct entry_reader *reader, struct resp_command *command,
+                raft_index index) {
+    return entry_next(reader, command) && database_exists(node, reader, index);
+}
+
+void apply_command(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+                   raft_index index, size_t *position, struct resp_out *out, const struct session *session) {
+    struct call call = {
+        .keyspace = node->keyspace,
+        .args = command->args,
+        .count = command->count,
+        .db = reader->db,
+        .wall_ms = reader->clock_ms,
+        .version = index,
+        .seed = mix(index ^ mix((*position)++)),
+        .reply = out,
+    };
+    apply_call(node, known_command(command), &call, session);
+}
+
 static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
                            const struct lane *lane) {
     struct resp_command command;
+    struct entry_transaction head;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
-    while (entry_next(reader, &command) && database_exists(node, reader, index)) {
+    while (apply_next(node, reader, &command, index)) {
         const struct pending_item *item = NULL;
         if (audit_is(&command)) {
             audit_applied(node, index);
@@ -144,17 +176,11 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
             item = &lane->items[at++];
         }
         struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
-        struct call call = {
-            .keyspace = node->keyspace,
-            .args = command.args,
-            .count = command.count,
-            .db = reader->db,
-            .wall_ms = reader->clock_ms,
-            .version = index,
-            .seed = mix(index ^ mix(position++)),
-            .reply = &out,
-        };
-        apply_call(node, known_command(&command), &call, item ? &item->connection->session : NULL);
+        if (entry_is_transaction(&command, &head))
+            transaction_apply(node, reader, &head, index, &position, lane, item);
+        else
+            apply_command(node, reader, &command, index, &position, &out,
+                          item ? &item->connection->session : NULL);
         if (item)
             connection_answered(node, item->connection);
     }

@@ -70,6 +70,7 @@ void connection_forget(struct node *node, struct connection *connection) {
     assert(!connection->client && connection->pending == 0 && !connection->to_serve);
     resp_parser_free(connection->parser);
     wire_pieces_close(&connection->pieces);
+    resp_buf_close(&connection->transaction.queue);
     free(connection->exchange);
     free(connection);
     node->connections--;
@@ -88,6 +89,7 @@ void connection_close(struct node *node, struct connection *connection) {
         peer->visits--;
     backup_forget(node, connection);
     snapshot_in_left(node, connection);
+    transaction_drop(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);
@@ -101,6 +103,7 @@ void connection_answered(struct node *node, struct connection *connection) {
         return;
     connection->lane = NULL;
     connection->rider_bytes = 0;
+    transaction_answered(node, connection);
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
     else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||

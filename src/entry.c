@@ -21,6 +21,21 @@ void entry_add(struct entry_builder *builder, unsigned db, const struct resp_com
     builder->count++;
 }
 
+void entry_add_transaction(struct entry_builder *builder, const struct entry_transaction *transaction) {
+    assert(transaction->commands > 0);
+    resp_request(&builder->commands, 4 + 3 * transaction->watched);
+    resp_request_text(&builder->commands, "MULTI");
+    resp_request_unsigned(&builder->commands, transaction->commands);
+    resp_request_unsigned(&builder->commands, transaction->since);
+    resp_request_unsigned(&builder->commands, transaction->upheavals);
+}
+
+void entry_add_watch(struct entry_builder *builder, unsigned db, bool present, const struct resp_arg *key) {
+    resp_request_unsigned(&builder->commands, db);
+    resp_request_unsigned(&builder->commands, present);
+    resp_request_bulk(&builder->commands, key->bytes, key->length);
+}
+
 size_t entry_size(const struct entry_builder *builder) {
     return resp_buf_length(&builder->commands) + ENTRY_OVERHEAD_MAX;
 }
@@ -88,4 +103,35 @@ bool entry_next(struct entry_reader *reader, struct resp_command *command) {
         reader->db = (unsigned)db;
     }
     return false;
+}
+
+static uint64_t number(const struct resp_arg *arg) {
+    int64_t value = -1;
+    bool understood = resp_arg_integer(arg, &value);
+    assert(understood && value >= 0);
+    (void)understood;
+    return (uint64_t)value;
+}
+
+bool entry_is_transaction(const struct resp_command *command, struct entry_transaction *transaction) {
+    if (!resp_arg_is(&command->args[0], "MULTI"))
+        return false;
+    assert(command->count >= 4 && (command->count - 4) % 3 == 0);
+    *transaction = (struct entry_transaction){
+        .commands = number(&command->args[1]),
+        .since = number(&command->args[2]),
+        .upheavals = number(&command->args[3]),
+        .watched = (command->count - 4) / 3,
+        .watches = command->args + 4,
+    };
+    return true;
+}
+
+void entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                 const struct resp_arg **key) {
+    const struct resp_arg *watch = transaction->watches + 3 * at;
+    assert(at < transaction->watched);
+    *db = (unsigned)number(&watch[0]);
+    *present = number(&watch[1]) != 0;
+    *key = &watch[2];
 }

@@ -8,7 +8,7 @@
 
 static enum gate_verdict judge_data(const struct gate *gate, const struct command *row,
                                     const struct session *session, size_t raw_length) {
-    bool write = row->flags & COMMAND_WRITE;
+    bool write = row->flags & COMMAND_THROUGH_LOG;
     if (gate->removed)
         return GATE_ELSEWHERE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
@@ -44,7 +44,7 @@ enum gate_verdict gate_judge(const struct gate *gate, const struct command *row,
     if (row->session)
         return GATE_SESSION;
     assert(row->run);
-    if (!(row->flags & (COMMAND_WRITE | COMMAND_READONLY)))
+    if (!(row->flags & COMMAND_OVER_DATA))
         return GATE_LOCAL;
     return judge_data(gate, row, session, raw_length);
 }
@@ -72,6 +72,12 @@ void gate_refuse(enum gate_verdict verdict, const struct conf *conf, const struc
     case GATE_TOO_LARGE:
         resp_error(out, "ERR command too large for a log entry: raft-entry-max-size is %llu bytes",
                    (unsigned long long)conf->entry_bytes_max);
+        return;
+    case GATE_NO_MULTI:
+        resp_error(out, "ERR Command not allowed inside a transaction");
+        return;
+    case GATE_NO_WATCH:
+        resp_error(out, "ERR WATCH inside MULTI is not allowed");
         return;
     case GATE_FULL:
         resp_error(out, "OOM command not allowed when used memory > 'maxmemory'.");

@@ -36,6 +36,7 @@ enum gate_verdict {
     GATE_READ,    /* at a linearizable point */
     GATE_LOCAL,   /* over this node's keyspace, at once */
     GATE_SESSION, /* over the session, at once */
+    GATE_QUEUE,   /* behind MULTI */
     /* not now */
     GATE_WAIT,      /* for a leader, within bounds */
     GATE_ELSEWHERE, /* MOVED, or CLUSTERDOWN when nobody leads */
@@ -46,6 +47,8 @@ enum gate_verdict {
     GATE_DENIED,
     GATE_LOADING,
     GATE_TOO_LARGE,
+    GATE_NO_MULTI, /* not between MULTI and EXEC */
+    GATE_NO_WATCH,
     GATE_FULL,
     GATE_DISK_LOW,
 };

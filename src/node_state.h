@@ -7,6 +7,7 @@
  *     connection.c  a connection's life, and what it waits for
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
+ *     transaction.c  MULTI: what is queued and watched, and how it is carried out as one
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -43,6 +44,7 @@
 #include "spikes.h"
 #include "store/data.h"
 #include "store/store.h"
+#include "transaction.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -70,6 +72,7 @@ struct connection {
     struct client *client; /* NULL: gone, but some of its requests are still under way */
     struct session session;
     struct resp_parser *parser;
+    struct transaction transaction;
 
     struct lane *lane;  /* of its last unanswered request; NULL: none */
     size_t pending;     /* unanswered requests */
@@ -363,6 +366,7 @@ struct node {
 
     /* the keyspace, and the way to it */
     struct keyspace *keyspace;
+    struct watches *watches;
     bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *entry_parser, *item_parser;
@@ -468,11 +472,26 @@ void serve_forget_all(
     struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
 
+/* The command as the session's: what it says goes to `out`. */
+void serve_session(struct node *node, struct connection *connection, const struct command *row,
+                   const struct resp_command *command, struct resp_out *out, bool is_quiet);
+/* The wall's clock for what is answered from this node's keyspace at once. */
+uint64_t serve_local_ms(struct node *node, const struct command *row);
+
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
 /* `session` is the sender's; NULL: the command comes from the log. */
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session);
+/* The next command of an entry that is being applied; false at the end, or when this node cannot go on. */
+bool apply_next(struct node *node, struct entry_reader *reader, struct resp_command *command,
+                raft_index index);
+/* Carries it out. */
+void apply_command(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+                   raft_index index, size_t *position, struct resp_out *out, const struct session *session);
+/* Carries out a read. True when it met a key that is due. */
+bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
+                uint64_t version, struct resp_out *out, const struct session *session);
 /* A clock with microseconds, for how long something takes. */
 uint64_t apply_clock_us(void);
 void status_spike(struct node *node, enum spike_event event, uint64_t us);

@@ -44,8 +44,9 @@ enum pending_kind {
 
 struct pending_item {
     struct connection *connection;
-    size_t at, length; /* of the read's command or the reply, in lane->bytes */
+    size_t at, length; /* of the read's command, the transaction's or the reply, in lane->bytes */
     uint32_t db;
+    uint32_t queued;  /* commands of a transaction, which are the item's bytes; 0: it is none */
     uint8_t kind;     /* enum pending_kind */
     uint8_t protocol; /* of the reply: 2 or 3 */
     bool quiet;       /* CLIENT REPLY OFF or SKIP: nothing is sent */

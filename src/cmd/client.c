@@ -165,11 +165,15 @@ static enum client_type type_of(const struct session *session) {
 
 /* ---- a line of CLIENT LIST --- */
 
-static void flags_of(const struct session *session, char flags[8]) {
+static void flags_of(const struct session *session, char flags[16]) {
     size_t length = 0;
 
     if (session->peer)
         flags[length++] = 'S';
+    if (session->multi.open)
+        flags[length++] = 'x';
+    if (session->multi.touched)
+        flags[length++] = 'd';
     if (session->close)
         flags[length++] = 'c';
     if (session->readonly)
@@ -189,7 +193,7 @@ static uint64_t seconds_since(uint64_t now_ms, uint64_t then_ms) {
 
 static void add_line(struct resp_buf *text, const struct session_call *call, const struct session *session) {
     const struct command *last = session == call->session ? call->command : session->last;
-    char flags[8];
+    char flags[16];
 
     flags_of(session, flags);
     text_add(text,
@@ -197,8 +201,10 @@ static void add_line(struct resp_buf *text, const struct session_call *call, con
              session->id, session->address, session->local_address, session->fd, session->name,
              seconds_since(call->now_ms, session->created_ms),
              seconds_since(call->now_ms, session->active_ms), flags, session->db);
-    text_add(text, " sub=0 psub=0 ssub=0 multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0",
-             session->in_bytes, session->in_free);
+    text_add(text,
+             " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
+             session->multi.open ? (int)session->multi.count : -1, session->in_bytes, session->in_free,
+             session->multi.bytes);
     text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d\n",
              session->out_bytes > 0, session->out_bytes, session->memory, session->out_bytes ? "rw" : "r",
              last ? last->name : "NULL", session->protocol);

@@ -50,6 +50,15 @@ typedef void call_run(struct call *call);
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
+/* A transaction that is being gathered, as commands may see it. */
+struct session_multi {
+    bool open;           /* MULTI was said */
+    bool failed;         /* something could not be queued: EXEC will refuse */
+    bool touched;        /* a watched key has changed; filled in before a command that lists sessions */
+    size_t count, bytes; /* commands that are queued */
+    size_t watched;      /* keys; filled in likewise */
+};
+
 enum { SESSION_NAME_MAX = 256, SESSION_ADDRESS_MAX = 128 };
 
 /* One connection as commands may see and change it. */
@@ -64,6 +73,7 @@ struct session {
     bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;  /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
+    struct session_multi multi;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
     char address[SESSION_ADDRESS_MAX], local_address[SESSION_ADDRESS_MAX]; /* ip:port */
@@ -87,6 +97,8 @@ struct wishes {
     bool reset_statistics;
     bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
     bool checkpoint;         /* write the state to the disk now */
+    bool discard;            /* what is queued is forgotten, and nothing is watched any more */
+    bool unwatch;            /* nothing is watched any more */
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
@@ -140,6 +152,15 @@ enum command_flag {
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
+    COMMAND_LOOKS =
+        1 << 24, /* reads the keyspace at a linearizable point, though Redis does not call it a read */
+    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
+    COMMAND_UNQUEUED = 1 << 25, /* takes effect at once also between MULTI and EXEC */
+};
+
+enum {
+    COMMAND_THROUGH_LOG = COMMAND_WRITE | COMMAND_LOGGED,
+    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY | COMMAND_LOOKS,
 };
 
 struct command {
@@ -196,6 +217,7 @@ enum command_category {
     CATEGORY_SORTEDSET = 1 << 11,
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
+    CATEGORY_TRANSACTION = 1 << 14,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

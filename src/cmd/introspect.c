@@ -54,6 +54,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_SLOW, "@slow"},
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
+    {CATEGORY_TRANSACTION, "@transaction"},
     {0, NULL},
 };
 

@@ -23,42 +23,11 @@
 #include <stddef.h>
 
 #include "families.h"
+#include "row_words.h"
 #include "sessions.h"
-
-#define R        COMMAND_READONLY
-#define W        COMMAND_WRITE
-#define OOM      COMMAND_DENYOOM
-#define ADM      COMMAND_ADMIN
-#define NOSCR    COMMAND_NOSCRIPT
-#define LOAD     COMMAND_LOADING
-#define STALE    COMMAND_STALE
-#define FAST     COMMAND_FAST
-#define NOAUTH   COMMAND_NO_AUTH
-#define NOMULTI  COMMAND_NO_MULTI
-#define NOASYNC  COMMAND_NO_ASYNC_LOADING
-#define BUSY     COMMAND_ALLOW_BUSY
-#define REPORT   COMMAND_REPORT
-#define SESSIONS COMMAND_SESSIONS
-#define LATER    COMMAND_LATER
-#define ANYTIME  (NOSCR | LOAD | STALE)
-#define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
-#define REFUSED  (ADM | STALE | NOASYNC)
-#define NO_KEYS  0, 0, 0
-#define KEY      1, 1, 1
-#define STR      CATEGORY_STRING
-#define BITS     CATEGORY_BITMAP
-#define HASH     CATEGORY_HASH
-#define SET      CATEGORY_SET
-#define ZSET     CATEGORY_SORTEDSET
-#define KEYSP    CATEGORY_KEYSPACE
-#define LIST     CATEGORY_LIST
-#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
-#define CONN     CATEGORY_CONNECTION
-#define DANGER   CATEGORY_DANGEROUS
-#define PARTS    "Depends on subcommand."
+#include "transactions.h"
 
 /* What is done with the keys. */
-#define KEYS(name, ...) static const struct command_keys name[] = {__VA_ARGS__, {0}}
 KEYS(key_ro, {.flags = "RO"});
 KEYS(key_ro_access, {.flags = "RO access"});
 KEYS(key_rw_access_update, {.flags = "RW access update"});
@@ -107,7 +76,6 @@ KEYS(key_sort, {.flags = "RO access"}, SORT_NAMES, SORT_STORE);
 KEYS(key_sort_ro, {.flags = "RO access"}, SORT_NAMES);
 
 /* What a client that spreads requests over shards should know. */
-#define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}
 TIPS(tip_random, "nondeterministic_output");
 TIPS(tip_order, "nondeterministic_output_order");
 TIPS(tip_split, "request_policy:multi_shard");
@@ -619,12 +587,24 @@ const struct command command_rows[] = {
      "Agrees on the protocol, shows the password, names the connection.", "6.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {"ping", -1, FAST, NO_KEYS, NULL, session_ping, NULL,
      "Answers PONG, or sends the argument back.", "1.0.0", "connection", "O(1)", CONN, tip_all_ok, NULL},
-    {"quit", -1, GREETING, NO_KEYS, NULL, session_quit, NULL,
+    {"quit", -1, GREETING | UNQUEUED, NO_KEYS, NULL, session_quit, NULL,
      "Closes the connection.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"reset", 1, GREETING, NO_KEYS, NULL, session_reset, NULL,
+    {"reset", 1, GREETING | UNQUEUED, NO_KEYS, NULL, session_reset, NULL,
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+
+    /* transactions */
+    {"discard", 1, ANYTIME | FAST | BUSY | UNQUEUED, NO_KEYS, NULL, session_discard, NULL,
+     "Forgets what is queued.", "2.0.0", "transactions", "O(N) in commands", TRANS, NULL, NULL},
+    {"exec", 1, ANYTIME | COMMAND_SKIP_SLOWLOG | UNQUEUED, NO_KEYS, NULL, session_exec, NULL,
+     "Carries out what is queued, as one.", "1.2.0", "transactions", "That of the commands", TRANS, NULL, NULL},
+    {"multi", 1, ANYTIME | FAST | BUSY | UNQUEUED, NO_KEYS, NULL, session_multi, NULL,
+     "Begins to queue commands.", "1.2.0", "transactions", "O(1)", TRANS, NULL, NULL},
+    {"unwatch", 1, ANYTIME | FAST | BUSY, NO_KEYS, NULL, session_unwatch, NULL,
+     "Watches nothing any more.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, NULL},
+    {"watch", -2, ANYTIME | FAST | BUSY | LOOKS | UNQUEUED, 1, -1, 1, cmd_watch, NULL, NULL,
+     "Lets EXEC do nothing if one of the keys has changed.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, key_ro},
 
     /* the server */
     {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,

@@ -49,7 +49,8 @@ bool collection_close(struct collection *collection, uint64_t version) {
         collection->item->flags |= ITEM_WIDE;
     if (collection->changed)
         collection->item->version = version;
-    keyspace_shut_place(collection->keyspace, collection->db, collection->slot, count == 0);
+    keyspace_shut_place(collection->keyspace, collection->db, collection->slot, collection->changed,
+                        count == 0);
     collection->item = NULL;
     return count > 0;
 }

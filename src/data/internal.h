@@ -11,6 +11,7 @@
 #include "item.h"
 #include "keyspace.h"
 #include "page.h"
+#include "watch.h"
 
 /* The objects of a database by slot: numbers without meaning outside, that make them countable by bits. */
 struct objects {
@@ -76,6 +77,8 @@ struct checkpoint {
     unsigned rows_db; /* databases before it have been cut */
 };
 
+enum { KEYSPACE_MARKS = 256 };
+
 struct keyspace {
     uint64_t clock;
     uint64_t next;        /* the earliest of the databases' */
@@ -85,9 +88,12 @@ struct keyspace {
     struct grave *graves, **last_grave;
     struct dying *dying;
     struct checkpoint checkpoint;
-    struct load *load; /* while it is loaded */
-    struct rows *rows; /* as many as databases */
-    unsigned *order;   /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    struct load *load;       /* while it is loaded */
+    struct rows *rows;       /* as many as databases */
+    unsigned *order;         /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    struct watches *watches; /* told of changes; NULL: nobody is */
+    uint64_t upheavals;
+    uint64_t marks[KEYSPACE_MARKS]; /* for keys of each hash, the highest version of one that went */
     unsigned count;
     struct database db[];
 };
@@ -231,7 +237,7 @@ struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const s
                                  enum value_type type, size_t *slot);
 struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot, struct item *old,
                              struct item *item);
-void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove);
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool changed, bool remove);
 /* Forgets what loading needs, if it is loading. */
 void load_free(struct keyspace *keyspace);
 

@@ -237,7 +237,27 @@ static void free_item(struct keyspace *keyspace, struct database *database, stru
     item_free(item, &keyspace->memory);
 }
 
+/* Of all keys that went, the latest change (watch.c). */
+static uint64_t *mark_of(struct keyspace *keyspace, const struct resp_arg *key) {
+    return &keyspace->marks[digest_bytes(key->bytes, key->length, 0) % KEYSPACE_MARKS];
+}
+
+static void leave_mark(struct keyspace *keyspace, const struct item *item) {
+    struct resp_arg key = item_key(item);
+    uint64_t *mark = mark_of(keyspace, &key);
+    if (*mark < item_version(item))
+        *mark = item_version(item);
+}
+
+/* The item, which is in its place, has just changed, or is about to go. */
+static void tell(struct keyspace *keyspace, unsigned db, const struct item *item) {
+    struct resp_arg key = item_key(item);
+    if (__builtin_expect(keyspace->watches != NULL && watches_count(keyspace->watches) > 0, 0))
+        watches_changed(keyspace->watches, db, &key);
+}
+
 static void take_out(struct keyspace *keyspace, struct database *database, const struct place *place) {
+    leave_mark(keyspace, place->item);
     unlink_place(keyspace, database, place);
     free_item(keyspace, database, place->item);
 }
@@ -318,6 +338,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     }
     item->version = version;
     remember(database, place.slot);
+    tell(keyspace, db, item);
     return item;
 }
 
@@ -326,14 +347,15 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct place place = find_for_write(keyspace, database, key);
     if (!place.item)
         return false;
+    tell(keyspace, db, place.item);
     take_out(keyspace, database, &place);
     return true;
 }
 
 /* Puts an item under its key, whatever was there. An existing key keeps its place in the dense order: a scan
  * that has not come to it must still find it. */
-static void put_item(struct keyspace *keyspace, struct database *database, struct item *item,
-                     uint64_t version) {
+static void put_item(struct keyspace *keyspace, unsigned db, struct item *item, uint64_t version) {
+    struct database *database = database_of(keyspace, db);
     struct resp_arg key = item_key(item);
     struct place place = find_for_write(keyspace, database, &key);
     if (place.item) {
@@ -348,6 +370,7 @@ static void put_item(struct keyspace *keyspace, struct database *database, struc
         deadline_added(keyspace, database, item);
     item->version = version;
     remember(database, place.slot);
+    tell(keyspace, db, item);
 }
 
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
@@ -359,10 +382,12 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct resp_arg own = item_key(source.item);
     if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
+    tell(keyspace, db, source.item);
+    leave_mark(keyspace, source.item);
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
-    put_item(keyspace, database, renamed, version);
+    put_item(keyspace, db, renamed, version);
 }
 
 void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
@@ -377,7 +402,7 @@ void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct res
         item_put_object(copy, object);
         object_enter_whole(keyspace, database, object);
     }
-    put_item(keyspace, database, copy, version);
+    put_item(keyspace, to_db, copy, version);
 }
 
 void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
@@ -386,16 +411,21 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
     struct place place = find_for_write(keyspace, from, key);
     assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
     struct object *object = item_object(place.item);
+    tell(keyspace, from_db, place.item);
+    leave_mark(keyspace, place.item);
     unlink_place(keyspace, from, &place);
     if (object) {
         object_settle(keyspace, from, object);
         object_transfer(keyspace, from, to, object);
     }
-    put_item(keyspace, to, place.item, version);
+    put_item(keyspace, to_db, place.item, version);
 }
 
 void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
     assert(db < keyspace->count && other < keyspace->count);
+    if (keyspace->watches && db != other)
+        watches_replaced(keyspace->watches, keyspace, db, other);
+    keyspace->upheavals += db != other;
     unsigned place = keyspace->order[db];
     keyspace->order[db] = keyspace->order[other];
     keyspace->order[other] = place;
@@ -422,6 +452,25 @@ struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot) {
     return gone(keyspace, item) ? NULL : item;
 }
 
+/* ---- changes --- */
+
+void keyspace_set_watches(struct keyspace *keyspace, struct watches *watches) {
+    keyspace->watches = watches;
+}
+
+uint64_t keyspace_upheavals(const struct keyspace *keyspace) {
+    return keyspace->upheavals;
+}
+
+bool keyspace_unchanged(struct keyspace *keyspace, unsigned db, const struct resp_arg *key, bool present,
+                        uint64_t since) {
+    struct item *item = find_any(database_of(keyspace, db), key).item;
+    bool there = item && !gone(keyspace, item);
+    if (there != present || (item && item_version(item) > since))
+        return false;
+    return present || *mark_of(keyspace, key) <= since;
+}
+
 /* ---- one item --- */
 
 struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct item *item,
@@ -432,6 +481,7 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     item = change_deadline(keyspace, database, place.slot, item, deadline_ms);
     item->version = version;
     remember(database, place.slot);
+    tell(keyspace, db, item);
     return item;
 }
 
@@ -455,6 +505,7 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
         item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
+    tell(keyspace, db, item);
     return item;
 }
 
@@ -470,6 +521,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
         item_patch(item, offset, bytes, length);
     item->version = version;
     remember(database, place.slot);
+    tell(keyspace, db, item);
 }
 
 /* ---- places that are open for a change --- */
@@ -496,9 +548,11 @@ struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot
     return settle(keyspace, database, slot, old, item, item_deadline(item) != 0);
 }
 
-void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove) {
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool changed, bool remove) {
     struct database *database = database_of(keyspace, db);
     remember(database, slot);
+    if (changed)
+        tell(keyspace, db, dict_at(&database->keys, slot));
     if (!remove)
         return;
     struct place place = place_of(database, dict_at(&database->keys, slot));
@@ -512,6 +566,9 @@ uint64_t keyspace_digest(const struct keyspace *keyspace) {
         if (database->keys.count > 0)
             digest += digest_mix(digest_mix(database->digest, database->keys.count), i);
     }
+    digest = digest_mix(digest, keyspace->upheavals);
+    for (size_t i = 0; i < KEYSPACE_MARKS; i++)
+        digest = digest_mix(digest, keyspace->marks[i]);
     return digest;
 }
 
@@ -535,6 +592,9 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct database *database = database_of(keyspace, db);
     if (database->keys.count == 0)
         return;
+    if (keyspace->watches)
+        watches_replaced(keyspace->watches, keyspace, db, db);
+    keyspace->upheavals++;
     struct grave *grave = malloc(sizeof *grave);
     if (!grave)
         abort();

@@ -31,7 +31,8 @@ enum value_type {
 };
 
 struct keyspace;
-struct item; /* one key with its value */
+struct item;    /* one key with its value */
+struct watches; /* watch.h */
 
 struct keyspace *keyspace_new(unsigned databases);
 /* Random numbers, known to nobody else, for the hash index: clients could otherwise choose keys that collide.
@@ -99,6 +100,16 @@ size_t keyspace_memory(const struct keyspace *keyspace);
 /* A digest of everything that the log determines: clock, keys in their order, values, deadlines, versions,
  * ids. Kept up to date by each change: O(databases). Keys that are gone count until they are taken out. */
 uint64_t keyspace_digest(const struct keyspace *keyspace);
+
+/* ---- changes (watch.c has the essay) --- */
+
+/* From now on these are told of every change; NULL: nobody is. They stay the caller's. */
+void keyspace_set_watches(struct keyspace *keyspace, struct watches *watches);
+/* False when the key, which was there or not (`present`) after the entry `since`, may have changed after it. */
+bool keyspace_unchanged(struct keyspace *keyspace, unsigned db, const struct resp_arg *key, bool present,
+                        uint64_t since);
+/* How often databases with keys were emptied, or exchanged. */
+uint64_t keyspace_upheavals(const struct keyspace *keyspace);
 
 /* ---- checkpoints (page.c has the essay and the format) --- */
 
