@@ -213,8 +213,7 @@ static void refuse(struct node *node, struct connection *connection, const struc
         outcome_elsewhere(node, command, out);
     else
         gate_refuse(verdict, node->conf, row, command->args, command->count, out);
-    if (connection->session.multi.open)
-        transaction_refused(node, connection, row, verdict, out, mark);
+    transaction_refused(node, connection, row, verdict, out, mark);
     connection_count_reply(node, row, out, mark);
 }
 

@@ -142,9 +142,9 @@ static void abort_exec(struct resp_out *out, size_t mark) {
 
 void transaction_refused(struct node *node, struct connection *connection, const struct command *row,
                          enum gate_verdict verdict, struct resp_out *out, size_t mark) {
+    struct session_multi *multi = &connection->session.multi;
     if (!is_exec(row)) {
-        if (verdict != GATE_NO_WATCH)
-            connection->session.multi.failed = true;
+        multi->failed |= multi->open && verdict != GATE_NO_WATCH;
         return;
     }
     if (verdict != GATE_ELSEWHERE)
@@ -289,7 +289,7 @@ static struct pending_item *send_queue(struct connection *connection, struct lan
     const struct resp_buf *queue = &transaction->queue;
     struct pending_item *item =
         lane_add_bytes(lane, connection, kind, resp_buf_bytes(queue), resp_buf_length(queue));
-    item->queued = (uint32_t)connection->session.multi.count;
+    item->queued = 1 + (uint32_t)connection->session.multi.count;
     transaction->fence = transaction->sessions;
     close_queue(connection);
     return item;
@@ -356,7 +356,7 @@ void transaction_apply(struct node *node, struct entry_reader *reader, const str
         .reader = reader,
         .position = position,
     };
-    resp_array(&out, item->queued);
+    resp_array(&out, item->queued - 1);
     walk_all(&walk);
 }
 
@@ -415,7 +415,7 @@ bool transaction_answer(struct node *node, const struct lane *lane, const struct
     }
     if (due || (transaction->fence && is_due(&walk)))
         return true;
-    resp_array(&out, item->queued);
+    resp_array(&out, item->queued - 1);
     walk_all(&walk);
     if (walk.due && out.buf)
         resp_buf_truncate(out.buf, mark);

@@ -228,6 +228,7 @@ static void a_watched_key_that_changed_lets_exec_do_nothing(void **state) {
             world_hear(world, fd, rest, 3);
         }
         check_between(&betweens[i], "PING", "*1\r\n+PONG\r\n");
+        ask("WATCH k\r\nMULTI\r\nEXEC\r\n", "+OK\r\n+OK\r\n*0\r\n");
     }
 }
 

@@ -128,8 +128,8 @@ static const struct generate_row rows[] = {
 };
 
 static const struct generate_family common = {.rows = rows};
-static const struct generate_family *const families[] = {&common, &generate_lists, &generate_hashes,
-                                                         &generate_sets, &generate_zsets};
+static const struct generate_family *const families[] = {
+    &common, &generate_lists, &generate_hashes, &generate_sets, &generate_zsets, &generate_transactions};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -615,7 +615,11 @@ static void add_clearing(struct request *request) {
 
 enum comparison generate_request(uint64_t *seed, struct request *request) {
     const struct generate_family *family = request->held_family;
-    const struct generate_row *row = request->held ? request->held : pick_row(seed, &family);
+    const struct generate_row *row = request->held ? request->held : generate_transactions_due(request);
+    if (!row)
+        row = pick_row(seed, &family);
+    else if (!request->held)
+        family = &generate_transactions;
     request->count = request->used = 0;
     if (row->arguments[0] == '^' && !request->held) {
         request->held = row;
@@ -624,6 +628,8 @@ enum comparison generate_request(uint64_t *seed, struct request *request) {
     } else {
         request->held = NULL;
         add_row(seed, request, row, family);
+        if (family == &generate_transactions)
+            generate_transactions_follow(seed, request, row);
     }
     return request->comparison;
 }

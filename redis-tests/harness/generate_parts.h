@@ -18,7 +18,11 @@ struct generate_family {
     void (*add)(uint64_t *seed, struct request *request, char letter);
 };
 
-extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets;
+extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets,
+    generate_transactions;
+
+void generate_transactions_follow(uint64_t *seed, struct request *request, const struct generate_row *row);
+const struct generate_row *generate_transactions_due(struct request *request);
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit);
 bool generate_one_in(uint64_t *seed, uint64_t n);
