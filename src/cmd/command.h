@@ -147,6 +147,7 @@ enum command_flag {
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
+    COMMAND_NO_MANDATORY_KEYS = 1 << 18,
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -218,6 +219,7 @@ enum command_category {
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
     CATEGORY_TRANSACTION = 1 << 14,
+    CATEGORY_SCRIPTING = 1 << 15,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

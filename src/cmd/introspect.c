@@ -34,6 +34,7 @@ static const struct bit_name flag_names[] = {
     {COMMAND_SENTINEL, "sentinel"},
     {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
     {0, NULL},
@@ -55,6 +56,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
     {CATEGORY_TRANSACTION, "@transaction"},
+    {CATEGORY_SCRIPTING, "@scripting"},
     {0, NULL},
 };
 
@@ -405,7 +407,10 @@ static void reply_keys(struct session_call *call, bool with_flags) {
         return;
     for (size_t at = 0; row->keys[at].flags; at++)
         if (!command_places(row, at, args, count, &places)) {
-            resp_error(call->reply, "ERR Invalid arguments specified for command");
+            if (row->flags & COMMAND_NO_MANDATORY_KEYS)
+                resp_array(call->reply, 0);
+            else
+                resp_error(call->reply, "ERR Invalid arguments specified for command");
             return;
         }
     size_t mark = resp_array_open(call->reply);

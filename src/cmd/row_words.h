@@ -39,6 +39,9 @@
 #define LOOKS    COMMAND_LOOKS
 #define UNQUEUED COMMAND_UNQUEUED
 #define TRANS    CATEGORY_TRANSACTION
+#define LOGGED   COMMAND_LOGGED
+#define NOKEYS   COMMAND_NO_MANDATORY_KEYS
+#define SCRIPTS  CATEGORY_SCRIPTING
 
 #define KEYS(name, ...) static const struct command_keys name[] = {__VA_ARGS__, {0}}
 #define TIPS(name, ...) static const char *const name[] = {__VA_ARGS__, NULL}

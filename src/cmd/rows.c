@@ -24,6 +24,7 @@
 
 #include "families.h"
 #include "row_words.h"
+#include "scripts.h"
 #include "sessions.h"
 #include "transactions.h"
 
@@ -57,6 +58,11 @@ KEYS(key_bitfield, {.flags = "RW access update variable_flags",
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
 
+#define SCRIPT_KEYS "We cannot tell how the keys will be used so we assume the worst, "
+KEYS(key_eval, {.flags = "RW access update", .notes = SCRIPT_KEYS "RW and UPDATE", .count_at = 2});
+KEYS(key_evalsha, {.flags = "RW access update", .count_at = 2});
+KEYS(key_eval_ro, {.flags = "RO access", .notes = SCRIPT_KEYS "RO and ACCESS", .count_at = 2});
+KEYS(key_evalsha_ro, {.flags = "RO access", .count_at = 2});
 KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
 KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
 #define SORT_NAMES                                                                                           \
@@ -605,6 +611,24 @@ const struct command command_rows[] = {
      "Watches nothing any more.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, NULL},
     {"watch", -2, ANYTIME | FAST | BUSY | LOOKS | UNQUEUED, 1, -1, 1, cmd_watch, NULL, NULL,
      "Lets EXEC do nothing if one of the keys has changed.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, key_ro},
+
+    /* scripts */
+    {"eval", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS | LOGGED, NO_KEYS, cmd_eval, NULL, NULL,
+     "Runs a script.", "2.6.0", "scripting", "That of the script", SCRIPTS, NULL, key_eval},
+    {"evalsha", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS | LOGGED, NO_KEYS, cmd_evalsha, NULL, NULL,
+     "Runs a script that is known, by its SHA-1.", "2.6.0", "scripting", "That of the script", SCRIPTS, NULL, key_evalsha},
+    {"evalsha_ro", -3, R | NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, cmd_evalsha_ro, NULL, NULL,
+     "Runs a script that is known and only reads, by its SHA-1.", "7.0.0", "scripting", "That of the script", SCRIPTS, NULL, key_evalsha_ro},
+    {"eval_ro", -3, R | NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, cmd_eval_ro, NULL, NULL,
+     "Runs a script that only reads.", "7.0.0", "scripting", "That of the script", SCRIPTS, NULL, key_eval_ro},
+    {"fcall", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
+     "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval},
+    {"fcall_ro", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
+     "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval_ro},
+    {"function", -2, 0, NO_KEYS, NULL, NULL, function_rows,
+     "Functions, of which there are none.", "7.0.0", "scripting", PARTS, 0, NULL, NULL},
+    {"script", -2, 0, NO_KEYS, NULL, NULL, script_rows,
+     "The scripts that are known.", "2.6.0", "scripting", PARTS, 0, NULL, NULL},
 
     /* the server */
     {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,

@@ -23,7 +23,7 @@
  *     2    clock, Unix milliseconds
  *     3    id that the next object gets
  *     4    digest of the keyspace, 16 hexadecimal digits
- *     5    number of databases
+ *     5    number of databases, with the hidden one
  *     6    "" or, when databases were swapped, where each lies, by spaces apart
  *     7    how often databases were emptied or exchanged
  *     8    the marks of keys that went (watch.c), a number each, by spaces apart

@@ -60,8 +60,9 @@ static size_t database_free_some(struct keyspace *keyspace, struct database *dat
     return freed;
 }
 
-struct keyspace *keyspace_new(unsigned databases) {
-    assert(databases > 0 && databases <= KEYSPACE_DATABASES_MAX);
+struct keyspace *keyspace_new(unsigned visible) {
+    unsigned databases = visible + 1;
+    assert(visible > 0 && visible <= KEYSPACE_DATABASES_MAX);
     struct keyspace *keyspace = calloc(1, sizeof *keyspace + databases * sizeof keyspace->db[0]);
     if (!keyspace)
         abort();
@@ -109,7 +110,11 @@ void keyspace_free(struct keyspace *keyspace) {
 }
 
 unsigned keyspace_databases(const struct keyspace *keyspace) {
-    return keyspace->count;
+    return keyspace->count - 1;
+}
+
+unsigned keyspace_hidden(const struct keyspace *keyspace) {
+    return keyspace->count - 1;
 }
 
 size_t keyspace_memory(const struct keyspace *keyspace) {

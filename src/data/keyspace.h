@@ -40,6 +40,8 @@ struct keyspace *keyspace_new(unsigned databases);
 void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1);
 void keyspace_free(struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
+/* The number of one more, which no client can choose: for what commands keep beside the keys. */
+unsigned keyspace_hidden(const struct keyspace *keyspace);
 
 /* ---- time --- */
 

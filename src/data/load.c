@@ -169,7 +169,7 @@ static struct keyspace *read_head(struct resp_parser *parser, const struct resp_
         !resp_arg_is(&head->args[0], "keyspace") || !read_number(&head->args[1], &version) || version != 2 ||
         !read_number(&head->args[2], &clock) || !read_number(&head->args[3], &next_object) ||
         !read_digest(&head->args[4], &digest) || !read_number(&head->args[5], &databases) ||
-        next_object < OBJECT_FIRST || databases == 0 || databases > KEYSPACE_DATABASES_MAX)
+        next_object < OBJECT_FIRST || databases < 2 || databases > 1 + KEYSPACE_DATABASES_MAX)
         return NULL;
     struct load *load = calloc(1, sizeof *load + databases * sizeof load->expected[0]);
     if (!load)
@@ -179,7 +179,7 @@ static struct keyspace *read_head(struct resp_parser *parser, const struct resp_
         free(load);
         return NULL;
     }
-    struct keyspace *keyspace = keyspace_new((unsigned)databases);
+    struct keyspace *keyspace = keyspace_new((unsigned)databases - 1);
     keyspace->load = load;
     if (!read_order(keyspace, &head->args[6]) || !read_number(&head->args[7], &keyspace->upheavals) ||
         !read_marks(keyspace, &head->args[8])) {
