@@ -197,6 +197,16 @@ static int tell_value(lua_State *lua) {
     return 0;
 }
 
+/* Where these lie on the stack: made before the script runs, for afterwards there may be no memory left. */
+enum { ON_ERROR = 1, TELL_ERROR, TELL_VALUE, STACK_SPARE = 8 };
+
+static void push_helpers(lua_State *lua) {
+    luaL_checkstack(lua, TELL_VALUE + STACK_SPARE, "stack");
+    lua_pushcfunction(lua, on_error);
+    lua_pushcfunction(lua, tell_error);
+    lua_pushcfunction(lua, tell_value);
+}
+
 /* The value at the top, or the error, as the reply. */
 static void tell(lua_State *lua, struct resp_out *reply, const char *sha, bool failed) {
     if (!reply->buf) {
@@ -204,7 +214,9 @@ static void tell(lua_State *lua, struct resp_out *reply, const char *sha, bool f
         return;
     }
     size_t mark = resp_buf_length(reply->buf);
-    lua_pushcfunction(lua, failed ? tell_error : tell_value);
+    if (failed)
+        lua_gc(lua, LUA_GCCOLLECT, 0);
+    lua_pushvalue(lua, failed ? TELL_ERROR : TELL_VALUE);
     lua_insert(lua, -2);
     lua_pushlightuserdata(lua, reply);
     lua_insert(lua, -2);
@@ -272,10 +284,10 @@ static bool run_program(struct call *call, const struct program *program, const 
         .seed = call->seed,
     };
     lua_State *lua = script_machine_begin(&run);
-    lua_pushcfunction(lua, on_error);
+    push_helpers(lua);
     bool loaded = load(lua, program, call->reply);
     if (loaded && !compile_only)
-        tell(lua, call->reply, sha, lua_pcall(lua, 0, 1, 1) != 0);
+        tell(lua, call->reply, sha, lua_pcall(lua, 0, 1, ON_ERROR) != 0);
     script_machine_end();
     resp_buf_close(&run.reply);
     free(run.args);

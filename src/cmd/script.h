@@ -13,7 +13,7 @@
 enum {
     SCRIPT_STEPS_MAX =
         100 * 1000 * 1000, /* of one run: instructions of the machine, and what stands for them */
-    SCRIPT_MEMORY_MAX = 128 * 1024 * 1024,
+    SCRIPT_MEMORY_MAX = 64 * 1024 * 1024,
     SCRIPT_SHA_LENGTH = 40,
 };
 

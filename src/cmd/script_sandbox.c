@@ -193,9 +193,10 @@ static int wrap(lua_State *lua) {
 
 /* What a value that is encoded costs: a table that is in it twice is written twice, and so on inside. */
 static void charge_value(lua_State *lua, int depth) {
-    enum { DEPTH_MAX = 1001, BYTES_EACH = 4 };
+    enum { DEPTH_MAX = 1001, BYTES_EACH = 4, STEPS_OF_VALUE = 25 };
     luaL_checkstack(lua, 4, "too many nested tables");
-    script_machine_charge(lua, 1 + (lua_type(lua, -1) == LUA_TSTRING ? lua_objlen(lua, -1) / BYTES_EACH : 0));
+    script_machine_charge(lua, STEPS_OF_VALUE +
+                                   (lua_type(lua, -1) == LUA_TSTRING ? lua_objlen(lua, -1) / BYTES_EACH : 0));
     if (!lua_istable(lua, -1) || depth > DEPTH_MAX)
         return;
     for (lua_pushnil(lua); lua_next(lua, -2); lua_pop(lua, 1))

@@ -245,10 +245,10 @@ static int64_t integer_of(double number) {
 }
 
 void script_write_value(lua_State *lua, const struct script_run *run, struct resp_out *out) {
-    enum { BYTES_EACH = 4 };
+    enum { BYTES_EACH = 4, STEPS_OF_VALUE = 25 };
     size_t length = lua_type(lua, -1) == LUA_TSTRING ? lua_objlen(lua, -1) : 0;
     const char *text;
-    script_machine_charge(lua, 1 + length / BYTES_EACH); /* a table may be in itself, twice */
+    script_machine_charge(lua, STEPS_OF_VALUE + length / BYTES_EACH); /* a table may be in itself, twice */
     if (!lua_checkstack(lua, 5)) {
         resp_error(out, "ERR reached lua stack limit");
         lua_pop(lua, 1);
