@@ -659,6 +659,10 @@ static void command_info_describes_commands_as_redis_does(void **state) {
         "discard",
         "watch",
         "unwatch",
+        "eval",
+        "evalsha",
+        "eval_ro",
+        "evalsha_ro",
     };
     (void)state;
     if (cluster == NULL)

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Transactions while leaders are killed: money is moved between accounts, each time under WATCH, with a mark at each end of the transaction.
+ * Transactions and scripts while leaders are killed: money is moved between accounts, under WATCH or by a script, with a mark at each end.
  * Whoever looks sees the same sum at any moment. Afterwards both marks of a transaction are there or none is; both, when its EXEC was
  * answered with what it did; none, when it was answered with an error that says that it was not done, or with nil.
  *
@@ -91,10 +91,29 @@ static bool prepare(struct mover *mover, const char *words) {
     return !must_leave(mover, ask(mover, words));
 }
 
+/* The same as one script. */
+static void move_by_script(struct mover *mover, unsigned from, unsigned to, long sum) {
+    char words[512];
+    snprintf(words, sizeof(words),
+             "EVAL redis.call('set',KEYS[1],1)redis.call('decrby',KEYS[2],ARGV[1])"
+             "redis.call('incrby',KEYS[3],ARGV[1])redis.call('set',KEYS[4],1)return{1,2,3,4} 4 "
+             "first:%u:%zu account%u account%u last:%u:%zu %ld",
+             mover->number, mover->moves, from, to, mover->number, mover->moves, sum);
+    const char *answer = ask(mover, words);
+    enum outcome outcome = outcome_of(mover, answer);
+    must_leave(mover, answer);
+    mover->outcomes[mover->moves++] = outcome;
+    mover->counts[outcome]++;
+}
+
 static void move(struct mover *mover) {
     unsigned from = (unsigned)(harness_random(&mover->seed) % ACCOUNTS),
              to = (from + 1 + (unsigned)(harness_random(&mover->seed) % (ACCOUNTS - 1))) % ACCOUNTS;
     long sum = 1 + (long)(harness_random(&mover->seed) % 20);
+    if (harness_random(&mover->seed) % 3 == 0) {
+        move_by_script(mover, from, to, sum);
+        return;
+    }
     char words[6][96];
     size_t number = mover->moves;
     snprintf(words[0], sizeof(words[0]), "WATCH account%u", from);

@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts over a keyspace: what they return and raise, that every run is fresh and the same everywhere, and the bounds of time and memory. */
 
-
 #include "call_world.h"
 
 /* The script without keys; the reply as `run` shows it. */
@@ -182,6 +181,25 @@ static void a_script_that_only_reads_may_not_write(void **state) {
     keyspace_free(f.keyspace);
 }
 
+static void what_is_asked_wrongly_is_said(void **state) {
+    static const struct row rows[] = {
+        {"EVAL 1 x", NOT_INTEGER},
+        {"EVAL 1 -1", "-ERR Number of keys can't be negative"},
+        {"EVAL 1 2 a", "-ERR Number of keys can't be greater than number of args"},
+        {"EVALSHA x 0", "-NOSCRIPT No matching script. Please use EVAL."},
+        {"EVALSHA_RO ffffffffffffffffffffffffffffffffffffffff 0",
+         "-NOSCRIPT No matching script. Please use EVAL."},
+        {"SCRIPT EXISTS x ffffffffffffffffffffffffffffffffffffffff", "*2 :0 :0"},
+        {"SCRIPT LOAD x=1", "$40 7caf6056913504f0508c65faf2dc3f94ff65bcfd"},
+        {"SCRIPT EXISTS 7CAF6056913504F0508C65FAF2DC3F94FF65BCFD", "*1 :1"},
+        {"SCRIPT FLUSH NOW", "-ERR SCRIPT FLUSH only support SYNC|ASYNC option"},
+        {"SCRIPT FLUSH SYNC", "+OK"},
+        {"SCRIPT EXISTS 7caf6056913504f0508c65faf2dc3f94ff65bcfd", "*1 :0"},
+    };
+    (void)state;
+    expect_rows(rows, sizeof rows / sizeof *rows);
+}
+
 static void known_scripts_are_bounded_and_forgotten_together(void **state) {
     char script[64];
     (void)state;
@@ -215,6 +233,7 @@ int main(void) {
         cmocka_unit_test(a_script_that_takes_too_much_memory_fails),
         cmocka_unit_test(what_a_script_did_before_it_failed_stays),
         cmocka_unit_test(a_script_that_only_reads_may_not_write),
+        cmocka_unit_test(what_is_asked_wrongly_is_said),
         cmocka_unit_test(known_scripts_are_bounded_and_forgotten_together),
     };
     return cmocka_run_group_tests_name("scripts", tests, NULL, NULL);

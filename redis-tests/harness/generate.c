@@ -129,7 +129,8 @@ static const struct generate_row rows[] = {
 
 static const struct generate_family common = {.rows = rows};
 static const struct generate_family *const families[] = {
-    &common, &generate_lists, &generate_hashes, &generate_sets, &generate_zsets, &generate_transactions};
+    &common,         &generate_lists,        &generate_hashes, &generate_sets,
+    &generate_zsets, &generate_transactions, &generate_scripts};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -603,6 +604,25 @@ static void add_command(uint64_t *seed, struct request *request) {
     const struct generate_row *row = pick_row(seed, &family);
     add_row(seed, request, row, family);
     request->comparison = comparison;
+}
+
+static bool may_be_called(const struct generate_row *row, const struct generate_family *family) {
+    bool over_data = family == &generate_lists || family == &generate_hashes || family == &generate_sets ||
+                     family == &generate_zsets;
+    for (const struct generate_row *first = rows; family == &common && strcmp(first->name, "SELECT") != 0;
+         first++)
+        over_data |= first == row;
+    return over_data && row->comparison == COMPARE_BYTES && row->arguments[0] != '^' &&
+           strncmp(row->name, "OBJECT", 6) != 0 && strncmp(row->name, "MEMORY", 6) != 0;
+}
+
+void generate_add_called(uint64_t *seed, struct request *request) {
+    const struct generate_family *family;
+    const struct generate_row *row;
+    do
+        row = pick_row(seed, &family);
+    while (!may_be_called(row, family));
+    add_row(seed, request, row, family);
 }
 
 /* A command that leaves Redis's errno clear. */

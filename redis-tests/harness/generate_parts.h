@@ -19,7 +19,7 @@ struct generate_family {
 };
 
 extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets,
-    generate_transactions;
+    generate_transactions, generate_scripts;
 
 void generate_transactions_follow(uint64_t *seed, struct request *request, const struct generate_row *row);
 const struct generate_row *generate_transactions_due(struct request *request);
@@ -29,6 +29,8 @@ bool generate_one_in(uint64_t *seed, uint64_t n);
 void generate_add(struct request *request, const void *bytes, size_t length);
 void generate_add_text(struct request *request, const char *text);
 void generate_add_integer(struct request *request, int64_t value);
+/* Another command with its arguments, such as a script may call, whose replies are compared byte for byte. */
+void generate_add_called(uint64_t *seed, struct request *request);
 /* The argument that a letter stands for. */
 void generate_add_argument(uint64_t *seed, struct request *request, char letter);
 

@@ -63,7 +63,7 @@ static const struct bit_name category_names[] = {
 static unsigned categories_of(const struct command *row) {
     unsigned categories = row->categories;
 
-    if (row->flags & COMMAND_READONLY)
+    if ((row->flags & COMMAND_READONLY) && !(row->categories & CATEGORY_SCRIPTING))
         categories |= CATEGORY_READ;
     if (row->flags & COMMAND_WRITE)
         categories |= CATEGORY_WRITE;

@@ -45,6 +45,12 @@ void script_machine_charge(lua_State *lua, uint64_t steps);
 /* Makes everything that a script finds, but for KEYS and ARGV. */
 void script_sandbox_fill(lua_State *lua);
 
+/* ---- script_pattern.c, script_sort.c --- */
+
+/* Into the table at the top, in place of Lua's own: find, match, gmatch, gsub; sort. */
+void script_pattern_put(lua_State *lua);
+void script_sort_put(lua_State *lua);
+
 /* ---- script_api.c --- */
 
 /* Pushes the table that scripts call `redis`. */

@@ -38,6 +38,7 @@ enum {
     CLASSES = SMALL_CLASSES + 32, /* behind the small ones, powers of two */
     STEPS_EACH = 1000,            /* between two calls of the hook */
     STEPS_OF_MEMORY = 30,         /* for taking some, and for finding out when it is not needed any more */
+    BYTES_EACH = 8,
     KEPT_BYTES = 4 * 1024 * 1024, /* that stay in memory after a run */
 };
 
@@ -114,7 +115,7 @@ static void *reallocate(void *context, void *bytes, size_t old_size, size_t size
     }
     if (bytes && old_size > 0 && class_of(old_size) == class_of(size))
         return bytes;
-    machine.steps += STEPS_OF_MEMORY; /* the next call of the hook looks at it */
+    machine.steps += STEPS_OF_MEMORY + size / BYTES_EACH; /* the next call of the hook looks at it */
     void *moved = take(heap, size);
     if (!moved)
         return bytes && size <= old_size ? bytes : NULL; /* one that shrinks is never refused */

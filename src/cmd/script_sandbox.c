@@ -317,7 +317,12 @@ static void protect_all(lua_State *lua) {
 void script_sandbox_fill(lua_State *lua) {
     fill_base(lua);
     open_library(lua, LUA_TABLIBNAME, luaopen_table);
+    lua_getglobal(lua, LUA_TABLIBNAME);
+    script_sort_put(lua);
     open_library(lua, LUA_STRLIBNAME, luaopen_string);
+    lua_getglobal(lua, LUA_STRLIBNAME);
+    script_pattern_put(lua);
+    lua_pop(lua, 2);
     fill_math(lua);
     fill_cjson(lua);
     fill_bit(lua);
