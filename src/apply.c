@@ -152,6 +152,7 @@ void apply_command(struct node *node, const struct entry_reader *reader, const s
         .db = reader->db,
         .wall_ms = reader->clock_ms,
         .version = index,
+        .no_room = reader->no_room,
         .seed = mix(index ^ mix((*position)++)),
         .reply = out,
     };

@@ -36,6 +36,15 @@ void entry_add_watch(struct entry_builder *builder, unsigned db, bool present, c
     resp_request_bulk(&builder->commands, key->bytes, key->length);
 }
 
+void entry_add_room(struct entry_builder *builder, bool no_room) {
+    if (builder->no_room == no_room)
+        return;
+    resp_request(&builder->commands, 2);
+    resp_request_text(&builder->commands, "ROOM");
+    resp_request_unsigned(&builder->commands, !no_room);
+    builder->no_room = no_room;
+}
+
 size_t entry_size(const struct entry_builder *builder) {
     return resp_buf_length(&builder->commands) + ENTRY_OVERHEAD_MAX;
 }
@@ -56,6 +65,7 @@ struct raft_blob *entry_close(struct entry_builder *builder, uint64_t clock_ms) 
     resp_buf_close(&header);
     resp_buf_consume(&builder->commands, length, COMMANDS_KEPT_MAX);
     builder->db = 0;
+    builder->no_room = false;
     builder->count = 0;
     return blob;
 }
@@ -87,20 +97,30 @@ bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struc
     return level <= ENTRY_LEVEL;
 }
 
+/* SELECT or ROOM, which say how to read on. */
+static bool read_setting(struct entry_reader *reader, const struct resp_command *command) {
+    bool is_select = resp_arg_is(&command->args[0], "SELECT");
+    int64_t value = -1;
+    if (!is_select && !resp_arg_is(&command->args[0], "ROOM"))
+        return false;
+    bool understood = command->count == 2 && resp_arg_integer(&command->args[1], &value) && value >= 0 &&
+                      value <= (is_select ? (int64_t)UINT_MAX : 1);
+    assert(understood);
+    (void)understood;
+    if (is_select)
+        reader->db = (unsigned)value;
+    else
+        reader->no_room = value == 0;
+    return true;
+}
+
 bool entry_next(struct entry_reader *reader, struct resp_command *command) {
     while (reader->at < reader->length) {
         enum resp_outcome outcome = reader_parse(reader, command);
-        int64_t db;
         assert(outcome == RESP_COMMAND && command->count > 0);
         (void)outcome;
-        if (!resp_arg_is(&command->args[0], "SELECT"))
+        if (!read_setting(reader, command))
             return true;
-        bool understood =
-            command->count == 2 && resp_arg_integer(&command->args[1], &db) && db >= 0 && db <= UINT_MAX;
-        assert(understood);
-        if (!understood)
-            return false;
-        reader->db = (unsigned)db;
     }
     return false;
 }

@@ -4,6 +4,7 @@
  *
  *     *3 ENTRY <feature level> <clock, Unix milliseconds>     always first
  *     *2 SELECT <database>                                    when the next command's database is not the last one's (0 at first)
+ *     *2 ROOM <0: there is none, 1>                           when, for the scripts behind it, this is not as before (1 at first)
  *     <command, the client's own canonical multibulk>         any number, in order
  *
  * Example, INCR n in database 2:
@@ -45,7 +46,8 @@ struct entry_transaction {
 /* A batch being gathered. All zeros is an empty one. */
 struct entry_builder {
     struct resp_buf commands;
-    unsigned db; /* of the last command */
+    unsigned db;  /* of the last command */
+    bool no_room; /* for scripts */
     size_t count;
 };
 
@@ -53,6 +55,8 @@ void entry_add(struct entry_builder *builder, unsigned db, const struct resp_com
 /* The head of a transaction; `watched` times entry_add_watch, then its commands follow. */
 void entry_add_transaction(struct entry_builder *builder, const struct entry_transaction *transaction);
 void entry_add_watch(struct entry_builder *builder, unsigned db, bool present, const struct resp_arg *key);
+/* Scripts that follow may not let the data grow, or may again. */
+void entry_add_room(struct entry_builder *builder, bool no_room);
 /* Bytes of the entry if it were closed now. */
 size_t entry_size(const struct entry_builder *builder);
 /* The entry, with one reference; the builder is empty again and keeps its memory. */
@@ -67,6 +71,7 @@ struct entry_reader {
     unsigned level;
     uint64_t clock_ms;
     unsigned db; /* of the command returned last */
+    bool no_room;
 };
 
 /* False when it is no entry or its level is above ENTRY_LEVEL (reader->level says). The parser must not be in use elsewhere meanwhile. */

@@ -259,6 +259,10 @@ static bool all_in_this_turn(const struct node *node, const struct connection *c
            lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
+static bool is_full(const struct node *node) {
+    return node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory;
+}
+
 static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command) {
     bool transaction = transaction_is(connection, row);
@@ -278,6 +282,8 @@ static enum served take_write(struct node *node, struct connection *connection, 
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
+    if ((transaction ? connection->transaction.flags : row->flags) & COMMAND_LOGGED)
+        entry_add_room(&node->batch, is_full(node) || node->disk.low);
     if (transaction) {
         finish_item(transaction_write(node, connection, lane), connection);
         return SERVED;
@@ -360,7 +366,7 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,
-        .full = node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory,
+        .full = is_full(node),
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };

@@ -82,6 +82,27 @@ static const char *told(struct fixture *f, const struct raft_blob *blob) {
     return text;
 }
 
+static void whether_scripts_may_let_the_data_grow_stands_before_them(void **state) {
+    struct fixture *f = *state;
+    static const bool said[] = {false, true, true, false};
+    struct entry_reader reader;
+    struct resp_command command;
+    for (size_t i = 0; i < 4; i++) {
+        entry_add_room(&f->builder, said[i]);
+        add_text(f, 0, "INCR n\r\n");
+    }
+    struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+    assert_true(entry_open(&reader, blob, f->entry));
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(entry_next(&reader, &command));
+        assert_int_equal(reader.no_room, said[i]);
+    }
+    assert_false(entry_next(&reader, &command));
+    assert_int_equal(blob->length,
+                     strlen("*3\r\n$5\r\nENTRY\r\n$1\r\n1\r\n$13\r\n1700000000000\r\n") + 4 * 21 + 2 * 21);
+    raft_blob_unref(blob);
+}
+
 static void a_transaction_is_a_head_and_what_follows_it(void **state) {
     struct fixture *f = *state;
     struct entry_reader reader;
@@ -415,6 +436,7 @@ int main(void) {
         TEST(an_entry_is_its_header_then_the_commands_with_a_select_where_the_database_changes),
         TEST(an_inline_command_is_rewritten),
         TEST(a_transaction_is_a_head_and_what_follows_it),
+        TEST(whether_scripts_may_let_the_data_grow_stands_before_them),
         TEST(a_closed_builder_begins_the_next_entry_in_database_0),
         TEST(commands_come_back_in_order_each_with_its_database),
         TEST(the_clock_and_the_level_come_back),

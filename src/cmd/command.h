@@ -37,6 +37,7 @@ struct call {
     uint64_t
         wall_ms; /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
+    bool no_room;     /* when it was proposed nothing might grow: a script must keep to that */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
     unsigned hits, misses; /* out: keys looked up that were there, and that were not */

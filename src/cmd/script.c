@@ -29,7 +29,7 @@ static const char no_script[] = "NOSCRIPT No matching script. Please use EVAL.";
 
 /* What a script says of itself in its first line: #!lua flags=no-writes,allow-oom */
 struct shebang {
-    bool no_writes;
+    bool no_writes, allow_oom;
     const char *body; /* from the end of that line on */
     size_t length;
 };
@@ -82,6 +82,7 @@ static bool read_flag(struct resp_out *reply, const char *flag, size_t length, s
     for (size_t i = 0; i < sizeof flags / sizeof *flags; i++)
         if (strlen(flags[i]) == length && memcmp(flags[i], flag, length) == 0) {
             shebang->no_writes |= i == 0;
+            shebang->allow_oom |= i == 1;
             return true;
         }
     resp_error(reply, "ERR Unexpected flag in script shebang: %.*s", (int)length, flag);
@@ -281,6 +282,7 @@ static bool run_program(struct call *call, const struct program *program, const 
         .db = call->db,
         .protocol = 2,
         .read_only = read_only || program->shebang.no_writes || call->version == 0,
+        .may_grow = !call->no_room || program->shebang.allow_oom,
         .seed = call->seed,
     };
     lua_State *lua = script_machine_begin(&run);

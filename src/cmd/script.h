@@ -23,7 +23,7 @@ struct script_run {
     unsigned db;       /* SELECT changes it for this run */
     int protocol;      /* redis.setresp: in which the script sees replies */
     bool read_only;
-    bool wrote;            /* it has called a command that writes */
+    bool may_grow;         /* the data */
     uint64_t seed;         /* of the next command, or number, at random */
     struct resp_buf reply; /* of the command that is called */
     struct resp_arg *args; /* of the same */

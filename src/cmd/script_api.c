@@ -67,6 +67,8 @@ static const char *refusal(const struct script_run *run, const struct command *r
         return "This Redis command is not allowed from script";
     if ((row->flags & COMMAND_THROUGH_LOG) && run->read_only)
         return "Write commands are not allowed from read-only scripts.";
+    if ((row->flags & COMMAND_DENYOOM) && !run->may_grow)
+        return "-OOM command not allowed when used memory > 'maxmemory'.";
     return NULL;
 }
 
@@ -120,7 +122,6 @@ static void run_command(struct script_run *run, const struct command *row, size_
     call.seed = chance_below(&run->seed, SIZE_MAX);
     call.reply = &out;
     call.hits = call.misses = 0;
-    run->wrote |= (row->flags & COMMAND_THROUGH_LOG) != 0;
     if (is_select(row))
         run_select(run, &call);
     else if (row->session)
