@@ -38,25 +38,35 @@ SOURCES      := $(wildcard resp/*.c raft/*.c src/*.c src/*/*.c)
 UNIT         := $(wildcard tests/test_*.c)
 OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
-BENCH        := $(wildcard redis-tests/bench*.c redis-tests/bench/*.c)
+BENCH        := $(filter-out redis-tests/bench/slowdisk.c,$(wildcard redis-tests/bench/*.c))
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
 SIM          := $(wildcard tests/sim/*.c)
-EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(OUTSIDE) $(HARNESS) $(BENCH) $(wildcard redis-tests/demo.c)
+CHAOS        := $(wildcard redis-tests/chaos/*.c)
+FAULTY       := $(wildcard redis-tests/chaos/server/*.c)
+EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(CHAOS) $(FAULTY) $(OUTSIDE) $(HARNESS) $(BENCH) \
+                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
 LIBRARY  := $(OUT)/libredraft.a
 
 # The simulator has its own in place of these, and the linker puts its __wrap_f in place of f.
-SIM_REPLACES := src/main.c src/worker.c src/logger.c $(addprefix src/net/,client.c holder.c link.c listener.c net.c resolve.c)
+SIM_REPLACES := src/main.c src/worker.c src/logger.c $(addprefix src/net/,client.c dial.c holder.c link.c listener.c net.c resolve.c)
 SIM_OBJECTS   = $(call objects,$(SIM) $(filter-out $(SIM_REPLACES),$(SOURCES)))
 SIM_WRAPS     = $(shell grep -oh '__real_[a-z_0-9]*\|__wrap_[a-z_0-9]*' $(SIM) | sed 's/^__[a-z]*_/-Wl,--wrap=/' | sort -u)
 SIM_PROGRAM  := $(OUT)/tests/sim/test_sim
 
-# What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_chaos test_damage test_failover test_hostile test_peers test_rolling)))
+# Faults on real processes; and the server whose disk can be made to fail: the product's objects, with a main before its main.
+CHAOS_PROGRAM := $(OUT)/redis-tests/chaos/test_chaos
+CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 
-.PHONY: all setup objects run kill-leader demo test check sim sim-plants lint bench fuzz install clean help
+BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
+SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
+
+# What `make check` leaves out: suites that kill, wait and load for long.
+SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_eviction test_failover test_hostile test_known_breaks test_peers test_rolling)))
+
+.PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -65,13 +75,15 @@ all: $(REDRAFT)
 
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 PACKAGES_run   := redis-tools
-PACKAGES_test  := libcmocka-dev redis-server iproute2
-PACKAGES_lint  := clang clang-format clang-tidy
+PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
+PACKAGES_bench := libnghttp2-dev etcd-server
+PACKAGES_lint  := clang clang-format clang-tidy libnghttp2-dev
 
 setup: $(BUILD)/.setup-test
 $(BUILD)/.setup-run:  | $(BUILD)/.setup-build
 $(BUILD)/.setup-test: | $(BUILD)/.setup-run
 $(BUILD)/.setup-lint: | $(BUILD)/.setup-test
+$(BUILD)/.setup-bench: | $(BUILD)/.setup-test
 $(BUILD)/.setup-%:
 	@mkdir -p $(BUILD)
 	@.ci/setup $(PACKAGES_$*)
@@ -86,6 +98,8 @@ $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call objects,$(filter-out $(SOURCES),$(EVERY_C))): | $(BUILD)/.setup-test
+
+$(if $(filter bench%,$(MAKECMDGOALS)),$(call objects,$(BENCH)): | $(BUILD)/.setup-bench)
 
 $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
 	@ar rcs $@.$$$$ $^ && mv $@.$$$$ $@
@@ -102,9 +116,25 @@ $(SIM_PROGRAM): $(SIM_OBJECTS)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $(SIM_WRAPS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call programs,$(OUTSIDE) $(BENCH) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
+$(CHAOS_PROGRAM): $(call objects,$(CHAOS) $(HARNESS) tests/sim/checker.c) | $(CHAOS_SERVER)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
+$(CHAOS_SERVER): $(call objects,src/main.c $(FAULTY)) $(LIBRARY)
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=main $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
+$(call programs,$(OUTSIDE) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+
+$(BENCH_PROGRAM): $(call objects,$(BENCH) $(HARNESS))
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -lnghttp2 -o $@.$$$$ && mv $@.$$$$ $@
+
+$(SLOWDISK): %: %.o
+	@echo "  LINK  $@"
+	@$(CC) $(ALL_LDFLAGS) $^ -o $@.$$$$ && mv $@.$$$$ $@
 
 .SECONDARY:
 -include $(patsubst %.c,$(OUT)/%.d,$(EVERY_C))
@@ -122,12 +152,12 @@ demo: $(REDRAFT) $(call programs,redis-tests/demo.c)
 
 # ---- test ----------------------------------------------------------------------------------------------------
 
-TEST_ENV = REDRAFT=$(REDRAFT) SANITIZE=$(SANITIZE)
+TEST_ENV = REDRAFT=$(REDRAFT) REDRAFT_FAULTY=$(CHAOS_SERVER) SANITIZE=$(SANITIZE)
 
-TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE))
-CHECK = $(filter-out $(call programs,$(SLOW)),$(TESTS))
+TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE)) $(CHAOS_PROGRAM)
+CHECK = $(filter-out $(call programs,$(SLOW)) $(CHAOS_PROGRAM),$(TESTS))
 
-test: $(REDRAFT) $(TESTS)
+test: $(REDRAFT) $(CHAOS_SERVER) $(TESTS)
 	@$(TEST_ENV) tests/run.sh $(TESTS)
 
 check: $(REDRAFT) $(CHECK)
@@ -147,8 +177,24 @@ sim: $(SIM_PROGRAM)
 sim-plants: $(SIM_PROGRAM)
 	@$(SIM_PROGRAM) --plants --seeds $(SEEDS) --steps $(STEPS)
 
-bench: $(REDRAFT) $(call programs,$(BENCH))
-	@for program in $(call programs,$(BENCH)); do REDRAFT=$(REDRAFT) $$program || exit 1; done
+# Real processes, each in a network of its own, under every fault there is, for so long; again: SEED=number.
+SECONDS ?= 60
+NODES   ?= 3
+
+chaos: $(REDRAFT) $(CHAOS_SERVER) $(CHAOS_PROGRAM)
+	@$(TEST_ENV) $(CHAOS_PROGRAM) --seconds $(SECONDS) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
+
+# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded.
+BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
+
+bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM)
+
+bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --aside
+
+bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
 
 # Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
@@ -191,8 +237,11 @@ help:
 	@echo "make check        the tests that take under a minute"
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
+	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
-	@echo "make bench        side by side with redis-server"
+	@echo "make bench        side by side with redis-server and etcd, into build/bench/; some 15 minutes"
+	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
+	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"
 	@echo "make install      PREFIX=/usr/local DESTDIR="

@@ -176,6 +176,7 @@ struct raft_progress {
     size_t window_head, window_count, window_bytes;
     uint64_t window_since_ms; /* the oldest has waited since, or some were acknowledged then */
     enum raft_snapshot_state snapshot;
+    raft_index snapshot_index;  /* SENT: it reaches so far */
     uint64_t snapshot_until_ms; /* SENT: patience ends */
     uint64_t behind_ms;         /* a learner: when it lacked too much last */
     raft_index leave_index;     /* it leaves by this entry ... */

@@ -124,8 +124,10 @@ bool raft_progress_accepted(struct raft *raft, struct raft_progress *peer, raft_
 bool raft_progress_rejected(struct raft *raft, struct raft_progress *peer, raft_index rejected,
                             raft_index hint, raft_term hint_term) {
     bool in_flight = peer->probing ? rejected + 1 == peer->next : rejected < peer->next;
-    bool asks = peer->snapshot == RAFT_SNAPSHOT_NONE ||
-                (peer->snapshot == RAFT_SNAPSHOT_SENT && raft->now_ms >= peer->snapshot_until_ms);
+    bool in_place = hint >= peer->snapshot_index; /* and the log was cut past it meanwhile */
+    bool asks =
+        peer->snapshot == RAFT_SNAPSHOT_NONE ||
+        (peer->snapshot == RAFT_SNAPSHOT_SENT && (in_place || raft->now_ms >= peer->snapshot_until_ms));
     if (!in_flight || rejected <= peer->match || !asks)
         return false;
     raft_index fits = raft_log_floor(&raft->log, hint < rejected ? hint : rejected - 1, hint_term);

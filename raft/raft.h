@@ -17,7 +17,7 @@
  *      checkpoint   the state through A is durable, and raft_status.saved_index >= A: raft_compact(C), C <= A, and the log's rows
  *                   through C may go. With the state goes raft_members_applied.
  *
- *      leader       raft_ready.snapshots names a follower -> send it the newest checkpoint (the log after it stays meanwhile)
+ *      leader       raft_ready.snapshots names a follower -> send it the newest checkpoint (the log after it stays meanwhile: raft_needed)
  *                   -> raft_snapshot_sent: ok when the receiver has said that all of it came and is sound
  *
  *      follower     it is all there, and sound -> raft_restore -> false: drop it, the log has it all
@@ -359,6 +359,9 @@ void raft_fetched(struct raft *raft, const struct raft_fetch *fetch, const struc
 
 /* The state through `index` is durable, and the log through `index` (saved): entries up to there are not needed any more. */
 void raft_compact(struct raft *raft, raft_index index);
+/* A leader's: the lowest index that a follower stands at which it hears from, or that is putting a snapshot in place. What comes after
+ * it had better stay in the log, as long as there is room. UINT64_MAX: nobody needs what was applied. */
+raft_index raft_needed(const struct raft *raft);
 /* The answer to raft_ready.snapshots. ok: the state through `index` has come there whole, and is being put in place. Not ok: it did
  * not get through; it is asked for again after a heartbeat's time. */
 void raft_snapshot_sent(struct raft *raft, raft_id to, raft_index index, bool ok);

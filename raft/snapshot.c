@@ -50,6 +50,7 @@ void raft_snapshot_sent(struct raft *raft, raft_id to, raft_index index, bool ok
     raft_index through = index > peer->match ? index : peer->match;
     peer->snapshot = ok ? RAFT_SNAPSHOT_SENT : RAFT_SNAPSHOT_FAILED;
     if (ok) {
+        peer->snapshot_index = through;
         peer->next = (through > raft->log.base ? through : raft->log.base) + 1;
         peer->probe_sent = false;
         peer->snapshot_until_ms = raft->now_ms + SETTLE_TIMEOUTS * raft->config.election_timeout_ms;
@@ -57,6 +58,22 @@ void raft_snapshot_sent(struct raft *raft, raft_id to, raft_index index, bool ok
     raft_trace(raft, "snapshot %llu to %llu: %s", (unsigned long long)index, (unsigned long long)to,
                ok ? "sent" : "failed");
     raft_check(raft);
+}
+
+raft_index raft_needed(const struct raft *raft) {
+    raft_index needed = UINT64_MAX;
+    for (size_t i = 0; raft->role == RAFT_LEADER && i < raft->peer_count; i++) {
+        const struct raft_progress *peer = &raft->peers[i];
+        bool live = raft->now_ms - peer->active_ms < raft->config.election_timeout_ms;
+        raft_index at = UINT64_MAX;
+        if (peer->snapshot == RAFT_SNAPSHOT_SENT && (live || raft->now_ms < peer->snapshot_until_ms))
+            at = peer->snapshot_index;
+        else if (peer->snapshot == RAFT_SNAPSHOT_NONE && live && peer != raft->self)
+            at = peer->match;
+        if (at >= raft->log.base && at < needed) /* else it is not to be helped by what is still there */
+            needed = at;
+    }
+    return needed;
 }
 
 static void replace(struct raft *raft, raft_index index, raft_term term, struct raft_blob *members) {

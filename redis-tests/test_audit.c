@@ -154,6 +154,16 @@ static void a_replica_that_was_corrupted_is_found_and_serves_nobody(void **state
     wait_right(cluster, other, index);
     assert_true(info_is(&info, "state_differs", "no"));
     wire_close(wire);
+
+    assert_int_equal(cluster_end(cluster, victim),
+                     0); /* a restart makes nothing better, and nothing is forgotten */
+    cluster_spawn(cluster, victim);
+    wait_field(cluster, victim, "state_differs", "yes");
+    assert_true(cluster_said(cluster, victim, "STATES DIFFER: so it was found before its last start"));
+    wrong = wire_open(cluster->nodes[victim].port, harness_scaled_ms(WIRE_MS));
+    must_say(wrong, "READONLY", "+OK");
+    must_say(wrong, "GET key:18", "-");
+    wire_close(wrong);
     cluster_free(cluster);
 }
 

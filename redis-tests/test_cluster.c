@@ -236,6 +236,7 @@ static const char *const fields[] = {
     "unsaved_bytes",
     "outcomes_in_doubt",
     "loop_stall_max_ms",
+    "loop_p999_us",
     "fsync_count",
     "writes_per_fsync",
     "elections",

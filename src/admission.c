@@ -12,10 +12,10 @@
 #include <string.h>
 #include <sys/random.h>
 
-#include "entry.h"
 #include "version.h"
 
-enum { FACTS = 12 }; /* in the order of write_facts */
+enum { FACTS = 13 }; /* in the order of write_facts */
+_Static_assert(ADMISSION_HELLO_WORDS == 1 + FACTS + 1, "a stranger may say them all");
 
 /* ---- chance and digests ---------------------------------------------------------------------------------- */
 
@@ -79,6 +79,7 @@ static void write_facts(struct resp_buf *out, const struct admission_facts *fact
     resp_request_text(out, facts->cluster[0] ? facts->cluster : "-");
     resp_request_text(out, facts->incarnation);
     resp_request_text(out, facts->members);
+    resp_request_unsigned(out, facts->offers);
     resp_request_unsigned(out, facts->level);
     resp_request_text(out, facts->version);
     resp_request_text(out, facts->announced);
@@ -103,19 +104,20 @@ static bool read_number(const struct resp_arg *arg, uint64_t *number) {
 }
 
 static bool read_facts(const struct resp_arg *args, struct admission_facts *facts) {
-    uint64_t protocol, level, patience_ms;
+    uint64_t protocol, offers, level, patience_ms;
     if (!read_number(&args[0], &protocol) || !read_number(&args[1], &facts->from) ||
         !read_number(&args[2], &facts->to) || !read_text(&args[3], facts->name, sizeof facts->name) ||
         !read_text(&args[4], facts->cluster, sizeof facts->cluster) ||
         !read_text(&args[5], facts->incarnation, sizeof facts->incarnation) ||
-        !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &level) ||
-        !read_text(&args[8], facts->version, sizeof facts->version) ||
-        !read_text(&args[9], facts->announced, sizeof facts->announced) ||
-        !read_number(&args[10], &patience_ms) ||
-        !read_text(&args[11], facts->address, sizeof facts->address) || protocol > UINT_MAX ||
-        level > UINT_MAX || patience_ms > UINT32_MAX)
+        !read_text(&args[6], facts->members, sizeof facts->members) || !read_number(&args[7], &offers) ||
+        !read_number(&args[8], &level) || !read_text(&args[9], facts->version, sizeof facts->version) ||
+        !read_text(&args[10], facts->announced, sizeof facts->announced) ||
+        !read_number(&args[11], &patience_ms) ||
+        !read_text(&args[12], facts->address, sizeof facts->address) || protocol > UINT_MAX ||
+        offers > UINT_MAX || level > UINT_MAX || patience_ms > UINT32_MAX)
         return false;
     facts->protocol = (unsigned)protocol;
+    facts->offers = (unsigned)offers;
     facts->level = (unsigned)level;
     facts->patience_ms = (uint32_t)patience_ms;
     if (strcmp(facts->cluster, "-") == 0)
@@ -143,7 +145,8 @@ static void our_facts(const struct admission *admission, raft_id to, bool presen
     *facts = (struct admission_facts){.protocol = ADMISSION_PROTOCOL,
                                       .from = identity->node,
                                       .to = to,
-                                      .level = ENTRY_LEVEL,
+                                      .offers = admission->offers,
+                                      .level = admission->level,
                                       .patience_ms = admission->patience_ms,
                                       .version = REDRAFT_VERSION};
     snprintf(facts->name, sizeof facts->name, "%s", admission->name);
@@ -247,14 +250,23 @@ static bool judge_membership(const struct admission *admission, const struct adm
     return REFUSE("node %llu is not a member: the members of node %llu are its raft-node lines", from, us);
 }
 
+/* Of facts that may be those of another version, only the first two are sure to be what they are here. */
+static bool judge_protocol(const struct admission *admission, const struct resp_arg *facts, size_t count,
+                           char why[ADMISSION_WHY_MAX]) {
+    uint64_t protocol, from;
+    if (count < 2 || !read_number(&facts[0], &protocol) || !read_number(&facts[1], &from) ||
+        protocol == ADMISSION_PROTOCOL)
+        return true;
+    return REFUSE("node %llu speaks peer protocol %llu, node %llu speaks %d", (unsigned long long)from,
+                  (unsigned long long)protocol, (unsigned long long)admission->identity.node,
+                  ADMISSION_PROTOCOL);
+}
+
 /* What a stranger may be told and a member must know; before any proof. */
 static bool judge_place(const struct admission *admission, const struct admission_facts *theirs,
                         char why[ADMISSION_WHY_MAX]) {
     const struct store_identity *identity = &admission->identity;
     unsigned long long from = theirs->from, us = identity->node;
-    if (theirs->protocol != ADMISSION_PROTOCOL)
-        return REFUSE("node %llu speaks peer protocol %u, node %llu speaks %d", from, theirs->protocol, us,
-                      ADMISSION_PROTOCOL);
     if (strcmp(theirs->name, admission->name) != 0)
         return REFUSE("node %llu belongs to cluster '%.100s', node %llu to '%.100s' (raft-cluster-name)",
                       from, theirs->name, us, admission->name);
@@ -287,6 +299,21 @@ static bool judge_identity(const struct admission *admission, const struct admis
     return true;
 }
 
+/* The other has proved itself. */
+static bool judge_level(const struct admission *admission, struct admission_exchange *exchange,
+                        char why[ADMISSION_WHY_MAX]) {
+    const struct admission_facts *theirs = &exchange->theirs;
+    exchange->outdated = admission->offers < theirs->level;
+    if (!exchange->outdated && theirs->offers >= admission->level)
+        return true;
+    return REFUSE(
+        "node %llu offers feature level %u, and the cluster is at %u: it needs a redraft that knows "
+        "that level, or a higher raft-feature-level-max",
+        (unsigned long long)(exchange->outdated ? admission->identity.node : theirs->from),
+        exchange->outdated ? admission->offers : theirs->offers,
+        exchange->outdated ? theirs->level : admission->level);
+}
+
 /* ---- the four steps ---------------------------------------------------------------------------------------- */
 
 void admission_hello(struct admission *admission, raft_id to, struct admission_exchange *exchange,
@@ -308,6 +335,8 @@ static bool refuse_aloud(struct resp_buf *out, const char *why) {
 
 static bool judge_hello(struct admission *admission, const struct resp_arg *args, size_t count,
                         struct admission_exchange *exchange, char why[ADMISSION_WHY_MAX]) {
+    if (!judge_protocol(admission, args + 1, count - 1, why))
+        return false;
     if (count != 1 + FACTS + 1 || !read_facts(args + 1, &exchange->theirs) ||
         !read_text(&args[1 + FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
         return REFUSE("RAFT.HELLO is malformed");
@@ -335,6 +364,8 @@ bool admission_answer(struct admission *admission, const struct resp_arg *args, 
 
 bool admission_prove(struct admission *admission, const struct resp_arg *args, size_t count,
                      struct admission_exchange *exchange, struct resp_buf *out, char why[ADMISSION_WHY_MAX]) {
+    if (!judge_protocol(admission, args, count, why))
+        return false;
     if (count != FACTS + 2 || !read_facts(args, &exchange->theirs) ||
         !read_text(&args[FACTS], exchange->their_nonce, sizeof exchange->their_nonce))
         return REFUSE("the answer to RAFT.HELLO is malformed");
@@ -346,7 +377,7 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
     if (!proof_holds(admission, "answer", exchange, &args[FACTS + 1]))
         return REFUSE("node %llu could not prove that it knows the raft-secret",
                       (unsigned long long)exchange->theirs.from);
-    if (!judge_identity(admission, exchange, why))
+    if (!judge_identity(admission, exchange, why) || !judge_level(admission, exchange, why))
         return false;
     exchange->proven = true;
     char proof[ADMISSION_PROOF_LENGTH + 1];
@@ -369,7 +400,16 @@ static bool let_in(const struct admission *admission, struct admission_exchange 
         resp_error(&reply, "REMOVED %s", why);
         return false;
     }
-    if (listed && member.kind != RAFT_STRANGER && !member.incarnation[0]) {
+    if (!judge_level(admission, exchange, why))
+        return refuse_aloud(out, why);
+    bool new = joins(&exchange->theirs);
+    if (new && !listed) { /* it may be a member that has lost its disk: who knows? */
+        snprintf(why, ADMISSION_WHY_MAX, "node %llu does not know the members yet",
+                 (unsigned long long)admission->identity.node);
+        resp_error(&reply, "WAIT - %s", why);
+        return false;
+    }
+    if (new &&member.kind != RAFT_STRANGER && !member.incarnation[0]) {
         exchange->claims = true;
         snprintf(why, ADMISSION_WHY_MAX, "node %llu is being taken in", from);
         resp_error(&reply, "WAIT %s %s", admission->leader[0] ? admission->leader : "-", why);

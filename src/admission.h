@@ -10,7 +10,8 @@
  *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
  *
  *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
- *             feature level, version, announced client address, patience (patience.h), address that peers dial ("-": not known)
+ *             feature level that it offers, feature level that it knows the cluster to be at (level.h), version, announced client address
+ *             (host:port, or host:port@sentinel-port), patience (patience.h), address that peers dial ("-": not known)
  *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
  *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
  *
@@ -21,10 +22,15 @@
  * Once the cluster has formed its members are those of the newest list (roster.h). Who is on it is let in by id and incarnation. Who is
  * not, but shows the cluster's id, may be a member by a list that this node does not have yet: it is let in, and Raft judges its messages.
  *
+ * Whoever offers less than the level that the cluster is at could not apply what the others write. Once it has proved itself it is refused,
+ * and it learns the same from the other's facts once that one has: then it knows that it is the one that is too old.
+ *
  *     new node        a hello to node 0 (it knows an address only), with neither cluster nor members; its answer has the present
  *                     members in place of the initial ones
  *                     listed, without incarnation  -WAIT <leader's address>: the leader writes its incarnation into the list first
+ *                                                  (one that shows the cluster's id has it in a later list)
  *                     listed, with this one        +OK: it has been taken in, and takes cluster id and members from the answer
+ *                     no list here yet             -WAIT -: whoever is new too can't tell a new node from one without its disk
  *                     not listed                   -ERR, in words
  *     removed node    -REMOVED, in words, once both have proved themselves
  */
@@ -39,7 +45,8 @@
 #include "store/store.h"
 
 enum {
-    ADMISSION_PROTOCOL = 3,
+    ADMISSION_PROTOCOL = 4,
+    ADMISSION_HELLO_WORDS = 15, /* of RAFT.HELLO */
     ADMISSION_SECRET_MAX = 1024,
     ADMISSION_NONCE_LENGTH = 32,
     ADMISSION_PROOF_LENGTH = 64,
@@ -56,10 +63,12 @@ struct admission_facts {
     char incarnation[STORE_ID_LENGTH + 1];
     char members[STORE_MEMBERS_MAX *
                  300]; /* "1=host:port,2=host:port": the initial list, by id; "" of a new node that joins */
-    unsigned level;
+    unsigned offers;   /* the highest feature level that it takes up */
+    unsigned level;    /* the cluster's, as far as it has applied the log */
     char version[32];
-    char announced[STORE_ADDRESS_MAX]; /* host:port that clients are told */
-    uint32_t patience_ms; /* it elects nobody for so long after it heard a leader; 0: no promise */
+    char announced
+        [STORE_ADDRESS_MAX]; /* host:port that clients are told, "@" and the sentinel-port if there is one */
+    uint32_t patience_ms;    /* it elects nobody for so long after it heard a leader; 0: no promise */
     char
         address[STORE_ADDRESS_MAX]; /* host:port that peers dial, as it says itself; "" when it cannot tell */
 };
@@ -70,6 +79,8 @@ struct admission {
     char secret[ADMISSION_SECRET_MAX];
     size_t secret_length; /* 0: no secret */
     char announced[STORE_ADDRESS_MAX];
+    unsigned offers,
+        level; /* of feature levels: what this node takes up at most; the cluster's present one */
     uint32_t patience_ms;
     char address[STORE_ADDRESS_MAX];
     char leader
@@ -84,6 +95,8 @@ struct admission_exchange {
     struct admission_facts ours, theirs;
     char our_nonce[ADMISSION_NONCE_LENGTH + 1], their_nonce[ADMISSION_NONCE_LENGTH + 1];
     bool proven; /* the other side has proved itself */
+    bool
+        outdated; /* this node offers less than the level that the other, having proved itself, has the cluster at */
     bool claims; /* it is on the list, which does not have its incarnation yet */
 };
 

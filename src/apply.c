@@ -48,6 +48,8 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     bool timed = status_times_commands(node);
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
+    call->audience = node->audience;
+    call->no_touch = session && session->no_touch;
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
@@ -60,13 +62,19 @@ void apply_call(struct node *node, const struct command *command, struct call *c
         node->statistics.misses += call->misses;
     }
     connection_count_reply(node, command, call->reply, mark);
+    if (call->due)
+        events_cut(&node->events, 0); /* it is read again */
+    deliver_told(node);
 }
 
-static const struct command *known_command(const struct resp_command *command) {
-    const struct command *row = command_find(command->args, command->count);
-    assert(row && row->run &&
-           command_arity_ok(row, command->count)); /* the gate let it in; the entry's level is ours */
-    return row;
+/* The gate let it in; the entry's level is ours. */
+static void must_be_known(const struct command *row, const struct resp_command *command) {
+    assert(row && row->run && command_arity_ok(row, command->count));
+}
+
+void apply_uncount(struct node *node, const struct command *command) {
+    node->statistics.commands--;
+    statistics_of(node, command)->calls--;
 }
 
 bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
@@ -80,7 +88,9 @@ bool apply_look(struct node *node, const struct resp_command *command, unsigned 
         .seed = mix(node->seed++ ^ version),
         .reply = out,
     };
-    apply_call(node, known_command(command), &call, session);
+    const struct command *row = command_find(command->args, command->count);
+    must_be_known(row, command);
+    apply_call(node, row, &call, session);
     return call.due;
 }
 
@@ -98,13 +108,29 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     assert(outcome == RESP_COMMAND);
     (void)outcome;
     struct resp_out out = connection_out(item);
+    deliver_listen(node, false);
+    deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
-    bool due = apply_look(node, &command, item->db, wall_ms, version, &out, &item->connection->session);
-    if (due && out.buf)
+    struct call call = {
+        .keyspace = node->keyspace,
+        .args = command.args,
+        .count = command.count,
+        .db = item->db,
+        .wall_ms = wall_ms,
+        .seed = mix(node->seed++ ^ version),
+        .reply = &out,
+    };
+    const struct command *row = command_find(command.args, command.count);
+    must_be_known(row, &command);
+    call.looks = row->flags & COMMAND_BLOCKING;
+    apply_call(node, row, &call, &item->connection->session);
+    if ((call.due || call.end == CALL_BLOCKS) && out.buf)
         resp_buf_truncate(out.buf, mark);
-    else if (!due && known_command(&command)->run == cmd_watch)
+    if (call.looks && !call.due)
+        block_looked(node, item->connection, &call);
+    if (!call.due && row->run == cmd_watch)
         transaction_watch(node, item->connection, item->db, &command);
-    return due;
+    return call.due;
 }
 
 void apply_reply(const struct lane *lane, const struct pending_item *item) {
@@ -128,47 +154,88 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
 }
 
 /* `databases` is part of what the log means: with fewer of them this node would not be the others' replica. */
-static bool database_exists(struct node *node, const struct entry_reader *reader, raft_index index) {
-    if (reader->db < keyspace_databases(node->keyspace))
+static bool database_exists(struct node *node, unsigned db, raft_index index) {
+    if (db < keyspace_databases(node->keyspace))
         return true;
     node_fail(node,
               "entry %llu uses database %u, and this node has %u: set `databases` as on the other members "
               "and start again",
-              (unsigned long long)index, reader->db, keyspace_databases(node->keyspace));
+              (unsigned long long)index, db, keyspace_databases(node->keyspace));
     return false;
 }
 
-bool apply_next(struct node *node, struct entry_reader *reader, struct resp_command *command,
-                raft_index index) {
-    return entry_next(reader, command) && database_exists(node, reader, index);
+/* What is for the node, and not for the keyspace. */
+static bool is_mark(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+                    raft_index index) {
+    if (level_is(command))
+        level_applied(node, index, command);
+    else if (audit_is(command, reader->level))
+        audit_applied(node, index);
+    else
+        return false;
+    return true;
 }
 
-void apply_command(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
-                   raft_index index, size_t *position, struct resp_out *out, const struct session *session) {
-    struct call call = {
+const struct ahead_command *apply_next(struct node *node, raft_index index) {
+    const struct ahead_command *command = ahead_next(node->ahead, node->keyspace);
+    return command && database_exists(node, command->db, index) ? command : NULL;
+}
+
+static struct call call_of(struct node *node, const struct entry_reader *reader,
+                           const struct ahead_command *command, raft_index index, size_t *position,
+                           struct resp_out *out) {
+    must_be_known(command->row, &command->words);
+    return (struct call){
         .keyspace = node->keyspace,
-        .args = command->args,
-        .count = command->count,
-        .db = reader->db,
+        .args = command->words.args,
+        .count = command->words.count,
+        .db = command->db,
         .wall_ms = reader->clock_ms,
         .version = index,
-        .no_room = reader->no_room,
+        .no_room = command->no_room,
         .seed = mix(index ^ mix((*position)++)),
         .reply = out,
     };
-    apply_call(node, known_command(command), &call, session);
 }
 
-static void apply_commands(struct node *node, struct entry_reader *reader, raft_index index,
-                           const struct lane *lane) {
-    struct resp_command command;
+void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
+                   raft_index index, size_t *position, struct resp_out *out, const struct session *session) {
+    struct call call = call_of(node, reader, command, index, position, out);
+    apply_call(node, command->row, &call, session);
+}
+
+/* With who waits for it, or nobody. */
+static void apply_one(struct node *node, const struct entry_reader *reader,
+                      const struct ahead_command *command, raft_index index, size_t *position,
+                      const struct lane *lane, const struct pending_item *item) {
+    struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
     struct entry_transaction head;
+    deliver_before(node, out.buf);
+    if (entry_is_transaction(&command->words, &head)) {
+        transaction_apply(node, reader, &head, index, position, lane, item);
+    } else if (item && item->connection->wait) {
+        struct call call = call_of(node, reader, command, index, position, &out);
+        block_apply(node, item, command->row, &call);
+    } else {
+        apply_command(node, reader, command, index, position, &out, item ? &item->connection->session : NULL);
+    }
+    if (item) {
+        item->connection->written = index;
+        connection_answered(node, item->connection);
+    }
+}
+
+static void apply_commands(struct node *node, const struct entry_reader *reader, raft_index index,
+                           const struct lane *lane) {
+    const struct ahead_command *command;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
-    while (apply_next(node, reader, &command, index)) {
+    while ((command = apply_next(node, index))) {
         const struct pending_item *item = NULL;
-        if (audit_is(&command)) {
-            audit_applied(node, index);
+        if (is_mark(node, reader, &command->words, index))
+            continue;
+        if (eviction_is(&command->words)) {
+            eviction_apply(node, command->db, &command->words);
             continue;
         }
         if (lane) {
@@ -176,14 +243,7 @@ static void apply_commands(struct node *node, struct entry_reader *reader, raft_
             assert(at < lane->count);
             item = &lane->items[at++];
         }
-        struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
-        if (entry_is_transaction(&command, &head))
-            transaction_apply(node, reader, &head, index, &position, lane, item);
-        else
-            apply_command(node, reader, &command, index, &position, &out,
-                          item ? &item->connection->session : NULL);
-        if (item)
-            connection_answered(node, item->connection);
+        apply_one(node, reader, command, index, &position, lane, item);
     }
     if (lane)
         answer_riders(node, lane, &at, index);
@@ -204,24 +264,34 @@ static struct lane *lane_of(struct node *node, const struct raft_entry *entry) {
     return found;
 }
 
+/* False: this node ends. */
+static bool open_entry(struct node *node, const struct raft_entry *entry, struct entry_reader *reader) {
+    bool opened = ahead_open(node->ahead, entry->data, reader);
+    if (reader->level == 0)
+        node_fail(node, "entry %llu is malformed: remove this node and add it again with an empty directory",
+                  (unsigned long long)entry->index);
+    else if (level_known(node, "entry", entry->index, reader->level))
+        assert(opened && reader->level <= node->admission.level);
+    return node->end != NODE_FAILED;
+}
+
 static void apply_entry(struct node *node, const struct raft_entry *entry) {
     struct lane *lane = lane_of(node, entry);
     if (node->membership.changes)
         membership_applied(node, entry);
     if (entry->type == RAFT_ENTRY_COMMAND) {
         struct entry_reader reader;
-        if (!entry_open(&reader, entry->data, node->entry_parser)) {
-            node_fail(node,
-                      "entry %llu needs feature level %u and this program knows up to %d: start a newer "
-                      "redraft on this directory",
-                      (unsigned long long)entry->index, reader.level, ENTRY_LEVEL);
+        if (!open_entry(node, entry, &reader)) {
             lane_free(lane);
             return;
         }
+        deliver_listen(node, entry->index <= node->boot.raft.last_index);
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
         apply_commands(node, &reader, entry->index, lane);
         size_t reclaimed = keyspace_reclaim_due(node->keyspace, RECLAIM_PER_ENTRY);
+        deliver_before(node, NULL);
+        deliver_told(node);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
     }
@@ -234,11 +304,12 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
 }
 
 void apply_entries(struct node *node, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count && node->end != NODE_FAILED; i++) {
+    for (size_t i = 0; i < entries->count; i++) {
         apply_entry(node, &entries->at[i]);
+        if (node->end == NODE_FAILED)
+            return;
         checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
     }
-    if (node->end != NODE_FAILED)
-        raft_applied(node->raft, entries->at[entries->count - 1].index);
+    raft_applied(node->raft, entries->at[entries->count - 1].index);
 }

@@ -12,15 +12,22 @@
  * nobody from that moment on, does not stand for leader, and hands the leadership over when it has it; it goes on to store the log and to
  * vote, for its log is right. When no majority agrees (two nodes, two digests), the leader can only say that somebody is wrong.
  *
- * A lost message costs one audit: the next one is as good.
+ * What such a node has must not spread: no snapshot and no backup is made of it, and it keeps the verdict in a file of its data directory,
+ * for a restart reads the same wrong state back (<dir>/differs, a line that says why). It is lifted when the state has been replaced by a
+ * snapshot, or when after a restart an audit finds it right: then it was wrong in memory only.
+ *
+ * A lost message costs one audit: the next one is as good. Marks are there from LEVEL_AUDIT on (level.h).
  */
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "level.h"
 #include "node_state.h"
+#include "note.h"
 
 /* ---- what is wrong here ------------------------------------------------------------------------------------------ */
 
@@ -30,18 +37,43 @@ static void differ(struct node *node, uint64_t right) {
              "the state of this node is not that of the others: at entry %" PRIu64
              " its digest is %016" PRIx64 ", a majority has %016" PRIx64 "; it was right at %" PRIu64,
              audit->index, audit->digest, right, audit->right_index);
-    if (!audit->differs)
-        log_warning(node->logger,
-                    "STATES DIFFER: %s. It serves nobody now. If `databases` is the same on all members, its "
-                    "memory or disk "
-                    "is to be suspected: keep %s as evidence, remove the node and add it again with an empty "
-                    "directory",
-                    audit->why, node->conf->dir);
+    audit->from_before = false;
+    if (audit->differs)
+        return;
     audit->differs = true;
+    raft_hold_back(node->raft, node->held_back = true);
+    log_warning(node->logger,
+                "STATES DIFFER: %s. It serves nobody now. If `databases` is the same on all members, its "
+                "memory or disk "
+                "is to be suspected: keep %s as evidence, remove the node and add it again with an empty "
+                "directory",
+                audit->why, node->conf->dir);
+    if (!note_write(node->conf->dir, NOTE_DIFFERS, audit->why))
+        log_warning(node->logger, "%s/" NOTE_DIFFERS ": %s. A restart will have to find out anew",
+                    node->conf->dir, strerror(errno));
+}
+
+void audit_remember(struct node *node, const char *verdict) {
+    struct audit *audit = &node->audit;
+    audit->differs = audit->from_before = true;
+    snprintf(audit->why, sizeof audit->why, "before its last start: %.*s", (int)sizeof audit->why - 32,
+             verdict);
+    log_warning(
+        node->logger,
+        "STATES DIFFER: so it was found %s. It serves nobody until an audit finds it right; remove the "
+        "node and add it again with an empty directory",
+        audit->why);
+}
+
+static void acquit(struct node *node) {
+    node->audit.differs = node->audit.from_before = false;
+    if (!note_remove(node->conf->dir, NOTE_DIFFERS))
+        log_warning(node->logger, "%s/" NOTE_DIFFERS ": %s", node->conf->dir, strerror(errno));
 }
 
 void audit_mended(struct node *node) {
-    node->audit.differs = false;
+    if (node->audit.differs)
+        acquit(node);
     node->audit.index = 0;
 }
 
@@ -52,6 +84,11 @@ static void take_right(struct node *node, raft_index index, uint64_t digest) {
     if (digest != audit->digest) {
         differ(node, digest);
         return;
+    }
+    if (audit->from_before) {
+        log_notice(node->logger, "the state is the others' at entry %" PRIu64 ": it was wrong in memory only",
+                   index);
+        acquit(node);
     }
     if (audit->right_index < index)
         audit->count++;
@@ -167,8 +204,8 @@ static void propose(struct node *node) {
     raft_index index;
     raft_term term;
     entry_add(&builder, 0, &mark);
-    struct raft_blob *blob =
-        entry_close(&builder, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
+    struct raft_blob *blob = entry_close(&builder, node->admission.level,
+                                         clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     (void)raft_propose(node->raft, blob, &index, &term); /* refused: then the next time */
     raft_blob_unref(blob);
     entry_builder_close(&builder);
@@ -186,7 +223,7 @@ void audit_turn(struct node *node) {
     if (audit->begin_ms == 0 || !status->serving)
         audit->begin_ms = node->now_ms + every_ms; /* a new leader begins an interval */
     if (every_ms == 0 || !status->serving || node->now_ms < audit->begin_ms || voters(node) < 2 ||
-        handover_holds(node))
+        handover_holds(node) || node->admission.level < LEVEL_AUDIT)
         return;
     audit->begin_ms = node->now_ms + every_ms;
     propose(node);
@@ -194,8 +231,8 @@ void audit_turn(struct node *node) {
 
 /* ---- everybody's part ---------------------------------------------------------------------------------------------- */
 
-bool audit_is(const struct resp_command *command) {
-    return command->count == 1 && resp_arg_is(&command->args[0], "RAFT.AUDIT");
+bool audit_is(const struct resp_command *command, unsigned level) {
+    return level >= LEVEL_AUDIT && command->count == 1 && resp_arg_is(&command->args[0], "RAFT.AUDIT");
 }
 
 void audit_applied(struct node *node, raft_index index) {

@@ -66,7 +66,7 @@ static bool is_time(const struct node *node) {
     const struct checkpointing *checkpoint = &node->checkpoint;
     raft_index applied = node->raft_status.applied;
     if (applied <= checkpoint->done_index || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING ||
-        node->now_ms < checkpoint->retry_ms || node->stopping)
+        node->now_ms < checkpoint->retry_ms || node->stopping || node->end == NODE_FAILED)
         return false;
     return checkpoint->wanted || checkpoint->behind_bytes >= node->conf->checkpoint_log_bytes ||
            applied - checkpoint->done_index >= node->conf->checkpoint_entries;
@@ -95,7 +95,7 @@ static void begin(struct node *node) {
     assert(terms->term_count > 0);
     meta->applied_term = terms->terms[terms->term_count - 1].term;
     meta->clock_ms = keyspace_clock(node->keyspace);
-    meta->feature_level = ENTRY_LEVEL;
+    meta->feature_level = node->admission.level;
     const struct raft_blob *members = raft_members_applied(node->raft);
     store_bytes_set(&meta->members, members->bytes, members->length);
     keyspace_checkpoint_head(node->keyspace, &head);

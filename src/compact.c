@@ -1,8 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * The log's beginning goes when a checkpoint holds it, less a tail: a follower that is a little behind gets entries, which is
- * cheaper for all than a snapshot. What followers need that are getting a snapshot stays too, up to a bound: one that takes for ever
- * must not fill the disk, it gets a newer one.
+ * cheaper for all than a snapshot. What live followers still need stays too: those that lag, those that are getting a snapshot or putting
+ * it in place (were the log cut past it by then, they would need the next at once, and never catch up with a busy leader). That has a
+ * bound: one that takes for ever must not fill the disk. When what it needs of the log is more than the state itself, a newer snapshot is
+ * the shorter way.
  *
  *      |--------- rows ----------------------------------------------|
  *                 ^ cut here       ^ checkpoint                      last
@@ -15,7 +17,8 @@
 enum {
     TAIL_MAX = 4096, /* entries of the tail, at most ... */
     TAIL_PART = 4,   /* ... and about this part of the bytes that begin a checkpoint */
-    NEED_FACTOR = 4, /* a snapshot's followers keep at most so many times what begins a checkpoint */
+    NEED_FACTOR =
+        4, /* followers keep at most so many times what begins a checkpoint, or as much as the data file has */
 };
 
 static raft_index tail_entries(const struct node *node) {
@@ -25,11 +28,17 @@ static raft_index tail_entries(const struct node *node) {
     return fit < TAIL_MAX ? fit : TAIL_MAX;
 }
 
+static uint64_t needs_bound(const struct node *node) {
+    uint64_t bound = NEED_FACTOR * node->conf->checkpoint_log_bytes;
+    return bound > node->checkpoint.file_bytes ? bound : node->checkpoint.file_bytes;
+}
+
 static raft_index wanted(const struct node *node) {
     raft_index done = node->checkpoint.done_index, tail = tail_entries(node);
     raft_index to = done > tail ? done - tail : 0;
-    raft_index needed = snapshot_out_needs(node);
-    if (needed < to && node->log_bytes < NEED_FACTOR * node->conf->checkpoint_log_bytes)
+    raft_index sent = snapshot_out_needs(node), lag = raft_needed(node->raft),
+               needed = sent < lag ? sent : lag;
+    if (needed < to && node->log_bytes < needs_bound(node))
         to = needed;
     return to < node->raft_status.saved_index ? to : node->raft_status.saved_index;
 }

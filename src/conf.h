@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <stdio.h>
 
+#include "data/events.h"
 #include "logger.h"
 
 enum {
@@ -23,8 +24,17 @@ enum {
 };
 
 enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
-enum conf_follower_mode { CONF_REDIRECT };
-enum conf_eviction { CONF_NOEVICTION };
+enum conf_follower_mode { CONF_REDIRECT, CONF_PROXY };
+enum conf_eviction {
+    CONF_VOLATILE_LRU,
+    CONF_VOLATILE_LFU,
+    CONF_VOLATILE_RANDOM,
+    CONF_VOLATILE_TTL,
+    CONF_ALLKEYS_LRU,
+    CONF_ALLKEYS_LFU,
+    CONF_ALLKEYS_RANDOM,
+    CONF_NOEVICTION,
+};
 
 /* raft-node <id> <host>:<port> */
 struct conf_node {
@@ -61,11 +71,18 @@ struct conf {
     unsigned databases;
     uint64_t maxmemory;
     enum conf_eviction maxmemory_policy;
-    int64_t slowlog_slower_us; /* slowlog-log-slower-than; -1: nothing is logged */
+    unsigned maxmemory_samples,
+        maxmemory_tenacity; /* keys drawn for each victim; what the second says has no effect */
+    unsigned lfu_log_factor;
+    uint64_t lfu_decay_minutes; /* lfu-decay-time */
+    int64_t slowlog_slower_us;  /* slowlog-log-slower-than; -1: nothing is logged */
     uint64_t slowlog_length_max;
     uint64_t latency_threshold_ms;     /* latency-monitor-threshold; 0: nothing is watched */
+    unsigned notify_events;            /* notify-keyspace-events: bits of enum event_class */
     char announce_host[CONF_HOST_MAX]; /* cluster-announce-ip */
     unsigned announce_port;            /* cluster-announce-port; 0: port */
+    unsigned sentinel_port;            /* 0: Sentinel's protocol is not spoken */
+    char sentinel_master_name[CONF_TEXT_MAX], sentinel_requirepass[CONF_TEXT_MAX];
 
     /* Raft's */
     uint64_t raft_id;
@@ -84,6 +101,7 @@ struct conf {
     uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
     uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
     uint64_t audit_interval_s;     /* between comparisons of the replicas' states; 0: never */
+    unsigned feature_level_max;    /* what this member offers at most (level.h); 0: what it knows */
     uint64_t disk_reserve;         /* bytes free below which growing writes are refused; 0: none */
     uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
@@ -118,6 +136,9 @@ bool conf_read_address(const char *word, struct conf_node *node);
 bool conf_lacks_secret(const struct conf *conf, const char *host);
 /* Where peers dial this node, as far as its configuration tells: "" when it does not. */
 void conf_own_address(const struct conf *conf, char *address, size_t size);
+
+/* As it stands in a file. */
+const char *conf_eviction_name(enum conf_eviction policy);
 
 /* Every directive with its default and one line of help, for `redraft --help`. */
 void conf_help(FILE *out);

@@ -11,9 +11,17 @@
 enum { INT_LARGEST = 2147483647 };
 
 static const char *const levels[] = {"debug", "verbose", "notice", "warning", NULL};
-static const char *const policies[] = {"noeviction", NULL};
+static const char *const policies[] = {[CONF_VOLATILE_LRU] = "volatile-lru",
+                                       [CONF_VOLATILE_LFU] = "volatile-lfu",
+                                       [CONF_VOLATILE_RANDOM] = "volatile-random",
+                                       [CONF_VOLATILE_TTL] = "volatile-ttl",
+                                       [CONF_ALLKEYS_LRU] = "allkeys-lru",
+                                       [CONF_ALLKEYS_LFU] = "allkeys-lfu",
+                                       [CONF_ALLKEYS_RANDOM] = "allkeys-random",
+                                       [CONF_NOEVICTION] = "noeviction",
+                                       [CONF_NOEVICTION + 1] = NULL};
 static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
-static const char *const follower_modes[] = {"redirect", NULL};
+static const char *const follower_modes[] = {"redirect", "proxy", NULL};
 
 /* clang-format off */
 const struct conf_directive conf_directives[] = {
@@ -54,19 +62,35 @@ const struct conf_directive conf_directives[] = {
     {"databases", CONF_NUMBER, FIELD(databases), 0, 1, 16384, NULL, "16",
      "databases that SELECT knows; the same on every member"},
     {"maxmemory", CONF_MEMORY, FIELD(maxmemory), CONF_LIVE, 0, INT64_MAX, NULL, "0",
-     "bytes of data beyond which growing writes get -OOM; 0: no limit"},
-    {"maxmemory-policy", CONF_CHOICE, FIELD(maxmemory_policy), 0, 0, 0, policies, "noeviction",
-     "what happens at maxmemory: noeviction"},
+     "bytes of keys and values beyond which maxmemory-policy acts; 0: no limit"},
+    {"maxmemory-policy", CONF_CHOICE, FIELD(maxmemory_policy), CONF_LIVE, 0, 0, policies, "noeviction",
+     "which keys go at maxmemory: (allkeys|volatile)-(lru|lfu|random), volatile-ttl; noeviction: none, growing writes get -OOM"},
+    {"maxmemory-samples", CONF_NUMBER, FIELD(maxmemory_samples), CONF_LIVE, 1, INT_LARGEST, NULL, "5",
+     "keys drawn for each that goes: more of them choose better, and take longer"},
+    {"maxmemory-eviction-tenacity", CONF_NUMBER, FIELD(maxmemory_tenacity), CONF_LIVE, 0, 100, NULL, "10",
+     "accepted and without effect: growing writes wait until there is room"},
+    {"lfu-log-factor", CONF_NUMBER, FIELD(lfu_log_factor), CONF_LIVE, 0, INT_LARGEST, NULL, "10",
+     "how much more uses of a key it takes to count one more, the more there were"},
+    {"lfu-decay-time", CONF_NUMBER, FIELD(lfu_decay_minutes), CONF_LIVE, 0, INT_LARGEST, NULL, "1",
+     "minutes after which a key's count of uses loses one; 0: never"},
     {"slowlog-log-slower-than", CONF_SIGNED, FIELD(slowlog_slower_us), CONF_LIVE, 0, INT64_MAX, NULL, "10000",
      "microseconds from which on SLOWLOG keeps a command; -1: none"},
     {"slowlog-max-len", CONF_NUMBER, FIELD(slowlog_length_max), CONF_LIVE, 0, INT64_MAX, NULL, "128",
      "commands that SLOWLOG keeps"},
     {"latency-monitor-threshold", CONF_NUMBER, FIELD(latency_threshold_ms), CONF_LIVE, 0, INT64_MAX, NULL, "0",
      "milliseconds from which on LATENCY notes what took long; 0: nothing"},
+    {"notify-keyspace-events", CONF_EVENTS, FIELD(notify_events), CONF_LIVE, 0, 0, NULL, "\"\"",
+     "changes of keys that this node publishes to its own listeners: letters, as in Redis"},
     {"cluster-announce-ip", CONF_TEXT, FIELD(announce_host), CONF_LIVE | CONF_NAME, 0, 0, NULL, "\"\"",
      "host that clients are told; \"\": that of this member's raft-node line"},
     {"cluster-announce-port", CONF_NUMBER, FIELD(announce_port), CONF_LIVE, 0, 65535, NULL, "0",
      "port that clients are told; 0: port"},
+    {"sentinel-port", CONF_NUMBER, FIELD(sentinel_port), 0, 0, 65535, NULL, "0",
+     "clients that know Redis Sentinel ask here for the leader; 0: they cannot"},
+    {"sentinel-master-name", CONF_TEXT, FIELD(sentinel_master_name), CONF_NAME, 0, 0, NULL, "mymaster",
+     "what they call the leader; the same on every member"},
+    {"sentinel-requirepass", CONF_TEXT, FIELD(sentinel_requirepass), 0, 0, 0, NULL, "\"\"",
+     "password that they must give with AUTH on that port; \"\": none"},
 
     {"raft-id", CONF_NUMBER, FIELD(raft_id), 0, 1, INT64_MAX, NULL, "1",
      "which of the members this one is"},
@@ -88,8 +112,8 @@ const struct conf_directive conf_directives[] = {
      "what a read stands on: linearizable (a round), lease (time) or stale (nothing)"},
     {"raft-leases", CONF_YESNO, FIELD(leases), 0, 0, 0, NULL, "no",
      "make leases possible; the same on every member; yes also follows from raft-read-consistency lease"},
-    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), 0, 0, 0, follower_modes, "redirect",
-     "what a follower does with commands: redirect"},
+    {"raft-follower-mode", CONF_CHOICE, FIELD(follower_mode), CONF_LIVE, 0, 0, follower_modes, "redirect",
+     "what a follower does with commands: redirect (-MOVED to the leader) or proxy (asks it itself)"},
     {"raft-entry-max-size", CONF_MEMORY, FIELD(entry_bytes_max), 0, 4096, 512 * MB, NULL, "64mb",
      "bytes of one log entry, and so of one command"},
     {"raft-uncommitted-max-size", CONF_MEMORY, FIELD(uncommitted_bytes_max), 0, 4096, INT64_MAX, NULL, "256mb",
@@ -102,6 +126,8 @@ const struct conf_directive conf_directives[] = {
      "entries after which the state is written to disk and the log cut"},
     {"raft-audit-interval", CONF_NUMBER, FIELD(audit_interval_s), CONF_LIVE, 0, INT_LARGEST, NULL, "60",
      "seconds between comparisons of the members' states; 0: none are made"},
+    {"raft-feature-level-max", CONF_NUMBER, FIELD(feature_level_max), 0, 0, 4294967295u, NULL, "0",
+     "feature level that this member offers at most; 0: the newest it knows"},
     {"raft-disk-reserve", CONF_MEMORY, FIELD(disk_reserve), CONF_LIVE, 0, INT64_MAX, NULL, "64mb",
      "bytes free on the disk below which growing writes get -MISCONF; 0: no reserve"},
     {"raft-max-clock-skew", CONF_NUMBER, FIELD(clock_skew_max_ms), 0, 1, 3600000, NULL, "500",
@@ -120,7 +146,6 @@ const size_t conf_directive_count = sizeof conf_directives / sizeof conf_directi
 #define OWN_LOG "it has its own log, see logfile"
 #define NOT_MEASURED "nothing like it is measured or traced here"
 #define NO_FEATURE "the feature is not there"
-#define EVICTION "nothing is evicted: at maxmemory growing writes get -OOM"
 #define SYSTEM "the process leaves such settings of the system alone"
 #define RAFT_NODE "a cluster is made by raft-node lines: see conf/node1.conf"
 #define NO_TLS "there is no TLS: connections would not be encrypted"
@@ -237,11 +262,7 @@ const struct conf_foreign conf_foreign[] = {
     {"dynamic-hz", NULL, "timers fire when they are due, not at a rate", false},
     {"io-threads", "1", "one loop serves all clients", false},
     {"io-threads-do-reads", "no", "one loop serves all clients", false},
-    {"maxmemory-samples", NULL, EVICTION, false},
-    {"maxmemory-eviction-tenacity", NULL, EVICTION, false},
     {"maxmemory-clients", "0", "see client-output-buffer-limit", false},
-    {"lfu-log-factor", NULL, EVICTION, false},
-    {"lfu-decay-time", NULL, EVICTION, false},
 
     {"daemonize", "no", RUN_BY, false},
     {"supervised", "no", RUN_BY, false},
@@ -269,7 +290,6 @@ const struct conf_foreign conf_foreign[] = {
 
     {"latency-tracking", "no", NOT_MEASURED, false},
     {"latency-tracking-info-percentiles", NULL, NOT_MEASURED, false},
-    {"notify-keyspace-events", "", NO_FEATURE, false},
     {"tracking-table-max-keys", NULL, NO_FEATURE, false},
     {"lua-time-limit", NULL, NO_FEATURE, false},
     {"busy-reply-threshold", NULL, NO_FEATURE, false},
@@ -295,6 +315,10 @@ const size_t conf_foreign_count = sizeof conf_foreign / sizeof conf_foreign[0];
 /* clang-format on */
 
 _Static_assert(sizeof conf_foreign / sizeof conf_foreign[0] <= CONF_IGNORED_MAX, "each can be ignored once");
+
+const char *conf_eviction_name(enum conf_eviction policy) {
+    return policies[policy];
+}
 
 const struct conf_directive *conf_find(const char *name) {
     for (size_t i = 0; i < conf_directive_count; i++)

@@ -28,6 +28,7 @@ enum conf_type {
     CONF_BIND,         /* addresses to listen on */
     CONF_OUTPUT_LIMIT, /* (class hard soft seconds)... */
     CONF_RAFT_NODE,    /* id host:port; each line adds one */
+    CONF_EVENTS,       /* letters for bits of enum event_class */
     CONF_ADDRESS,      /* struct conf_node: host:port, or nothing */
 };
 

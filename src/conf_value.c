@@ -293,6 +293,36 @@ static bool set_output_limits(struct conf *conf, int count, char *const *words, 
     return true;
 }
 
+/* ---- events ------------------------------------------------------------------------------------------------ */
+
+/* In the order in which CONFIG GET tells them. */
+static const struct event_letter {
+    char letter;
+    unsigned class;
+} event_letters[] = {
+    {'A', EVENT_ALL},         {'g', EVENT_GENERIC},     {'$', EVENT_STRING},   {'l', EVENT_LIST},
+    {'s', EVENT_SET},         {'h', EVENT_HASH},        {'z', EVENT_ZSET},     {'x', EVENT_EXPIRED},
+    {'e', EVENT_EVICTED},     {'t', EVENT_STREAM},      {'d', EVENT_MODULE},   {'n', EVENT_NEW},
+    {'K', EVENT_TO_KEYSPACE}, {'E', EVENT_TO_KEYEVENT}, {'m', EVENT_KEY_MISS},
+};
+
+enum { EVENT_LETTERS = sizeof event_letters / sizeof event_letters[0] };
+
+static bool set_events(const struct conf_directive *row, struct conf *conf, const char *word,
+                       char why[CONF_WHY_MAX]) {
+    unsigned classes = 0;
+    for (; *word; word++) {
+        size_t at = 0;
+        while (at < EVENT_LETTERS && event_letters[at].letter != *word)
+            at++;
+        if (at == EVENT_LETTERS)
+            return fail(why, "Invalid event class character. Use 'Ag$lshzxeKEtmdn'.");
+        classes |= event_letters[at].class;
+    }
+    store_number(row, conf, classes);
+    return true;
+}
+
 /* ---- any --------------------------------------------------------------------------------------------------- */
 
 static bool takes_many(enum conf_type type) {
@@ -339,6 +369,8 @@ bool conf_value_set(const struct conf_directive *row, struct conf *conf, int cou
         return set_output_limits(conf, count, words, why);
     case CONF_RAFT_NODE:
         return add_raft_node(conf, count, words, why);
+    case CONF_EVENTS:
+        return set_events(row, conf, words[0], why);
     case CONF_ADDRESS:
         return set_address(row, conf, words[0], why);
     }
@@ -368,6 +400,17 @@ static void add_address(char out[CONF_VALUE_MAX], const struct conf_node *node) 
 static void add_node(char out[CONF_VALUE_MAX], const struct conf_node *node) {
     add_text(out, "%s%" PRIu64 " ", out[0] == '\0' ? "" : " ", node->id);
     add_address(out, node);
+}
+
+/* All of a letter's bits that no letter before it has told. */
+static void add_events(char out[CONF_VALUE_MAX], uint64_t classes) {
+    uint64_t told = 0;
+    for (size_t i = 0; i < EVENT_LETTERS; i++) {
+        uint64_t bits = event_letters[i].class;
+        if ((classes & bits) == bits && (told & bits) == 0)
+            add_text(out, "%c", event_letters[i].letter);
+        told |= (classes & bits) == bits ? bits : 0;
+    }
 }
 
 void conf_value_get(const struct conf_directive *row, const struct conf *conf, char out[CONF_VALUE_MAX]) {
@@ -401,6 +444,9 @@ void conf_value_get(const struct conf_directive *row, const struct conf *conf, c
     case CONF_RAFT_NODE:
         for (size_t i = 0; i < conf->node_count; i++)
             add_node(out, &conf->nodes[i]);
+        return;
+    case CONF_EVENTS:
+        add_events(out, load_number(row, conf));
         return;
     case CONF_ADDRESS:
         if (((const struct conf_node *)field_of(row, conf))->port != 0)

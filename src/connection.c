@@ -68,6 +68,8 @@ void connection_queue(struct node *node, struct connection *connection) {
 
 void connection_forget(struct node *node, struct connection *connection) {
     assert(!connection->client && connection->pending == 0 && !connection->to_serve);
+    deliver_forget(node, connection);
+    monitor_forget(node, connection);
     resp_parser_free(connection->parser);
     wire_pieces_close(&connection->pieces);
     resp_buf_close(&connection->transaction.queue);
@@ -82,6 +84,8 @@ void connection_close(struct node *node, struct connection *connection) {
     if (!client)
         return;
     connection_unhold(node, connection);
+    block_forget(node, connection);
+    proxy_free(node, connection);
     handover_forget(node, connection);
     membership_forget(node, connection);
     struct peer *peer = peers_find(node, connection->peer);
@@ -90,6 +94,7 @@ void connection_close(struct node *node, struct connection *connection) {
     backup_forget(node, connection);
     snapshot_in_left(node, connection);
     transaction_drop(node, connection);
+    deliver_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
     client_free(client);
@@ -106,8 +111,9 @@ void connection_answered(struct node *node, struct connection *connection) {
     transaction_answered(node, connection);
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
-    else if (connection->client && (connection->hold == HOLD_ORDER || connection->session.close ||
-                                    connection->client->ended || connection->client->gone))
+    else if (connection->client &&
+             (connection->hold == HOLD_ORDER || connection->session.close || connection->dismissed ||
+              connection->client->ended || connection->client->gone))
         connection_queue(node, connection);
 }
 

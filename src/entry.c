@@ -5,6 +5,8 @@
 #include <limits.h>
 #include <string.h>
 
+#include "level.h"
+
 /* A log may hold what an earlier configuration allowed: replay parses without limits. */
 static const struct resp_limits no_limits = {
     .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
@@ -49,12 +51,13 @@ size_t entry_size(const struct entry_builder *builder) {
     return resp_buf_length(&builder->commands) + ENTRY_OVERHEAD_MAX;
 }
 
-struct raft_blob *entry_close(struct entry_builder *builder, uint64_t clock_ms) {
+struct raft_blob *entry_close(struct entry_builder *builder, unsigned level, uint64_t clock_ms) {
     enum { COMMANDS_KEPT_MAX = 1024 * 1024 };
     struct resp_buf header = {0};
+    assert(level >= LEVEL_FIRST && level <= LEVEL_NEWEST);
     resp_request(&header, 3);
     resp_request_text(&header, "ENTRY");
-    resp_request_unsigned(&header, ENTRY_LEVEL);
+    resp_request_unsigned(&header, level);
     resp_request_unsigned(&header, clock_ms);
 
     size_t header_length = resp_buf_length(&header), length = resp_buf_length(&builder->commands);
@@ -94,7 +97,7 @@ bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struc
         return false;
     reader->level = (unsigned)level;
     reader->clock_ms = (uint64_t)clock_ms;
-    return level <= ENTRY_LEVEL;
+    return level <= LEVEL_NEWEST;
 }
 
 /* SELECT or ROOM, which say how to read on. */

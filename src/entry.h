@@ -30,7 +30,6 @@
 #include "../resp/resp.h"
 
 enum {
-    ENTRY_LEVEL = 1, /* the feature level that this program writes, and the highest that it applies */
     ENTRY_OVERHEAD_MAX = 128, /* bytes that the header and one SELECT add at most */
 };
 
@@ -59,8 +58,8 @@ void entry_add_watch(struct entry_builder *builder, unsigned db, bool present, c
 void entry_add_room(struct entry_builder *builder, bool no_room);
 /* Bytes of the entry if it were closed now. */
 size_t entry_size(const struct entry_builder *builder);
-/* The entry, with one reference; the builder is empty again and keeps its memory. */
-struct raft_blob *entry_close(struct entry_builder *builder, uint64_t clock_ms);
+/* The entry, written at this feature level (level.h), with one reference; the builder is empty again and keeps its memory. */
+struct raft_blob *entry_close(struct entry_builder *builder, unsigned level, uint64_t clock_ms);
 void entry_builder_close(struct entry_builder *builder);
 
 /* Reads an entry back, command by command. */
@@ -74,7 +73,7 @@ struct entry_reader {
     bool no_room;
 };
 
-/* False when it is no entry or its level is above ENTRY_LEVEL (reader->level says). The parser must not be in use elsewhere meanwhile. */
+/* False when it is no entry or its level is above LEVEL_NEWEST (reader->level says; 0: it is none). The parser must not be in use elsewhere meanwhile. */
 bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struct resp_parser *parser);
 /* The next command, with reader->db set; false at the end. A malformed entry asserts: every replica would meet it. */
 bool entry_next(struct entry_reader *reader, struct resp_command *command);

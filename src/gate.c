@@ -15,7 +15,7 @@ static enum gate_verdict judge_data(const struct gate *gate, const struct comman
         return GATE_TOO_LARGE;
     if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
         return GATE_READ;
-    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->serving)))
+    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->newest && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {
         if (gate->elsewhere || gate->stopping)
@@ -41,6 +41,11 @@ enum gate_verdict gate_judge(const struct gate *gate, const struct command *row,
         return GATE_ARITY;
     if (!session->authenticated && !(row->flags & COMMAND_NO_AUTH))
         return GATE_NOAUTH;
+    if (session->protocol == 2 && subscriber_listens(&session->subscriber) &&
+        !(row->flags & COMMAND_LISTENER))
+        return GATE_LISTENING;
+    if (session->monitor && (row->flags & COMMAND_OVER_DATA))
+        return GATE_MONITORING;
     if (row->session)
         return GATE_SESSION;
     assert(row->run);
@@ -65,6 +70,15 @@ void gate_refuse(enum gate_verdict verdict, const struct conf *conf, const struc
         resp_error(out, "DENIED redraft runs in protected mode: no password is set and this connection does "
                         "not come from the machine "
                         "itself. Set requirepass, or protected-mode no if the network is trusted");
+        return;
+    case GATE_LISTENING:
+        resp_error(out,
+                   "ERR Can't execute '%s': only (P|S)SUBSCRIBE / (P|S)UNSUBSCRIBE / PING / QUIT / RESET are "
+                   "allowed in this context",
+                   row->name);
+        return;
+    case GATE_MONITORING:
+        resp_error(out, "ERR Replica can't interact with the keyspace");
         return;
     case GATE_LOADING:
         resp_error(out, "LOADING Redis is loading the dataset in memory");

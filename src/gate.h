@@ -22,10 +22,11 @@ struct gate {
     bool handing_over; /* leads, and hands over: writes wait */
     bool stale;        /* leads, or did not long ago, and this reader takes what is here */
     bool through;      /* this reader asked for linearizable reads on a follower */
+    bool newest;       /* this reader said that it takes nothing old: without a leader it waits for one */
     bool elsewhere;    /* another node is known to lead */
     bool stopping;
     bool caught_up; /* may answer a reader who accepts stale data */
-    bool full;      /* over maxmemory */
+    bool full;      /* over maxmemory, and no key may go */
     bool disk_low;  /* below raft-disk-reserve */
     size_t entry_bytes_max;
 };
@@ -37,6 +38,7 @@ enum gate_verdict {
     GATE_LOCAL,   /* over this node's keyspace, at once */
     GATE_SESSION, /* over the session, at once */
     GATE_QUEUE,   /* behind MULTI */
+    GATE_PROXY,   /* to the leader, on the client's behalf */
     /* not now */
     GATE_WAIT,      /* for a leader, within bounds */
     GATE_ELSEWHERE, /* MOVED, or CLUSTERDOWN when nobody leads */
@@ -45,6 +47,8 @@ enum gate_verdict {
     GATE_ARITY,
     GATE_NOAUTH,
     GATE_DENIED,
+    GATE_MONITORING, /* a connection that is shown what others send */
+    GATE_LISTENING,  /* a RESP2 connection that listens to channels */
     GATE_LOADING,
     GATE_TOO_LARGE,
     GATE_NO_MULTI, /* not between MULTI and EXEC */

@@ -105,6 +105,8 @@ static void take_reply(struct node *node, const struct link_event *event) {
             link_touch(host->link);
         else
             refused(node, why);
+        if (host->exchange.outdated)
+            node_fail(node, "this node cannot be taken in as it is: %s", why);
     } else if (event->kind == '+' && host->exchange.proven && host->exchange.theirs.cluster[0]) {
         taken_in(node);
     } else {

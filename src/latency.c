@@ -69,10 +69,10 @@ void latency_read(struct latency *latency, uint64_t now_ms, struct latency_figur
     }
     if (figures->count == 0)
         return;
-    figures->p50_us = quantile(sums, figures->count / 2);
-    figures->p99_us = quantile(sums, figures->count * 99 / 100);
-    if (figures->p99_us > figures->max_us)
-        figures->p99_us = figures->max_us;
-    if (figures->p50_us > figures->max_us)
-        figures->p50_us = figures->max_us;
+    uint64_t *const wanted[] = {&figures->p50_us, &figures->p99_us, &figures->p999_us};
+    static const unsigned per_thousand[] = {500, 990, 999};
+    for (size_t i = 0; i < 3; i++) {
+        uint64_t us = quantile(sums, figures->count * per_thousand[i] / 1000);
+        *wanted[i] = us < figures->max_us ? us : figures->max_us;
+    }
 }

@@ -22,7 +22,7 @@ struct latency {
 };
 
 struct latency_figures {
-    uint64_t count, p50_us, p99_us, max_us;
+    uint64_t count, p50_us, p99_us, p999_us, max_us;
 };
 
 /* One thing took `us` microseconds and ended at `now_ms` (monotonic). */

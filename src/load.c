@@ -22,6 +22,7 @@ struct load_job {
     struct store_data *data;
     struct store_meta *meta;
     uint64_t hash_key[2];
+    struct keyspace_use use;   /* what is loaded counts as used at its begin */
     struct keyspace *keyspace; /* NULL before the first slice */
     uint64_t keys, keys_total, bytes;
     bool done, failed, freed;
@@ -53,6 +54,7 @@ static bool begin(struct load_job *load) {
         return false;
     }
     keyspace_set_hash_key(load->keyspace, load->hash_key[0], load->hash_key[1]);
+    keyspace_set_use(load->keyspace, &load->use);
     return true;
 }
 
@@ -132,6 +134,7 @@ static void begin_loading(struct node *node, struct load_job *load) {
     snprintf(load->dir, sizeof load->dir, "%s", node->conf->dir);
     load->hash_key[0] = admission_random();
     load->hash_key[1] = admission_random();
+    load->use = eviction_use(node);
     worker_submit(loading->worker, &load->job);
 }
 

@@ -65,11 +65,11 @@ static void link_listed(struct node *node) {
 /* A node that can't tell its own address is told it by whoever added it. */
 static void learn_own_address(struct node *node) {
     const struct member *self = self_of(node);
-    char host[CONF_HOST_MAX], *announced = node->admission.announced;
+    char host[CONF_HOST_MAX], *announced = node->admission.announced, ports[32];
     unsigned port;
     if (announced[0] == ':' && self && member_split_address(self->address, host, sizeof host, &port)) {
-        port = (unsigned)strtoul(announced + 1, NULL, 10);
-        snprintf(announced, sizeof node->admission.announced, "%.240s:%u", host, port);
+        snprintf(ports, sizeof ports, "%.31s", announced);
+        snprintf(announced, sizeof node->admission.announced, "%.220s%s", host, ports);
     }
 }
 
@@ -308,19 +308,31 @@ void membership_change(struct node *node, enum raft_change_type type, raft_id id
     asker->awaits = true;
 }
 
-void membership_applied(struct node *node, const struct raft_entry *entry) {
+/* What is known: the entry at `index` has this term; or (meta not NULL) all that the state's table of terms says. */
+static void conclude_through(struct node *node, raft_index index, raft_term term,
+                             const struct store_meta *meta) {
     for (struct member_change **at = &node->membership.changes; *at;) {
         struct member_change *change = *at;
-        if (change->index > entry->index) {
+        if (change->index > index) {
             at = &change->next;
             continue;
         }
         *at = change->next;
-        bool made = change->index == entry->index && change->term == entry->term;
+        raft_term made = meta ? store_meta_term_at(meta, change->index) : change->index == index ? term : 0;
         conclude(node, change,
-                 made ? NULL
-                      : "CLUSTERDOWN the leadership was lost before the change was made; not executed");
+                 made == change->term ? NULL
+                 : meta && made == 0  ? "INDOUBT this node got the state from another, and does not know"
+                                      : "CLUSTERDOWN the leadership was lost before the change was made; "
+                                        "not executed");
     }
+}
+
+void membership_applied(struct node *node, const struct raft_entry *entry) {
+    conclude_through(node, entry->index, entry->term, NULL);
+}
+
+void membership_replaced(struct node *node, const struct store_meta *meta) {
+    conclude_through(node, meta->applied, 0, meta);
 }
 
 static void doubt_overdue(struct node *node) {
@@ -391,6 +403,11 @@ static struct member wanted(struct node *node) {
             continue;
         if (!member.incarnation[0] && membership->claim.id == member.id)
             return membership->claim;
+        if (!member.incarnation[0] && peer &&
+            peer->open) { /* another's claim has taken the place of its own */
+            strcpy(member.incarnation, peer->exchange.theirs.incarnation);
+            return member;
+        }
         if (!member.incarnation[0] && member.id == node->admission.identity.node) {
             strcpy(member.incarnation,
                    node->admission.identity.incarnation); /* the list was made without us */

@@ -10,6 +10,7 @@
  *      clients' commands        gathered: all writes of the turn into one entry, all reads into one round
  *      propose, ask             the entry is appended, the round is begun
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
+ *      clients that wait        pops are gathered for the next entry, where there is something to pop
  *      checkpoint               a few pages of the state go to the disk, when it is time
  *      flush                    one write per connection that has something to say
  *
@@ -35,7 +36,9 @@
 enum {
     CLOCK_ENTRY_EVERY_MS = 100, /* entries proposed only so that keys expire */
     RECLAIM_PER_TURN = 256,
+    CLOCK_ENTRIES_MAX = 2, /* on their way at a time: all of them may be applied in one turn */
     READIES_PER_TURN = 64,
+    TURN_US = 2000, /* after so long no further ready is begun: applying one may take long */
 };
 
 /* ---- the disk's answers ------------------------------------------------------------------------------------ */
@@ -202,10 +205,13 @@ static bool obey_one(struct node *node) {
 /* True when there may be more: nothing may run for long without the loop turning. */
 static bool obey(struct node *node) {
     size_t count = 0;
-    while (node->end != NODE_FAILED && count < READIES_PER_TURN && obey_one(node))
+    bool late = false;
+    while (node->end != NODE_FAILED && !late && count < READIES_PER_TURN && obey_one(node)) {
         count++;
+        late = instant_mono_us() - node->now.mono_us >= TURN_US;
+    }
     raft_status(node->raft, &node->raft_status);
-    return reads_answer(node) || count == READIES_PER_TURN;
+    return reads_answer(node) || late || count == READIES_PER_TURN;
 }
 
 /* ---- what the turn gathered ------------------------------------------------------------------------------------ */
@@ -226,8 +232,8 @@ void node_propose(struct node *node) {
     if (!lane || must_wait(node, lane))
         return;
     node->writing = NULL;
-    struct raft_blob *blob =
-        entry_close(&node->batch, clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
+    struct raft_blob *blob = entry_close(&node->batch, node->admission.level,
+                                         clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     if (lane->begun_us == 0)
         lane->begun_us = node->now.mono_us;
     if (raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
@@ -254,6 +260,8 @@ static void ask_raft(struct node *node) {
     if (!node->reads.first)
         return;
     const struct raft_status *status = &node->raft_status;
+    if (status->role != RAFT_LEADER && node->conf->follower_mode == CONF_PROXY)
+        proxy_keep_reads(node);
     for (struct lane *lane = node->reads.first; lane; lane = lane->next)
         if (!lane->confirmed && lane->term != status->term && (status->serving || lane->through)) {
             lane->token = ++node->next_token;
@@ -269,10 +277,17 @@ static void ask_raft(struct node *node) {
         outcome_fail(node, lanes_take_first(&node->reads));
 }
 
+static bool entries_under_way(const struct node *node, size_t count) {
+    for (const struct lane *lane = node->writes.first; lane && count > 0; lane = lane->next)
+        count--;
+    return count == 0;
+}
+
 /* Keys that are due by the leader's clock go when an entry with a later clock is applied; nobody need write for that. Each
- * entry frees so many of them: when more were due, another one frees the next. */
+ * entry frees so many of them: when more were due, others free the next. */
 static void propose_clock(struct node *node) {
-    if (!node->raft_status.serving || node->writing || node->writes.first || handover_holds(node))
+    if (!node->raft_status.serving || node->writing ||
+        entries_under_way(node, node->due_left ? CLOCK_ENTRIES_MAX : 1) || handover_holds(node))
         return; /* an entry is on its way as it is, or may not be */
     uint64_t deadline = keyspace_next_deadline(node->keyspace);
     bool due = deadline != 0 && node->now_ms - node->clock_entry_ms >= CLOCK_ENTRY_EVERY_MS &&
@@ -321,14 +336,17 @@ static bool turn_raft(struct node *node) {
     bool more = tick(node);
     raft_status(node->raft, &node->raft_status);
     status_watch(node);
+    more |= eviction_turn(node);
     serve_commands(node);
     propose_clock(node);
     audit_turn(node);
+    level_turn(node);
     ask(node);
     node_propose(node);
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    block_turn(node);
     more |= membership_turn(node);
     more |= checkpoint_turn(node);
     compact_turn(node);
@@ -343,6 +361,8 @@ bool node_turn(struct node *node, const struct instant *now) {
     node->now_ms = now->mono_us / 1000;
     bool more = false;
 
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
     if (node->boot_worker)
         start_opened(node);
     loading_take(node);
@@ -352,6 +372,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);
+    proxy_turn(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)
         more = turn_raft(node);
@@ -364,7 +385,9 @@ bool node_turn(struct node *node, const struct instant *now) {
         status_cron(node);
     }
     more |= start_stop_when_done(node);
+    sentinel_turn(node);
     net_flush(node->net, node_wall_ms(node));
+    proxy_flushed(node);
     return more;
 }
 
@@ -372,7 +395,11 @@ uint64_t node_deadline_ms(const struct node *node) {
     uint64_t deadline = node->cron_ms;
     if (node->raft && raft_deadline(node->raft) < deadline)
         deadline = raft_deadline(node->raft);
+    if (pause_is_on(node) && node->pause.until_ms < deadline)
+        deadline = node->pause.until_ms;
     if (handover_deadline_ms(node) < deadline)
         deadline = handover_deadline_ms(node);
+    if (block_deadline_ms(node) < deadline)
+        deadline = block_deadline_ms(node);
     return deadline;
 }

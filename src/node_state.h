@@ -5,6 +5,7 @@
  *     node.c      the flow: the order of a turn, the ready obeyed, the disk's answers
  *     start.c     how a node begins and ends
  *     connection.c  a connection's life, and what it waits for
+ *     block.c     connections that wait for an element    acks.c  or for members to have a write
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
  *     transaction.c  MULTI: what is queued and watched, and how it is carried out as one
@@ -19,27 +20,43 @@
  *     backup.c    the state as a file of its own, on request
  *     disk.c      the room on the disk
  *     audit.c     whether the replicas' states are the same
+ *     level.c     what the members' programs agree to put into entries
  *     peers.c     handshakes, messages out and in
  *     membership.c  who is a member: the newest list, the links that follow from it, changes asked for
  *     join.c      a new node asks to be taken in
+ *     deliver.c   from events to those who listen
+ *     monitor.c   MONITOR
+ *     pause.c     CLIENT PAUSE
+ *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
+ *     proxy_replies.c  until a request is answered, and when it is not
+ *     upstream.c  how a proxy's connection to the leader is opened
+ *     proxied.c   the leader's side of it
+ *     sentinel.c  Sentinel's protocol, on a port of its own
  *     status.c    the report from which INFO, RAFT.INFO and CLUSTER answer
  */
 #ifndef NODE_STATE_H
 #define NODE_STATE_H
 
 #include "admission.h"
+#include "ahead.h"
+#include "block.h"
 #include "clock.h"
 #include "cmd/command.h"
 #include "cmd/report.h"
 #include "conf.h"
 #include "data/keyspace.h"
 #include "entry.h"
+#include "eviction.h"
 #include "latency.h"
+#include "level.h"
+#include "listeners.h"
 #include "logger.h"
 #include "net/net.h"
 #include "node.h"
 #include "pending.h"
+#include "proxy.h"
 #include "roster.h"
+#include "sentinel.h"
 #include "slowlog.h"
 #include "spikes.h"
 #include "store/data.h"
@@ -56,6 +73,8 @@ enum {
     NODE_OUT_PATIENCE_BYTES =
         1024 * 1024, /* replies that a client has not taken, before it is served no further */
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
+
+    SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
 };
 
 /* Why a connection's next command stays in its input. */
@@ -65,6 +84,9 @@ enum hold {
     HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
     HOLD_REPLY,  /* its last command is answered later */
     HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+
+    HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
+    HOLD_PAUSE,    /* CLIENT PAUSE */
 };
 
 /* A connection that somebody opened: a client's or, once admitted, a peer's. */
@@ -82,13 +104,19 @@ struct connection {
     struct connection *held_next, *held_previous; /* of node->held, while hold != HOLD_NONE */
     struct connection *serve_next;                /* of this turn's list */
     bool to_serve;
-    bool awaits; /* the end of a hand-over, or of the node: nothing more is served before */
-    bool denied; /* protected mode: only a handshake is listened to */
+    struct wait *wait; /* for an element, or for members: nothing more is served before its end; NULL: none */
+    raft_index written; /* its last write that was applied; 0: none */
+    bool awaits;        /* the end of a hand-over, or of the node: nothing more is served before */
+    bool denied;        /* protected mode: only a handshake is listened to */
 
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
+    raft_id via;                         /* a client of that member, which is a proxy for it; 0: our own */
+    struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
+
+    bool dismissed; /* came for the leader, who is another now: closed when all it sent is answered */
 };
 
 /* Where a peer may be found: the first that is known is dialled; when nobody answers there, the next. */
@@ -114,8 +142,9 @@ struct peer {
     uint64_t heard_mono_ms; /* its last message; 0: never */
     uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
     char version[32];
+    unsigned offers;          /* the feature level that it offered last; 0: not met since the start */
     char host[CONF_HOST_MAX]; /* what clients are told */
-    unsigned port;
+    unsigned port, sentinel_port;
     raft_index audit_index,
         audit_answered; /* of the last digest that it told; of the last that it was answered */
     uint64_t audit_digest;
@@ -136,7 +165,8 @@ struct command_statistics {
 };
 
 struct statistics {
-    uint64_t commands, errors, expired_keys, in_doubt, peer_in, peer_out, peer_bytes_in, peer_bytes_out;
+    uint64_t commands, errors, expired_keys, evicted_keys, in_doubt, peer_in, peer_out, peer_bytes_in,
+        peer_bytes_out;
     uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
@@ -253,8 +283,15 @@ struct audit {
         undecided_index;  /* the last at which this node was found right; at which nobody could tell */
     uint64_t count;       /* found right, since the start */
     bool differs;         /* this node is wrong: it serves nobody */
+    bool from_before;     /* so it was found before its last start, and not since */
     uint64_t handover_ms; /* and does not try to hand over before */
     char why[NODE_REASON_MAX];
+};
+
+/* The entry that this node has proposed to raise the feature level. */
+struct level_raise {
+    raft_index index;
+    raft_term term; /* 0: none */
 };
 
 /* Of the data directory: see disk.c. */
@@ -303,6 +340,7 @@ struct snapshot_in {
     struct worker *worker;
     enum snapshot_in_phase phase;
     struct connection *from; /* who is answered; NULL: its connection is gone */
+    uint64_t heard_ms;       /* ... said something last */
     bool busy;               /* a job is with the worker */
     char id[STORE_NAME_MAX + 1];
     uint64_t size, begun_ms;
@@ -329,11 +367,12 @@ struct node {
     struct promise *promises, *promises_last;
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
-    struct latency fsync, commit;
+    struct latency fsync, commit, turn; /* turn: how long the loop worked before it could wait again */
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
     struct audit audit;
+    struct level_raise level_raise;
     struct loading *loading; /* while the state is read from the disk */
     struct snapshots_out snapshots_out;
     struct snapshot_in snapshot_in;
@@ -369,7 +408,8 @@ struct node {
     struct watches *watches;
     bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
-    struct resp_parser *entry_parser, *item_parser;
+    struct resp_parser *item_parser;
+    struct ahead *ahead; /* of the entry that is being applied */
     struct entry_builder batch;
     struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
@@ -380,12 +420,18 @@ struct node {
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
 
     /* connections */
+    struct block block;
     struct connection *held;
     struct connection *serve_first, *serve_last;
     size_t connections;
-    uint64_t stall_max_us[6], stall_slice; /* the longest stalls of the last six slices of ten seconds */
+    struct audience *audience; /* who listens to what */
+    struct events events;      /* that they have not been told yet */
+    struct asking asking;      /* who made them happen */
+    struct monitors monitors;
+    struct pause pause;
 
     struct statistics statistics;
+    struct eviction eviction;
     struct slowlog *slowlog;
     uint64_t
         call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */
@@ -393,13 +439,20 @@ struct node {
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
-    bool leaving; /* asked to stop; the leadership is handed over first */
+    struct {
+        size_t used, keyspace; /* then */
+        uint64_t at_us, took_us;
+    } memory_look; /* at the allocator: see memory.c */
+    bool leaving;  /* asked to stop; the leadership is handed over first */
     bool stopping;
     uint64_t leave_by_ms, stop_by_ms;
     bool told_all;              /* stopping, and who waited for a leader has been told */
     uint64_t busy_ms;           /* handed over before stopping: when a client was sent on last; else 0 */
     struct connection *stopper; /* said SHUTDOWN: has no answer unless that is taken back */
     enum node_end end;
+
+    struct proxies proxies;
+    struct sentinel *sentinel; /* NULL: it has no port */
 };
 
 /* node.c */
@@ -461,8 +514,13 @@ void handover_forget(struct node *node, const struct connection *connection);
 void outcome_fail(struct node *node, struct lane *lane); /* certainly not done; frees the lane */
 void outcome_doubt(struct node *node,
                    struct lane *lane); /* the outcome of its writes is unknown; frees the lane */
+/* The state that is about to take the place of this node's holds entries that clients wait for. */
+void outcome_replaced(struct node *node, const struct store_meta *meta);
 /* -MOVED to the leader, with the slot of the command's key, or -CLUSTERDOWN when there is none. `command` may be NULL. */
 void outcome_elsewhere(struct node *node, const struct resp_command *command, struct resp_out *out);
+/* The same, but a proxy's own clients, who could not follow, are told -CLUSTERDOWN in either case. */
+void outcome_refuse(struct node *node, const struct connection *connection,
+                    const struct resp_command *command, struct resp_out *out);
 
 /* serve.c */
 void serve_news(
@@ -471,6 +529,9 @@ void serve_commands(struct node *node); /* the queued clients' commands, and tho
 void serve_forget_all(
     struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
+/* Puts a write of a connection that waits, and is owed nothing else, into that lane. False: there is no room for it now. */
+bool serve_again(struct node *node, struct connection *connection, unsigned db,
+                 const struct resp_command *command, bool quiet);
 
 /* The command as the session's: what it says goes to `out`. */
 void serve_session(struct node *node, struct connection *connection, const struct command *row,
@@ -483,19 +544,22 @@ void apply_entries(struct node *node, const struct raft_entries *entries);
 /* `session` is the sender's; NULL: the command comes from the log. */
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session);
-/* The next command of an entry that is being applied; false at the end, or when this node cannot go on. */
-bool apply_next(struct node *node, struct entry_reader *reader, struct resp_command *command,
-                raft_index index);
+/* The next command of an entry that is being applied; NULL at the end, or when this node cannot go on. */
+const struct ahead_command *apply_next(struct node *node, raft_index index);
 /* Carries it out. */
-void apply_command(struct node *node, const struct entry_reader *reader, const struct resp_command *command,
+void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
                    raft_index index, size_t *position, struct resp_out *out, const struct session *session);
 /* Carries out a read. True when it met a key that is due. */
 bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
                 uint64_t version, struct resp_out *out, const struct session *session);
+/* The last call of this command was one that was counted before. */
+void apply_uncount(struct node *node, const struct command *command);
 /* A clock with microseconds, for how long something takes. */
 uint64_t apply_clock_us(void);
 void status_spike(struct node *node, enum spike_event event, uint64_t us);
 /* Whether anybody wants to know how long each command takes; then one took so long. */
+/* The argument from which on a command's are secret; 0: none is. */
+size_t status_secret_from(const struct command *command);
 bool status_times_commands(const struct node *node);
 void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
                  const struct session *session, uint64_t us);
@@ -540,15 +604,29 @@ void backup_stop(struct node *node);                                        /* g
 void backup_forget(struct node *node, const struct connection *connection); /* the connection is gone */
 void backup_report(const struct node *node, struct report *report);
 
+/* level.c */
+void level_turn(struct node *node); /* a leader raises it when all members offer more */
+/* False: this node does not offer that level, and ends. The words: "<what> <index> is of feature level ..." */
+bool level_known(struct node *node, const char *what, uint64_t index, uint64_t level);
+void level_set(struct node *node, uint64_t level); /* as the state that was loaded says */
+/* The entry that raises it. */
+bool level_is(const struct resp_command *command);
+void level_applied(struct node *node, raft_index index, const struct resp_command *command);
+
 /* audit.c */
 void audit_turn(struct node *node); /* a leader begins one when it is time */
-/* The mark of one, in an entry. */
-bool audit_is(const struct resp_command *command);
+/* The mark of one, in an entry of this feature level. */
+bool audit_is(const struct resp_command *command, unsigned level);
 void audit_applied(struct node *node, raft_index index);
 /* RAFT.STATE, RAFT.RIGHT from a peer: false when it is malformed. */
 bool audit_command(struct node *node, raft_id from, const struct resp_command *command);
-void audit_mended(struct node *node); /* the state has been replaced by the leader's */
+void audit_remember(struct node *node, const char *verdict); /* of an earlier run */
+void audit_mended(struct node *node);                        /* the state has been replaced by the leader's */
 void audit_report(const struct node *node, struct report *report);
+
+/* memory.c */
+void memory_begin(struct node *node); /* what is used now is what a node without data takes */
+void memory_report(struct node *node, struct report *report);
 
 /* disk.c */
 void disk_watch(struct node *node);
@@ -616,6 +694,8 @@ bool membership_turn(struct node *node);
 void membership_change(struct node *node, enum raft_change_type type, raft_id id, const char *address,
                        struct connection *asker, bool quiet);
 void membership_applied(struct node *node, const struct raft_entry *entry);
+/* The state that is about to take the place of this node's holds changes that somebody waits for. */
+void membership_replaced(struct node *node, const struct store_meta *meta);
 void membership_forget(struct node *node, const struct connection *connection);
 void membership_end(struct node *node); /* whoever waits is told that the outcome is unknown */
 void membership_close(struct node *node);

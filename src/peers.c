@@ -108,6 +108,19 @@ void peers_close(struct node *node) {
 
 /* ---- proven ------------------------------------------------------------------------------------------------------ */
 
+/* host:port, or host:port@sentinel-port */
+static void take_announced(struct peer *peer, const char *announced) {
+    char address[STORE_ADDRESS_MAX], host[CONF_HOST_MAX];
+    unsigned port;
+    size_t length = strcspn(announced, "@");
+    snprintf(address, sizeof address, "%.*s", (int)length, announced);
+    peer->sentinel_port = announced[length] ? (unsigned)strtoul(announced + length + 1, NULL, 10) : 0;
+    if (!member_split_address(address, host, sizeof host, &port))
+        return;
+    memcpy(peer->host, host, sizeof host);
+    peer->port = port;
+}
+
 static struct peer *meet(struct node *node, const struct admission_facts *theirs) {
     struct peer *peer = peers_find(node, theirs->from);
     if (!peer && theirs->address[0] && node->membership.removed_ms == 0) {
@@ -117,12 +130,8 @@ static struct peer *meet(struct node *node, const struct admission_facts *theirs
     if (!peer)
         return NULL;
     snprintf(peer->version, sizeof peer->version, "%s", theirs->version);
-    char host[CONF_HOST_MAX];
-    unsigned port;
-    if (member_split_address(theirs->announced, host, sizeof host, &port)) {
-        memcpy(peer->host, host, sizeof host);
-        peer->port = port;
-    }
+    peer->offers = theirs->offers;
+    take_announced(peer, theirs->announced);
     peer->refusal[0] = 0;
     membership_met(node, theirs);
     if (admission_meet(&node->admission, theirs))
@@ -162,6 +171,11 @@ static void drop(struct node *node, struct peer *peer, const char *why) {
     link_drop(peer->link, why);
 }
 
+static void end_if_outdated(struct node *node, const struct admission_exchange *exchange, const char *why) {
+    if (exchange->outdated && node->membership.removed_ms == 0)
+        node_fail(node, "this node cannot be a member as it is: %s", why);
+}
+
 static void link_opened(struct node *node, struct peer *peer) {
     peer->open = true;
     peer->sent_bytes = peer->credited_bytes = 0;
@@ -197,6 +211,7 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
             link_touch(peer->link);
         else
             drop(node, peer, why);
+        end_if_outdated(node, &peer->exchange, why);
     } else if (event->kind == '+' && peer->exchange.theirs.from == peer->id) {
         link_opened(node, peer);
     } else {
@@ -371,6 +386,7 @@ static void auth(struct node *node, struct connection *connection, const struct 
     client_touch(connection->client);
     if (!admission_proved(&node->admission, command->args, command->count, connection->exchange,
                           &connection->client->out, why)) {
+        end_if_outdated(node, connection->exchange, why);
         if (connection->exchange->claims)
             membership_met(node, &connection->exchange->theirs);
         else
@@ -392,8 +408,10 @@ static void auth(struct node *node, struct connection *connection, const struct 
 
 bool peers_command(struct node *node, struct connection *connection, const struct resp_command *command) {
     const struct resp_arg *name = &command->args[0];
-    if (name->length < 8 || name->length > 10 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
+    if (name->length < 8 || name->length > 11 || (name->bytes[0] | 32) != 'r' || name->bytes[4] != '.')
         return false;
+    if (resp_arg_is(name, "RAFT.CLIENT"))
+        return proxied_command(node, connection, command);
     if (connection->peer && resp_arg_is(name, "RAFT.SNAP")) {
         if (!snapshot_in_command(node, connection, command)) {
             log_warning(node->logger, "node %llu sent a malformed snapshot; its connection is closed",

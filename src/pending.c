@@ -53,6 +53,8 @@ static void move_item(struct lane *from, struct pending_item *item, struct lane 
     moved->db = item->db;
     moved->queued = item->queued;
     moved->protocol = item->protocol;
+    moved->key_at = item->key_at;
+    moved->key_length = item->key_length;
     moved->quiet = item->quiet;
     item->kind = PENDING_MOVED;
     item->connection = NULL;

@@ -44,7 +44,8 @@ enum pending_kind {
 
 struct pending_item {
     struct connection *connection;
-    size_t at, length; /* of the read's command, the transaction's or the reply, in lane->bytes */
+    size_t at, length;           /* of the read's command, the transaction's or the reply, in lane->bytes */
+    uint32_t key_at, key_length; /* of the read's first key, in those; 0, 0: it has none */
     uint32_t db;
     uint32_t queued;  /* 1 + commands of a transaction, which are the bytes; 0: it is none */
     uint8_t kind;     /* enum pending_kind */
@@ -63,7 +64,10 @@ struct lane {
     struct resp_buf bytes;
     struct pending_item *items;
     size_t count, capacity;
-    size_t writes; /* items of kind PENDING_WRITE */
+    size_t writes;           /* items of kind PENDING_WRITE */
+    size_t growth;           /* write: bytes that its writes may add, about (eviction.c) */
+    size_t freed, victims;   /* write: bytes that its evictions free, about; how many they are */
+    uint64_t first_eviction; /* write: the number of the first of them; 0: there are none */
 };
 
 struct lane *lane_new(void);

@@ -66,10 +66,28 @@ static void answer(struct node *node, struct lane *lane, struct pending_item *it
     finish(node, lane, item, item->kind == PENDING_READ && apply_read(node, lane, item, wall_ms, 0), before);
 }
 
+/* Of so many items at a time, the keys are looked up together: the first does not wait for memory, then the second. */
+static void look_ahead(const struct node *node, const struct lane *lane, size_t at) {
+    enum { WORTH = 4 };
+    struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
+    size_t count = 0;
+    if (at % KEYSPACE_EXPECT_MAX != 0)
+        return;
+    for (; at < lane->count && count < KEYSPACE_EXPECT_MAX; at++) {
+        const struct pending_item *item = &lane->items[at];
+        if (item->kind == PENDING_READ && item->key_length > 0)
+            keys[count++] =
+                (struct keyspace_key){item->db, {lane_bytes(lane, item) + item->key_at, item->key_length}};
+    }
+    if (count >= WORTH)
+        keyspace_expect(node->keyspace, keys, count);
+}
+
 static void answer_lane(struct node *node, struct lane *lane, uint64_t wall_ms) {
     node->call_ended_us = 0;
     for (size_t i = 0; i < lane->count; i++) {
         struct pending_item *item = &lane->items[i];
+        look_ahead(node, lane, i);
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;
@@ -137,6 +155,7 @@ static void answer_leasing(struct node *node, uint64_t wall_ms) {
                  index <= node->raft_status.applied;
     for (size_t i = 0; i < lane->count; i++) {
         struct pending_item *item = &lane->items[i];
+        look_ahead(node, lane, i);
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;

@@ -5,6 +5,8 @@
  * A command that cannot go on now stays in its connection's input, unparsed, and the connection is put on the list of those held; the input
  * fills, then the kernel's buffer, then the sender waits. So there is no queue of commands here that could grow.
  */
+#include <assert.h>
+#include <malloc.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -20,16 +22,16 @@ enum {
     PEER_BULK_MAX = 512 * 1024,
 };
 
-/* A stranger may say hello: its fourteen arguments are four more than Redis allows before AUTH. */
+/* A stranger may say hello, which takes a few more arguments than Redis allows before AUTH. */
 static const struct resp_limits stranger_limits = {
-    .bulk_max = 16 * 1024, .args_max = 14, .inline_max = 64 * 1024, .anonymous = true};
+    .bulk_max = 16 * 1024, .args_max = ADMISSION_HELLO_WORDS, .inline_max = 64 * 1024, .anonymous = true};
 static const struct resp_limits peer_limits = {
     .bulk_max = PEER_BULK_MAX, .args_max = 1024 * 1024, .inline_max = 64 * 1024};
 
 /* A reply that is known now: written at once when nothing is owed before it, else put in its place. False: it must wait. */
 static bool may_reply(const struct node *node, const struct connection *connection) {
-    return !connection->lane || connection->lane == node->writing || connection->lane == node->reading ||
-           connection->lane == node->leasing;
+    return connection->pending == 0 || connection->lane == node->writing ||
+           connection->lane == node->reading || connection->lane == node->leasing;
 }
 
 static struct resp_buf *reply_begin(struct connection *connection, struct resp_buf *aside) {
@@ -132,8 +134,20 @@ static void carry_out(struct node *node, struct connection *connection, const st
         transaction_drop(node, connection);
     if (wishes->unwatch)
         transaction_unwatch(node, connection);
+    if (wishes->purge)
+        malloc_trim(0);
+    if (wishes->monitor)
+        monitor_begin(node, connection);
+    if (wishes->pause)
+        pause_begin(node, wishes->pause_ms, wishes->pause_all);
+    if (wishes->unpause)
+        pause_end(node);
     if (wishes->killed_self)
         connection->session.close = true;
+    if (wishes->wait)
+        acks_begin(node, connection, wishes->wait_members, wishes->wait_ms, is_quiet, out);
+    if (wishes->unblock_id != 0)
+        block_unblock(node, wishes->unblock_id, wishes->unblock_error);
 }
 
 /* CLIENT KILL only marks sessions: those marked are closed as soon as they have nothing under way. */
@@ -155,6 +169,7 @@ void serve_session(struct node *node, struct connection *connection, const struc
         .conf = node->conf,
         .slowlog = node->slowlog,
         .spikes = &node->spikes,
+        .audience = node->audience,
         .command = row,
         .args = command->args,
         .count = command->count,
@@ -170,6 +185,7 @@ void serve_session(struct node *node, struct connection *connection, const struc
         call.sessions = sessions = status_sessions(node, &call.session_count);
     uint64_t begun_us = apply_clock_us();
     row->session(&call);
+    deliver_classify(connection);
     if (status_times_commands(node))
         status_took(node, row, command->args, command->count, &connection->session,
                     apply_clock_us() - begun_us);
@@ -190,6 +206,8 @@ uint64_t serve_local_ms(struct node *node, const struct command *row) {
 static void run_local(struct node *node, struct connection *connection, const struct command *row,
                       const struct resp_command *command, struct resp_out *out) {
     node->call_ended_us = 0;
+    deliver_listen(node, false);
+    deliver_before(node, out->buf);
     if (transaction_is(connection, row)) {
         transaction_run(node, connection, out);
         return;
@@ -208,9 +226,9 @@ static void refuse(struct node *node, struct connection *connection, const struc
     struct resp_command first;
     if (verdict == GATE_ELSEWHERE && transaction_is(connection, row) &&
         transaction_first(node, connection, &first))
-        outcome_elsewhere(node, &first, out);
+        outcome_refuse(node, connection, &first, out);
     else if (verdict == GATE_ELSEWHERE)
-        outcome_elsewhere(node, command, out);
+        outcome_refuse(node, connection, command, out);
     else
         gate_refuse(verdict, node->conf, row, command->args, command->count, out);
     transaction_refused(node, connection, row, verdict, out, mark);
@@ -245,7 +263,8 @@ static enum served answer_now(struct node *node, struct connection *connection, 
     } else {
         refuse(node, connection, row, command, verdict, &out);
     }
-    if (skip || connection->session.reply_mode == REPLY_OFF)
+    bool pushed = verdict == GATE_SESSION && (row->flags & COMMAND_PUSH);
+    if ((skip || connection->session.reply_mode == REPLY_OFF) && !pushed)
         resp_buf_truncate(out.buf, mark);
     if (verdict == GATE_DENIED)
         connection->session.close = true;
@@ -259,8 +278,16 @@ static bool all_in_this_turn(const struct node *node, const struct connection *c
            lane_tail_of(connection->lane, connection) == connection->pending;
 }
 
-static bool is_full(const struct node *node) {
-    return node->conf->maxmemory != 0 && keyspace_memory(node->keyspace) > node->conf->maxmemory;
+/* False: too much is uncommitted. Another entry is begun when this one is full. */
+static bool make_room(struct node *node, size_t raw_length) {
+    size_t size = raw_length + ENTRY_OVERHEAD_MAX;
+    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
+            node->conf->uncommitted_bytes_max &&
+        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+        return false;
+    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
+        node_propose(node);
+    return true;
 }
 
 static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
@@ -271,19 +298,19 @@ static enum served take_write(struct node *node, struct connection *connection, 
         return HELD; /* reads of an earlier turn come first */
     if (checkpoint_is_behind(node))
         return HELD; /* what it has still to write would be copied faster than it is written */
-    size_t size = ENTRY_OVERHEAD_MAX + (transaction ? transaction_size(connection) : command->raw_length);
-    if (node->raft_status.uncommitted_bytes + entry_size(&node->batch) + size >
-            node->conf->uncommitted_bytes_max &&
-        (node->raft_status.uncommitted_bytes > 0 || node->writing))
+    if (!make_room(node, transaction ? transaction_size(connection) : command->raw_length))
         return HELD;
-    if (node->batch.count > 0 && entry_size(&node->batch) + size > ENTRY_TARGET_BYTES)
-        node_propose(node); /* this entry is full */
+    size_t growth = transaction ? transaction_growth(node, connection)
+                                : eviction_growth(node, connection->session.db, row, command);
+    if (!eviction_admit(node, growth))
+        return HELD; /* victims go first */
     struct lane *lane = serve_writing(node);
+    lane->growth += growth;
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
     if ((transaction ? connection->transaction.flags : row->flags) & COMMAND_LOGGED)
-        entry_add_room(&node->batch, is_full(node) || node->disk.low);
+        entry_add_room(&node->batch, eviction_full(node) || node->disk.low);
     if (transaction) {
         finish_item(transaction_write(node, connection, lane), connection);
         return SERVED;
@@ -291,6 +318,21 @@ static enum served take_write(struct node *node, struct connection *connection, 
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
+}
+
+bool serve_again(struct node *node, struct connection *connection, unsigned db,
+                 const struct resp_command *command, bool quiet) {
+    assert(connection->pending == 0 && !connection->lane);
+    if (!make_room(node, command->raw_length))
+        return false;
+    connection->lane = serve_writing(node);
+    entry_add(&node->batch, db, command);
+    struct pending_item *item = lane_add(connection->lane, connection, PENDING_WRITE);
+    item->db = db;
+    item->protocol = (uint8_t)connection->session.protocol;
+    item->quiet = quiet;
+    connection->pending++;
+    return true;
 }
 
 /* What a fast command tells of a collection is little, and what another tells at most all of it. */
@@ -337,7 +379,7 @@ static enum served take_read(struct node *node, struct connection *connection, c
             return HELD; /* replies to riders are all made at once */
     }
     bool once = transaction || row->run == cmd_watch; /* what stands on a lease may be done twice */
-    bool lease = !once && consistency_of(node, connection) == CONF_LEASE;
+    bool lease = !once && consistency_of(node, connection) == CONF_LEASE && !(row->flags & COMMAND_BLOCKING);
     if (connection->lane && connection->lane == node->leasing && !lease)
         return HELD; /* what stands on a lease may be answered sooner than this */
     if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
@@ -345,14 +387,35 @@ static enum served take_read(struct node *node, struct connection *connection, c
     struct pending_item *item = transaction ? transaction_read(connection, connection->lane)
                                             : lane_add_bytes(connection->lane, connection, PENDING_READ,
                                                              command->raw, command->raw_length);
+    if (!transaction && row->first_key > 0 && (size_t)row->first_key < command->count) {
+        const struct resp_arg *key = &command->args[row->first_key];
+        item->key_at = (uint32_t)(key->bytes - command->raw);
+        item->key_length = (uint32_t)key->length;
+    }
     finish_item(item, connection);
     if (row->run == cmd_watch)
         transaction_watch_asked(connection);
     return SERVED;
 }
 
-static struct gate gate_of(const struct node *node, const struct connection *connection) {
+/* A command that may have to wait. Wrong arguments are answered as those of any write. */
+static enum served take_blocking(struct node *node, struct connection *connection, const struct command *row,
+                                 const struct resp_command *command) {
+    struct command_wait wanted;
+    if (!command_waits(command->args, command->count, row, &wanted))
+        return take_write(node, connection, row, command);
+    bool first = block_is_first(node, connection->session.db, command, &wanted);
+    enum served served =
+        first ? take_write(node, connection, row, command) : take_read(node, connection, row, command);
+    if (served == SERVED)
+        block_begin(node, connection, command, &wanted);
+    return served;
+}
+
+static struct gate gate_of(struct node *node, const struct connection *connection) {
     const struct raft_status *status = &node->raft_status;
+    const struct session *session = &connection->session;
+    bool newest = session->consistency != 0 && session->consistency != 1 + CONF_STALE;
     return (struct gate){
         .denied = connection->denied,
         .removed = node->state == REPORT_REMOVED,
@@ -361,12 +424,12 @@ static struct gate gate_of(const struct node *node, const struct connection *con
         .handing_over = handover_holds(node),
         .stale = status->role == RAFT_LEADER && !connection->lane &&
                  consistency_of(node, connection) == CONF_STALE,
-        .through = connection->session.readonly && !node->audit.differs && status->role != RAFT_LEADER &&
-                   connection->session.consistency == 1 + CONF_LINEARIZABLE,
+        .through = session->readonly && newest && !node->audit.differs && status->role != RAFT_LEADER,
+        .newest = newest,
         .elsewhere = status->role != RAFT_LEADER && status->leader != 0,
         .stopping = node->stopping,
         .caught_up = node->caught_up && !node->audit.differs,
-        .full = is_full(node),
+        .full = eviction_full(node),
         .disk_low = node->disk.low,
         .entry_bytes_max = node->conf->entry_bytes_max,
     };
@@ -392,7 +455,16 @@ static enum served serve_one(struct node *node, struct connection *connection,
     enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
     if (session->multi.open)
         verdict = transaction_judge(connection, &gate, row, command, verdict);
+    verdict = proxy_judge(node, connection, row, command, verdict);
+    if (verdict != GATE_PROXY && proxy_pending(connection)) {
+        connection_hold(node, connection, HOLD_ORDER);
+        return HELD;
+    }
     enum served served;
+    if (pause_holds(node, row, verdict)) {
+        connection_hold(node, connection, HOLD_PAUSE);
+        return HELD;
+    }
     switch (verdict) {
     case GATE_WAIT:
         if (connection->hold_until_ms == 0)
@@ -404,10 +476,16 @@ static enum served serve_one(struct node *node, struct connection *connection,
         served = answer_now(node, connection, row, command, GATE_ELSEWHERE);
         break;
     case GATE_WRITE:
-        served = take_write(node, connection, row, command);
+        served = row->flags & COMMAND_BLOCKING ? take_blocking(node, connection, row, command)
+                                               : take_write(node, connection, row, command);
         break;
     case GATE_READ:
         served = take_read(node, connection, row, command);
+        break;
+    case GATE_PROXY:
+        if (!proxy_take(node, connection, row, command))
+            return HELD;
+        served = SERVED;
         break;
     default:
         served = answer_now(node, connection, row, command, verdict);
@@ -418,6 +496,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
     }
     if (verdict == GATE_ELSEWHERE && node->busy_ms != 0)
         node->busy_ms = node->now_ms;
+    if (node->monitors.count > 0 && verdict <= GATE_PROXY)
+        monitor_show(node, session, row, command);
     session->last = row ? row : session->last;
     session->commands++;
     return SERVED;
@@ -451,7 +531,7 @@ static void protocol_error(struct node *node, struct connection *connection) {
 }
 
 static bool may_go_on(struct node *node, struct connection *connection) {
-    if (!connection->client || connection->session.close)
+    if (!connection->client || connection->session.close || connection->wait)
         return false;
     if (connection->transaction.fence) {
         connection_hold(node, connection, HOLD_ORDER);
@@ -504,23 +584,29 @@ static void parse_input(struct node *node, struct connection *connection) {
         resp_buf_consume(&client->in, done, IN_KEPT_BYTES);
     if (room > IN_KEPT_BYTES)
         resp_buf_reserve(&client->in, room);
-    if (connection->hold != HOLD_LEADER)
+    if (connection->hold != HOLD_LEADER && connection->hold != HOLD_UPSTREAM)
         connection->hold_until_ms = 0; /* one patience for all that came together, not one for each command */
 }
 
 static void serve_connection(struct node *node, struct connection *connection) {
     struct client *client = connection->client;
     connection_unhold(node, connection);
+    if (client->gone || connection->session.close)
+        proxy_leave(node, connection);
     parse_input(node, connection);
     if (!connection->client)
         return;
-    client_pause(client, connection->hold != HOLD_NONE && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
+    if (connection->dismissed && connection->pending == 0 && connection->hold == HOLD_NONE)
+        connection->session.close = true;
+    bool waits = connection->hold != HOLD_NONE || connection->wait;
+    client_pause(client, waits && resp_buf_length(&client->in) > IN_PAUSE_BYTES);
     if (client->gone && connection->pending == 0)
         connection_close(node, connection);
     else if (connection->session.close && connection->pending == 0)
         client_close_after_flush(client);
     else if (client->ended)
-        client_hold(client, connection->pending > 0 || connection->hold != HOLD_NONE);
+        client_hold(client, (connection->pending > 0 || connection->hold != HOLD_NONE) &&
+                                !proxy_is_endless(connection));
 }
 
 /* ---- the turn's part ------------------------------------------------------------------------------------------- */
@@ -546,6 +632,10 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
         return (node->raft_status.serving && !handover_holds(node)) ||
                (node->raft_status.leader != 0 && node->raft_status.role != RAFT_LEADER) ||
                node->now_ms >= connection->hold_until_ms || node->stopping;
+    case HOLD_UPSTREAM:
+        return proxy_may_go_on(node, connection);
+    case HOLD_PAUSE:
+        return !pause_is_on(node);
     case HOLD_REPLY:
         return !connection->awaits;
     default:

@@ -74,6 +74,13 @@ static bool read_number(const struct resp_arg *arg, uint64_t *number) {
     return true;
 }
 
+/* Whoever sends one may be gone without a word: its connection stays half open for minutes. Another takes its place. */
+static bool is_taken(const struct node *node) {
+    const struct snapshot_in *in = &node->snapshot_in;
+    bool speaks = in->from && node->now_ms - in->heard_ms < node->conf->election_timeout_ms;
+    return in->phase > SNAPSHOT_IN_COMING || in->busy || speaks;
+}
+
 static bool take_offer(struct node *node, struct connection *connection, const struct resp_command *command) {
     struct snapshot_in *in = &node->snapshot_in;
     uint64_t index, size, crc;
@@ -87,13 +94,15 @@ static bool take_offer(struct node *node, struct connection *connection, const s
         resp_error(&out, "LOADING this node is not ready for a snapshot");
     else if (index <= node->raft_status.commit)
         resp_error(&out, "ERR the log here goes up to %" PRIu64 " already", node->raft_status.commit);
-    else if (in->phase > SNAPSHOT_IN_COMING || in->busy || in->from)
+    else if (is_taken(node))
         resp_error(&out, "TRYAGAIN another snapshot is coming in");
     else {
+        tell_end(in, "another node sends its snapshot now");
         memcpy(in->id, id->bytes, id->length);
         in->id[id->length] = '\0';
         in->phase = SNAPSHOT_IN_COMING;
         in->from = connection;
+        in->heard_ms = node->now_ms;
         in->size = size;
         in->crc = (uint32_t)crc;
         in->begun_ms = node->now_ms;
@@ -137,6 +146,7 @@ bool snapshot_in_command(struct node *node, struct connection *connection,
         return command->count > 2 && take_offer(node, connection, command);
     if (in->from != connection || in->busy || in->phase != SNAPSHOT_IN_COMING)
         return false;
+    in->heard_ms = node->now_ms;
     if (resp_arg_is(&command->args[1], "PART"))
         return take_part(node, command);
     if (!resp_arg_is(&command->args[1], "END") || command->count != 2)
@@ -175,7 +185,9 @@ static void installed(struct node *node, struct store_copy_job *job) {
     job->meta = NULL;
     struct raft_blob *members = raft_blob_new(in->meta->members.length);
     memcpy(members->bytes, in->meta->members.at, in->meta->members.length);
-    if (!raft_members_valid(members))
+    if (!level_known(node, "the snapshot of entry", in->meta->applied, in->meta->feature_level))
+        tell_end(in, "this node does not offer that feature level");
+    else if (!raft_members_valid(members))
         not_taken(node, "it does not say who the members are");
     else if (!raft_restore(node->raft, node->now_ms, in->meta->applied, in->meta->applied_term, members))
         not_taken(node, "the log here has it all");
@@ -198,6 +210,8 @@ void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore)
     node->state = REPORT_LOADING;
     node->caught_up = false;
     checkpoint_give_up(node);
+    outcome_replaced(node, in->meta);
+    membership_replaced(node, in->meta);
 }
 
 void snapshot_in_reset(struct node *node) {
@@ -227,6 +241,7 @@ void snapshot_in_loaded(struct node *node) {
                index, node->now_ms - in->begun_ms);
     in->phase = SNAPSHOT_IN_NONE;
     in->installed++;
+    level_set(node, in->meta->feature_level);
     store_meta_free(in->meta);
     in->meta = NULL;
     audit_mended(node);

@@ -11,7 +11,8 @@
  *        RAFT.SNAP END          --> +OK                                         it is whole and sound; or -ERR, and it begins again
  *
  * It goes over a link of its own, a fragment at a time, so that no heartbeat waits behind it. Several followers share one copy; it is
- * removed when nobody gets it any more. Whatever fails, Raft asks again.
+ * removed when nobody gets it any more. Whatever fails, Raft asks again. A node whose state was found to differ from the others' (audit.c)
+ * sends none, though it may lead until another does.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -221,9 +222,9 @@ void snapshot_out_wanted(struct node *node, const struct raft_ids *ids) {
         struct sending *sending = sending_to(node, ids->at[i]);
         if (!sending)
             sending = sending_to(node, 0);
-        if (!sending)
+        if (!sending || node->audit.differs)
             raft_snapshot_sent(node->raft, ids->at[i], node->checkpoint.done_index,
-                               false); /* later: no place is free */
+                               false); /* later: no place is free, or another leads */
         else if (sending->to == 0)
             *sending = (struct sending){.to = ids->at[i], .begun_ms = node->now_ms};
     }
@@ -247,6 +248,8 @@ void snapshot_out_take(struct node *node) {
         struct sending *sending = &out->at[i];
         if (sending->to && !leads)
             end(node, sending, false, "this node leads no more");
+        else if (sending->to && node->audit.differs)
+            end(node, sending, false, "the state of this node differs from the others'");
         else if (sending->to && !sending->link && out->index > 0 &&
                  out->index >= node->raft_status.base_index)
             call(node, sending);

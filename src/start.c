@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "node_state.h"
+#include "note.h"
 #include "patience.h"
 
 enum {
@@ -35,6 +36,9 @@ struct open_job {
     struct store_log *log;
     struct store_boot boot;
     uint32_t patience_ms, promised_ms; /* patience.h: what this run promises, what was promised before */
+    unsigned level_max;
+    enum note_result differed; /* an earlier run has found its state wrong: */
+    char verdict[NODE_REASON_MAX];
     struct store_data *data;
     struct store_meta *meta;
     enum store_result result;
@@ -53,7 +57,9 @@ static void run_open(void *context, struct worker_job *batch) {
         open->result = STORE_IO;
         return;
     }
-    const struct store_data_wants wants = store_data_wants(&open->boot);
+    open->differed = note_read(open->dir, NOTE_DIFFERS, open->verdict, sizeof open->verdict);
+    struct store_data_wants wants = store_data_wants(&open->boot);
+    wants.level_max = open->level_max;
     open->result = store_data_open(open->dir, &wants, &open->data, &open->meta, open->why);
     if (open->result == STORE_OK)
         open->result = store_clean(open->dir, open->boot.data, open->why);
@@ -65,6 +71,7 @@ static void begin_open(struct node *node) {
         abort();
     snprintf(open->dir, sizeof open->dir, "%s", node->conf->dir);
     open->id = node->conf->raft_id;
+    open->level_max = node->admission.offers;
     node->leases = conf_leases(node->conf);
     open->patience_ms = node->admission.patience_ms = node->leases ? node->conf->election_timeout_ms : 0;
     admission_random_id(open->incarnation);
@@ -124,11 +131,14 @@ void start_opened(struct node *node) {
                    open->boot.identity.incarnation, (unsigned long long)open->boot.raft.last_index,
                    (unsigned long long)open->boot.raft.term,
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
+        if (open->differed != NOTE_NONE)
+            audit_remember(node, open->verdict);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         node->checkpoint.generation = open->boot.data;
         node->boot.raft.base_index = open->boot.base_index;
         node->boot.raft.base_term = open->boot.base_term;
         if (open->meta->applied > 0) {
+            level_set(node, open->meta->feature_level);
             node->boot.raft.applied = open->meta->applied;
             loading_begin(node, open->data, open->meta);
         } else {
@@ -214,6 +224,8 @@ void start_raft(struct node *node) {
     snapshot_out_open(node);
     snapshot_in_open(node);
     membership_started(node);
+    if (node->audit.differs)
+        raft_hold_back(node->raft, node->held_back = true);
     bool alone = list && node->membership.newest.count == 1;
     if (!alone && node->patient_ms > 0) {
         node->patient_until_ms = node->now_ms + node->patient_ms;
@@ -265,6 +277,7 @@ static void fail_one(struct node *node, struct lane **lane) {
  * close: never silence. In the order in which a connection's requests may lie in the lanes. */
 static void tell_the_end(struct node *node) {
     membership_end(node);
+    proxy_end(node);
     fail_one(node, &node->stalled);
     for (struct lane *lane; (lane = lanes_take_first(&node->reads));)
         outcome_fail(node, lane);
@@ -273,6 +286,7 @@ static void tell_the_end(struct node *node) {
     for (struct lane *lane; (lane = lanes_take_first(&node->writes));)
         outcome_doubt(node, lane);
     fail_one(node, &node->writing);
+    block_end_all(node);
 }
 
 bool start_stop_when_done(struct node *node) {
@@ -283,7 +297,8 @@ bool start_stop_when_done(struct node *node) {
         return true;
     }
     bool lingers = node->busy_ms != 0 && node->now_ms - node->busy_ms < LINGER_MS;
-    if ((node->writes.first || node->membership.changes || lingers) && node->now_ms < node->stop_by_ms)
+    if ((node->writes.first || node->membership.changes || proxy_busy(node) || lingers) &&
+        node->now_ms < node->stop_by_ms)
         return false;
     tell_the_end(node);
     node->end = NODE_STOPPED;
@@ -312,11 +327,17 @@ static bool set_admission(struct node *node) {
     const struct conf *conf = node->conf;
     struct admission *admission = &node->admission;
     snprintf(admission->name, sizeof admission->name, "%s", conf->cluster_name);
+    admission->offers = level_offered(conf->feature_level_max);
+    admission->level = LEVEL_FIRST;
     conf_own_address(conf, admission->address, sizeof admission->address);
     const char *host = conf->announce_host, *colon = strrchr(admission->address, ':');
     int length = host[0] ? (int)strlen(host) : colon ? (int)(colon - admission->address) : 0;
     snprintf(admission->announced, sizeof admission->announced, "%.*s:%u", length,
              host[0] ? host : admission->address, conf->announce_port ? conf->announce_port : conf->port);
+    size_t announced = strlen(admission->announced);
+    if (conf->sentinel_port)
+        snprintf(admission->announced + announced, sizeof admission->announced - announced, "@%u",
+                 conf->sentinel_port);
     char why[ADMISSION_WHY_MAX];
     if (conf->secret_file[0] && !admission_read_secret(admission, conf->secret_file, why)) {
         log_warning(node->logger, "%s", why);
@@ -331,10 +352,15 @@ static struct net_options net_options_of(const struct conf *conf) {
         .peers_reserved = 32,
         .backlog = (int)conf->tcp_backlog,
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
+        .extra_files = conf->sentinel_port ? SENTINEL_CLIENTS_MAX : 0,
+        .files_per_client = conf->follower_mode == CONF_PROXY ? 2 : 1,
         .in_bytes_max = conf->query_buffer_max,
         .out_bytes_max = conf->output_normal.hard_bytes,
         .out_soft_bytes = conf->output_normal.soft_bytes,
         .out_soft_s = (unsigned)conf->output_normal.soft_s,
+        .listener_bytes_max = conf->output_pubsub.hard_bytes,
+        .listener_soft_bytes = conf->output_pubsub.soft_bytes,
+        .listener_soft_s = (unsigned)conf->output_pubsub.soft_s,
     };
 }
 
@@ -359,15 +385,19 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->watches = watches_new();
     keyspace_set_watches(node->keyspace, node->watches);
     keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());
-    node->entry_parser = resp_parser_new();
+    block_open(node);
+    node->ahead = ahead_new();
     node->item_parser = resp_parser_new();
     size_t rows;
     command_table(&rows);
     node->slowlog = slowlog_new();
+    node->audience = audience_new(admission_random(), admission_random());
     node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
+    proxy_open(node);
     clock_init(&node->clock, conf->clock_skew_max_ms);
+    memory_begin(node);
     const struct net_options options = net_options_of(conf);
     node->net = net_new(loop, &options);
     struct net_counters counters;
@@ -375,7 +405,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     if (counters.clients_max < conf->clients_max)
         log_warning(logger, "maxclients is %zu, not %llu: the limit on open files (ulimit -n) allows no more",
                     counters.clients_max, (unsigned long long)conf->clients_max);
-    if (!set_admission(node) || !listen_all(node)) {
+    if (!set_admission(node) || !listen_all(node) || !sentinel_open(node)) {
         node_free(node);
         return NULL;
     }
@@ -413,6 +443,7 @@ static void stop_workers(struct node *node) {
 
 void node_free(struct node *node) {
     stop_workers(node);
+    sentinel_close(node);
     for (struct promise *promise; (promise = node->promises);) {
         node->promises = promise->next;
         free(promise->messages.at);
@@ -425,17 +456,22 @@ void node_free(struct node *node) {
             connection_close(node, client->owner);
     }
     serve_forget_all(node);
+    block_close(node);
     peers_close(node);
     net_free(node->net);
     if (node->raft)
         raft_free(node->raft);
     membership_close(node);
     entry_builder_close(&node->batch);
-    resp_parser_free(node->entry_parser);
+    ahead_free(node->ahead);
     resp_parser_free(node->item_parser);
+    eviction_close(node);
     keyspace_free(node->keyspace);
     watches_free(node->watches);
     slowlog_free(node->slowlog);
+    audience_free(node->audience);
+    events_close(&node->events);
+    monitor_close(node);
     free(node->statistics.calls);
     free(node);
 }

@@ -4,7 +4,6 @@
  * there is a quorum.
  */
 #define _GNU_SOURCE /* memmem */
-#include <malloc.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -18,7 +17,6 @@
 #include "version.h"
 
 enum {
-    STALL_SLICE_MS = 10000,
     HANDSHAKE_MS = 1500, /* from accept to RAFT.AUTH */
 };
 
@@ -134,8 +132,9 @@ void status_watch(struct node *node) {
 /* ---- every tenth of a second ------------------------------------------------------------------------------------- */
 
 static bool is_idle(const struct node *node, const struct connection *connection) {
-    uint64_t bound_ms = node->conf->timeout_s * 1000;
-    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE &&
+    uint64_t bound_ms = connection->via != 0 ? 0 : node->conf->timeout_s * 1000;
+    return bound_ms != 0 && connection->pending == 0 && connection->hold == HOLD_NONE && !connection->wait &&
+           !connection->client->listener && !connection->session.monitor &&
            node_wall_ms(node) - connection->session.active_ms > bound_ms;
 }
 
@@ -227,7 +226,7 @@ bool status_times_commands(const struct node *node) {
 }
 
 /* Where the arguments begin that hold a password, or may. */
-static size_t secret_from(const struct command *command) {
+size_t status_secret_from(const struct command *command) {
     static const struct {
         const char *name;
         size_t from;
@@ -247,7 +246,7 @@ void status_took(struct node *node, const struct command *command, const struct 
     const struct slowlog_call call = {
         .args = args,
         .count = count,
-        .secret_from = secret_from(command),
+        .secret_from = status_secret_from(command),
         .address = session ? session->address : "",
         .name = session ? session->name : "",
     };
@@ -258,14 +257,7 @@ void node_stalled(struct node *node, uint64_t us) {
     status_spike(node, SPIKE_LOOP, us);
     if (us > node->loop_stall_us)
         node->loop_stall_us = us;
-    uint64_t slice = node->now_ms / STALL_SLICE_MS;
-    for (; node->stall_slice < slice; node->stall_slice++) {
-        if (slice - node->stall_slice > 6)
-            node->stall_slice = slice - 6;
-        node->stall_max_us[(node->stall_slice + 1) % 6] = 0;
-    }
-    if (us > node->stall_max_us[slice % 6])
-        node->stall_max_us[slice % 6] = us;
+    latency_add(&node->turn, node->now_ms, us);
 }
 
 void status_reset(struct node *node) {
@@ -285,11 +277,14 @@ void status_reset(struct node *node) {
                                .base_in = counters.bytes_in,
                                .base_out = counters.bytes_out};
     *statistics = fresh;
+    node->eviction.over_ms = node->eviction.over_since_ms = 0;
 }
 
 void status_conf_changed(struct node *node) {
     logger_set_level(node->logger, node->conf->loglevel);
     start_set_net_options(node);
+    const struct keyspace_use use = eviction_use(node);
+    keyspace_set_use(node->keyspace, &use);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {
@@ -339,9 +334,11 @@ static enum report_link link_of(const struct peer *peer) {
 static void report_peer(struct node *node, struct peer *peer, struct report_member *member) {
     snprintf(member->host, sizeof member->host, "%s", peer->host);
     member->port = peer->port;
+    member->sentinel_port = peer->sentinel_port;
     member->link = link_of(peer);
     member->last_contact_ms = peer->heard_mono_ms ? (int64_t)(node->now_ms - peer->heard_mono_ms) : -1;
     snprintf(member->version, sizeof member->version, "%s", peer->version);
+    member->feature_level = peer->offers;
     member->clock_known = clock_peer_offset(&node->clock, peer->id, node->now_ms, &member->clock_offset_ms);
     snprintf(member->link_error, sizeof member->link_error, "%.*s", (int)sizeof member->link_error - 1,
              peer->refusal[0] ? peer->refusal : link_last_error(peer->link));
@@ -354,10 +351,12 @@ static void report_self_member(struct node *node, struct report_member *member) 
     const char *announced = node->admission.announced, *colon = strrchr(announced, ':');
     snprintf(member->host, sizeof member->host, "%.*s", (int)(colon - announced), announced);
     member->port = (unsigned)strtoul(colon + 1, NULL, 10);
+    member->sentinel_port = node->conf->sentinel_port;
     member->link = REPORT_LINK_SELF;
     member->clock_known = true;
     member->match_index = node->raft_status.saved_index;
     snprintf(member->version, sizeof member->version, "%s", REDRAFT_VERSION);
+    member->feature_level = node->admission.offers;
 }
 
 /* One whom we have no link with: what the list says is all there is. */
@@ -435,6 +434,8 @@ static void report_raft(struct node *node, struct report *report) {
     report->quorum = status->quorum;
     report->leader_id = status->leader;
     report->known_leader_id = node->known_leader;
+    report->feature_level = node->admission.level;
+    report->feature_level_offered = node->admission.offers;
     report->term = status->term;
     report->voted_for = status->vote;
     report->commit_index = status->commit;
@@ -455,6 +456,7 @@ static void report_raft(struct node *node, struct report *report) {
     report->outcomes_in_doubt = node->statistics.in_doubt;
     latency_read(&node->fsync, node->now_ms, &report->fsync);
     latency_read(&node->commit, node->now_ms, &report->commit);
+    latency_read(&node->turn, node->now_ms, &report->turn);
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
     static const char *const levels[] = {"linearizable", "lease", "stale"};
@@ -497,28 +499,6 @@ static void report_process(struct node *node, struct report *report) {
         report->cpu_sys_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
         report->cpu_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
     }
-    for (size_t i = 0; i < 6; i++)
-        if (node->stall_max_us[i] > report->loop_stall_max_us)
-            report->loop_stall_max_us = node->stall_max_us[i];
-}
-
-static void report_memory(struct node *node, struct report *report) {
-    struct mallinfo2 info = mallinfo2();
-    report->allocator = "libc";
-    report->memory_used = info.uordblks + info.hblkhd;
-    if (report->memory_used > node->memory_peak)
-        node->memory_peak = report->memory_used;
-    report->memory_used_peak = node->memory_peak;
-    report->memory_used_startup = node->memory_startup;
-    report->memory_keyspace = keyspace_memory(node->keyspace);
-    long page = sysconf(_SC_PAGESIZE);
-    report->memory_system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)page;
-    FILE *file = fopen("/proc/self/statm", "re");
-    unsigned long total, resident;
-    if (file && fscanf(file, "%lu %lu", &total, &resident) == 2)
-        report->memory_resident = resident * (size_t)page;
-    if (file)
-        fclose(file);
 }
 
 static void report_connections(struct node *node, struct report *report) {
@@ -527,17 +507,19 @@ static void report_connections(struct node *node, struct report *report) {
         if (!connection)
             continue;
         report->memory_clients += client_memory(client);
+        report->clients_via_members += connection->via != 0;
         if (connection->peer) {
             report->peer_links++;
             continue;
         }
         report->clients++;
-        report->clients_waiting += connection->hold != HOLD_NONE;
         if (resp_buf_length(&client->in) > report->input_max)
             report->input_max = resp_buf_length(&client->in);
         if (resp_buf_length(&client->out) > report->output_max)
             report->output_max = resp_buf_length(&client->out);
     }
+    report->clients_blocked = node->block.count;
+    report->clients_timed = node->block.alarms.count;
     for (size_t i = 0; i < node->peer_count; i++)
         report->peer_links += node->peers[i].open;
 }
@@ -605,11 +587,14 @@ static void report_keyspace(struct node *node, struct report *report) {
 void status_report(struct node *node, struct report *report) {
     *report = (struct report){0};
     report_process(node, report);
-    report_memory(node, report);
+    memory_report(node, report);
+    proxy_report(node, report);
     report_connections(node, report);
     report_counters(node, report);
+    eviction_report(node, report);
     report_keyspace(node, report);
     report_raft(node, report);
+    deliver_report(node, report);
 }
 
 void status_report_free(struct report *report) {

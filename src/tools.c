@@ -13,6 +13,8 @@
 
 #include "admission.h"
 #include "conf.h"
+#include "level.h"
+#include "note.h"
 #include "store/data.h"
 
 static int fail(const char *what, const char *why) {
@@ -66,7 +68,8 @@ int tools_restore(const struct conf *conf, const char *backup) {
     struct store_meta *meta = NULL;
     struct store_boot boot;
     char why[STORE_WHY_MAX];
-    if (store_restore(backup, conf->dir, &identity, &nobody, why) != STORE_OK)
+    if (store_restore(backup, conf->dir, &identity, &nobody, level_offered(conf->feature_level_max), why) !=
+        STORE_OK)
         return fail("nothing was restored", why);
     if (!read_back(conf, &identity, &boot, &meta, why))
         return fail("restored, but it cannot be read back", why);
@@ -105,6 +108,11 @@ int tools_recover(const struct conf *conf, bool sure) {
     if (store_recover(conf->dir, &identity, true, &found, why) != STORE_OK)
         return fail("nothing was changed", why);
     say_what_it_means(conf, &found);
+    char verdict[STORE_WHY_MAX];
+    if (note_read(conf->dir, NOTE_DIFFERS, verdict, sizeof verdict) != NOTE_NONE)
+        printf("\nWARNING: the state on this disk was found to be wrong. Recover another node, if there is "
+               "one.\n%s\n",
+               verdict);
     if (!sure) {
         puts("\nNothing was changed. To do it: the same command with --yes behind --recover.");
         return 1;
@@ -112,6 +120,7 @@ int tools_recover(const struct conf *conf, bool sure) {
     fflush(stdout);
     if (store_recover(conf->dir, &identity, false, &found, why) != STORE_OK)
         return fail("not recovered, the node is as it was", why);
+    (void)note_remove(conf->dir, NOTE_DIFFERS); /* there is nobody left to differ from */
     printf("\nRecovered: node %" PRIu64 " at %s is the only member of cluster %s. The old files are in %s.\n",
            identity.node, identity.members[0].address, identity.cluster, found.aside);
     say_how_to_go_on(conf);

@@ -61,7 +61,8 @@ static enum gate_verdict judge_queued(const struct connection *connection, const
                                       enum gate_verdict verdict) {
     if (!goes_on(verdict))
         return verdict;
-    if (row->flags & (COMMAND_NO_MULTI | COMMAND_LATER))
+    bool later = (row->flags & COMMAND_LATER) && !(row->flags & COMMAND_PUSH);
+    if (later || (row->flags & COMMAND_NO_MULTI))
         return GATE_NO_MULTI;
     size_t size = transaction_size(connection) + command->raw_length + SELECT_BYTES + ENTRY_OVERHEAD_MAX;
     return size > gate->entry_bytes_max ? GATE_TOO_LARGE : GATE_QUEUE;
@@ -163,10 +164,10 @@ struct walk {
     struct resp_out *out;
     unsigned db;
     uint64_t wall_ms, version;
-    struct entry_reader *reader; /* of the entry that has the writes; NULL: there are none */
-    size_t *position;            /* in it */
-    bool local;                  /* from this node's keyspace, at once */
-    bool looks_only;             /* reads only, to see whether one is due */
+    const struct entry_reader *reader; /* of the entry that has the writes; NULL: there are none */
+    size_t *position;                  /* in it */
+    bool local;                        /* from this node's keyspace, at once */
+    bool looks_only;                   /* reads only, to see whether one is due */
     bool due;
 };
 
@@ -207,11 +208,10 @@ static void walk_session(struct walk *walk, const struct command *row, const str
 }
 
 static void walk_write(struct walk *walk) {
-    struct resp_command command;
-    bool there = apply_next(walk->node, walk->reader, &command, (raft_index)walk->version);
-    if (there)
-        apply_command(walk->node, walk->reader, &command, (raft_index)walk->version, walk->position,
-                      walk->out, &walk->connection->session);
+    const struct ahead_command *command = apply_next(walk->node, (raft_index)walk->version);
+    if (command)
+        apply_command(walk->node, walk->reader, command, (raft_index)walk->version, walk->position, walk->out,
+                      &walk->connection->session);
 }
 
 static void walk_read(struct walk *walk, const struct command *row, const struct resp_command *command) {
@@ -255,6 +255,23 @@ static size_t count_writes(struct node *node, const struct resp_buf *queue) {
     while (next_queued(&walk, &command))
         count += (command_find(command.args, command.count)->flags & COMMAND_THROUGH_LOG) != 0;
     return count;
+}
+
+size_t transaction_growth(struct node *node, const struct connection *connection) {
+    const struct resp_buf *queue = &connection->transaction.queue;
+    struct walk walk = {.node = node, .bytes = resp_buf_bytes(queue), .length = resp_buf_length(queue)};
+    struct resp_command command;
+    unsigned db = connection->session.db;
+    size_t growth = 0;
+    if (node->conf->maxmemory == 0)
+        return 0;
+    while (next_queued(&walk, &command)) {
+        const struct command *row = command_find(command.args, command.count);
+        if (row->flags & COMMAND_THROUGH_LOG)
+            growth += eviction_growth(node, db, row, &command);
+        db = db_after(node, row, &command, db);
+    }
+    return growth;
 }
 
 static void add_head(struct node *node, const struct transaction *transaction) {
@@ -321,18 +338,18 @@ static bool conditions_hold(struct node *node, const struct entry_transaction *h
 }
 
 /* Without its sender: only the writes, or none of them. */
-static void apply_alone(struct node *node, struct entry_reader *reader, size_t commands, raft_index index,
-                        size_t *position, bool holds) {
-    struct resp_command command;
+static void apply_alone(struct node *node, const struct entry_reader *reader, size_t commands,
+                        raft_index index, size_t *position, bool holds) {
+    const struct ahead_command *command;
     struct resp_out nowhere = {.protocol = 2};
-    for (size_t i = 0; i < commands && apply_next(node, reader, &command, index); i++)
+    for (size_t i = 0; i < commands && (command = apply_next(node, index)); i++)
         if (holds)
-            apply_command(node, reader, &command, index, position, &nowhere, NULL);
+            apply_command(node, reader, command, index, position, &nowhere, NULL);
 }
 
-void transaction_apply(struct node *node, struct entry_reader *reader, const struct entry_transaction *head,
-                       raft_index index, size_t *position, const struct lane *lane,
-                       const struct pending_item *item) {
+void transaction_apply(struct node *node, const struct entry_reader *reader,
+                       const struct entry_transaction *head, raft_index index, size_t *position,
+                       const struct lane *lane, const struct pending_item *item) {
     size_t commands = head->commands; /* what else the head says goes with the next command */
     bool holds = conditions_hold(node, head);
     if (!item || !item->connection->client || !holds)
@@ -397,6 +414,8 @@ bool transaction_answer(struct node *node, const struct lane *lane, const struct
     if (!connection->client)
         return false;
     struct resp_out out = connection_out(item);
+    deliver_listen(node, false);
+    deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
     struct walk walk = {
         .node = node,

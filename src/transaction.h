@@ -38,6 +38,8 @@ void transaction_refused(struct node *node, struct connection *connection, const
 bool transaction_first(struct node *node, const struct connection *connection, struct resp_command *command);
 /* Bytes that it adds to an entry at most. */
 size_t transaction_size(const struct connection *connection);
+/* Bytes that it may add to the data, about and from above. */
+size_t transaction_growth(struct node *node, const struct connection *connection);
 /* Puts it into the entry and the lane; the item is still to be finished. */
 struct pending_item *transaction_write(struct node *node, struct connection *connection, struct lane *lane);
 /* One of reads only: it goes into a lane of reads. */
@@ -45,9 +47,9 @@ struct pending_item *transaction_read(struct connection *connection, struct lane
 /* One that needs neither is carried out now. */
 void transaction_run(struct node *node, struct connection *connection, struct resp_out *out);
 /* A transaction of an entry, behind its head. `item` is its sender's, or NULL. */
-void transaction_apply(struct node *node, struct entry_reader *reader, const struct entry_transaction *head,
-                       raft_index index, size_t *position, const struct lane *lane,
-                       const struct pending_item *item);
+void transaction_apply(struct node *node, const struct entry_reader *reader,
+                       const struct entry_transaction *head, raft_index index, size_t *position,
+                       const struct lane *lane, const struct pending_item *item);
 /* One of reads, at its place. True when it met a key that is due: then nothing was told or done. */
 bool transaction_answer(struct node *node, const struct lane *lane, const struct pending_item *item,
                         uint64_t wall_ms, uint64_t version);

@@ -15,8 +15,9 @@
 #include <string.h>
 
 #include "../src/admission.h"
+#include "../src/level.h"
 
-enum { WORLD_NODES_MAX = 7, WORLD_ARGS_MAX = 16, FACTS = 12 };
+enum { WORLD_NODES_MAX = 7, WORLD_ARGS_MAX = 16, FACTS = 13 };
 
 /* Where a request's arguments begin: the facts of a hello stand behind its name. */
 enum { HELLO_ARGS = 1 + FACTS + 1, ANSWER_ARGS = FACTS + 2 };
@@ -28,6 +29,7 @@ enum fact {
     FACT_CLUSTER,
     FACT_INCARNATION,
     FACT_MEMBERS,
+    FACT_OFFERS,
     FACT_LEVEL,
     FACT_VERSION,
     FACT_ANNOUNCED,
@@ -69,6 +71,8 @@ static inline void set_up_node(struct admission *node, size_t at, size_t count, 
     strcpy(node->name, "test");
     strcpy(node->secret, secret);
     node->secret_length = strlen(secret);
+    node->offers = LEVEL_NEWEST;
+    node->level = LEVEL_FIRST;
     snprintf(node->announced, sizeof node->announced, "10.0.0.%zu:7000", at + 1);
     identity->node = at + 1;
     admission_random_id(identity->incarnation);

@@ -26,6 +26,7 @@ struct world {
     struct session *sessions[WORLD_SESSIONS];
     struct conf conf;
     struct slowlog *slowlog;
+    struct audience *audience;
     struct spikes spikes;
     struct keyspace *keyspace;
     struct report report;
@@ -50,6 +51,7 @@ static inline void world_member(struct report_member *member, uint64_t id) {
     strcpy(member->host, "127.0.0.1");
     strcpy(member->peer_host, "127.0.0.1");
     strcpy(member->version, "0.1.0");
+    member->feature_level = 2;
     member->link = id == 1 ? REPORT_LINK_SELF : REPORT_LINK_UP;
     member->match_index = id == 1 ? 120 : 110;
     member->last_contact_ms = id == 1 ? 0 : 40;
@@ -76,6 +78,7 @@ static inline void world_report(struct world *world) {
     report->tcp_port = 7101;
     report->now_us = (uint64_t)WORLD_NOW_MS * 1000000;
     report->uptime_s = 90000;
+    report->feature_level = report->feature_level_offered = 2;
     report->term = 7;
     report->commit_index = report->applied_index = 118;
     report->last_index = report->saved_index = 120;
@@ -85,9 +88,9 @@ static inline void world_report(struct world *world) {
     report->read_consistency = "linearizable";
     report->fsync_count = 50;
     report->writes_logged = 125;
-    report->fsync = (struct latency_figures){50, 900, 2100, 4000};
-    report->commit = (struct latency_figures){50, 1200, 3100, 5000};
-    report->loop_stall_max_us = 1500;
+    report->fsync = (struct latency_figures){50, 900, 2100, 3500, 4000};
+    report->commit = (struct latency_figures){50, 1200, 3100, 4500, 5000};
+    report->turn.max_us = 1500;
     report->memory_used = 2000000;
     report->memory_used_peak = 4000000;
     report->memory_keyspace = 500000;
@@ -111,6 +114,7 @@ static inline void world_open(struct world *world) {
     world->others[2].peer = true;
     conf_init(&world->conf);
     world->slowlog = slowlog_new();
+    world->audience = audience_new(1, 2);
     world->keyspace = keyspace_new(world->conf.databases);
     for (size_t i = 0; i < WORLD_MEMBERS; i++)
         world_member(&world->members[i], i + 1);
@@ -122,6 +126,8 @@ static inline void world_close(struct world *world) {
     resp_buf_close(&world->reply);
     keyspace_free(world->keyspace);
     slowlog_free(world->slowlog);
+    audience_leave_all(world->audience, &world->session.subscriber);
+    audience_free(world->audience);
 }
 
 /* Splits a line at spaces; "quoted words" may hold them, and "" is an empty one. The words live in `line`. */
@@ -152,6 +158,7 @@ static inline void world_run(struct world *world, const struct command *row, con
         .session = &world->session,
         .conf = &world->conf,
         .slowlog = world->slowlog,
+        .audience = world->audience,
         .spikes = &world->spikes,
         .command = row,
         .args = args,

@@ -150,7 +150,8 @@ static void no_fact_can_be_changed_on_the_way(void **state) {
     static const struct {
         enum fact fact;
         const char *value;
-    } rows[] = {{FACT_LEVEL, "9"},
+    } rows[] = {{FACT_OFFERS, "9"},
+                {FACT_LEVEL, "9"},
                 {FACT_PATIENCE, "600"},
                 {FACT_VERSION, "0.0.0"},
                 {FACT_ANNOUNCED, "6.6.6.6:6"},
@@ -206,8 +207,8 @@ static void a_node_that_does_not_belong_is_told_why(void **state) {
         {FACT_TO, "3", "node 1 takes this address for node 3's, but node 2 answers here"},
         {FACT_FROM, "2", "node 2 met a second node 2: an id may be used once (raft-id)"},
         {FACT_FROM, "9", "node 9 is not a member: the members of node 2 are its raft-node lines"},
-        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 3"},
-        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 3"},
+        {FACT_PROTOCOL, "1", "node 1 speaks peer protocol 1, node 2 speaks 4"},
+        {FACT_PROTOCOL, "0", "node 1 speaks peer protocol 0, node 2 speaks 4"},
     };
     (void)state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
@@ -227,7 +228,7 @@ static void the_dialler_judges_the_answer_likewise(void **state) {
         {FACT_FROM, "3", "node 3 answers where node 2 was expected"},
         {FACT_NAME, "prod", "node 2 belongs to cluster 'prod', node 1 to 'test' (raft-cluster-name)"},
         {FACT_TO, "3", "node 2 takes this address for node 3's, but node 1 answers here"},
-        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 3"},
+        {FACT_PROTOCOL, "7", "node 2 speaks peer protocol 7, node 1 speaks 4"},
     };
     (void)state;
     set_up_world(&world, 3, "");
@@ -309,7 +310,6 @@ static void a_hello_with_a_malformed_fact_is_refused(void **state) {
         {FACT_PROTOCOL, 0, ""},
         {FACT_PROTOCOL, 0, "x"},
         {FACT_PROTOCOL, 0, "-1"},
-        {FACT_PROTOCOL, 0, "4294967297"},
         {FACT_FROM, 0, "-1"},
         {FACT_FROM, 0, "1.0"},
         {FACT_TO, 0, ""},
@@ -320,6 +320,8 @@ static void a_hello_with_a_malformed_fact_is_refused(void **state) {
         {FACT_INCARNATION, STORE_ID_LENGTH - 1, NULL},
         {FACT_INCARNATION, 0, ""},
         {FACT_MEMBERS, STORE_MEMBERS_MAX * 300, NULL},
+        {FACT_OFFERS, 0, "-2"},
+        {FACT_OFFERS, 0, "4294967297"},
         {FACT_LEVEL, 0, "x"},
         {FACT_LEVEL, 0, "4294967296"},
         {FACT_VERSION, 32, NULL},
@@ -343,6 +345,22 @@ static void a_hello_with_a_malformed_fact_is_refused(void **state) {
         assert_false(shake_prove(&shake, &world.nodes[0]));
         assert_string_equal(shake.why, "the answer to RAFT.HELLO is malformed");
     }
+}
+
+static void another_protocol_is_named_whatever_else_it_says(void **state) {
+    (void)state;
+    shake_hello(&shake, &world.nodes[0], 2);
+    shake.hello.args[1 + FACT_PROTOCOL] = arg_of("9");
+    shake.hello.count = 4;
+    assert_false(shake_answer(&shake, &world.nodes[1]));
+    assert_string_equal(shake.why, "node 1 speaks peer protocol 9, node 2 speaks 4");
+    assert_refused_aloud(&shake);
+    shake_hello(&shake, &world.nodes[0], 2);
+    assert_true(shake_answer(&shake, &world.nodes[1]));
+    shake.answered.args[FACT_PROTOCOL] = arg_of("9");
+    shake.answered.count = 3;
+    assert_false(shake_prove(&shake, &world.nodes[0]));
+    assert_string_equal(shake.why, "node 2 speaks peer protocol 9, node 1 speaks 4");
 }
 
 static void texts_with_a_zero_byte_are_malformed(void **state) {
@@ -449,6 +467,29 @@ static void a_new_node_waits_until_the_list_has_its_incarnation(void **state) {
                         "1=10.0.0.1:7000,2=10.0.0.2:7000,3=10.0.0.3:7000,4=10.0.0.4:7000");
 }
 
+/* It has led since, perhaps, and only it could bring the list that has its incarnation. */
+static void a_member_that_was_taken_in_elsewhere_is_let_in_by_an_older_list(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer();
+    list_add(4, RAFT_LEARNER, "");
+    strcpy(four->identity.cluster, world.nodes[1].identity.cluster);
+    assert_int_equal(shake_hands(&shake, four, &world.nodes[1], 2), LINKED);
+    assert_false(shake.answer.claims);
+}
+
+/* Node 2 was taken in itself, and has no list yet: it knows who was a member then, but no incarnations. */
+static void a_node_that_has_no_list_yet_takes_nobody_in(void **state) {
+    (void)state;
+    list_begin();
+    struct admission *four = newcomer(), *two = &world.nodes[1];
+    two->members = NULL;
+    two->identity.members[two->identity.member_count++] = (struct store_member){.id = 4};
+    assert_int_equal(shake_hands(&shake, four, two, 0), AUTH_REFUSED);
+    assert_false(shake.answer.claims);
+    assert_reply("-WAIT - node 2 does not know the members yet\r\n");
+}
+
 static void a_new_node_that_does_not_know_the_secret_claims_nothing(void **state) {
     (void)state;
     list_begin();
@@ -535,10 +576,14 @@ int main(void) {
         TEST(member_lists_that_differ_are_both_named),
         TEST(a_node_of_another_cluster_of_the_same_name_is_refused),
         TEST(a_hello_with_a_malformed_fact_is_refused),
+        TEST(another_protocol_is_named_whatever_else_it_says),
         TEST(texts_with_a_zero_byte_are_malformed),
         TEST(a_hello_or_an_answer_with_too_few_or_too_many_words_is_malformed),
         cmocka_unit_test_setup_teardown(a_new_node_that_nobody_added_is_told_what_to_do, begin, list_end),
         cmocka_unit_test_setup_teardown(a_new_node_waits_until_the_list_has_its_incarnation, begin, list_end),
+        cmocka_unit_test_setup_teardown(a_member_that_was_taken_in_elsewhere_is_let_in_by_an_older_list,
+                                        begin, list_end),
+        cmocka_unit_test_setup_teardown(a_node_that_has_no_list_yet_takes_nobody_in, begin, list_end),
         cmocka_unit_test_setup_teardown(a_new_node_that_does_not_know_the_secret_claims_nothing, begin,
                                         list_end),
         cmocka_unit_test_setup_teardown(a_member_of_the_list_with_another_incarnation_is_refused, begin,

@@ -115,8 +115,12 @@ static void a_bad_line_stops_the_start_in_redis_words(void **state) {
         {"dir \"/tmp\"x", "Unbalanced quotes in configuration line"},
         {"requirepass \"\\x00abc\"", "Unbalanced quotes in configuration line"},
         {"loglevel loud", "argument(s) must be one of the following: debug, verbose, notice, warning"},
-        {"maxmemory-policy allkeys-lru", "argument(s) must be one of the following: noeviction"},
-        {"raft-follower-mode proxy", "argument(s) must be one of the following: redirect"},
+        {"maxmemory-policy lru", "argument(s) must be one of the following: volatile-lru, volatile-lfu, "
+                                 "volatile-random, volatile-ttl, "
+                                 "allkeys-lru, allkeys-lfu, allkeys-random, noeviction"},
+        {"maxmemory-samples 0", "argument must be between 1 and 2147483647 inclusive"},
+        {"maxmemory-eviction-tenacity 101", "argument must be between 0 and 100 inclusive"},
+        {"raft-follower-mode readonly", "argument(s) must be one of the following: redirect, proxy"},
         {"raft-read-consistency eventual",
          "argument(s) must be one of the following: linearizable, lease, stale"},
         {"protected-mode maybe", "argument must be 'yes' or 'no'"},

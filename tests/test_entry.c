@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "../src/entry.h"
+#include "../src/level.h"
 
 struct fixture {
     struct resp_parser *client, *entry; /* a connection's parser, and the one that reads entries */
@@ -91,7 +92,7 @@ static void whether_scripts_may_let_the_data_grow_stands_before_them(void **stat
         entry_add_room(&f->builder, said[i]);
         add_text(f, 0, "INCR n\r\n");
     }
-    struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
     assert_true(entry_open(&reader, blob, f->entry));
     for (size_t i = 0; i < 4; i++) {
         assert_true(entry_next(&reader, &command));
@@ -115,7 +116,7 @@ static void a_transaction_is_a_head_and_what_follows_it(void **state) {
     entry_add_watch(&f->builder, 3, true, &key);
     add_text(f, 0, "INCR n\r\n");
     add_text(f, 2, "INCR n\r\n");
-    struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
     assert_true(entry_open(&reader, blob, f->entry));
     assert_true(entry_next(&reader, &command));
     head = (struct entry_transaction){.commands = 0};
@@ -156,7 +157,7 @@ static void an_entry_is_its_header_then_the_commands_with_a_select_where_the_dat
         for (size_t j = 0; j < rows[i].count; j++)
             add_text(f, rows[i].db[j], INCR_N);
         assert_int_equal(f->builder.count, rows[i].count);
-        struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+        struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
         assert_bytes(blob, rows[i].bytes);
         assert_int_equal(blob->references, 1);
         raft_blob_unref(blob);
@@ -167,7 +168,7 @@ static void an_inline_command_is_rewritten(void **state) {
     struct fixture *f = *state;
     add_text(f, 0, "SET  k \"a b\\x00\"\r\n");
     add_text(f, 0, "incr n\n");
-    struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
     static const char expected[] = HEADER "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$4\r\na b\0\r\n"
                                           "*2\r\n$4\r\nincr\r\n$1\r\nn\r\n";
     assert_int_equal(blob->length, sizeof expected - 1);
@@ -178,11 +179,11 @@ static void an_inline_command_is_rewritten(void **state) {
 static void a_closed_builder_begins_the_next_entry_in_database_0(void **state) {
     struct fixture *f = *state;
     add_text(f, 2, INCR_N);
-    raft_blob_unref(entry_close(&f->builder, 1));
+    raft_blob_unref(entry_close(&f->builder, LEVEL_FIRST, 1));
     assert_int_equal(f->builder.count, 0);
     assert_int_equal(entry_size(&f->builder), ENTRY_OVERHEAD_MAX);
     add_text(f, 2, INCR_N);
-    struct raft_blob *blob = entry_close(&f->builder, 1700000000000);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
     assert_bytes(blob, HEADER SELECT_2 INCR_N);
     raft_blob_unref(blob);
 }
@@ -196,7 +197,7 @@ static void commands_come_back_in_order_each_with_its_database(void **state) {
     add_text(f, 0, "FLUSHDB\r\n");
     add_text(f, 15, "RENAME a b\r\n");
     add_text(f, 3, "DEL a b\r\n");
-    struct raft_blob *blob = entry_close(&f->builder, 42);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 42);
     assert_string_equal(told(f, blob), "3: SET a 1\n3: SET b \n0: FLUSHDB\n15: RENAME a b\n3: DEL a b\n");
     raft_blob_unref(blob);
 }
@@ -205,12 +206,13 @@ static void the_clock_and_the_level_come_back(void **state) {
     static const uint64_t clocks[] = {0, 1, 1700000000000, INT64_MAX};
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof clocks / sizeof *clocks; i++) {
-        struct raft_blob *blob = entry_close(&f->builder, clocks[i]);
+        unsigned level = LEVEL_FIRST + (unsigned)i % LEVEL_NEWEST;
+        struct raft_blob *blob = entry_close(&f->builder, level, clocks[i]);
         struct entry_reader reader;
         struct resp_command command;
         assert_true(entry_open(&reader, blob, f->entry));
         assert_int_equal(reader.clock_ms, clocks[i]);
-        assert_int_equal(reader.level, ENTRY_LEVEL);
+        assert_int_equal(reader.level, level);
         assert_false(entry_next(&reader, &command));
         raft_blob_unref(blob);
     }
@@ -229,7 +231,7 @@ static void replay_knows_no_limit(void **state) {
         .args = &name, .count = 1, .raw = resp_buf_bytes(&request), .raw_length = resp_buf_length(&request)};
     entry_add(&f->builder, 0, &command);
     resp_buf_close(&request);
-    struct raft_blob *blob = entry_close(&f->builder, 1);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1);
     struct entry_reader reader;
     struct resp_command read;
     assert_true(entry_open(&reader, blob, f->entry));
@@ -246,7 +248,7 @@ static void an_entry_is_read_though_its_parser_was_left_in_the_middle_of_another
     assert_int_equal(resp_parse(f->entry, half, sizeof half - 1, &resp_limits_redis, &command),
                      RESP_INCOMPLETE);
     add_text(f, 0, INCR_N);
-    struct raft_blob *blob = entry_close(&f->builder, 1);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1);
     assert_string_equal(told(f, blob), "0: INCR n\n");
     raft_blob_unref(blob);
 }
@@ -256,7 +258,7 @@ static void an_entry_is_read_though_its_parser_was_left_in_the_middle_of_another
 static void a_lone_command_of_the_highest_database_and_clock_stays_within_the_overhead(void **state) {
     struct fixture *f = *state;
     size_t raw = add_text(f, UINT_MAX, INCR_N);
-    struct raft_blob *blob = entry_close(&f->builder, UINT64_MAX);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, UINT64_MAX);
     assert_true(blob->length <= raw + ENTRY_OVERHEAD_MAX);
     raft_blob_unref(blob);
 }
@@ -318,7 +320,7 @@ static void random_batches_come_back_and_never_exceed_the_size_that_was_told(voi
         }
         size_t size = entry_size(&f->builder);
         uint64_t clock_ms = (uint64_t)random_below(INT_MAX) << random_below(32);
-        struct raft_blob *blob = entry_close(&f->builder, clock_ms);
+        struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, clock_ms);
         assert_true(blob->length <= size);
         struct entry_reader reader;
         struct resp_command command;
@@ -339,7 +341,7 @@ static void a_level_above_ours_is_refused_and_named(void **state) {
     static const struct {
         const char *level;
         unsigned named;
-    } rows[] = {{"2", 2}, {"77", 77}, {"4294967295", UINT_MAX}};
+    } rows[] = {{"3", LEVEL_NEWEST + 1}, {"77", 77}, {"4294967295", UINT_MAX}};
     struct fixture *f = *state;
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++) {
         struct resp_buf buf = {0};

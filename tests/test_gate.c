@@ -50,7 +50,8 @@ enum fact {
     THROUGH = 1 << 12, /* the reader asked for linearizable reads on a follower */
     REMOVED = 1 << 13,
     DISK_LOW = 1 << 14,
-    FACTS = 1 << 15,
+    NEWEST = 1 << 15, /* the reader takes nothing old */
+    FACTS = 1 << 16,
 };
 
 static enum gate_verdict judge(unsigned facts, const char *line) {
@@ -63,6 +64,7 @@ static enum gate_verdict judge(unsigned facts, const char *line) {
         .handing_over = facts & HANDING_OVER,
         .stale = facts & STALE,
         .through = facts & THROUGH,
+        .newest = facts & NEWEST,
         .elsewhere = facts & ELSEWHERE,
         .stopping = facts & STOPPING,
         .caught_up = facts & CAUGHT_UP,
@@ -131,8 +133,10 @@ static void each_command_goes_where_its_flags_and_the_state_say(void **state) {
         {"GET k", ELSEWHERE | READONLY | THROUGH | LOADING, GATE_ELSEWHERE},
         {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY | THROUGH, GATE_ELSEWHERE},
         {"SET k v", ELSEWHERE | CAUGHT_UP | READONLY, GATE_ELSEWHERE},
-        {"GET k", ELSEWHERE | READONLY, GATE_ELSEWHERE}, /* it has not caught up */
-        {"GET k", CAUGHT_UP | READONLY, GATE_LOCAL},     /* stale reads need no leader */
+        {"GET k", ELSEWHERE | READONLY, GATE_ELSEWHERE},     /* it has not caught up */
+        {"GET k", CAUGHT_UP | READONLY, GATE_LOCAL},         /* stale reads need no leader */
+        {"GET k", CAUGHT_UP | READONLY | NEWEST, GATE_WAIT}, /* others do */
+        {"GET k", CAUGHT_UP | READONLY | NEWEST | ELSEWHERE, GATE_ELSEWHERE},
         {"SET k v", CAUGHT_UP | READONLY, GATE_WAIT},
         /* loading */
         {"GET k", LOADING, GATE_LOADING},
@@ -219,8 +223,8 @@ static bool verdict_is_right(enum gate_verdict verdict, unsigned facts, const st
     bool write = row->flags & COMMAND_WRITE, data = write || (row->flags & COMMAND_READONLY);
     bool in = !(facts & DENIED) && (!(facts & ANONYMOUS) || (row->flags & COMMAND_NO_AUTH));
     bool fits = !write || !(facts & LARGE), leads = (facts & SERVING) && !(facts & STOPPING);
-    bool stale =
-        !write && (facts & CAUGHT_UP) && ((facts & STALE) || ((facts & READONLY) && !(facts & SERVING)));
+    bool stale = !write && (facts & CAUGHT_UP) &&
+                 ((facts & STALE) || ((facts & READONLY) && !(facts & (SERVING | NEWEST))));
     bool through = !write && (facts & THROUGH) && (facts & ELSEWHERE) && !(facts & (LOADING | STOPPING));
     stale = stale && !through;
     bool holds = write && (facts & HANDING_OVER);

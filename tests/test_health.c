@@ -95,7 +95,7 @@ static void lag_clock_disk_and_stalls_are_named_together(void **state) {
     world.members[2].match_index = 45000;
     world.members[2].clock_offset_ms = -501;
     world.report.fsync.p99_us = 600000;
-    world.report.loop_stall_max_us = 700000;
+    world.report.turn.max_us = 700000;
     struct health health = judge();
     assert_int_equal(health.state, HEALTH_DEGRADED);
     assert_string_equal(

@@ -242,7 +242,19 @@ static void step_reclaim(struct fixture *f) {
         ;
 }
 
+/* Changes nothing, whatever is there. */
+static void step_expect(struct fixture *f) {
+    char texts[KEYSPACE_EXPECT_MAX][16];
+    struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
+    size_t count = (size_t)draw(f, KEYSPACE_EXPECT_MAX + 1);
+    for (size_t i = 0; i < count; i++)
+        keys[i] = (struct keyspace_key){(unsigned)draw(f, DATABASES), name_of(texts[i], (int)draw(f, NAMES))};
+    keyspace_expect(f->keyspace, keys, count);
+}
+
 static void step(struct fixture *f) {
+    if (draw(f, 10) == 0)
+        step_expect(f);
     unsigned db = (unsigned)draw(f, DATABASES);
     int name = (int)draw(f, NAMES);
     uint64_t what = draw(f, 1000);

@@ -3,6 +3,7 @@
 #include "node_world.h"
 
 #include "../src/node_state.h"
+#include "../src/note.h"
 
 static const char *const every_second[] = {"raft-audit-interval 1\n", "raft-audit-interval 1\n",
                                            "raft-audit-interval 1\n"};
@@ -111,6 +112,9 @@ static void a_follower_that_differs_serves_nobody(void **state) {
     assert_true(report.audit_differs);
     assert_non_null(strstr(report.failure, "not that of the others"));
     status_report_free(&report);
+    char verdict[NODE_REASON_MAX];
+    assert_int_equal(note_read(world->nodes[victim].dir, NOTE_DIFFERS, verdict, sizeof verdict), NOTE_READ);
+    assert_string_equal(verdict, audit_of(world, victim)->why);
     fd = world_dial(world, leader); /* the others go on */
     world_ask(world, fd, "SET c 1\r\nGET b\r\n", "+OK\r\n$2\r\n2x\r\n");
     close(fd);
@@ -136,6 +140,66 @@ static void a_leader_that_differs_hands_over(void **state) {
     int fd = world_dial(world, world_leader(world));
     world_ask(world, fd, "GET b\r\n", "$2\r\n2x\r\n");
     close(fd);
+    world_free(world);
+}
+
+/* The others would take the damage for the truth. */
+static void a_leader_that_differs_sends_no_snapshot(void **state) {
+    (void)state;
+    struct world *world = world_new(3);
+    size_t leader = world_leader(world);
+    struct node *node = world->nodes[leader].node;
+    struct sending *sending = &node->snapshots_out.at[0];
+    raft_id to = (leader + 1) % 3 + 1;
+    snapshot_out_wanted(node, &(struct raft_ids){.at = &to, .count = 1});
+    assert_int_equal(sending->to, to);
+    node->audit.differs = true;
+    snapshot_out_take(node); /* the one under way stops */
+    assert_int_equal(sending->to, 0);
+    snapshot_out_wanted(node, &(struct raft_ids){.at = &to, .count = 1});
+    assert_int_equal(sending->to, 0);
+    node->audit.differs = false;
+    snapshot_out_wanted(node, &(struct raft_ids){.at = &to, .count = 1});
+    assert_int_equal(sending->to, to);
+    world_free(world);
+}
+
+static bool all_serve(struct world *world) {
+    for (size_t i = 0; i < world->count; i++)
+        if (!world->nodes[i].node->caught_up)
+            return false;
+    return true;
+}
+
+static bool nobody_differs(struct world *world) {
+    return differing(world) == 0 && all_are_right(world);
+}
+
+/* What was wrong in memory is right again when it has been read back: an audit says so. */
+static void a_verdict_from_before_the_start_is_lifted_by_an_audit(void **state) {
+    char verdict[NODE_REASON_MAX], reply[64];
+    (void)state;
+    struct world *world = world_new_as(3, every_second);
+    size_t leader = world_leader(world), suspect = (leader + 1) % 3;
+    write_some(world, leader);
+    wait_for(world, "everybody has caught up", all_serve);
+    struct node *node = world->nodes[suspect].node;
+    assert_true(note_write(node->conf->dir, NOTE_DIFFERS, "digests"));
+    audit_remember(node, "digests");
+    int fd = world_dial(world, suspect);
+    world_ask(world, fd, "READONLY\r\n", "+OK\r\n");
+    world_say(fd, "GET b\r\n", 7);
+    world_hear(world, fd, reply, 7);
+    assert_string_equal(reply, "-MOVED ");
+    close(fd);
+    wait_for(world, "it is found right", nobody_differs);
+    assert_int_equal(note_read(node->conf->dir, NOTE_DIFFERS, verdict, sizeof verdict), NOTE_NONE);
+    fd = world_dial(world, suspect);
+    world_ask(world, fd, "READONLY\r\nGET b\r\n", "+OK\r\n$2\r\n2x\r\n");
+    close(fd);
+    damage(world, suspect); /* from now on it is as with any other */
+    wait_for(world, "it differs", one_differs);
+    assert_false(node->audit.from_before);
     world_free(world);
 }
 
@@ -212,6 +276,8 @@ int main(void) {
         cmocka_unit_test(replicas_that_hold_the_same_are_found_right),
         cmocka_unit_test(a_follower_that_differs_serves_nobody),
         cmocka_unit_test(a_leader_that_differs_hands_over),
+        cmocka_unit_test(a_leader_that_differs_sends_no_snapshot),
+        cmocka_unit_test(a_verdict_from_before_the_start_is_lifted_by_an_audit),
         cmocka_unit_test(of_two_that_differ_neither_is_condemned),
         cmocka_unit_test(one_that_is_late_is_not_one_that_differs),
         cmocka_unit_test(only_the_leaders_word_on_the_last_audit_counts),

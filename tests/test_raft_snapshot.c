@@ -243,6 +243,79 @@ static void a_snapshot_that_never_gets_in_place_is_asked_for_again(void **state)
     lone_close(&lone);
 }
 
+static void refuses_in_term_1(raft_index rejected, raft_index last) {
+    lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY,
+                                           .from = 3,
+                                           .term = 1,
+                                           .rejected = true,
+                                           .rejected_index = rejected,
+                                           .index = last,
+                                           .log_term = last > 0});
+    lone_settle(&lone);
+}
+
+static void a_log_of_five_more_is_cut_before_its_last(raft_index last) {
+    for (int i = 0; i < 5; i++)
+        lone_propose(&lone, "x");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, last);
+    lone_settle(&lone);
+    raft_compact(lone.raft, last - 1);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+}
+
+static void a_snapshot_in_place_that_the_log_was_cut_past_meanwhile_is_followed_by_another(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3});
+    lone_lead(&lone);
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 1);
+    a_log_of_five_more_is_cut_before_its_last(6); /* the no-op is entry 1 */
+    refuses_in_term_1(5, 0);
+    assert_int_equal(lone.snapshot_count, 1);
+    raft_snapshot_sent(lone.raft, 3, 5, true);
+    a_log_of_five_more_is_cut_before_its_last(11);
+    refuses_in_term_1(10, 0);
+    assert_int_equal(lone.snapshot_count, 1); /* not in place yet */
+    refuses_in_term_1(10, 5);
+    assert_int_equal(lone.snapshot_count, 2); /* at once */
+    lone_close(&lone);
+}
+
+static void what_live_followers_need_is_known_until_they_have_it(void **state) {
+    (void)state;
+    lead_one_that_needs_a_snapshot();
+    lone_ack(&lone, 2, 7);
+    assert_int_equal(raft_needed(lone.raft), 7); /* 3 gets a snapshot, of whatever index */
+    raft_snapshot_sent(lone.raft, 3, 6, true);
+    assert_int_equal(raft_needed(lone.raft), 6);
+    for (int i = 0; i < 5; i++)
+        beat(); /* 3 is silent: it puts it in place */
+    assert_int_equal(raft_needed(lone.raft), 6);
+    lone_ack(&lone, 3, 6);
+    assert_int_equal(raft_needed(lone.raft), 6);
+    lone_ack(&lone, 3, 7);
+    assert_int_equal(raft_needed(lone.raft), 7);
+    lone_close(&lone);
+}
+
+static void nothing_is_kept_for_one_that_is_silent(void **state) {
+    (void)state;
+    lone_open(&lone, (struct lone_start){.voters = 3});
+    lone_lead(&lone);
+    lone_ack(&lone, 3, 1);
+    for (int i = 0; i < 30; i++) {
+        lone_ack(&lone, 2, 1);
+        beat();
+    }
+    lone_propose(&lone, "x");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 2);
+    assert_int_equal(raft_needed(lone.raft), 2);
+    lone_close(&lone);
+}
+
 static void
 a_follower_that_has_come_to_the_logs_beginning_is_through_without_a_word_of_its_sender(void **state) {
     (void)state;
@@ -580,6 +653,9 @@ int main(void) {
         cmocka_unit_test(after_a_snapshot_entries_follow_it),
         cmocka_unit_test(a_snapshot_that_is_being_put_in_place_is_waited_for),
         cmocka_unit_test(a_snapshot_that_never_gets_in_place_is_asked_for_again),
+        cmocka_unit_test(a_snapshot_in_place_that_the_log_was_cut_past_meanwhile_is_followed_by_another),
+        cmocka_unit_test(what_live_followers_need_is_known_until_they_have_it),
+        cmocka_unit_test(nothing_is_kept_for_one_that_is_silent),
         cmocka_unit_test(
             a_follower_that_has_come_to_the_logs_beginning_is_through_without_a_word_of_its_sender),
         cmocka_unit_test(who_was_lost_from_sight_is_asked_at_the_logs_beginning_before_it_is_sent_a_snapshot),

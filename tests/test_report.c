@@ -133,6 +133,10 @@ static void raft_info_has_every_field(void **state) {
         "unsaved_bytes",
         "outcomes_in_doubt",
         "loop_stall_max_ms",
+        "loop_p50_us",
+        "loop_p99_us",
+        "loop_p999_us",
+        "loop_max_us",
         "fsync_p50_us",
         "fsync_p99_us",
         "fsync_max_us",
@@ -178,11 +182,31 @@ static void raft_info_of_a_leader(void **state) {
     assert_value("commit_max_us", "5000");
     assert_value("writes_per_fsync", "2.50");
     assert_value("node1", "id=1,address=127.0.0.1:7101,voting=yes,link=self,match_index=120,lag=0,last_"
-                          "contact_ms=0,version=0.1.0,"
+                          "contact_ms=0,version=0.1.0,feature_level=2,"
                           "clock_offset_ms=0,link_error=");
     assert_value("node2", "id=2,address=127.0.0.1:7102,voting=yes,link=up,match_index=110,lag=10,last_"
-                          "contact_ms=40,version=0.1.0,"
+                          "contact_ms=40,version=0.1.0,feature_level=2,"
                           "clock_offset_ms=-3,link_error=");
+}
+
+static void raft_info_tells_who_holds_the_feature_level_down(void **state) {
+    (void)state;
+    ask_text("RAFT.INFO");
+    parse_lines();
+    assert_value("feature_level", "2");
+    assert_value("feature_level_offered", "2");
+    assert_value("feature_level_held_by", "");
+    world.report.feature_level = 1;
+    world.members[1].feature_level = 1;
+    world.members[2].feature_level = 0; /* not met yet */
+    ask_text("RAFT.INFO");
+    parse_lines();
+    assert_value("feature_level", "1");
+    assert_value("feature_level_held_by", "2,3");
+    world.report.feature_level_offered = 1; /* this one is no better */
+    ask_text("RAFT.INFO");
+    parse_lines();
+    assert_value("feature_level_held_by", "");
 }
 
 static void raft_info_without_a_quorum_says_why(void **state) {
@@ -583,6 +607,7 @@ int main(void) {
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
         TEST(raft_info_has_every_field),
         TEST(raft_info_of_a_leader),
+        TEST(raft_info_tells_who_holds_the_feature_level_down),
         TEST(raft_info_without_a_quorum_says_why),
         TEST(raft_info_answers_in_every_state),
         TEST(raft_info_of_a_node_without_members_answers),

@@ -144,6 +144,19 @@ static void the_doctor_says_what_is_watched_and_what_was_seen(void **state) {
                            "fsync: in 2 seconds it took 40 ms on average and 50 ms at most. The disk"));
 }
 
+static void the_graph_has_a_bar_for_each_second(void **state) {
+    (void)state;
+    assert_reply("LATENCY GRAPH fsync", "-ERR No samples available for event 'fsync'\r\n");
+    spikes_add(&world.spikes, SPIKE_FSYNC, WORLD_NOW_MS - 5, 20000, 10);
+    spikes_add(&world.spikes, SPIKE_FSYNC, WORLD_NOW_MS - 2, 40000, 10);
+    const char *graph = world_ask(&world, "LATENCY GRAPH fsync", NULL);
+    assert_non_null(strstr(graph, "fsync - high 40 ms (all time high 40 ms)\n"));
+    assert_non_null(strstr(graph, "       5 s ago       20 ms ##############################\n"));
+    assert_non_null(strstr(graph, "       2 s ago       40 ms "
+                                  "############################################################\n"));
+    assert_reply("LATENCY HISTOGRAM", "*0\r\n");
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void) {
@@ -154,6 +167,7 @@ int main(void) {
         TEST(long_commands_and_arguments_are_cut_as_redis_cuts_them),
         TEST(only_what_reaches_the_threshold_is_noted_once_a_second),
         TEST(the_oldest_moments_are_forgotten),
+        TEST(the_graph_has_a_bar_for_each_second),
         TEST(the_doctor_says_what_is_watched_and_what_was_seen),
     };
     return cmocka_run_group_tests_name("slow", tests, NULL, NULL);

@@ -59,6 +59,25 @@ static void a_copy_of_a_meta_is_its_own(void **state) {
     store_meta_free(copy);
 }
 
+static void a_meta_knows_the_term_of_each_entry_it_holds(void **state) {
+    struct store_meta *meta = store_meta_new();
+
+    (void)state;
+    assert_int_equal(store_meta_term_at(meta, 1), 0);
+    store_meta_add_term(meta, 3, 5); /* what came before is forgotten */
+    store_meta_add_term(meta, 4, 6);
+    store_meta_add_term(meta, 9, 20);
+    meta->applied = 25;
+    assert_int_equal(store_meta_term_at(meta, 4), 0);
+    assert_int_equal(store_meta_term_at(meta, 5), 3);
+    assert_int_equal(store_meta_term_at(meta, 6), 4);
+    assert_int_equal(store_meta_term_at(meta, 19), 4);
+    assert_int_equal(store_meta_term_at(meta, 20), 9);
+    assert_int_equal(store_meta_term_at(meta, 25), 9);
+    assert_int_equal(store_meta_term_at(meta, 26), 0);
+    store_meta_free(meta);
+}
+
 static void everything_committed_comes_back_after_a_restart(void **state) {
     struct data_world *world = *state;
 
@@ -308,6 +327,25 @@ static void a_state_that_does_not_fit_the_log_is_refused(void **state) {
     world_empty(as_world(world));
     world->wants.base_index = 1;
     must_refuse(world, STORE_DAMAGED, "is gone");
+}
+
+static void a_state_of_a_higher_level_is_refused(void **state) {
+    struct data_world *world = *state;
+    struct bytes before, after;
+
+    data_open(world);
+    data_live(world, &twin, 1, 5); /* which has it at level 2 */
+    data_close(world);
+    world->wants.level_max = 1;
+    before = bytes_read(as_world(world), "data-1.db");
+    must_refuse(world, STORE_FOREIGN, "the state is of feature level 2, and up to 1 is offered here");
+    after = bytes_read(as_world(world), "data-1.db");
+    assert_true(bytes_equal(before, after));
+    free(before.at);
+    free(after.at);
+    world->wants.level_max = 2;
+    data_open(world);
+    assert_int_equal(world->meta->feature_level, 2);
 }
 
 static void another_programs_file_is_refused(void **state) {
@@ -629,6 +667,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         DATA_TEST(a_new_file_is_the_state_before_the_first_entry),
         DATA_TEST(a_copy_of_a_meta_is_its_own),
+        DATA_TEST(a_meta_knows_the_term_of_each_entry_it_holds),
         DATA_TEST(everything_committed_comes_back_after_a_restart),
         DATA_TEST(a_death_leaves_the_old_state_or_the_new),
         DATA_TEST(a_checkpoint_given_up_never_was),
@@ -636,6 +675,7 @@ int main(void) {
         DATA_TEST(whenever_it_dies_the_state_is_whole),
         DATA_TEST(a_full_disk_fails_the_checkpoint_and_the_retry_succeeds),
         DATA_TEST(a_state_that_does_not_fit_the_log_is_refused),
+        DATA_TEST(a_state_of_a_higher_level_is_refused),
         DATA_TEST(another_programs_file_is_refused),
         DATA_TEST(a_flip_anywhere_is_found_or_harmless),
         DATA_TEST(an_old_block_is_found),

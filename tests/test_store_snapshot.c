@@ -621,7 +621,7 @@ static void a_backup_becomes_a_new_cluster(void **state) {
     memset(&receiver, 0, sizeof(receiver));
     world_make_in_memory(&receiver.log);
     memcpy(receiver.data.dir, receiver.log.dir, sizeof(receiver.data.dir));
-    assert_int_equal(store_restore(path, receiver.log.dir, &identity, &members, why), STORE_OK);
+    assert_int_equal(store_restore(path, receiver.log.dir, &identity, &members, 0, why), STORE_OK);
     receiver_open(&receiver);
     assert_string_equal(receiver.log.boot.identity.cluster, "new");
     assert_int_equal(receiver.log.boot.base_index, 9);
@@ -634,7 +634,7 @@ static void a_backup_becomes_a_new_cluster(void **state) {
     job_add(job, entry_make(10, 4, 10));
     run_well(&receiver.log, job);
     receiver_close(&receiver);
-    assert_int_equal(store_restore(path, receiver.log.dir, &identity, &members, why), STORE_FOREIGN);
+    assert_int_equal(store_restore(path, receiver.log.dir, &identity, &members, 0, why), STORE_FOREIGN);
     assert_non_null(strstr(why, "raft.db is there"));
     receiver_open(&receiver);
     assert_int_equal(receiver.log.boot.raft.last_index, 10);
@@ -649,7 +649,7 @@ static void a_backup_becomes_a_new_cluster(void **state) {
         bytes_write(as_world(world), "b.db", file);
         free(file.at);
     }
-    assert_int_equal(store_restore(path, receiver.log.dir, &identity, NULL, why), STORE_DAMAGED);
+    assert_int_equal(store_restore(path, receiver.log.dir, &identity, NULL, 0, why), STORE_DAMAGED);
     assert_non_null(strstr(why, "b.db"));
     assert_int_equal(world_empty(&receiver.log), 0);
     receiver_open(&receiver);

@@ -26,8 +26,8 @@ static bool connected(struct client *client) {
         return true;
     struct timeval timeout = {.tv_sec = (time_t)(client->timeout_ms / 1000),
                               .tv_usec = (suseconds_t)(client->timeout_ms % 1000) * 1000};
-    unsigned port = client->cluster->nodes[client->node].port;
-    client->context = redisConnectWithTimeout("127.0.0.1", (int)port, timeout);
+    const struct node *node = &client->cluster->nodes[client->node];
+    client->context = redisConnectWithTimeout(node->host, (int)node->port, timeout);
     if (client->context != NULL && client->context->err == 0 &&
         redisSetTimeout(client->context, timeout) == REDIS_OK)
         return true;

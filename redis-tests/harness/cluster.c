@@ -5,6 +5,8 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <fcntl.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -79,6 +81,7 @@ struct cluster *cluster_prepare(size_t count, const char *const *options, const 
         struct node *node = &cluster->nodes[i];
         node->id = (unsigned)i + 1;
         node->port = cluster_free_port();
+        strcpy(node->host, "127.0.0.1");
         snprintf(node->dir, sizeof(node->dir), "%.200s/node%u", cluster->dir, node->id);
         if (mkdir(node->dir, 0755) != 0)
             harness_fail("cannot make %s: %s", node->dir, strerror(errno));
@@ -219,8 +222,22 @@ static void argue_members(struct arguments *args, const struct cluster *cluster,
     for (size_t i = 0; node->members == NULL && i < cluster->count; i++) {
         argue(args, "--raft-node");
         argue_format(args, "%u", cluster->nodes[i].id);
-        argue_format(args, "127.0.0.1:%u", cluster->nodes[i].port);
+        argue_format(args, "%s:%u", cluster->nodes[i].host, cluster->nodes[i].port);
     }
+}
+
+/* A process begins in the namespace of the thread that starts it. */
+static pid_t start_in(int space, const char *const *argv, const char *output) {
+    if (space == 0)
+        return process_start(argv, output);
+    int own = open("/proc/thread-self/ns/net", O_RDONLY | O_CLOEXEC);
+    if (own < 0 || setns(space, CLONE_NEWNET) != 0)
+        harness_fail("cannot enter a network namespace: %s", strerror(errno));
+    pid_t pid = process_start(argv, output);
+    if (setns(own, CLONE_NEWNET) != 0)
+        abort();
+    close(own);
+    return pid;
 }
 
 void cluster_spawn(struct cluster *cluster, size_t at) {
@@ -235,7 +252,7 @@ void cluster_spawn(struct cluster *cluster, size_t at) {
     argue(&args, "--port");
     argue_format(&args, "%u", node->port);
     argue(&args, "--bind");
-    argue(&args, "127.0.0.1");
+    argue(&args, node->host);
     argue(&args, "--dir");
     argue(&args, node->dir);
     argue(&args, "--logfile");
@@ -245,7 +262,7 @@ void cluster_spawn(struct cluster *cluster, size_t at) {
     argue_options(&args, node->options);
     if (node->pid != 0)
         harness_fail("node %u is already running", node->id);
-    node->pid = process_start(args.at, output);
+    node->pid = start_in(node->space, args.at, output);
     node->paused = false;
 }
 

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A cluster of real processes on free ports of 127.0.0.1, in a temporary directory. The binary is the one that the
+ * A cluster of real processes on free ports of 127.0.0.1 (or of addresses that the test has made), in a temporary directory. The binary is the one that the
  * environment variable REDRAFT names, else build/redraft.
  *
  * Every function that cannot do what it is asked fails the running test. A cluster that was not freed when the test ends
@@ -17,8 +17,10 @@ enum { CLUSTER_NODES_MAX = 5, CLUSTER_PATH_MAX = 256, CLUSTER_INFO_MAX = 128 * 1
 
 struct node {
     unsigned id, port;
-    pid_t pid;                  /* 0: not running */
-    bool paused;                /* SIGSTOP */
+    char host[16]; /* 127.0.0.1, unless changed before it is started */
+    int space;     /* descriptor of the network namespace that it is started in; 0: the test's own */
+    pid_t pid;     /* 0: not running */
+    bool paused;   /* SIGSTOP */
     char dir[CLUSTER_PATH_MAX]; /* its --dir; log, and what it says on stderr, are beside it */
     const char *const *options; /* of this node alone, NULL-terminated; NULL: none */
     const char *const

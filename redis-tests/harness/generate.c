@@ -69,6 +69,7 @@ static const struct generate_row rows[] = {
     {"SWAPDB", 2, "nd", COMPARE_BYTES},
     {"OBJECT|ENCODING", 15, "k", COMPARE_ENCODING},
     {"OBJECT|FREQ", 3, "k", COMPARE_BYTES},
+    {"OBJECT|IDLETIME", 3, "k", COMPARE_SHAPE},
     {"OBJECT|REFCOUNT", 3, "k", COMPARE_SHAPE},
     {"OBJECT|NOTHING", 2, "k", COMPARE_BYTES},
     {"MEMORY|USAGE", 5, "k", COMPARE_SHAPE},
@@ -562,6 +563,13 @@ static void add_name(uint64_t *seed, struct request *request, const char *name) 
         more = name[length] == '|';
         name += length + 1;
     }
+}
+
+void generate_add_timeout(uint64_t *seed, struct request *request) {
+    static const char *const odd[] = {"-1", "x", "", " 1", "1 ", "nan", "-inf", "inf", "1e300", "-0.01"};
+    static const char *const tiny[] = {"0.001", "0.002", "1e-3", "+0.001", "0.0001", "1e-9", "0x0.01p-4"};
+    generate_add_text(request,
+                      generate_one_in(seed, 12) ? GENERATE_PICK(seed, odd) : GENERATE_PICK(seed, tiny));
 }
 
 /* One argument less, or more. */

@@ -8,6 +8,7 @@
 /*
  *     0 a list's key and 1-40 elements  1 a list's key   2 element   3 end   4 side   5 index or small count
  *     6 options of LPOS   7 all of LMPOP's   8 options of SORT   9 options of SORT_RO
+ *     _t time-out of a command that blocks
  *
  * Lists under "nums:" begin with numbers only, so that they can be sorted by them.
  */
@@ -31,6 +32,11 @@ static const struct generate_row rows[] = {
     {"LMOVE", 30, "1133", COMPARE_BYTES},
     {"LPOS", 40, "126", COMPARE_BYTES},
     {"LMPOP", 25, "7", COMPARE_BYTES},
+    {"BLPOP", 8, "!1_t", COMPARE_BYTES},
+    {"BRPOP", 8, "!111_t", COMPARE_BYTES},
+    {"BLMOVE", 8, "!1133_t", COMPARE_BYTES},
+    {"BRPOPLPUSH", 8, "!11_t", COMPARE_BYTES},
+    {"BLMPOP", 8, "!_t7", COMPARE_BYTES},
     {"SORT", 50, "^18", COMPARE_BYTES},
     {"SORT_RO", 30, "^19", COMPARE_BYTES},
     {"TYPE", 5, "1", COMPARE_BYTES},
@@ -193,6 +199,9 @@ static void add(uint64_t *seed, struct request *request, char digit) {
         break;
     case '7':
         add_pop_of_several(seed, request);
+        break;
+    case 't':
+        generate_add_timeout(seed, request);
         break;
     default:
         add_sort_options(seed, request, digit == '8');

@@ -31,6 +31,8 @@ void generate_add_text(struct request *request, const char *text);
 void generate_add_integer(struct request *request, int64_t value);
 /* Another command with its arguments, such as a script may call, whose replies are compared byte for byte. */
 void generate_add_called(uint64_t *seed, struct request *request);
+/* Of a command that blocks: seconds, never so many that the other commands would wait long, or none at all. */
+void generate_add_timeout(uint64_t *seed, struct request *request);
 /* The argument that a letter stands for. */
 void generate_add_argument(uint64_t *seed, struct request *request, char letter);
 

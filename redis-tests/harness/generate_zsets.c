@@ -7,7 +7,7 @@
  *     S 1-30 pairs of score and member   Z the same with score 0   a options of ZADD   r bound by score
  *     b bound by bytes   i rank   o options of ZRANGE   p the same where BYSCORE is said   q of ZRANGEBYSCORE
  *     w WITHSCORES, often none   c count   g options of ZUNION   L options of ZINTERCARD   e end, and count
- *     d count of draws and WITHSCORES
+ *     d count of draws and WITHSCORES   t time-out of a command that blocks
  *
  * In the rows each of these stands behind a '_'.
  *
@@ -40,6 +40,9 @@ static const struct generate_row rows[] = {
     {"ZPOPMIN", 8, "_k_c", COMPARE_BYTES},
     {"ZPOPMAX", 8, "_k_c", COMPARE_BYTES},
     {"ZMPOP", 15, "_K_e", COMPARE_BYTES},
+    {"BZPOPMIN", 5, "!_k_t", COMPARE_BYTES},
+    {"BZPOPMAX", 5, "!_k_k_t", COMPARE_BYTES},
+    {"BZMPOP", 8, "!_t_K_e", COMPARE_BYTES},
     {"ZRANDMEMBER", 8, "!_k", COMPARE_SHAPE},
     {"ZRANDMEMBER", 15, "!_k_d", COMPARE_SHAPE},
     {"ZRANDMEMBER", 8, "!_k_N_w", COMPARE_ANY_ORDER},
@@ -349,6 +352,9 @@ static void add_argument(uint64_t *seed, struct request *request, char kind) {
         break;
     case 'K':
         add_keys(seed, request);
+        break;
+    case 't':
+        generate_add_timeout(seed, request);
         break;
     case 'm':
         add_member(seed, request);

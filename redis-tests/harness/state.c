@@ -12,7 +12,8 @@ enum { ASK_MS = 500, LEADER_MS = 15000, EQUAL_MS = 30000, MAKE_LEADER_TRIES = 8 
 
 /* A connection of the harness's own; NULL when it cannot be had now. */
 static struct wire *open_node(const struct cluster *cluster, size_t at) {
-    struct wire *wire = wire_open(cluster->nodes[at].port, harness_scaled_ms(ASK_MS));
+    struct wire *wire =
+        wire_open_at(cluster->nodes[at].host, cluster->nodes[at].port, harness_scaled_ms(ASK_MS));
     char words[256];
     if (wire == NULL || cluster->password == NULL)
         return wire;

@@ -23,12 +23,12 @@ struct wire {
     char *text; /* what wire_ask returned last */
 };
 
-struct wire *wire_open(unsigned port, uint64_t timeout_ms) {
+struct wire *wire_open_at(const char *host, unsigned port, uint64_t timeout_ms) {
     struct sockaddr_in address = {.sin_family = AF_INET, .sin_port = htons((uint16_t)port)};
-    address.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0), one = 1, error = 0;
     if (fd < 0)
         return NULL;
+    inet_pton(AF_INET, host, &address.sin_addr);
     setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof(one));
     if (connect(fd, (struct sockaddr *)&address, sizeof(address)) != 0) {
         struct pollfd polled = {.fd = fd, .events = POLLOUT};
@@ -43,6 +43,10 @@ struct wire *wire_open(unsigned port, uint64_t timeout_ms) {
     wire->fd = fd;
     wire->timeout_ms = timeout_ms;
     return wire;
+}
+
+struct wire *wire_open(unsigned port, uint64_t timeout_ms) {
+    return wire_open_at("127.0.0.1", port, timeout_ms);
 }
 
 void wire_close(struct wire *wire) {

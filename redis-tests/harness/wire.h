@@ -14,7 +14,9 @@ struct wire;
 
 enum wire_result { WIRE_OK, WIRE_CLOSED, WIRE_TIMEOUT };
 
-/* Connects to 127.0.0.1; NULL when that is refused or takes too long. Every later call is bounded by `timeout_ms`. */
+/* Connects; NULL when that is refused or takes too long. Every later call is bounded by `timeout_ms`. */
+struct wire *wire_open_at(const char *host, unsigned port, uint64_t timeout_ms);
+/* To 127.0.0.1. */
 struct wire *wire_open(unsigned port, uint64_t timeout_ms);
 void wire_close(struct wire *wire); /* NULL is allowed */
 int wire_descriptor(const struct wire *wire);

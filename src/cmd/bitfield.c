@@ -10,6 +10,7 @@
 #include "bits.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 enum field_kind { FIELD_GET, FIELD_SET, FIELD_INCRBY };
@@ -155,7 +156,10 @@ static bool fit(const struct field *field, __int128 wanted, int64_t *number) {
     return field->overflow != OVERFLOW_FAIL;
 }
 
-static void write_field(struct call *call, struct item *item, const struct field *field) {
+/* What came of a field that is to be written. */
+enum written { WRITTEN_NOT, WRITTEN_SAME, WRITTEN_CHANGED };
+
+static enum written write_field(struct call *call, struct item *item, const struct field *field) {
     unsigned char window[WINDOW];
     load_window(item_string(item), field, window);
     int64_t was = number_of(field, get_bits(window, field)), now;
@@ -164,28 +168,33 @@ static void write_field(struct call *call, struct item *item, const struct field
                                                   : (__int128)(uint64_t)field->operand;
     if (!fit(field, wanted, &now)) {
         resp_null(call->reply);
-        return;
+        return WRITTEN_NOT;
     }
     resp_integer(call->reply, field->kind == FIELD_SET ? was : now);
     if (now == was)
-        return;
+        return WRITTEN_SAME;
     put_bits(window, field, (uint64_t)now);
     size_t touched = ((field->offset & 7) + field->width + 7) / 8;
     item_overwrite(call->keyspace, call->db, item, field->offset >> 3, window, touched, call->version);
+    return WRITTEN_CHANGED;
 }
 
-static void carry_out(struct call *call, const struct plan *plan, struct item *item) {
+/* The most that came of any field. */
+static enum written carry_out(struct call *call, const struct plan *plan, struct item *item) {
+    enum written most = WRITTEN_NOT;
     resp_array(call->reply, plan->count);
     for (size_t i = 0; i < plan->count; i++) {
         const struct field *field = &plan->fields[i];
         unsigned char window[WINDOW];
         if (field->kind != FIELD_GET) {
-            write_field(call, item, field);
+            enum written written = write_field(call, item, field);
+            most = written > most ? written : most;
             continue;
         }
         load_window(string_bytes(item), field, window);
         resp_integer(call->reply, number_of(field, get_bits(window, field)));
     }
+    return most;
 }
 
 static void bitfield(struct call *call, bool may_write) {
@@ -201,9 +210,13 @@ static void bitfield(struct call *call, bool may_write) {
     }
     if (!lookup_string(call, &call->args[1], &item))
         goto done;
-    if (plan.written_end > 0)
-        item = string_grow(call, &call->args[1], item, (plan.written_end + 7) / 8);
-    carry_out(call, &plan, item);
+    size_t bytes = (plan.written_end + 7) / 8;
+    bool grows = string_bytes(item).length < bytes;
+    if (grows)
+        item = string_grow(call, &call->args[1], item, bytes);
+    enum written written = carry_out(call, &plan, item);
+    if (written == WRITTEN_CHANGED || (written == WRITTEN_SAME && grows))
+        notify(call, EVENT_STRING, "setbit", &call->args[1]);
 done:
     free(plan.fields);
 }

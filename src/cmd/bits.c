@@ -8,6 +8,7 @@
 
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 bool bits_offset(struct call *call, const struct resp_arg *arg, unsigned width, uint64_t *offset) {
@@ -51,12 +52,15 @@ void cmd_setbit(struct call *call) {
     if (!lookup_string(call, &call->args[1], &item))
         return;
     size_t byte = offset >> 3;
+    bool grows = string_bytes(item).length <= byte;
     item = string_grow(call, &call->args[1], item, byte + 1);
     unsigned was = bit_at(item_string(item), offset);
     if (was != (unsigned)bit) {
         char changed = (char)(item_string(item).bytes[byte] ^ (1 << (7 - (offset & 7))));
         item_overwrite(call->keyspace, call->db, item, byte, &changed, 1, call->version);
     }
+    if (grows || was != (unsigned)bit)
+        notify(call, EVENT_STRING, "setbit", &call->args[1]);
     resp_integer(call->reply, was);
 }
 
@@ -264,10 +268,11 @@ void cmd_bitop(struct call *call) {
     if (!result)
         abort();
     operate(call, operation, result, length);
-    if (length)
+    if (length) {
         string_put(call, &call->args[2], &(struct resp_arg){result, length}, false);
-    else
-        keyspace_delete(call->keyspace, call->db, &call->args[2]);
+        notify(call, EVENT_STRING, "set", &call->args[2]);
+    } else if (keyspace_delete(call->keyspace, call->db, &call->args[2]))
+        notify(call, EVENT_GENERIC, "del", &call->args[2]);
     free(result);
     resp_integer(call->reply, (int64_t)length);
 }

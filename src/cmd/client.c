@@ -75,6 +75,13 @@ void session_client_setinfo(struct session_call *call) {
     resp_status(call->reply, "OK");
 }
 
+static struct session *session_by_id(const struct session_call *call, int64_t id) {
+    for (size_t at = 0; at < call->session_count; at++)
+        if (id > 0 && call->sessions[at]->id == (uint64_t)id)
+            return call->sessions[at];
+    return NULL;
+}
+
 /* ---- this connection --- */
 
 void session_client_id(struct session_call *call) {
@@ -119,7 +126,6 @@ void session_client_no_touch(struct session_call *call) {
     resp_status(call->reply, "OK");
 }
 
-/* No command blocks, so there is never anybody to wake. */
 void session_client_unblock(struct session_call *call) {
     int64_t id;
 
@@ -132,8 +138,13 @@ void session_client_unblock(struct session_call *call) {
         resp_error(call->reply, "ERR CLIENT UNBLOCK reason should be TIMEOUT or ERROR");
     else if (!resp_arg_integer(&call->args[2], &id))
         resp_error(call->reply, "ERR value is not an integer or out of range");
-    else
-        resp_integer(call->reply, 0);
+    else {
+        const struct session *session = session_by_id(call, id);
+        bool waits = session && session->blocked;
+        call->wishes->unblock_id = waits ? session->id : 0;
+        call->wishes->unblock_error = call->count == 4 && resp_arg_is(&call->args[3], "ERROR");
+        resp_integer(call->reply, waits);
+    }
 }
 
 /* ---- types, as CLIENT LIST and CLIENT KILL tell connections apart --- */
@@ -160,7 +171,9 @@ static bool type_parse(struct resp_out *reply, const struct resp_arg *word, enum
 }
 
 static enum client_type type_of(const struct session *session) {
-    return session->peer ? TYPE_REPLICA : TYPE_NORMAL;
+    if (session->peer)
+        return TYPE_REPLICA;
+    return subscriber_listens(&session->subscriber) ? TYPE_PUBSUB : TYPE_NORMAL;
 }
 
 /* ---- a line of CLIENT LIST --- */
@@ -174,6 +187,12 @@ static void flags_of(const struct session *session, char flags[16]) {
         flags[length++] = 'x';
     if (session->multi.touched)
         flags[length++] = 'd';
+    if (session->blocked)
+        flags[length++] = 'b';
+    if (session->monitor)
+        flags[length++] = 'O';
+    if (subscriber_listens(&session->subscriber))
+        flags[length++] = 'P';
     if (session->close)
         flags[length++] = 'c';
     if (session->readonly)
@@ -201,13 +220,18 @@ static void add_line(struct resp_buf *text, const struct session_call *call, con
              session->id, session->address, session->local_address, session->fd, session->name,
              seconds_since(call->now_ms, session->created_ms),
              seconds_since(call->now_ms, session->active_ms), flags, session->db);
-    text_add(text,
-             " sub=0 psub=0 ssub=0 multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
+    const size_t *listens = session->subscriber.count;
+    text_add(text, " sub=%zu psub=%zu ssub=%zu", listens[AUDIENCE_CHANNEL], listens[AUDIENCE_PATTERN],
+             listens[AUDIENCE_SHARD]);
+    text_add(text, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
              session->multi.open ? (int)session->multi.count : -1, session->in_bytes, session->in_free,
              session->multi.bytes);
-    text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d\n",
+    text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d",
              session->out_bytes > 0, session->out_bytes, session->memory, session->out_bytes ? "rw" : "r",
              last ? last->name : "NULL", session->protocol);
+    if (session->via)
+        text_add(text, " via=%" PRIu64, session->via);
+    text_add(text, "\n");
 }
 
 void session_client_info(struct session_call *call) {
@@ -218,13 +242,6 @@ void session_client_info(struct session_call *call) {
 }
 
 /* ---- CLIENT LIST [TYPE type] [ID id ...] --- */
-
-static struct session *session_by_id(const struct session_call *call, int64_t id) {
-    for (size_t at = 0; at < call->session_count; at++)
-        if (id > 0 && call->sessions[at]->id == (uint64_t)id)
-            return call->sessions[at];
-    return NULL;
-}
 
 static void list_type(struct session_call *call, enum client_type type) {
     struct resp_buf text = {0};

@@ -17,6 +17,8 @@
 #include <stdint.h>
 
 #include "../../resp/resp.h"
+#include "../audience.h"
+#include "../data/events.h"
 #include "../data/keyspace.h"
 
 struct command;
@@ -27,6 +29,13 @@ struct slowlog;
 struct spikes;
 
 /* ---- over the keyspace --- */
+
+enum call_end {
+    CALL_DONE, /* the reply is written */
+    CALL_BLOCKS, /* there is nothing to take. The reply is that of a wait which has ended, and all there is for who does not
+                    wait (in a transaction, in a script) */
+    CALL_READY, /* there is something to take, and `looks` said to leave it; there is no reply */
+};
 
 struct call {
     struct keyspace *keyspace;
@@ -40,12 +49,30 @@ struct call {
     bool no_room;     /* when it was proposed nothing might grow: a script must keep to that */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
-    unsigned hits, misses; /* out: keys looked up that were there, and that were not */
+    bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
+    unsigned hits, misses;           /* out: keys looked up that were there, and that were not */
+    bool looks;                      /* of a command that blocks: it is only asked whether it would */
+    enum call_end end;               /* out */
+    const struct audience *audience; /* this node's, for the number that PUBLISH tells; NULL where what is
+                                        told must be the same on every node: then it is 0 */
     bool due; /* out, of a read: it met a key with keyspace_clock < deadline <= wall_ms. Its reply must be
                  thrown away and the read done again behind an entry with a later clock */
 };
 
 typedef void call_run(struct call *call);
+
+/* What a command that blocks waits for, as its arguments say. */
+struct command_wait {
+    enum value_type type;   /* of the keys */
+    size_t first_key, keys; /* they are args[first_key] and so on */
+    size_t count_at;        /* the argument that says how many they are; 0: there is none */
+    uint64_t timeout_ms;    /* 0: for ever */
+    uint64_t takes;         /* elements at most */
+};
+
+/* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
+bool command_waits(const struct resp_arg *args, size_t count, const struct command *command,
+                   struct command_wait *wait);
 
 /* ---- over the session --- */
 
@@ -71,8 +98,11 @@ struct session {
     bool readonly; /* READONLY was said: may read on a follower */
     bool asking;   /* ASKING was said: for one command */
     bool no_evict, no_touch;
-    bool close; /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
-    bool peer;  /* a member of the cluster, not a client: cannot be killed */
+    bool blocked;                 /* waits for an element, or for members */
+    bool monitor;                 /* MONITOR: is shown what others send */
+    struct subscriber subscriber; /* what it listens to */
+    bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
+    bool peer;                    /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
     struct session_multi multi;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
@@ -83,6 +113,9 @@ struct session {
     uint64_t commands;
     size_t in_bytes, in_free, out_bytes, memory; /* filled in before a command that lists sessions */
     const struct command *last;                  /* the command run last */
+
+    bool sentinel; /* it speaks on the Sentinel port */
+    uint64_t via;  /* the member that is a proxy for it; 0: none */
 };
 
 enum wish_member { MEMBER_NO_CHANGE, MEMBER_ADD, MEMBER_REMOVE, MEMBER_SET };
@@ -96,14 +129,24 @@ struct wishes {
     uint64_t handover_to, handover_ms;
     bool conf_changed; /* CONFIG SET changed *conf: re-read what depends on it */
     bool reset_statistics;
-    bool rewrite_conf;       /* CONFIG REWRITE: write the file, and the reply too */
-    bool checkpoint;         /* write the state to the disk now */
+    bool rewrite_conf;     /* CONFIG REWRITE: write the file, and the reply too */
+    bool checkpoint;       /* write the state to the disk now */
+    bool purge;            /* give free memory back to the system */
+    bool monitor;          /* show this session what others send */
+    bool pause, pause_all; /* CLIENT PAUSE, of everything or of writes, */
+    uint64_t pause_ms;     /* for so long */
+    bool unpause;
     bool discard;            /* what is queued is forgotten, and nothing is watched any more */
     bool unwatch;            /* nothing is watched any more */
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
     const struct resp_arg *backup;                /* make one under this name; NULL: none */
+    bool wait; /* for wait_members that have its last write; the reply is the caller's */
+    int64_t wait_members;
+    uint64_t wait_ms;    /* at most; 0: for ever */
+    uint64_t unblock_id; /* this client waits no more, with an error or without; 0: none */
+    bool unblock_error;
     struct session *killed_self; /* CLIENT KILL of the caller: it is closed after its reply */
 };
 
@@ -116,6 +159,7 @@ struct session_call {
     struct conf *conf;
     struct slowlog *slowlog;
     struct spikes *spikes;
+    struct audience *audience;
     const struct command *command;
     const struct resp_arg *args;
     size_t count;
@@ -148,7 +192,8 @@ enum command_flag {
     COMMAND_ALLOW_BUSY = 1 << 15,
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
-    COMMAND_NO_MANDATORY_KEYS = 1 << 18,
+    COMMAND_BLOCKING = 1 << 18,     /* waits until there is something to take */
+    COMMAND_NO_MANDATORY_KEYS = 1 << 19,
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
@@ -156,8 +201,10 @@ enum command_flag {
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
     COMMAND_LOOKS =
         1 << 24, /* reads the keyspace at a linearizable point, though Redis does not call it a read */
-    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
     COMMAND_UNQUEUED = 1 << 25, /* takes effect at once also between MULTI and EXEC */
+    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
+    COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
+    COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
 };
 
 enum {
@@ -219,8 +266,10 @@ enum command_category {
     CATEGORY_SORTEDSET = 1 << 11,
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
-    CATEGORY_TRANSACTION = 1 << 14,
-    CATEGORY_SCRIPTING = 1 << 15,
+    CATEGORY_BLOCKING = 1 << 14,
+    CATEGORY_TRANSACTION = 1 << 15,
+    CATEGORY_SCRIPTING = 1 << 16,
+    CATEGORY_PUBSUB = 1 << 17,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

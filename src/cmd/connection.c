@@ -16,7 +16,13 @@ static const char text_wrongpass[] = "WRONGPASS invalid username-password pair o
 void session_ping(struct session_call *call) {
     if (call->count > 2)
         resp_error(call->reply, "ERR wrong number of arguments for 'ping' command");
-    else if (call->count == 2)
+    else if (call->session->protocol == 2 && subscriber_listens(&call->session->subscriber)) {
+        /* Shaped as a message, which is all that such a connection expects. */
+        resp_array(call->reply, 2);
+        resp_bulk_text(call->reply, "pong");
+        resp_bulk(call->reply, call->count == 2 ? call->args[1].bytes : "",
+                  call->count == 2 ? call->args[1].length : 0);
+    } else if (call->count == 2)
         resp_bulk(call->reply, call->args[1].bytes, call->args[1].length);
     else
         resp_status(call->reply, "PONG");
@@ -151,7 +157,7 @@ void session_hello(struct session_call *call) {
     if (!hello_parse(call, &hello) || !hello_carry_out(call, &hello))
         return;
     health_judge(call->report, &health);
-    resp_map(call->reply, 7);
+    resp_map(call->reply, call->session->sentinel ? 6 : 7);
     resp_bulk_text(call->reply, "server");
     resp_bulk_text(call->reply, "redis");
     resp_bulk_text(call->reply, "version");
@@ -161,9 +167,11 @@ void session_hello(struct session_call *call) {
     resp_bulk_text(call->reply, "id");
     resp_integer(call->reply, (int64_t)call->session->id);
     resp_bulk_text(call->reply, "mode");
-    resp_bulk_text(call->reply, "cluster");
-    resp_bulk_text(call->reply, "role");
-    resp_bulk_text(call->reply, health.master ? "master" : "replica");
+    resp_bulk_text(call->reply, call->session->sentinel ? "sentinel" : "cluster");
+    if (!call->session->sentinel) {
+        resp_bulk_text(call->reply, "role");
+        resp_bulk_text(call->reply, health.master ? "master" : "replica");
+    }
     resp_bulk_text(call->reply, "modules");
     resp_array(call->reply, 0);
 }
@@ -174,7 +182,8 @@ void session_reset(struct session_call *call) {
     session->db = 0;
     session->protocol = call->reply->protocol = 2;
     session->authenticated = call->conf->requirepass[0] == '\0';
-    session->readonly = session->asking = session->no_evict = session->no_touch = false;
+    session->readonly = session->asking = session->no_evict = session->no_touch = session->monitor = false;
+    audience_leave_all(call->audience, &session->subscriber);
     session->reply_mode = REPLY_ON;
     session->consistency = 0;
     session->name[0] = '\0';

@@ -8,6 +8,7 @@
 #include "deadline.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 
 /* ---- stating a deadline --- */
 
@@ -23,10 +24,13 @@ void deadline_error(struct call *call) {
 }
 
 void deadline_set(struct call *call, const struct resp_arg *key, struct item *item, int64_t deadline_ms) {
-    if (deadline_ms <= (int64_t)keyspace_clock(call->keyspace))
+    if (deadline_ms <= (int64_t)keyspace_clock(call->keyspace)) {
         keyspace_delete(call->keyspace, call->db, key);
-    else
+        notify(call, EVENT_GENERIC, "del", key);
+    } else {
         item_set_deadline(call->keyspace, call->db, item, (uint64_t)deadline_ms, call->version);
+        notify(call, EVENT_GENERIC, "expire", key);
+    }
 }
 
 /* ---- EXPIRE and its kin --- */
@@ -128,8 +132,10 @@ void cmd_pexpireat(struct call *call) {
 void cmd_persist(struct call *call) {
     struct item *item = lookup(call, &call->args[1]);
     bool has = item && item_deadline(item) != KEYSPACE_NO_DEADLINE;
-    if (has)
+    if (has) {
         item_set_deadline(call->keyspace, call->db, item, KEYSPACE_NO_DEADLINE, call->version);
+        notify(call, EVENT_GENERIC, "persist", &call->args[1]);
+    }
     resp_integer(call->reply, has);
 }
 
@@ -137,7 +143,7 @@ void cmd_persist(struct call *call) {
 
 /* -2: no key, -1: no deadline; else what is left from `base_ms` on, rounded to the unit. */
 static void tell(struct call *call, uint64_t unit_ms, uint64_t base_ms) {
-    const struct item *item = lookup(call, &call->args[1]);
+    const struct item *item = lookup_quietly(call, &call->args[1]);
     uint64_t deadline = item ? item_deadline(item) : KEYSPACE_NO_DEADLINE;
     if (deadline == KEYSPACE_NO_DEADLINE) {
         resp_integer(call->reply, item ? -1 : -2);

@@ -98,6 +98,9 @@ void cmd_zscan(struct call *call);
 void cmd_zpopmin(struct call *call);
 void cmd_zpopmax(struct call *call);
 void cmd_zmpop(struct call *call);
+void cmd_bzpopmin(struct call *call);
+void cmd_bzpopmax(struct call *call);
+void cmd_bzmpop(struct call *call);
 void cmd_zrandmember(struct call *call);
 
 /* zset_range.c */
@@ -140,6 +143,11 @@ void cmd_lset(struct call *call);
 void cmd_lrem(struct call *call);
 void cmd_ltrim(struct call *call);
 void cmd_lpos(struct call *call);
+void cmd_blpop(struct call *call);
+void cmd_brpop(struct call *call);
+void cmd_blmove(struct call *call);
+void cmd_brpoplpush(struct call *call);
+void cmd_blmpop(struct call *call);
 
 /* sort.c */
 void cmd_sort(struct call *call);
@@ -169,6 +177,10 @@ void cmd_object_freq(struct call *call);
 void cmd_object_idletime(struct call *call);
 void cmd_object_refcount(struct call *call);
 void cmd_memory_usage(struct call *call);
+
+/* pubsub.c */
+void cmd_publish(struct call *call);
+void cmd_spublish(struct call *call);
 
 /* server.c */
 void cmd_lolwut(struct call *call);

@@ -15,6 +15,7 @@
 #include "families.h"
 #include "float.h"
 #include "lookup.h"
+#include "notify.h"
 #include "scan.h"
 
 static const struct collection_limits limits = {.entries = 128, .bytes = 64};
@@ -27,11 +28,13 @@ static void open_hash(struct call *call, struct collection *hash) {
     collection_open(hash, call->keyspace, call->db, &call->args[1], VALUE_HASH, &limits);
 }
 
-static void set_one(struct call *call, const struct resp_arg *field, const struct resp_arg *value) {
+static void set_one(struct call *call, const struct resp_arg *field, const struct resp_arg *value,
+                    const char *event) {
     struct collection hash;
     open_hash(call, &hash);
     (void)hash_set(&hash, field, value);
     (void)collection_close(&hash, call->version);
+    notify(call, EVENT_HASH, event, &call->args[1]);
 }
 
 static void reply_value(struct resp_out *reply, const struct member *member) {
@@ -164,6 +167,7 @@ static int64_t set_pairs(struct call *call) {
     for (size_t i = 2; i < call->count; i += 2)
         added += hash_set(&hash, &call->args[i], &call->args[i + 1]);
     (void)collection_close(&hash, call->version);
+    notify(call, EVENT_HASH, "hset", &call->args[1]);
     return added;
 }
 
@@ -184,7 +188,7 @@ void cmd_hsetnx(struct call *call) {
         return;
     bool there = item && collection_find(item, &call->args[2], NULL);
     if (!there)
-        set_one(call, &call->args[2], &call->args[3]);
+        set_one(call, &call->args[2], &call->args[3], "hset");
     resp_integer(call->reply, !there);
 }
 
@@ -198,7 +202,9 @@ void cmd_hdel(struct call *call) {
         open_hash(call, &hash);
         for (size_t i = 2; i < call->count; i++)
             deleted += collection_remove(&hash, &call->args[i]);
-        (void)collection_close(&hash, call->version);
+        bool left = collection_close(&hash, call->version);
+        if (deleted > 0)
+            notify_left(call, EVENT_HASH, "hdel", &call->args[1], left);
     }
     resp_integer(call->reply, deleted);
 }
@@ -223,7 +229,7 @@ void cmd_hincrby(struct call *call) {
     }
     int length = snprintf(digits, sizeof digits, "%lld", (long long)value);
     assert(length > 0 && (size_t)length < sizeof digits);
-    set_one(call, &call->args[2], &(struct resp_arg){digits, (size_t)length});
+    set_one(call, &call->args[2], &(struct resp_arg){digits, (size_t)length}, "hincrby");
     resp_integer(call->reply, value);
 }
 
@@ -246,6 +252,6 @@ void cmd_hincrbyfloat(struct call *call) {
     size_t length = float_sum(call, value, amount, text);
     if (length == 0)
         return;
-    set_one(call, &call->args[2], &(struct resp_arg){text, length});
+    set_one(call, &call->args[2], &(struct resp_arg){text, length}, "hincrbyfloat");
     resp_bulk(call->reply, text, length);
 }

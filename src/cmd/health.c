@@ -129,9 +129,9 @@ static void judge_delays(const struct report *report, struct health *health) {
     if (limit_us && report->fsync.p99_us > limit_us)
         worsen(health, HEALTH_DEGRADED, "slow disk: one fsync in a hundred takes %" PRIu64 " ms",
                report->fsync.p99_us / 1000);
-    if (limit_us && report->loop_stall_max_us > limit_us)
+    if (limit_us && report->turn.max_us > limit_us)
         worsen(health, HEALTH_DEGRADED, "the loop stood still for %" PRIu64 " ms",
-               report->loop_stall_max_us / 1000);
+               report->turn.max_us / 1000);
 }
 
 static void judge_disk(const struct report *report, struct health *health) {

@@ -92,12 +92,19 @@ static void clients_section(struct info *info) {
     number(info, "maxclients", info->conf->clients_max);
     number(info, "client_recent_max_input_buffer", report->input_max);
     number(info, "client_recent_max_output_buffer", report->output_max);
-    number(info, "blocked_clients", report->clients_waiting);
+    number(info, "blocked_clients", report->clients_blocked);
     number(info, "tracking_clients", 0);
-    number(info, "clients_in_timeout_table", 0);
+    number(info, "clients_in_timeout_table", report->clients_timed);
+
+    number(info, "clients_via_members", report->clients_via_members);
+    number(info, "proxied_clients", report->proxied_clients);
 }
 
 static void memory_section(struct info *info) {
+    static const char *const lines[] = {
+        "mem_clients_slaves:0", "mem_replication_backlog:0", "mem_total_replication_buffers:0",
+        "mem_aof_buffer:0",     "mem_cluster_links:0",       NULL,
+    };
     const struct report *report = info->report;
     size_t used = report->memory_used, data = report->memory_keyspace;
     double spread = used ? (double)report->memory_resident / (double)used : 0;
@@ -117,13 +124,16 @@ static void memory_section(struct info *info) {
     number(info, "number_of_functions", 0);
     number(info, "number_of_libraries", 0);
     bytes(info, "maxmemory", info->conf->maxmemory);
-    word(info, "maxmemory_policy", "noeviction");
+    word(info, "maxmemory_policy", conf_eviction_name(info->conf->maxmemory_policy));
     text_add(&info->text, "mem_fragmentation_ratio:%.2f\r\n", spread);
     text_add(&info->text, "mem_fragmentation_bytes:%" PRId64 "\r\n",
              (int64_t)report->memory_resident - (int64_t)used);
+    number(info, "mem_not_counted_for_evict",
+           used > report->memory_lasting ? used - report->memory_lasting : 0);
     number(info, "mem_clients_normal", report->memory_clients);
     word(info, "mem_allocator", report->allocator);
     number(info, "active_defrag_running", 0);
+    constants(info, lines);
 }
 
 /* Everything acknowledged is on disk already, so there is never a change that waits to be saved. What Redis tells of its
@@ -153,14 +163,22 @@ static void persistence_section(struct info *info) {
     text_add(&info->text, "rdb_current_bgsave_time_sec:%" PRId64 "\r\n",
              report->checkpoint_under_way_ms ? (int64_t)report->checkpoint_under_way_ms / 1000 : -1);
     number(info, "rdb_last_save_time", report->now_us / 1000000);
+    number(info, "rdb_saves", report->checkpoint_count);
 }
 
 static void stats_section(struct info *info) {
+    /* Every key expires at its time, nothing is moved about in memory, no client is tracked, no thread helps. */
+    static const char *const absent[] = {
+        "expired_stale_perc:0.00",       "expired_time_cap_reached_count:0", "slave_expires_tracked_keys:0",
+        "active_defrag_hits:0",          "active_defrag_misses:0",           "active_defrag_key_hits:0",
+        "active_defrag_key_misses:0",    "total_active_defrag_time:0",       "current_active_defrag_time:0",
+        "tracking_total_items:0",        "tracking_total_prefixes:0",        "dump_payload_sanitizations:0",
+        "io_threaded_reads_processed:0", "io_threaded_writes_processed:0",   NULL,
+    };
     const struct report *report = info->report;
     static const char *const lines[] = {
-        "sync_full:0",       "sync_partial_ok:0",        "sync_partial_err:0",     "evicted_keys:0",
-        "pubsub_channels:0", "pubsub_patterns:0",        "pubsubshard_channels:0", "latest_fork_usec:0",
-        "total_forks:0",     "migrate_cached_sockets:0", "tracking_total_keys:0",  NULL,
+        "sync_full:0",   "sync_partial_ok:0",        "sync_partial_err:0",    "latest_fork_usec:0",
+        "total_forks:0", "migrate_cached_sockets:0", "tracking_total_keys:0", NULL,
     };
 
     number(info, "total_connections_received", report->connections);
@@ -174,9 +192,17 @@ static void stats_section(struct info *info) {
              report->kbytes_in_per_s, report->kbytes_out_per_s);
     number(info, "rejected_connections", report->rejected_connections);
     number(info, "expired_keys", report->expired_keys);
+    number(info, "evicted_keys", report->evicted_keys);
+    number(info, "evicted_clients", 0);
+    number(info, "total_eviction_exceeded_time", report->over_memory_total_ms);
+    number(info, "current_eviction_exceeded_time", report->over_memory_ms);
     number(info, "keyspace_hits", report->keyspace_hits);
     number(info, "keyspace_misses", report->keyspace_misses);
+    number(info, "pubsub_channels", report->pubsub_channels);
+    number(info, "pubsub_patterns", report->pubsub_patterns);
+    number(info, "pubsubshard_channels", report->pubsub_shard_channels);
     constants(info, lines);
+    constants(info, absent);
     number(info, "total_error_replies", report->error_replies);
     number(info, "total_reads_processed", report->reads);
     number(info, "total_writes_processed", report->writes);

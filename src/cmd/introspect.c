@@ -24,6 +24,7 @@ static const struct bit_name flag_names[] = {
     {COMMAND_ADMIN, "admin"},
     {COMMAND_PUBSUB, "pubsub"},
     {COMMAND_NOSCRIPT, "noscript"},
+    {COMMAND_BLOCKING, "blocking"},
     {COMMAND_LOADING, "loading"},
     {COMMAND_STALE, "stale"},
     {COMMAND_SKIP_MONITOR, "skip_monitor"},
@@ -50,9 +51,11 @@ static const struct bit_name category_names[] = {
     {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
+    {CATEGORY_PUBSUB, "@pubsub"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},
     {CATEGORY_SLOW, "@slow"},
+    {CATEGORY_BLOCKING, "@blocking"},
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
     {CATEGORY_TRANSACTION, "@transaction"},
@@ -67,6 +70,10 @@ static unsigned categories_of(const struct command *row) {
         categories |= CATEGORY_READ;
     if (row->flags & COMMAND_WRITE)
         categories |= CATEGORY_WRITE;
+    if (row->flags & COMMAND_BLOCKING)
+        categories |= CATEGORY_BLOCKING;
+    if (row->flags & COMMAND_PUBSUB)
+        categories |= CATEGORY_PUBSUB;
     if (row->flags & COMMAND_ADMIN)
         categories |= CATEGORY_ADMIN | CATEGORY_DANGEROUS;
     return categories | (row->flags & COMMAND_FAST ? CATEGORY_FAST : CATEGORY_SLOW);

@@ -6,6 +6,7 @@
 #include "chance.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "scan.h"
 
 static const char *const type_names[] = {
@@ -18,7 +19,10 @@ static const char *const type_names[] = {
 void cmd_del(struct call *call) {
     int64_t deleted = 0;
     for (size_t i = 1; i < call->count; i++)
-        deleted += keyspace_delete(call->keyspace, call->db, &call->args[i]);
+        if (keyspace_delete(call->keyspace, call->db, &call->args[i])) {
+            notify(call, EVENT_GENERIC, "del", &call->args[i]);
+            deleted++;
+        }
     resp_integer(call->reply, deleted);
 }
 
@@ -29,13 +33,24 @@ void cmd_unlink(struct call *call) {
 void cmd_exists(struct call *call) {
     int64_t there = 0;
     for (size_t i = 1; i < call->count; i++)
-        there += lookup(call, &call->args[i]) != NULL;
+        there += lookup_quietly(call, &call->args[i]) != NULL;
     resp_integer(call->reply, there);
 }
 
 void cmd_type(struct call *call) {
-    const struct item *item = lookup(call, &call->args[1]);
+    const struct item *item = lookup_quietly(call, &call->args[1]);
     resp_status(call->reply, item ? type_names[item_type(item)] : "none");
+}
+
+static bool same_key(const struct resp_arg *one, const struct resp_arg *other) {
+    return one->length == other->length &&
+           (one->length == 0 || memcmp(one->bytes, other->bytes, one->length) == 0);
+}
+
+static void give_name(struct call *call) {
+    keyspace_rename(call->keyspace, call->db, &call->args[1], &call->args[2], call->version);
+    notify(call, EVENT_GENERIC, "rename_from", &call->args[1]);
+    notify(call, EVENT_GENERIC, "rename_to", &call->args[2]);
 }
 
 void cmd_rename(struct call *call) {
@@ -43,7 +58,8 @@ void cmd_rename(struct call *call) {
         resp_error(call->reply, "ERR no such key");
         return;
     }
-    keyspace_rename(call->keyspace, call->db, &call->args[1], &call->args[2], call->version);
+    if (!same_key(&call->args[1], &call->args[2]))
+        give_name(call);
     resp_status(call->reply, "OK");
 }
 
@@ -54,20 +70,22 @@ void cmd_renamenx(struct call *call) {
     }
     bool there = keyspace_find(call->keyspace, call->db, &call->args[2]);
     if (!there)
-        keyspace_rename(call->keyspace, call->db, &call->args[1], &call->args[2], call->version);
+        give_name(call);
     resp_integer(call->reply, !there);
 }
 
 void cmd_touch(struct call *call) {
-    cmd_exists(call);
+    int64_t there = 0;
+    for (size_t i = 1; i < call->count; i++) {
+        struct item *item = lookup_quietly(call, &call->args[i]);
+        if (item)
+            item_touch(call->keyspace, item); /* CLIENT NO-TOUCH or not */
+        there += item != NULL;
+    }
+    resp_integer(call->reply, there);
 }
 
 /* ---- between databases --- */
-
-static bool same_key(const struct resp_arg *one, const struct resp_arg *other) {
-    return one->length == other->length &&
-           (one->length == 0 || memcmp(one->bytes, other->bytes, one->length) == 0);
-}
 
 static void same_error(struct call *call) {
     resp_error(call->reply, "ERR source and destination objects are the same");
@@ -99,8 +117,10 @@ void cmd_copy(struct call *call) {
         return;
     }
     bool done = lookup(call, from) && (replace || !keyspace_find(call->keyspace, to_db, to));
-    if (done)
+    if (done) {
         keyspace_copy(call->keyspace, call->db, from, to_db, to, call->version);
+        notify_in(call, EVENT_GENERIC, "copy_to", to_db, to);
+    }
     resp_integer(call->reply, done);
 }
 
@@ -114,8 +134,11 @@ void cmd_move(struct call *call) {
         return;
     }
     bool done = lookup(call, key) && !keyspace_find(call->keyspace, to_db, key);
-    if (done)
+    if (done) {
         keyspace_move(call->keyspace, call->db, key, to_db, call->version);
+        notify(call, EVENT_GENERIC, "move_from", key);
+        notify_in(call, EVENT_GENERIC, "move_to", to_db, key);
+    }
     resp_integer(call->reply, done);
 }
 

@@ -8,8 +8,10 @@
 #include <assert.h>
 #include <string.h>
 
+#include "blocking.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 
 /* ---- what they share --- */
 
@@ -76,6 +78,10 @@ static bool parse_end(struct call *call, const struct resp_arg *arg, enum list_e
     return true;
 }
 
+/* By the end. */
+static const char *const push_events[] = {[LIST_HEAD] = "lpush", [LIST_TAIL] = "rpush"};
+static const char *const pop_events[] = {[LIST_HEAD] = "lpop", [LIST_TAIL] = "rpop"};
+
 /* ---- pushing --- */
 
 static void push(struct call *call, enum list_end end, bool must_exist) {
@@ -92,6 +98,7 @@ static void push(struct call *call, enum list_end end, bool must_exist) {
         list_push(&list, end, &call->args[i]);
     resp_integer(call->reply, (int64_t)collection_count(list.item));
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[end], &call->args[1]);
 }
 
 void cmd_lpush(struct call *call) {
@@ -139,6 +146,7 @@ void cmd_linsert(struct call *call) {
     list_insert(&list, walk.index + after, &call->args[4]);
     resp_integer(call->reply, (int64_t)collection_count(list.item));
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, "linsert", &call->args[1]);
 }
 
 /* ---- popping --- */
@@ -153,7 +161,7 @@ static void pop_many(struct call *call, const struct resp_arg *key, const struct
         return;
     open_list(call, key, &list);
     list_remove(&list, end == LIST_HEAD ? 0 : length - popped, popped);
-    collection_close(&list, call->version);
+    notify_left(call, EVENT_LIST, pop_events[end], key, collection_close(&list, call->version));
 }
 
 static void pop_one(struct call *call, const struct resp_arg *key, const struct item *item,
@@ -164,7 +172,7 @@ static void pop_one(struct call *call, const struct resp_arg *key, const struct 
     reply_element(call, &walk.value);
     open_list(call, key, &list);
     list_pop(&list, end);
-    collection_close(&list, call->version);
+    notify_left(call, EVENT_LIST, pop_events[end], key, collection_close(&list, call->version));
 }
 
 /* A number of at least `min`; `error` is the answer to anything else. */
@@ -206,52 +214,77 @@ void cmd_rpop(struct call *call) {
     pop(call, LIST_TAIL);
 }
 
-/* The keys of LMPOP are args[2, 2 + keys). */
-static bool parse_lmpop(struct call *call, size_t *keys, enum list_end *end, int64_t *count) {
+struct multi_pop {
+    size_t first, keys; /* args[first] and so on */
+    enum list_end end;
+    int64_t count;
+};
+
+/* args[at] says how many keys there are. */
+static bool parse_multi_pop(struct call *call, size_t at, struct multi_pop *asked) {
     int64_t announced;
-    if (!parse_number(call, &call->args[1], 1, "numkeys should be greater than 0", &announced))
+    if (!parse_number(call, &call->args[at], 1, "numkeys should be greater than 0", &announced))
         return false;
-    if ((uint64_t)announced > call->count - 3) {
+    if ((uint64_t)announced > call->count - at - 2) {
         lookup_syntax_error(call);
         return false;
     }
-    *keys = (size_t)announced;
-    *count = 1;
-    if (!parse_end(call, &call->args[2 + *keys], end))
+    *asked = (struct multi_pop){.first = at + 1, .keys = (size_t)announced, .count = 1};
+    at += asked->keys + 1;
+    if (!parse_end(call, &call->args[at++], &asked->end))
         return false;
-    size_t at = 3 + *keys;
     if (at == call->count)
         return true;
     if (!resp_arg_is(&call->args[at], "count") || at + 1 == call->count) {
         lookup_syntax_error(call);
         return false;
     }
-    if (!parse_number(call, &call->args[at + 1], 1, "count should be greater than 0", count))
+    if (!parse_number(call, &call->args[at + 1], 1, "count should be greater than 0", &asked->count))
         return false;
     if (at + 2 < call->count)
         lookup_syntax_error(call);
     return at + 2 == call->count;
 }
 
+static void multi_pop(struct call *call, const struct multi_pop *asked) {
+    const struct resp_arg *key;
+    struct item *item;
+    if (!blocking_find(call, VALUE_LIST, asked->first, asked->keys, &key, &item))
+        return;
+    resp_array(call->reply, 2);
+    reply_element(call, key);
+    pop_many(call, key, item, asked->end, (uint64_t)asked->count);
+}
+
 void cmd_lmpop(struct call *call) {
-    enum list_end end;
-    struct item *item = NULL;
-    size_t keys;
-    int64_t count;
-    if (!parse_lmpop(call, &keys, &end, &count))
+    struct multi_pop asked;
+    if (parse_multi_pop(call, 1, &asked))
+        multi_pop(call, &asked);
+}
+
+void cmd_blmpop(struct call *call) {
+    struct multi_pop asked;
+    if (parse_multi_pop(call, 2, &asked) && blocking_timeout(call, 1))
+        multi_pop(call, &asked);
+}
+
+static void pop_first(struct call *call, enum list_end end) {
+    const struct resp_arg *key;
+    struct item *item;
+    if (!blocking_timeout(call, call->count - 1) ||
+        !blocking_find(call, VALUE_LIST, 1, call->count - 2, &key, &item))
         return;
-    for (size_t i = 2; i < 2 + keys; i++) {
-        const struct resp_arg *key = &call->args[i];
-        if (!lookup_list(call, key, &item))
-            return;
-        if (!item)
-            continue;
-        resp_array(call->reply, 2);
-        reply_element(call, key);
-        pop_many(call, key, item, end, (uint64_t)count);
-        return;
-    }
-    resp_null_array(call->reply);
+    resp_array(call->reply, 2);
+    reply_element(call, key);
+    pop_one(call, key, item, end);
+}
+
+void cmd_blpop(struct call *call) {
+    pop_first(call, LIST_HEAD);
+}
+
+void cmd_brpop(struct call *call) {
+    pop_first(call, LIST_TAIL);
 }
 
 /* ---- from one list to another --- */
@@ -269,6 +302,8 @@ static void rotate(struct call *call, const struct item *item, enum list_end fro
     list_pop(&list, from);
     list_push(&list, to, &value);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[to], &call->args[1]);
+    notify(call, EVENT_LIST, pop_events[from], &call->args[1]);
     resp_buf_close(&copy);
 }
 
@@ -279,10 +314,11 @@ static void move(struct call *call, enum list_end from, enum list_end to) {
     if (!lookup_list(call, &call->args[1], &source))
         return;
     if (!source) {
+        call->end = CALL_BLOCKS;
         resp_null(call->reply);
         return;
     }
-    if (!lookup_list(call, &call->args[2], &target))
+    if (blocking_looks(call) || !lookup_list(call, &call->args[2], &target))
         return;
     if (source == target) {
         rotate(call, source, from, to);
@@ -292,6 +328,7 @@ static void move(struct call *call, enum list_end from, enum list_end to) {
     open_list(call, &call->args[2], &list);
     list_push(&list, to, &walk.value);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, push_events[to], &call->args[2]);
     pop_one(call, &call->args[1], source, from);
 }
 
@@ -301,8 +338,20 @@ void cmd_lmove(struct call *call) {
         move(call, from, to);
 }
 
+void cmd_blmove(struct call *call) {
+    enum list_end from, to;
+    if (parse_end(call, &call->args[3], &from) && parse_end(call, &call->args[4], &to) &&
+        blocking_timeout(call, 5))
+        move(call, from, to);
+}
+
 void cmd_rpoplpush(struct call *call) {
     move(call, LIST_TAIL, LIST_HEAD);
+}
+
+void cmd_brpoplpush(struct call *call) {
+    if (blocking_timeout(call, 3))
+        move(call, LIST_TAIL, LIST_HEAD);
 }
 
 /* ---- reading --- */
@@ -366,6 +415,7 @@ void cmd_lset(struct call *call) {
     open_list(call, &call->args[1], &list);
     list_set(&list, index, &call->args[3]);
     collection_close(&list, call->version);
+    notify(call, EVENT_LIST, "lset", &call->args[1]);
     resp_status(call->reply, "OK");
 }
 
@@ -384,7 +434,9 @@ void cmd_lrem(struct call *call) {
     open_list(call, &call->args[1], &list);
     size_t removed = list_remove_equal(&list, &call->args[3], wanted == 0 ? SIZE_MAX : (size_t)count,
                                        wanted < 0 ? LIST_TAIL : LIST_HEAD);
-    collection_close(&list, call->version);
+    bool left = collection_close(&list, call->version);
+    if (removed > 0)
+        notify_left(call, EVENT_LIST, "lrem", &call->args[1], left);
     resp_integer(call->reply, (int64_t)removed);
 }
 
@@ -401,7 +453,7 @@ void cmd_ltrim(struct call *call) {
         open_list(call, &call->args[1], &list);
         list_remove(&list, kept.from + kept.count, length - kept.from - kept.count);
         list_remove(&list, 0, kept.from);
-        collection_close(&list, call->version);
+        notify_left(call, EVENT_LIST, "ltrim", &call->args[1], collection_close(&list, call->version));
     }
     resp_status(call->reply, "OK");
 }

@@ -1,17 +1,27 @@
 /* SPDX-License-Identifier: MIT */
 #include "lookup.h"
+#include "notify.h"
 
 static void meet(struct call *call, uint64_t deadline) {
     if (deadline != KEYSPACE_NO_DEADLINE && deadline <= call->wall_ms)
         call->due = true;
 }
 
-struct item *lookup(struct call *call, const struct resp_arg *key) {
+struct item *lookup_quietly(struct call *call, const struct resp_arg *key) {
     struct item *item = keyspace_find(call->keyspace, call->db, key);
     if (item)
         meet(call, item_deadline(item));
     call->hits += item != NULL;
     call->misses += item == NULL;
+    if (!item && (call->command->flags & COMMAND_READONLY))
+        notify(call, EVENT_KEY_MISS, "keymiss", key);
+    return item;
+}
+
+struct item *lookup(struct call *call, const struct resp_arg *key) {
+    struct item *item = lookup_quietly(call, key);
+    if (item && !call->no_touch)
+        item_touch(call->keyspace, item);
     return item;
 }
 

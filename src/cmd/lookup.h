@@ -10,6 +10,8 @@
 
 /* The item of a key, or NULL. Says `due` where it must; while applying, the two clocks are the same. */
 struct item *lookup(struct call *call, const struct resp_arg *key);
+/* The same, and it counts as no use of the key. */
+struct item *lookup_quietly(struct call *call, const struct resp_arg *key);
 /* As lookup, for a command that wants one type; answers with an error and returns false when it is another. */
 bool lookup_type(struct call *call, const struct resp_arg *key, enum value_type type, struct item **item);
 /* The same for a string. */

@@ -90,3 +90,12 @@ void session_memory_doctor(struct session_call *call) {
         text_add(&text, "Nothing is remarkable about the use of memory.\n");
     text_reply(&text, call->reply);
 }
+
+void session_memory_malloc_stats(struct session_call *call) {
+    resp_bulk_text(call->reply, "Stats not supported for the current allocator");
+}
+
+void session_memory_purge(struct session_call *call) {
+    call->wishes->purge = true;
+    resp_status(call->reply, "OK");
+}

@@ -19,7 +19,7 @@ static const char *encoding_of(const struct item *item) {
 
 /* The key's item; replies with null and returns NULL when there is none. */
 static const struct item *object(struct call *call) {
-    const struct item *item = lookup(call, &call->args[2]);
+    const struct item *item = lookup_quietly(call, &call->args[2]);
     if (!item)
         resp_null(call->reply);
     return item;
@@ -37,18 +37,30 @@ void cmd_object_refcount(struct call *call) {
         resp_integer(call->reply, 1);
 }
 
-/* Nothing is evicted, so the use of keys is neither counted nor timed. */
+#define WILL_ADJUST                                                                                          \
+    "Please note that when switching between policies at runtime LRU and LFU data will take some time to "   \
+    "adjust."
+
 void cmd_object_freq(struct call *call) {
-    if (object(call))
-        resp_error(call->reply, "ERR An LFU maxmemory policy is not selected, access frequency not tracked. "
-                                "Please note that when switching between policies at runtime LRU and LFU "
-                                "data will take some time to adjust.");
+    const struct item *item = object(call);
+    if (!item)
+        return;
+    if (keyspace_use(call->keyspace)->frequency)
+        resp_integer(call->reply, item_frequency(call->keyspace, item));
+    else
+        resp_error(call->reply,
+                   "ERR An LFU maxmemory policy is not selected, access frequency not tracked. " WILL_ADJUST);
 }
 
 void cmd_object_idletime(struct call *call) {
-    if (object(call))
+    const struct item *item = object(call);
+    if (!item)
+        return;
+    if (keyspace_use(call->keyspace)->frequency)
         resp_error(call->reply,
-                   "ERR idle time not tracked: nothing is evicted, so the use of keys is not recorded");
+                   "ERR An LFU maxmemory policy is selected, idle time not tracked. " WILL_ADJUST);
+    else
+        resp_integer(call->reply, (int64_t)item_idle_s(call->keyspace, item));
 }
 
 void cmd_memory_usage(struct call *call) {

@@ -11,11 +11,15 @@
  *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      feature_level     what the members agree to put into entries; feature_level_offered: what this node would agree to
+ *      feature_level_held_by  ids of the members that do not offer more than it, or were not met yet; when this node does
  *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
  *      backup_last_      of the last backup that was made, backup_error: why the last one failed
  *      disk_free         bytes in the data directory's file system; -1: it cannot be told. disk_low: growing writes are refused
  *      fsync_, commit_   of the last minute, microseconds
  *      transfers, handovers  begun by this node since its start; of them, that ended with another leader
+ *      clients_via_members   clients for whom other members are proxies; proxied_, proxy_: this node as a proxy. proxied_clients
+ *                            connections to the leader now, _repeated requests that went to another leader in the end
  *      lease_remaining_ms    a leader's: for so long it may answer reads without asking; 0: it has no lease
  *
  * The values of one line never hold a line break; within a nodeN line they hold no comma either.
@@ -87,9 +91,24 @@ static void member_line(struct resp_buf *text, const struct report *report,
     text_add(text, ",match_index=%" PRIu64 ",lag=%" PRId64 ",last_contact_ms=%" PRId64 ",version=%s",
              member->match_index, lag_of(report, member), self ? 0 : member->last_contact_ms,
              self ? report->version : member->version);
-    text_add(text,
-             ",clock_offset_ms=%" PRId64 ",link_error=", member->clock_known ? member->clock_offset_ms : 0);
+    text_add(text, ",feature_level=%u,clock_offset_ms=%" PRId64 ",link_error=", member->feature_level,
+             member->clock_known ? member->clock_offset_ms : 0);
     text_add_word(text, member->link_error, ',');
+    text_add(text, "\r\n");
+}
+
+static void level_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    bool may_rise = report->feature_level_offered > report->feature_level;
+    const char *comma = "";
+
+    line_number(text, prefix, "feature_level", report->feature_level);
+    line_number(text, prefix, "feature_level_offered", report->feature_level_offered);
+    text_add(text, "%sfeature_level_held_by:", prefix);
+    for (size_t at = 0; may_rise && at < report->member_count; at++)
+        if (report->members[at].feature_level <= report->feature_level) {
+            text_add(text, "%s%" PRIu64, comma, report->members[at].id);
+            comma = ",";
+        }
     text_add(text, "\r\n");
 }
 
@@ -116,6 +135,7 @@ static void latency_lines(struct resp_buf *text, const struct latency_figures *f
                           const char *what) {
     text_add(text, "%s%s_p50_us:%" PRIu64 "\r\n", prefix, what, figures->p50_us);
     text_add(text, "%s%s_p99_us:%" PRIu64 "\r\n", prefix, what, figures->p99_us);
+    text_add(text, "%s%s_p999_us:%" PRIu64 "\r\n", prefix, what, figures->p999_us);
     text_add(text, "%s%s_max_us:%" PRIu64 "\r\n", prefix, what, figures->max_us);
 }
 
@@ -132,6 +152,16 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "snapshots_sending", report->snapshots_sending);
     line_number(text, prefix, "snapshot_in_progress", report->snapshot_coming);
     line_number(text, prefix, "snapshots_received", report->snapshots_received);
+}
+
+static void proxy_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
+    line_text(text, prefix, "follower_mode", report->proxies ? "proxy" : "redirect");
+    line_number(text, prefix, "clients_via_members", report->clients_via_members);
+    line_number(text, prefix, "proxied_clients", report->proxied_clients);
+    line_number(text, prefix, "proxied_requests", report->proxied_requests);
+    line_number(text, prefix, "proxied_repeated", report->proxied_repeated);
+    line_number(text, prefix, "proxied_in_doubt", report->proxied_in_doubt);
+    line_number(text, prefix, "proxy_dials", report->proxy_dials);
 }
 
 static void disk_lines(struct resp_buf *text, const struct report *report, const char *prefix) {
@@ -157,7 +187,8 @@ static void figure_lines(struct resp_buf *text, const struct report *report, con
     line_number(text, prefix, "pending_writes", report->pending_writes);
     line_number(text, prefix, "unsaved_bytes", report->unsaved_bytes);
     line_number(text, prefix, "outcomes_in_doubt", report->outcomes_in_doubt);
-    text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->loop_stall_max_us / 1000);
+    text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->turn.max_us / 1000);
+    latency_lines(text, &report->turn, prefix, "loop");
     latency_lines(text, &report->fsync, prefix, "fsync");
     latency_lines(text, &report->commit, prefix, "commit");
     line_number(text, prefix, "fsync_count", report->fsync_count);
@@ -178,7 +209,9 @@ void raft_lines(struct resp_buf *text, const struct report *report, const struct
     identity_lines(text, report, prefix);
     log_lines(text, report, prefix);
     group_lines(text, report, health, prefix);
+    level_lines(text, report, prefix);
     checkpoint_lines(text, report, prefix);
+    proxy_lines(text, report, prefix);
     disk_lines(text, report, prefix);
     figure_lines(text, report, prefix);
 }

@@ -59,6 +59,7 @@ struct report_member {
          1]; /* what CLUSTER calls its node id: a function of cluster id and member id, the same everywhere */
     char host[REPORT_HOST_MAX];      /* told to clients: never empty */
     unsigned port;                   /* told to clients */
+    unsigned sentinel_port;          /* 0: it has none, or has not been met */
     char peer_host[REPORT_HOST_MAX]; /* what peers dial */
     unsigned peer_port;
     char incarnation[REPORT_RUN_ID_LENGTH + 1]; /* "" until it has been met */
@@ -67,6 +68,7 @@ struct report_member {
     uint64_t
         match_index; /* known to be durable there: on the leader; 0 elsewhere; of itself its own saved index */
     int64_t last_contact_ms;          /* since it was last heard; 0 for itself; -1: never */
+    unsigned feature_level;           /* that it offered last; 0: not met since the start */
     char version[32];                 /* "" until the handshake said it */
     bool clock_known;                 /* clock_offset_ms was measured */
     int64_t clock_offset_ms;          /* its wall clock less ours */
@@ -108,13 +110,14 @@ struct report {
     const char *allocator;                                     /* "libc" */
     size_t memory_used, memory_used_peak, memory_used_startup; /* bytes allocated */
     size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
+    size_t memory_lasting;                                     /* of those: what maxmemory is compared with */
     size_t memory_clients;                                     /* of them: buffers of connections */
     size_t memory_resident, memory_system;                     /* of the process; of the machine */
-    uint64_t loop_stall_max_us; /* the longest that the loop was kept from turning, in the last minute */
 
     /* connections */
-    size_t clients, peer_links; /* connected now: clients without peers; links to and from peers */
-    size_t clients_waiting;     /* of them: with a request that waits (for a leader, a write, a read point) */
+    size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
+    size_t clients_blocked;       /* of them: wait for an element, or for members */
+    size_t clients_timed;         /* of those: not for ever */
     size_t input_max, output_max; /* the largest buffers now */
 
     /* counters, since the start or CONFIG RESETSTAT */
@@ -123,6 +126,8 @@ struct report {
     uint64_t bytes_in, bytes_out;
     uint64_t peer_bytes_in, peer_bytes_out;
     double commands_per_s, kbytes_in_per_s, kbytes_out_per_s; /* of the last seconds */
+    uint64_t evicted_keys;
+    uint64_t over_memory_ms, over_memory_total_ms; /* over maxmemory: for how long now, in all */
     uint64_t expired_keys, keyspace_hits, keyspace_misses;
     uint64_t error_replies;
     uint64_t peer_messages_in, peer_messages_out;
@@ -161,7 +166,7 @@ struct report {
     uint64_t pending_writes;                    /* proposed, not yet answered */
     uint64_t unsaved_bytes;                     /* handed to the disk, not yet durable */
     uint64_t outcomes_in_doubt;                 /* writes answered with -INDOUBT, since the start */
-    struct latency_figures fsync, commit;       /* of the last minute */
+    struct latency_figures fsync, commit, turn; /* of the last minute; turn: of the loop */
     uint64_t fsync_count;                       /* since the start */
     uint64_t writes_logged;                     /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;
@@ -193,10 +198,22 @@ struct report {
     uint64_t audit_index,
         audit_count; /* the last entry at which the state here was found right; how often, since the start */
     bool audit_differs;                             /* it was found wrong */
+    unsigned feature_level, feature_level_offered;  /* the cluster's; what this node offers */
     bool disk_low;                                  /* growing writes are refused */
     uint64_t log_first_index;                       /* the log begins with this entry */
     uint64_t snapshots_sending, snapshots_received; /* now; since the start */
     bool snapshot_coming;
+
+    /* who listens on this node */
+    size_t pubsub_channels, pubsub_patterns, pubsub_shard_channels;
+
+    /* a follower as a proxy */
+    bool proxies;               /* raft-follower-mode proxy */
+    size_t clients_via_members; /* of this node's clients those whom another member is a proxy for */
+    size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
+    uint64_t proxied_requests, proxied_repeated,
+        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
+    uint64_t proxy_dials; /* connections to a leader begun, since the start */
 
     /* bounds that the judgement needs */
     unsigned election_timeout_ms, clock_skew_max_ms;

@@ -7,7 +7,8 @@
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
  *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
- *                   may be answered later
+ *                   may be answered later; LOGGED goes through the log as a write does; HEARS allowed to a RESP2 connection
+ *                   that listens to channels
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
  *      session      over the session, or NULL
@@ -18,273 +19,17 @@
  *
  * A row over the keyspace with neither R nor W (TIME, CLUSTER COUNTKEYSINSLOT) is answered from what this node holds now.
  */
-#include "rows.h"
-
-#include <stddef.h>
-
-#include "families.h"
-#include "row_words.h"
+#include "rows_words.h"
 #include "scripts.h"
-#include "sessions.h"
 #include "transactions.h"
-
-/* What is done with the keys. */
-KEYS(key_ro, {.flags = "RO"});
-KEYS(key_ro_access, {.flags = "RO access"});
-KEYS(key_rw_access_update, {.flags = "RW access update"});
-KEYS(key_rw_access_delete, {.flags = "RW access delete"});
-KEYS(key_rw_update, {.flags = "RW update"});
-KEYS(key_rw_insert, {.flags = "RW insert"});
-KEYS(key_ow_insert, {.flags = "OW insert"});
-KEYS(key_ow_update, {.flags = "OW update"});
-KEYS(key_rw_delete, {.flags = "RW delete"});
-KEYS(key_rm_delete, {.flags = "RM delete"});
-KEYS(key_smove, {.flags = "RW access delete"}, {.flags = "RW insert"});
-KEYS(key_sinterstore, {.flags = "RW update", .begin = 1, .last = 1},
-     {.flags = "RO access", .begin = 2, .last = -1});
-KEYS(key_set_store, {.flags = "OW update", .begin = 1, .last = 1},
-     {.flags = "RO access", .begin = 2, .last = -1});
-KEYS(key_counted, {.flags = "RO access", .count_at = 1});
-KEYS(key_rangestore, {.flags = "OW update"}, {.flags = "RO access"});
-KEYS(key_counted_ro_access, {.flags = "RO access", .count_at = 1});
-KEYS(key_counted_store, {.flags = "OW update", .begin = 1, .last = 1}, {.flags = "RO access", .count_at = 2});
-KEYS(key_rename, {.flags = "RW access delete"}, {.flags = "OW update"});
-KEYS(key_renamenx, {.flags = "RW access delete"}, {.flags = "OW insert"});
-KEYS(key_copy, {.flags = "RO access"}, {.flags = "OW update"});
-KEYS(key_bitop, {.flags = "OW update"}, {.flags = "RO access", .begin = 3, .last = -1});
-KEYS(key_getex, {.flags = "RW access update", .notes = "RW and UPDATE because it changes the TTL"});
-KEYS(key_bitfield, {.flags = "RW access update variable_flags",
-                    .notes = "This command allows both access and modification of the key"});
-KEYS(key_set, {.flags = "RW access update variable_flags",
-               .notes = "RW and ACCESS due to the optional `GET` argument"});
 
 #define SCRIPT_KEYS "We cannot tell how the keys will be used so we assume the worst, "
 KEYS(key_eval, {.flags = "RW access update", .notes = SCRIPT_KEYS "RW and UPDATE", .count_at = 2});
 KEYS(key_evalsha, {.flags = "RW access update", .count_at = 2});
 KEYS(key_eval_ro, {.flags = "RO access", .notes = SCRIPT_KEYS "RO and ACCESS", .count_at = 2});
 KEYS(key_evalsha_ro, {.flags = "RO access", .count_at = 2});
-KEYS(key_lmove, {.flags = "RW access delete"}, {.flags = "RW insert"});
-KEYS(key_lmpop, {.flags = "RW access delete", .count_at = 1});
-#define SORT_NAMES                                                                                           \
-    {                                                                                                        \
-        .flags = "RO access", .search = KEYS_IN_DATA,                                                        \
-        .notes =                                                                                             \
-            "For the optional BY/GET keyword. It is marked 'unknown' because the key names derive from "     \
-            "the content of the key we sort"                                                                 \
-    }
-#define SORT_STORE                                                                                           \
-    {                                                                                                        \
-        .flags = "OW update", .search = KEYS_BEHIND_STORE,                                                   \
-        .notes = "For the optional STORE keyword. It is marked 'unknown' because the keyword can appear "    \
-                 "anywhere in the argument array"                                                            \
-    }
-KEYS(key_sort, {.flags = "RO access"}, SORT_NAMES, SORT_STORE);
-KEYS(key_sort_ro, {.flags = "RO access"}, SORT_NAMES);
-
-/* What a client that spreads requests over shards should know. */
-TIPS(tip_random, "nondeterministic_output");
-TIPS(tip_order, "nondeterministic_output_order");
-TIPS(tip_split, "request_policy:multi_shard");
-TIPS(tip_split_ok, "request_policy:multi_shard", "response_policy:all_succeeded");
-TIPS(tip_split_sum, "request_policy:multi_shard", "response_policy:agg_sum");
-TIPS(tip_split_min, "request_policy:multi_shard", "response_policy:agg_min");
-TIPS(tip_all_ok, "request_policy:all_shards", "response_policy:all_succeeded");
-TIPS(tip_all_sum, "request_policy:all_shards", "response_policy:agg_sum");
-TIPS(tip_all_order, "request_policy:all_shards", "nondeterministic_output_order");
-TIPS(tip_all_random, "request_policy:all_shards", "nondeterministic_output");
-TIPS(tip_nodes_ok, "request_policy:all_nodes", "response_policy:all_succeeded");
-TIPS(tip_scan, "nondeterministic_output", "request_policy:special");
-TIPS(tip_nodes_report, "nondeterministic_output", "request_policy:all_nodes", "response_policy:special");
-TIPS(tip_slowlog, "request_policy:all_nodes", "nondeterministic_output");
-TIPS(tip_slowlog_len, "request_policy:all_nodes", "response_policy:agg_sum", "nondeterministic_output");
-TIPS(tip_report, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
-TIPS(tip_info, "nondeterministic_output", "request_policy:all_shards", "response_policy:special");
 
 /* clang-format off */
-
-static const struct command client_rows[] = {
-    {"client|getname", 2, ANYTIME, NO_KEYS, NULL, session_client_getname, NULL,
-     "Tells the connection's name.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|id", 2, ANYTIME, NO_KEYS, NULL, session_client_id, NULL,
-     "Tells the connection's number.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|info", 2, ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_info, NULL,
-     "Describes this connection.", "6.2.0", "connection", "O(N) in connections", CONN, tip_random, NULL},
-    {"client|kill", -3, ADM | ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_kill, NULL,
-     "Closes connections of clients.", "2.4.0", "connection", "O(N) in connections", CONN, NULL, NULL},
-    {"client|list", -2, ADM | ANYTIME | SESSIONS, NO_KEYS, NULL, session_client_list, NULL,
-     "Describes the connections.", "2.4.0", "connection", "O(N) in connections", CONN, tip_random, NULL},
-    {"client|no-evict", 3, ADM | ANYTIME, NO_KEYS, NULL, session_client_no_evict, NULL,
-     "Exempts this connection from being closed to save memory.", "7.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|no-touch", 3, ANYTIME, NO_KEYS, NULL, session_client_no_touch, NULL,
-     "Exempts this connection's reads from counting as a use of keys.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|reply", 3, ANYTIME, NO_KEYS, NULL, session_client_reply, NULL,
-     "Turns replies on, off, or off for one command.", "3.2.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|setinfo", 4, ANYTIME, NO_KEYS, NULL, session_client_setinfo, NULL,
-     "Tells the client library's name or version.", "7.2.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|setname", 3, ANYTIME, NO_KEYS, NULL, session_client_setname, NULL,
-     "Names this connection.", "2.6.9", "connection", "O(1)", CONN, NULL, NULL},
-    {"client|unblock", -3, ADM | ANYTIME, NO_KEYS, NULL, session_client_unblock, NULL,
-     "Ends the wait of a client that is blocked.", "5.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {0},
-};
-
-static const struct command raft_node_rows[] = {
-    {"raft.node|add", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_add, NULL,
-     "Takes a new node in: it learns the log, then votes.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
-    {"raft.node|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "0.3.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"raft.node|list", 2, LOAD | STALE | REPORT, NO_KEYS, NULL, session_raft_node_list, NULL,
-     "Describes the members, and those that were.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
-    {"raft.node|remove", 3, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_remove, NULL,
-     "Removes a member for good.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
-    {"raft.node|set", 4, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_raft_node_set, NULL,
-     "Says where a member is now.", "0.3.0", "cluster", "O(N) in members", DANGER, NULL, NULL},
-    {0},
-};
-
-static const struct command cluster_rows[] = {
-    {"cluster|addslots", -3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|addslotsrange", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "7.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|bumpepoch", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: the epoch is Raft's term.", "3.0.0", "cluster", "O(1)", 0, tip_random, NULL},
-    {"cluster|count-failure-reports", 3, ADM | STALE, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft keeps no such reports.", "3.0.0", "cluster", "O(1)", 0, tip_random, NULL},
-    {"cluster|countkeysinslot", 3, STALE, NO_KEYS, cmd_cluster_countkeysinslot, NULL, NULL,
-     "Counts the keys of a slot.", "3.0.0", "cluster", "O(N) in keys: there is no index by slot", 0, NULL, NULL},
-    {"cluster|delslots", -3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|delslotsrange", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "7.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|failover", -2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft elects the leader.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|flushslots", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|forget", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|getkeysinslot", 4, STALE, NO_KEYS, cmd_cluster_getkeysinslot, NULL, NULL,
-     "Names keys of a slot.", "3.0.0", "cluster", "O(N) in keys: there is no index by slot", 0, tip_random, NULL},
-    {"cluster|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "5.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|info", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_info, NULL,
-     "Describes the state of the cluster.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {"cluster|keyslot", 3, STALE, NO_KEYS, NULL, session_cluster_keyslot, NULL,
-     "Tells the slot of a key.", "3.0.0", "cluster", "O(N) in bytes of the key", 0, NULL, NULL},
-    {"cluster|links", 2, STALE, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: RAFT.INFO describes the links.", "7.0.0", "cluster", "O(1)", 0, tip_random, NULL},
-    {"cluster|meet", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|myid", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_myid, NULL,
-     "Tells this node's id.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|nodes", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_nodes, NULL,
-     "Describes the members, a line each.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {"cluster|replicas", 3, ADM | STALE | REPORT, NO_KEYS, NULL, session_cluster_replicas, NULL,
-     "Describes the followers of the leader.", "5.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {"cluster|replicate", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: every member follows the leader.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|reset", -2, ADM | STALE | NOSCR, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|saveconfig", 2, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: Raft keeps the list of members.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|set-config-epoch", 3, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: the epoch is Raft's term.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|setslot", -4, REFUSED, NO_KEYS, NULL, session_cluster_refuse, NULL,
-     "Refused: one group serves every slot.", "3.0.0", "cluster", "O(1)", 0, NULL, NULL},
-    {"cluster|shards", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_shards, NULL,
-     "Describes the one shard: its slots and its members.", "7.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {"cluster|slaves", 3, ADM | STALE | REPORT, NO_KEYS, NULL, session_cluster_replicas, NULL,
-     "The older name of CLUSTER REPLICAS.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {"cluster|slots", 2, STALE | REPORT, NO_KEYS, NULL, session_cluster_slots, NULL,
-     "Tells who serves which slots.", "3.0.0", "cluster", "O(N) in members", 0, tip_random, NULL},
-    {0},
-};
-
-static const struct command command_command_rows[] = {
-    {"command|count", 2, LOAD | STALE, NO_KEYS, NULL, session_command_count, NULL,
-     "Counts the commands.", "2.8.13", "server", "O(1)", CONN, NULL, NULL},
-    {"command|docs", -2, LOAD | STALE, NO_KEYS, NULL, session_command_docs, NULL,
-     "Describes commands for people.", "7.0.0", "server", "O(N) in commands asked for", CONN, tip_order, NULL},
-    {"command|getkeys", -4, LOAD | STALE, NO_KEYS, NULL, session_command_getkeys, NULL,
-     "Picks the keys out of a command.", "2.8.13", "server", "O(N) in arguments", CONN, NULL, NULL},
-    {"command|getkeysandflags", -4, LOAD | STALE, NO_KEYS, NULL, session_command_getkeysandflags, NULL,
-     "Picks the keys out of a command, and says what it does with them.", "7.0.0", "server", "O(N) in arguments", CONN, NULL, NULL},
-    {"command|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "5.0.0", "server", "O(1)", CONN, NULL, NULL},
-    {"command|info", -2, LOAD | STALE, NO_KEYS, NULL, session_command_info, NULL,
-     "Describes commands for programs.", "2.8.13", "server", "O(N) in commands asked for", CONN, tip_order, NULL},
-    {"command|list", -2, LOAD | STALE, NO_KEYS, NULL, session_command_list, NULL,
-     "Names the commands.", "7.0.0", "server", "O(N) in commands", CONN, tip_order, NULL},
-    {0},
-};
-
-static const struct command config_rows[] = {
-    {"config|get", -3, ADM | ANYTIME, NO_KEYS, NULL, session_config_get, NULL,
-     "Tells the values of directives.", "2.0.0", "server", "O(N) in directives", 0, NULL, NULL},
-    {"config|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
-    {"config|resetstat", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_resetstat, NULL,
-     "Sets the counters of INFO to zero.", "2.0.0", "server", "O(1)", 0, NULL, NULL},
-    {"config|rewrite", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_rewrite, NULL,
-     "Writes what CONFIG SET has changed into the configuration file.", "2.8.0", "server", "O(N) in directives", 0, NULL, NULL},
-    {"config|set", -4, ADM | ANYTIME, NO_KEYS, NULL, session_config_set, NULL,
-     "Changes directives of this node while it runs.", "2.0.0", "server", "O(N) in directives", 0, tip_nodes_ok, NULL},
-    {0},
-};
-
-static const struct command latency_rows[] = {
-    {"latency|doctor", 2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_doctor, NULL,
-     "Says what took long and why that may be.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
-    {"latency|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "2.8.13", "server", "O(1)", 0, NULL, NULL},
-    {"latency|history", 3, ADM | ANYTIME, NO_KEYS, NULL, session_latency_history, NULL,
-     "Tells when an event took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
-    {"latency|latest", 2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_latest, NULL,
-     "Tells the last time that each event took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_report, NULL},
-    {"latency|reset", -2, ADM | ANYTIME, NO_KEYS, NULL, session_latency_reset, NULL,
-     "Forgets what took long.", "2.8.13", "server", "O(1)", 0, tip_nodes_ok, NULL},
-    {0},
-};
-
-static const struct command slowlog_rows[] = {
-    {"slowlog|get", -2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_get, NULL,
-     "Tells the commands that took long.", "2.2.12", "server", "O(N) in commands asked for", 0, tip_slowlog, NULL},
-    {"slowlog|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "6.2.0", "server", "O(1)", 0, NULL, NULL},
-    {"slowlog|len", 2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_len, NULL,
-     "Counts the commands that took long.", "2.2.12", "server", "O(1)", 0, tip_slowlog_len, NULL},
-    {"slowlog|reset", 2, ADM | LOAD | STALE, NO_KEYS, NULL, session_slowlog_reset, NULL,
-     "Forgets the commands that took long.", "2.2.12", "server", "O(N) in commands kept", 0, tip_nodes_ok, NULL},
-    {0},
-};
-
-static const struct command memory_rows[] = {
-    {"memory|doctor", 2, REPORT, NO_KEYS, NULL, session_memory_doctor, NULL,
-     "Says what is remarkable about the use of memory.", "4.0.0", "server", "O(1)", 0, tip_report, NULL},
-    {"memory|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "4.0.0", "server", "O(1)", 0, NULL, NULL},
-    {"memory|stats", 2, REPORT, NO_KEYS, NULL, session_memory_stats, NULL,
-     "Tells what memory is used for.", "4.0.0", "server", "O(1)", 0, tip_report, NULL},
-    {"memory|usage", -3, R, 2, 2, 1, cmd_memory_usage, NULL, NULL,
-     "Tells how many bytes a key and its value take.", "4.0.0", "server", "O(1)", 0, NULL, key_ro},
-    {0},
-};
-
-static const struct command object_rows[] = {
-    {"object|encoding", 3, R, 2, 2, 1, cmd_object_encoding, NULL, NULL,
-     "Tells how a value is kept.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
-    {"object|freq", 3, R, 2, 2, 1, cmd_object_freq, NULL, NULL,
-     "Tells how often a key is used, under a policy that counts it.", "4.0.0", "generic", "O(1)", KEYSP, tip_random, key_ro},
-    {"object|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
-     "Lists the subcommands.", "6.2.0", "generic", "O(1)", KEYSP, NULL, NULL},
-    {"object|idletime", 3, R, 2, 2, 1, cmd_object_idletime, NULL, NULL,
-     "Tells how long a key has not been used, under a policy that counts it.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
-    {"object|refcount", 3, R, 2, 2, 1, cmd_object_refcount, NULL, NULL,
-     "Tells how many names a value has.", "2.2.3", "generic", "O(1)", KEYSP, tip_random, key_ro},
-    {0},
-};
 
 const struct command command_rows[] = {
     /* strings */
@@ -419,6 +164,12 @@ const struct command command_rows[] = {
     {"sunionstore", -3, W | OOM, 1, -1, 1, cmd_sunionstore, NULL, NULL,
      "Stores what is in any of the sets.", "1.0.0", "set", "O(N) in members of all sets", SET, NULL, key_set_store},
     /* sorted sets */
+    {"bzmpop", -5, W | BLOCK, NO_KEYS, cmd_bzmpop, NULL, NULL,
+     "Takes members from an end as soon as one of the sets is there.", "7.0.0", "sorted-set", "O(K+M*log N) in keys, members taken, members", ZSET, NULL, key_blmpop},
+    {"bzpopmax", -3, W | NOSCR | FAST | BLOCK, 1, -2, 1, cmd_bzpopmax, NULL, NULL,
+     "Takes the member with the highest score as soon as one of the sets is there.", "5.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_delete},
+    {"bzpopmin", -3, W | NOSCR | FAST | BLOCK, 1, -2, 1, cmd_bzpopmin, NULL, NULL,
+     "Takes the member with the lowest score as soon as one of the sets is there.", "5.0.0", "sorted-set", "O(log N) in members", ZSET, NULL, key_rw_access_delete},
     {"zadd", -4, W | OOM | FAST, KEY, cmd_zadd, NULL, NULL,
      "Adds members, or changes their scores.", "1.2.0", "sorted-set", "O(log N) in members, for each", ZSET, NULL, key_rw_update},
     {"zcard", 2, R | FAST, KEY, cmd_zcard, NULL, NULL,
@@ -485,6 +236,16 @@ const struct command command_rows[] = {
      "Stores the members of all sets.", "2.0.0", "sorted-set", "O(N*log N) in members of all", ZSET, NULL, key_counted_store},
 
     /* lists */
+    {"blmove", 6, W | OOM | NOSCR | BLOCK, 1, 2, 1, cmd_blmove, NULL, NULL,
+     "Takes an element from one list to another as soon as there is one.", "6.2.0", "list", "O(1)", LIST, NULL, key_lmove},
+    {"blmpop", -5, W | BLOCK, NO_KEYS, cmd_blmpop, NULL, NULL,
+     "Takes elements as soon as one of the lists has any.", "7.0.0", "list", "O(N+M) in keys and elements taken", LIST, NULL, key_blmpop},
+    {"blpop", -3, W | NOSCR | BLOCK, 1, -2, 1, cmd_blpop, NULL, NULL,
+     "Takes a first element as soon as one of the lists has any.", "2.0.0", "list", "O(N) in keys", LIST, NULL, key_rw_access_delete},
+    {"brpop", -3, W | NOSCR | BLOCK, 1, -2, 1, cmd_brpop, NULL, NULL,
+     "Takes a last element as soon as one of the lists has any.", "2.0.0", "list", "O(N) in keys", LIST, NULL, key_rw_access_delete},
+    {"brpoplpush", 4, W | OOM | NOSCR | BLOCK, 1, 2, 1, cmd_brpoplpush, NULL, NULL,
+     "Takes a last element before the first of another list as soon as there is one.", "2.2.0", "list", "O(1)", LIST, NULL, key_lmove},
     {"lindex", 3, R, KEY, cmd_lindex, NULL, NULL,
      "Tells the element at an index.", "1.0.0", "list", "O(N) in elements between it and the nearer end", LIST, NULL, key_ro_access},
     {"linsert", 5, W | OOM, KEY, cmd_linsert, NULL, NULL,
@@ -535,7 +296,7 @@ const struct command command_rows[] = {
      "Names the keys that match a pattern.", "1.0.0", "generic", "O(N) in keys of the database", KEYSP | DANGER, tip_all_order, NULL},
     {"move", 3, W | FAST, KEY, cmd_move, NULL, NULL,
      "Moves a key to another database.", "1.0.0", "generic", "O(N) in bytes of the value", KEYSP, NULL, key_rw_access_update},
-    {"object", -2, 0, NO_KEYS, NULL, NULL, object_rows,
+    {"object", -2, 0, NO_KEYS, NULL, NULL, rows_of_object,
      "How keys are kept.", "2.2.3", "generic", PARTS, 0, NULL, NULL},
     {"randomkey", 1, R, NO_KEYS, cmd_randomkey, NULL, NULL,
      "Names one key at random.", "1.0.0", "generic", "O(1)", KEYSP, tip_all_random, NULL},
@@ -582,23 +343,45 @@ const struct command command_rows[] = {
     {"time", 1, LOAD | STALE | FAST, NO_KEYS, cmd_time, NULL, NULL,
      "Tells the server's time.", "2.6.0", "server", "O(1)", 0, tip_random, NULL},
 
+    /* messages */
+    {"psubscribe", -2, LISTEN, NO_KEYS, NULL, session_psubscribe, NULL,
+     "Listens to the channels that match patterns.", "2.0.0", "pubsub", "O(N) in patterns", 0, NULL, NULL},
+    {"publish", 3, PUBSUB | LOAD | STALE | FAST | LOGGED, NO_KEYS, cmd_publish, NULL, NULL,
+     "Sends a message to all who listen to a channel.", "2.0.0", "pubsub", "O(N+M) in listeners and patterns", 0, NULL, NULL},
+    {"pubsub", -2, 0, NO_KEYS, NULL, NULL, rows_of_pubsub,
+     "Who listens on this node.", "2.8.0", "pubsub", PARTS, 0, NULL, NULL},
+    {"punsubscribe", -1, LISTEN, NO_KEYS, NULL, session_punsubscribe, NULL,
+     "Stops listening to patterns.", "2.0.0", "pubsub", "O(N) in patterns", 0, NULL, NULL},
+    {"spublish", 3, PUBSUB | LOAD | STALE | FAST | LOGGED, KEY, cmd_spublish, NULL, NULL,
+     "Sends a message to all who listen to a shard channel.", "7.0.0", "pubsub", "O(N) in listeners", 0, NULL, key_none},
+    {"ssubscribe", -2, LISTEN, 1, -1, 1, NULL, session_ssubscribe, NULL,
+     "Listens to shard channels.", "7.0.0", "pubsub", "O(N) in channels", 0, NULL, key_none},
+    {"subscribe", -2, LISTEN, NO_KEYS, NULL, session_subscribe, NULL,
+     "Listens to channels.", "2.0.0", "pubsub", "O(N) in channels", 0, NULL, NULL},
+    {"sunsubscribe", -1, LISTEN, 1, -1, 1, NULL, session_sunsubscribe, NULL,
+     "Stops listening to shard channels.", "7.0.0", "pubsub", "O(N) in channels", 0, NULL, key_none},
+    {"unsubscribe", -1, LISTEN, NO_KEYS, NULL, session_unsubscribe, NULL,
+     "Stops listening to channels.", "2.0.0", "pubsub", "O(N) in channels", 0, NULL, NULL},
+
     /* the connection */
     {"auth", -2, GREETING, NO_KEYS, NULL, session_auth, NULL,
      "Shows the password.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"client", -2, 0, NO_KEYS, NULL, NULL, client_rows,
+    {"client", -2, 0, NO_KEYS, NULL, NULL, rows_of_client,
      "Connections of clients.", "2.4.0", "connection", PARTS, 0, NULL, NULL},
     {"echo", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_echo, NULL,
      "Sends the argument back.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {"hello", -1, GREETING | REPORT, NO_KEYS, NULL, session_hello, NULL,
      "Agrees on the protocol, shows the password, names the connection.", "6.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"ping", -1, FAST, NO_KEYS, NULL, session_ping, NULL,
+    {"ping", -1, FAST | HEARS, NO_KEYS, NULL, session_ping, NULL,
      "Answers PONG, or sends the argument back.", "1.0.0", "connection", "O(1)", CONN, tip_all_ok, NULL},
-    {"quit", -1, GREETING | UNQUEUED, NO_KEYS, NULL, session_quit, NULL,
+    {"quit", -1, GREETING | HEARS | UNQUEUED, NO_KEYS, NULL, session_quit, NULL,
      "Closes the connection.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"reset", 1, GREETING | UNQUEUED, NO_KEYS, NULL, session_reset, NULL,
+    {"reset", 1, GREETING | HEARS | UNQUEUED | LATER, NO_KEYS, NULL, session_reset, NULL,
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
+    {"wait", 3, NOSCR | LATER, NO_KEYS, NULL, session_wait, NULL,
+     "Waits until so many other members have this connection's last write on disk.", "3.0.0", "generic", "O(N) in members", CONN, tip_wait, NULL},
 
     /* transactions */
     {"discard", 1, ANYTIME | FAST | BUSY | UNQUEUED, NO_KEYS, NULL, session_discard, NULL,
@@ -633,9 +416,9 @@ const struct command command_rows[] = {
     /* the server */
     {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,
      "Starts a checkpoint.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
-    {"command", -1, LOAD | STALE, NO_KEYS, NULL, session_command, command_command_rows,
+    {"command", -1, LOAD | STALE, NO_KEYS, NULL, session_command, rows_of_command,
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
-    {"config", -2, 0, NO_KEYS, NULL, NULL, config_rows,
+    {"config", -2, 0, NO_KEYS, NULL, NULL, rows_of_config,
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
     {"debug", -2, ADM | ANYTIME | UNQUEUED, NO_KEYS, NULL, session_debug, NULL,
      "Refused.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
@@ -645,17 +428,19 @@ const struct command command_rows[] = {
      "Describes the server: state and counters.", "1.0.0", "server", "O(1)", DANGER, tip_info, NULL},
     {"lastsave", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_lastsave, NULL,
      "Tells until when everything is on disk.", "1.0.0", "server", "O(1)", CATEGORY_ADMIN | DANGER, tip_random, NULL},
-    {"latency", -2, 0, NO_KEYS, NULL, NULL, latency_rows,
+    {"latency", -2, 0, NO_KEYS, NULL, NULL, rows_of_latency,
      "What took long on this node.", "2.8.13", "server", PARTS, 0, NULL, NULL},
     {"lolwut", -1, R | FAST, NO_KEYS, cmd_lolwut, NULL, NULL,
      "Draws something.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
-    {"memory", -2, 0, NO_KEYS, NULL, NULL, memory_rows,
+    {"memory", -2, 0, NO_KEYS, NULL, NULL, rows_of_memory,
      "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
+    {"monitor", 1, ADM | ANYTIME | LATER, NO_KEYS, NULL, session_monitor, NULL,
+     "Shows every command that this node's clients send, as it comes.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},
     {"save", 1, ADM | NOSCR | NOASYNC | NOMULTI, NO_KEYS, NULL, session_save, NULL,
      "Starts a checkpoint; what is acknowledged is on disk before.", "1.0.0", "server", "O(1), in slices afterwards", 0, NULL, NULL},
-    {"slowlog", -2, 0, NO_KEYS, NULL, NULL, slowlog_rows,
+    {"slowlog", -2, 0, NO_KEYS, NULL, NULL, rows_of_slowlog,
      "Commands that took long on this node.", "2.2.12", "server", PARTS, 0, NULL, NULL},
     {"shutdown", -1, ADM | ANYTIME | NOMULTI | BUSY | REPORT | LATER, NO_KEYS, NULL, session_shutdown, NULL,
      "Ends this node.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
@@ -663,7 +448,7 @@ const struct command command_rows[] = {
     /* the cluster */
     {"asking", 1, FAST, NO_KEYS, NULL, session_asking, NULL,
      "Accepted for cluster clients; nothing ever needs it.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
-    {"cluster", -2, 0, NO_KEYS, NULL, NULL, cluster_rows,
+    {"cluster", -2, 0, NO_KEYS, NULL, NULL, rows_of_cluster,
      "The group as a Redis Cluster of one shard.", "3.0.0", "cluster", PARTS, 0, NULL, NULL},
     {"readonly", 1, LOAD | STALE | FAST, NO_KEYS, NULL, session_readonly, NULL,
      "Allows reads of this connection on a follower.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
@@ -671,7 +456,7 @@ const struct command command_rows[] = {
      "Takes READONLY back.", "3.0.0", "cluster", "O(1)", CONN, NULL, NULL},
     {"raft.consistency", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_raft_consistency, NULL,
      "Says what this connection's reads stand on.", "0.2.0", "cluster", "O(1)", CONN, NULL, NULL},
-    {"raft.node", -2, 0, NO_KEYS, NULL, NULL, raft_node_rows,
+    {"raft.node", -2, 0, NO_KEYS, NULL, NULL, rows_of_raft_node,
      "The members of the cluster.", "0.3.0", "cluster", PARTS, 0, NULL, NULL},
     {"raft.backup", 2, ADM | NOSCR | STALE | LATER, NO_KEYS, NULL, session_raft_backup, NULL,
      "Makes a file of this node's state, in backup-dir.", "0.3.0", "cluster", "O(N) in bytes of the state", DANGER, NULL, NULL},

@@ -101,7 +101,9 @@ static bool args_are_right(lua_State *lua, size_t count) {
 }
 
 static void run_plain(const struct command *row, struct script_run *run, size_t count, struct resp_out *out) {
-    struct session_call call = {.command = row, .args = run->args, .count = count, .reply = out};
+    struct session nobody = {.protocol = run->protocol};
+    struct session_call call = {
+        .session = &nobody, .command = row, .args = run->args, .count = count, .reply = out};
     row->session(&call);
 }
 

@@ -269,6 +269,22 @@ static void shutdown_abort(struct session_call *call) {
 
 /* What is acknowledged is durable already, so SAVE, NOSAVE and FORCE mean nothing. NOW is for who does not want the
  * leadership handed over first; while it is, ABORT takes the SHUTDOWN back. */
+/* A time-out in milliseconds; 0 is for ever. */
+void session_wait(struct session_call *call) {
+    int64_t members, timeout;
+    if (!resp_arg_integer(&call->args[1], &members))
+        resp_error(call->reply, "ERR value is not an integer or out of range");
+    else if (!resp_arg_integer(&call->args[2], &timeout))
+        resp_error(call->reply, "ERR timeout is not an integer or out of range");
+    else if (timeout < 0)
+        resp_error(call->reply, "ERR timeout is negative");
+    else {
+        call->wishes->wait = true;
+        call->wishes->wait_members = members;
+        call->wishes->wait_ms = (uint64_t)timeout;
+    }
+}
+
 void session_shutdown(struct session_call *call) {
     enum { SAVE = 1, NOSAVE = 2, NOW = 4, FORCE = 8, ABORT = 16 };
     static const struct {

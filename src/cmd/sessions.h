@@ -30,6 +30,28 @@ void session_client_no_evict(struct session_call *call);
 void session_client_no_touch(struct session_call *call);
 void session_client_unblock(struct session_call *call);
 
+/* client_modes.c */
+void session_client_pause(struct session_call *call);
+void session_client_unpause(struct session_call *call);
+void session_client_tracking(struct session_call *call);
+void session_client_trackinginfo(struct session_call *call);
+void session_client_caching(struct session_call *call);
+void session_client_getredir(struct session_call *call);
+void session_monitor(struct session_call *call);
+
+/* pubsub.c */
+void session_subscribe(struct session_call *call);
+void session_psubscribe(struct session_call *call);
+void session_ssubscribe(struct session_call *call);
+void session_unsubscribe(struct session_call *call);
+void session_punsubscribe(struct session_call *call);
+void session_sunsubscribe(struct session_call *call);
+void session_pubsub_channels(struct session_call *call);
+void session_pubsub_shardchannels(struct session_call *call);
+void session_pubsub_numsub(struct session_call *call);
+void session_pubsub_shardnumsub(struct session_call *call);
+void session_pubsub_numpat(struct session_call *call);
+
 /* server.c */
 void session_config_get(struct session_call *call);
 void session_config_set(struct session_call *call);
@@ -41,17 +63,22 @@ void session_bgsave(struct session_call *call);
 void session_lastsave(struct session_call *call);
 void session_debug(struct session_call *call);
 void session_shutdown(struct session_call *call);
+void session_wait(struct session_call *call);
 
 /* slow.c */
 void session_slowlog_get(struct session_call *call);
 void session_slowlog_len(struct session_call *call);
 void session_slowlog_reset(struct session_call *call);
+void session_latency_graph(struct session_call *call);
+void session_latency_histogram(struct session_call *call);
 void session_latency_latest(struct session_call *call);
 void session_latency_history(struct session_call *call);
 void session_latency_reset(struct session_call *call);
 void session_latency_doctor(struct session_call *call);
 
 /* memory.c */
+void session_memory_malloc_stats(struct session_call *call);
+void session_memory_purge(struct session_call *call);
 void session_memory_stats(struct session_call *call);
 void session_memory_doctor(struct session_call *call);
 

@@ -7,6 +7,7 @@
 #include "draw.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "scan.h"
 #include "sets.h"
 
@@ -93,6 +94,8 @@ void cmd_sadd(struct call *call) {
     for (size_t i = 2; i < call->count; i++)
         added += set_add(&set, &call->args[i]);
     (void)collection_close(&set, call->version);
+    if (added > 0)
+        notify(call, EVENT_SET, "sadd", &call->args[1]);
     resp_integer(call->reply, added);
 }
 
@@ -103,7 +106,9 @@ static int64_t remove_members(struct call *call, const struct resp_arg *members,
     open_set(call, &call->args[1], &set);
     for (size_t i = 0; i < count; i++)
         removed += collection_remove(&set, &members[i]);
-    (void)collection_close(&set, call->version);
+    bool left = collection_close(&set, call->version);
+    if (removed > 0)
+        notify_left(call, EVENT_SET, "srem", &call->args[1], left);
     return removed;
 }
 
@@ -129,8 +134,10 @@ void cmd_smove(struct call *call) {
     if (there && from != to) {
         (void)remove_members(call, member, 1);
         open_set(call, &call->args[2], &set);
-        (void)set_add(&set, member);
+        bool added = set_add(&set, member);
         (void)collection_close(&set, call->version);
+        if (added)
+            notify(call, EVENT_SET, "sadd", &call->args[2]);
     }
     resp_integer(call->reply, there);
 }
@@ -148,7 +155,7 @@ static void pop_members(struct call *call, size_t count) {
         resp_bulk(call->reply, member.key.bytes, member.key.length);
         collection_remove_at(&set, member.place);
     }
-    (void)collection_close(&set, call->version);
+    notify_left(call, EVENT_SET, "spop", &call->args[1], collection_close(&set, call->version));
 }
 
 /* SPOP key [count] */
@@ -170,7 +177,8 @@ void cmd_spop(struct call *call) {
         pop_members(call, 1);
     } else if (!item || (uint64_t)count >= collection_count(item)) {
         set_reply(call, item);
-        (void)keyspace_delete(call->keyspace, call->db, &call->args[1]);
+        if (keyspace_delete(call->keyspace, call->db, &call->args[1]))
+            notify_left(call, EVENT_SET, "spop", &call->args[1], false);
     } else {
         resp_set(call->reply, (size_t)count);
         if (count > 0)

@@ -19,6 +19,7 @@
 #include "../data/collection.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "sets.h"
 
 /* ---- sources --- */
@@ -104,7 +105,9 @@ static void result_beside(struct call *call, struct result *result, const struct
         resp_buf_append(&result->name, "'", 1);
         key = result_key(result);
     } while (keyspace_find(call->keyspace, call->db, &key));
+    size_t events = events_count(keyspace_events(call->keyspace));
     result_open_set(result);
+    events_cut(keyspace_events(call->keyspace), events); /* nobody need know that name */
 }
 
 /* To be told. Nobody but this call sees the hash index, and its seed is not known outside. */
@@ -145,10 +148,15 @@ static void result_store(struct call *call, struct result *result, const struct 
     size_t count = collection_count(result->set.item);
     struct resp_arg key = result_key(result);
     assert(result->kind == RESULT_SET && result->keyspace == call->keyspace);
-    if (collection_close(&result->set, call->version))
+    if (collection_close(&result->set, call->version)) {
+        bool there = keyspace_find(call->keyspace, call->db, destination);
+        size_t events = events_count(keyspace_events(call->keyspace));
         keyspace_rename(call->keyspace, call->db, &key, destination, call->version);
-    else
-        (void)keyspace_delete(call->keyspace, call->db, destination);
+        if (there)
+            events_cut(keyspace_events(call->keyspace), events); /* it is no new key */
+        notify(call, EVENT_SET, call->command->name, destination);
+    } else if (keyspace_delete(call->keyspace, call->db, destination))
+        notify(call, EVENT_GENERIC, "del", destination);
     resp_buf_close(&result->name);
     resp_integer(call->reply, (int64_t)count);
 }

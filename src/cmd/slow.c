@@ -98,6 +98,39 @@ void session_latency_history(struct session_call *call) {
     }
 }
 
+/* A bar for each second in which it took long. */
+void session_latency_graph(struct session_call *call) {
+    static const char bar[] = "############################################################";
+    enum { WIDTH = sizeof bar - 1 };
+    enum spike_event event = event_of(&call->args[2]);
+    size_t count = event < SPIKE_EVENTS ? spikes_count(call->spikes, event) : 0;
+    struct resp_buf text = {0};
+    uint64_t high = 1, now_s = call->now_ms / 1000;
+
+    if (count == 0) {
+        resp_error(call->reply, "ERR No samples available for event '%.*s'", (int)call->args[2].length,
+                   call->args[2].bytes);
+        return;
+    }
+    for (size_t at = 0; at < count; at++)
+        if (spikes_at(call->spikes, event, at).ms > high)
+            high = spikes_at(call->spikes, event, at).ms;
+    text_add(&text, "%s - high %" PRIu64 " ms (all time high %" PRIu64 " ms)\n", spikes_name(event), high,
+             call->spikes->events[event].max_ms);
+    for (size_t at = 0; at < count; at++) {
+        struct spike spike = spikes_at(call->spikes, event, at);
+        uint64_t ago_s = now_s > spike.time_s ? now_s - spike.time_s : 0;
+        text_add(&text, "%8" PRIu64 " s ago %8" PRIu64 " ms %.*s\n", ago_s, spike.ms,
+                 (int)(spike.ms * WIDTH / high), bar);
+    }
+    text_reply(&text, call->reply);
+}
+
+/* Commands are timed for the sums of INFO commandstats only: latency-tracking is no. */
+void session_latency_histogram(struct session_call *call) {
+    resp_map(call->reply, 0);
+}
+
 static bool reset_event(struct spikes *spikes, enum spike_event event) {
     bool had = spikes_count(spikes, event) > 0;
 

@@ -22,6 +22,7 @@
 #include "../data/lists.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 
 struct pattern {
     bool element;                          /* "#": the element itself */
@@ -344,7 +345,8 @@ static void store_output(struct call *call, struct sort *sort, const struct elem
             lengths[place] = found.value.length;
             resp_buf_append(&bytes, found.value.bytes, found.value.length);
         }
-    keyspace_delete(call->keyspace, call->db, sort->store);
+    bool there = keyspace_delete(call->keyspace, call->db, sort->store);
+    size_t events = events_count(keyspace_events(call->keyspace));
     if (count > 0) {
         struct resp_arg value = {resp_buf_length(&bytes) ? resp_buf_bytes(&bytes) : "", 0};
         collection_open(&list, call->keyspace, call->db, sort->store, VALUE_LIST, NULL);
@@ -354,7 +356,11 @@ static void store_output(struct call *call, struct sort *sort, const struct elem
             value.bytes += value.length;
         }
         collection_close(&list, call->version);
-    }
+        if (there)
+            events_cut(keyspace_events(call->keyspace), events); /* it is no new key */
+        notify(call, EVENT_LIST, "sortstore", sort->store);
+    } else if (there)
+        notify(call, EVENT_GENERIC, "del", sort->store);
     resp_integer(call->reply, (int64_t)count);
     free(lengths);
     resp_buf_close(&bytes);

@@ -9,6 +9,7 @@
 
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 /* ---- what they share --- */
@@ -79,8 +80,10 @@ void cmd_strlen(struct call *call) {
 
 void cmd_setnx(struct call *call) {
     bool there = lookup(call, &call->args[1]);
-    if (!there)
+    if (!there) {
         string_put(call, &call->args[1], &call->args[2], false);
+        notify(call, EVENT_STRING, "set", &call->args[1]);
+    }
     resp_integer(call->reply, !there);
 }
 
@@ -90,6 +93,7 @@ void cmd_getset(struct call *call) {
         return;
     string_reply(call, item);
     string_put(call, &call->args[1], &call->args[2], false);
+    notify(call, EVENT_STRING, "set", &call->args[1]);
 }
 
 void cmd_getdel(struct call *call) {
@@ -97,7 +101,8 @@ void cmd_getdel(struct call *call) {
     if (!lookup_string(call, &call->args[1], &item))
         return;
     string_reply(call, item);
-    keyspace_delete(call->keyspace, call->db, &call->args[1]);
+    if (keyspace_delete(call->keyspace, call->db, &call->args[1]))
+        notify(call, EVENT_GENERIC, "del", &call->args[1]);
 }
 
 static bool pairs_ok(struct call *call) {
@@ -108,8 +113,10 @@ static bool pairs_ok(struct call *call) {
 }
 
 static void set_pairs(struct call *call) {
-    for (size_t i = 1; i < call->count; i += 2)
+    for (size_t i = 1; i < call->count; i += 2) {
         string_put(call, &call->args[i], &call->args[i + 1], false);
+        notify(call, EVENT_STRING, "set", &call->args[i]);
+    }
 }
 
 void cmd_mset(struct call *call) {
@@ -142,6 +149,7 @@ void cmd_append(struct call *call) {
         item = item_append(call->keyspace, call->db, item, added->bytes, added->length, call->version);
     else
         item = string_put(call, key, added, false);
+    notify(call, EVENT_STRING, "append", key);
     resp_integer(call->reply, (int64_t)item_string(item).length);
 }
 
@@ -165,6 +173,7 @@ static void add(struct call *call, int64_t amount) {
     int length = snprintf(digits, sizeof digits, "%lld", (long long)value);
     assert(length > 0 && (size_t)length < sizeof digits);
     string_put(call, &call->args[1], &(struct resp_arg){digits, (size_t)length}, true);
+    notify(call, EVENT_STRING, "incrby", &call->args[1]);
     resp_integer(call->reply, value);
 }
 

@@ -3,6 +3,7 @@
 #include "families.h"
 #include "float.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 void cmd_incrbyfloat(struct call *call) {
@@ -19,5 +20,6 @@ void cmd_incrbyfloat(struct call *call) {
     if (length == 0)
         return;
     string_put(call, &call->args[1], &(struct resp_arg){text, length}, true);
+    notify(call, EVENT_STRING, "incrbyfloat", &call->args[1]);
     resp_bulk(call->reply, text, length);
 }

@@ -2,6 +2,7 @@
 /* Parts of strings: GETRANGE, SUBSTR, SETRANGE. */
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 /* Both ends count from the end when negative, and are clamped to the string; both are inside. */
@@ -51,5 +52,6 @@ void cmd_setrange(struct call *call) {
     item = string_grow(call, key, item, (size_t)offset + value->length);
     item_overwrite(call->keyspace, call->db, item, (size_t)offset, value->bytes, value->length,
                    call->version);
+    notify(call, EVENT_STRING, "setrange", key);
     resp_integer(call->reply, (int64_t)item_string(item).length);
 }

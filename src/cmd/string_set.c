@@ -3,6 +3,7 @@
 #include "deadline.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "strings.h"
 
 enum option_flag {
@@ -111,6 +112,7 @@ void cmd_set(struct call *call) {
     if (!parse(call, 3, OF_SET, &plan) || !plan_deadline(call, &plan) || !set_goes_on(call, &plan))
         return;
     struct item *item = string_put(call, key, &call->args[2], plan.flags & (SET_KEEPTTL | SET_TIMES));
+    notify(call, EVENT_STRING, "set", key);
     if (plan.time)
         deadline_set(call, key, item, plan.deadline_ms);
     if (!(plan.flags & SET_GET))
@@ -124,6 +126,7 @@ static void set_for(struct call *call, const char *unit) {
     if (!plan_deadline(call, &plan))
         return;
     struct item *item = string_put(call, key, &call->args[3], true);
+    notify(call, EVENT_STRING, "set", key);
     deadline_set(call, key, item, plan.deadline_ms);
     resp_status(call->reply, "OK");
 }
@@ -150,6 +153,8 @@ void cmd_getex(struct call *call) {
     string_reply(call, item);
     if (plan.time)
         deadline_set(call, &call->args[1], item, plan.deadline_ms);
-    else if ((plan.flags & SET_PERSIST) && item_deadline(item) != KEYSPACE_NO_DEADLINE)
+    else if ((plan.flags & SET_PERSIST) && item_deadline(item) != KEYSPACE_NO_DEADLINE) {
         item_set_deadline(call->keyspace, call->db, item, KEYSPACE_NO_DEADLINE, call->version);
+        notify(call, EVENT_GENERIC, "persist", &call->args[1]);
+    }
 }

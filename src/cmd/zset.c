@@ -6,6 +6,7 @@
 
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "scan.h"
 #include "zsets.h"
 
@@ -100,6 +101,8 @@ static void add_one(struct call *call, unsigned options, const struct resp_arg *
     zsets_open(call, &call->args[1], &zset);
     enum outcome outcome = add(&zset, options, member, &score);
     (void)collection_close(&zset, call->version);
+    if (outcome == OUTCOME_ADDED || outcome == OUTCOME_CHANGED)
+        notify(call, EVENT_ZSET, "zincr", &call->args[1]);
     if (outcome == OUTCOME_NAN)
         resp_error(call->reply, "ERR resulting score is not a number (NaN)");
     else if (outcome == OUTCOME_REFUSED)
@@ -119,6 +122,8 @@ static void add_all(struct call *call, unsigned options, size_t first, double *s
         changed += outcome == OUTCOME_CHANGED;
     }
     (void)collection_close(&zset, call->version);
+    if (added + changed > 0)
+        notify(call, EVENT_ZSET, "zadd", &call->args[1]);
     resp_integer(call->reply, options & ADD_CH ? added + changed : added);
 }
 
@@ -166,7 +171,9 @@ void cmd_zrem(struct call *call) {
         zsets_open(call, &call->args[1], &zset);
         for (size_t i = 2; i < call->count; i++)
             removed += collection_remove(&zset, &call->args[i]);
-        (void)collection_close(&zset, call->version);
+        bool left = collection_close(&zset, call->version);
+        if (removed > 0)
+            notify_left(call, EVENT_ZSET, "zrem", &call->args[1], left);
     }
     resp_integer(call->reply, removed);
 }

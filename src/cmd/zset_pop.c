@@ -2,9 +2,11 @@
 /* Sorted sets from their ends, and at random: ZPOPMIN, ZPOPMAX, ZMPOP, ZRANDMEMBER. */
 #include <stdlib.h>
 
+#include "blocking.h"
 #include "chance.h"
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "zsets.h"
 
 /* ---- from an end --- */
@@ -21,16 +23,23 @@ static void reply_end(struct call *call, const struct item *item, size_t count, 
     }
 }
 
+static void take(struct call *call, const struct resp_arg *key, const struct item *item, size_t count,
+                 bool from_top, bool pairs) {
+    struct collection zset;
+    size_t all = collection_count(item);
+    reply_end(call, item, count, from_top, pairs);
+    zsets_open(call, key, &zset);
+    zset_remove_ranks(&zset, from_top ? all - count : 0, from_top ? all : count);
+    notify_left(call, EVENT_ZSET, from_top ? "zpopmax" : "zpopmin", key,
+                collection_close(&zset, call->version));
+}
+
 /* `pairs`: each member in an array with its score. `count` may be more than there are. */
 static void pop(struct call *call, const struct resp_arg *key, const struct item *item, int64_t count,
                 bool from_top, bool pairs) {
-    struct collection zset;
     size_t all = collection_count(item), popped = count < (int64_t)all ? (size_t)count : all;
     resp_array(call->reply, pairs ? popped : popped * 2);
-    reply_end(call, item, popped, from_top, pairs);
-    zsets_open(call, key, &zset);
-    zset_remove_ranks(&zset, from_top ? all - popped : 0, from_top ? all : popped);
-    (void)collection_close(&zset, call->version);
+    take(call, key, item, popped, from_top, pairs);
 }
 
 static void pop_one_key(struct call *call, bool from_top) {
@@ -62,17 +71,18 @@ void cmd_zpopmax(struct call *call) {
 /* ---- from the first of several keys that is there --- */
 
 struct multi_pop {
-    size_t keys; /* args[2] and so on */
+    size_t first, keys; /* args[first] and so on */
     int64_t count;
     bool from_top;
 };
 
-static bool parse_multi_pop(struct call *call, struct multi_pop *asked) {
+/* args[at] says how many keys there are. */
+static bool parse_multi_pop(struct call *call, size_t at, struct multi_pop *asked) {
     int64_t keys;
-    *asked = (struct multi_pop){.count = 1};
-    if (!lookup_within(call, &call->args[1], 1, INT64_MAX, "ERR numkeys should be greater than 0", &keys))
+    *asked = (struct multi_pop){.first = at + 1, .count = 1};
+    if (!lookup_within(call, &call->args[at], 1, INT64_MAX, "ERR numkeys should be greater than 0", &keys))
         return false;
-    size_t where = 2 + (size_t)keys;
+    size_t where = asked->first + (size_t)keys;
     asked->keys = (size_t)keys;
     if (where < call->count && resp_arg_is(&call->args[where], "max"))
         asked->from_top = true;
@@ -90,25 +100,45 @@ static bool parse_multi_pop(struct call *call, struct multi_pop *asked) {
     return call->count == end;
 }
 
+static void multi_pop(struct call *call, const struct multi_pop *asked) {
+    const struct resp_arg *key;
+    struct item *item;
+    if (!blocking_find(call, VALUE_ZSET, asked->first, asked->keys, &key, &item))
+        return;
+    resp_array(call->reply, 2);
+    resp_bulk(call->reply, key->bytes, key->length);
+    pop(call, key, item, asked->count, asked->from_top, true);
+}
+
 void cmd_zmpop(struct call *call) {
     struct multi_pop asked;
-    struct item *item = NULL;
-    size_t at = 2;
-    if (!parse_multi_pop(call, &asked))
+    if (parse_multi_pop(call, 1, &asked))
+        multi_pop(call, &asked);
+}
+
+void cmd_bzmpop(struct call *call) {
+    struct multi_pop asked;
+    if (parse_multi_pop(call, 2, &asked) && blocking_timeout(call, 1))
+        multi_pop(call, &asked);
+}
+
+static void pop_first(struct call *call, bool from_top) {
+    const struct resp_arg *key;
+    struct item *item;
+    if (!blocking_timeout(call, call->count - 1) ||
+        !blocking_find(call, VALUE_ZSET, 1, call->count - 2, &key, &item))
         return;
-    for (; at < 2 + asked.keys; at++) {
-        if (!lookup_type(call, &call->args[at], VALUE_ZSET, &item))
-            return;
-        if (item)
-            break;
-    }
-    if (!item) {
-        resp_null_array(call->reply);
-        return;
-    }
-    resp_array(call->reply, 2);
-    resp_bulk(call->reply, call->args[at].bytes, call->args[at].length);
-    pop(call, &call->args[at], item, asked.count, asked.from_top, true);
+    resp_array(call->reply, 3);
+    resp_bulk(call->reply, key->bytes, key->length);
+    take(call, key, item, 1, from_top, false);
+}
+
+void cmd_bzpopmin(struct call *call) {
+    pop_first(call, false);
+}
+
+void cmd_bzpopmax(struct call *call) {
+    pop_first(call, true);
 }
 
 /* ---- at random --- */

@@ -13,6 +13,7 @@
 
 #include "families.h"
 #include "lookup.h"
+#include "notify.h"
 #include "zsets.h"
 
 enum by { BY_UNSAID, BY_RANK, BY_SCORE, BY_BYTES };
@@ -164,7 +165,8 @@ static void remove_range(struct call *call, enum by by) {
     if (ranks.to > ranks.from) {
         zsets_open(call, &call->args[1], &zset);
         zset_remove_ranks(&zset, ranks.from, ranks.to);
-        (void)collection_close(&zset, call->version);
+        notify_left(call, EVENT_ZSET, call->command->name, &call->args[1],
+                    collection_close(&zset, call->version));
     }
     resp_integer(call->reply, (int64_t)(ranks.to - ranks.from));
 }

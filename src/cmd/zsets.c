@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include "zsets.h"
+#include "notify.h"
 
 #include <assert.h>
 #include <errno.h>
@@ -141,7 +142,8 @@ bool zsets_pile_is_wide(const struct zsets_pile *pile) {
 void zsets_pile_store(struct call *call, const struct resp_arg *key, const struct zsets_pile *pile,
                       bool wide) {
     struct collection zset;
-    (void)keyspace_delete(call->keyspace, call->db, key);
+    bool there = keyspace_delete(call->keyspace, call->db, key);
+    size_t events = events_count(keyspace_events(call->keyspace));
     if (pile->count) {
         zsets_open(call, key, &zset);
         for (size_t i = 0; i < pile->count; i++) {
@@ -153,6 +155,10 @@ void zsets_pile_store(struct call *call, const struct resp_arg *key, const struc
         }
         assert(collection_count(zset.item) == pile->count);
         (void)collection_close(&zset, call->version);
-    }
+        if (there)
+            events_cut(keyspace_events(call->keyspace), events); /* it is no new key */
+        notify(call, EVENT_ZSET, call->command->name, key);
+    } else if (there)
+        notify(call, EVENT_GENERIC, "del", key);
     resp_integer(call->reply, (int64_t)pile->count);
 }

@@ -49,6 +49,8 @@ bool collection_close(struct collection *collection, uint64_t version) {
         collection->item->flags |= ITEM_WIDE;
     if (collection->changed)
         collection->item->version = version;
+    if (collection->changed && count > 0)
+        ready_note(collection->keyspace, collection->db, collection->item);
     keyspace_shut_place(collection->keyspace, collection->db, collection->slot, collection->changed,
                         count == 0);
     collection->item = NULL;

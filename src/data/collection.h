@@ -54,7 +54,6 @@ void collection_open(struct collection *collection, struct keyspace *keyspace, u
                      const struct collection_limits *limits);
 bool collection_close(struct collection *collection, uint64_t version);
 
-size_t collection_count(const struct item *item);
 /* It is so small that it may become another order at any change: a scan shows all of it in one call. What is
  * not small never becomes so again. */
 bool collection_is_small(const struct item *item);

@@ -319,6 +319,46 @@ void *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t ha
     return NULL;
 }
 
+/* ---- look-ups to come --- */
+
+/*
+ * A look-up in a large dict waits for memory four times, each time for what the one before has told: segment, entry, place, thing. Those
+ * of several look-ups do not depend on each other, so step by step all of them wait together.
+ */
+static const void *expect_entry(const struct dict_segment *segment, uint32_t hash) {
+    return &segment->at[home(segment, hash)];
+}
+
+/* The place of the first whose hash it is: another look-up's wait if it is not the one. */
+static const void *expect_place(const struct dict *dict, const struct dict_segment *segment, uint32_t hash) {
+    for (uint32_t i = home(segment, hash); segment->at[i].slot != EMPTY; i = after(segment, i))
+        if (segment->at[i].hash == hash)
+            return &dict->chunks[segment->at[i].slot / DICT_CHUNK][segment->at[i].slot % DICT_CHUNK];
+    return NULL;
+}
+
+void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count) {
+    const struct dict_segment *segments[DICT_EXPECT_MAX];
+    const void *places[DICT_EXPECT_MAX];
+    assert(count <= DICT_EXPECT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        segments[i] = dicts[i]->segments[directory_index(dicts[i], hashes[i])];
+        __builtin_prefetch(segments[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        __builtin_prefetch(expect_entry(segments[i], hashes[i]));
+    for (size_t i = 0; i < count; i++)
+        if ((places[i] = expect_place(dicts[i], segments[i], hashes[i])))
+            __builtin_prefetch(places[i]);
+    for (size_t i = 0; i < count; i++)
+        if (places[i]) {
+            const char *thing = *(void *const *)places[i];
+            __builtin_prefetch(thing);
+            __builtin_prefetch(thing + 64);
+            __builtin_prefetch(thing + 128);
+        }
+}
+
 void dict_add(struct dict *dict, void *thing, uint32_t hash) {
     assert(dict->count < EMPTY);
     chunk_reserve(dict);

@@ -30,7 +30,7 @@ struct dict {
     size_t *memory; /* the keyspace's counter */
 };
 
-enum { DICT_CHUNK = 1024 };
+enum { DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
 
 void dict_init(struct dict *dict, const struct dict_kind *kind, const struct hash_key *hash_key,
                size_t *memory);
@@ -44,6 +44,8 @@ void *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t ha
 static inline void *dict_at(const struct dict *dict, size_t slot) {
     return dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK];
 }
+/* Look-ups of these hashes come soon: brings what they will read into the cache, all of them at once. */
+void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count);
 /* Adds a thing whose key is not there, at the end. */
 void dict_add(struct dict *dict, void *thing, uint32_t hash);
 /* Puts another thing with the same key into a place. */

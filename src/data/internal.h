@@ -78,18 +78,30 @@ struct checkpoint {
 };
 
 enum { KEYSPACE_MARKS = 256 };
+/* Keys that were noted: for each a struct note, then its bytes. */
+struct notes {
+    bool on;
+    size_t told; /* bytes of what was told */
+    struct resp_buf noted;
+};
 
 struct keyspace {
     uint64_t clock;
     uint64_t next;        /* the earliest of the databases' */
     uint64_t next_object; /* ids are handed out in the order of the log */
     size_t memory;        /* bytes allocated for whatever is below, but for `load` */
+    size_t leaving;       /* of them, about: of the graves and the dying */
+    struct keyspace_use use;
+    uint32_t use_now;    /* what an item gets that is used now (use.c) */
+    uint64_t use_random; /* no part of the state */
     struct hash_key hash_key;
     struct grave *graves, **last_grave;
     struct dying *dying;
     struct checkpoint checkpoint;
-    struct load *load;       /* while it is loaded */
-    struct rows *rows;       /* as many as databases */
+    struct load *load; /* while it is loaded */
+    struct notes notes;
+    struct rows *rows; /* as many as databases */
+    struct events *events;
     unsigned *order;         /* where each database lies in db[]: keyspace_swap exchanges two of these */
     struct watches *watches; /* told of changes; NULL: nobody is */
     uint64_t upheavals;
@@ -131,6 +143,13 @@ static inline void page_touch(struct keyspace *keyspace, struct database *databa
 static inline uint64_t place_digest(const struct item *item, size_t slot) {
     return digest_mix(item_digest(item), slot);
 }
+
+/* ---- ready.c --- */
+
+/* There is something in the item that was not there before, or not under this name. */
+void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item);
+void ready_note_all(struct keyspace *keyspace, unsigned db);
+void ready_close(struct keyspace *keyspace);
 
 /* ---- kinds: text.c, members.c, list.c --- */
 
@@ -210,8 +229,8 @@ bool object_unfinished(struct object *object);
 void object_close(struct object *object, size_t *memory);
 /* The object of an item in a grave is about to go. */
 void object_bury(struct keyspace *keyspace, struct item *item);
-/* Frees it, if need be in slices; `count` parts of what waits, returning how many. */
-void object_die(struct keyspace *keyspace, struct object *object);
+/* Frees it, and says whether at once or, if need be, in slices: `count` parts of what waits, returning how many. */
+bool object_die(struct keyspace *keyspace, struct object *object);
 size_t object_reclaim(struct keyspace *keyspace, size_t count);
 void object_loaded(struct keyspace *keyspace, struct database *database, struct object *object, uint64_t id);
 void objects_close(struct objects *objects, size_t *memory);

@@ -4,11 +4,12 @@
  * keyspace.h.
  *
  *     offset   size            what
- *     0        8               version
+ *     0        6               version: at a million entries a second, enough for nine years
+ *     6        2               how it is used, the upper 16 bits (use.c)
  *     8        4               length of the key
  *     12       2               length of a short value; 0 of an object
- *     14       1               enum value_type
- *     15       1               enum item_flag
+ *     14       1               how it is used, the lower 8 bits
+ *     15       1               enum value_type, enum item_flag: 4 bits each
  *     16       8               the deadline, only with ITEM_DEADLINE
  *     ..       8               pointer to struct object, only with ITEM_LONG
  *     ..       key_length      the key
@@ -71,13 +72,24 @@ enum item_flag {
 };
 
 struct item {
-    uint64_t version;
+    uint64_t version : 48;
+    uint64_t use_upper : 16;
     uint32_t key_length;
     uint16_t short_length;
-    uint8_t type;
-    uint8_t flags;
+    uint8_t use_lower;
+    uint8_t type : 4;
+    uint8_t flags : 4;
     uint64_t words[];
 };
+
+static inline uint32_t item_use(const struct item *item) {
+    return (uint32_t)item->use_upper << 8 | item->use_lower;
+}
+
+static inline void item_set_use(struct item *item, uint32_t use) {
+    item->use_upper = use >> 8 & 0xffff;
+    item->use_lower = use & 0xff;
+}
 
 /* `memory` is the counter of bytes allocated that all of a keyspace shares. */
 struct item *item_new(const struct resp_arg *key, const void *bytes, size_t length, size_t *memory);

@@ -104,6 +104,7 @@ void keyspace_free(struct keyspace *keyspace) {
         database_free_some(keyspace, &keyspace->db[i], SIZE_MAX);
     checkpoint_close(keyspace);
     assert(keyspace->memory == 0);
+    ready_close(keyspace);
     free(keyspace->rows);
     free(keyspace->order);
     free(keyspace);
@@ -124,6 +125,26 @@ size_t keyspace_memory(const struct keyspace *keyspace) {
 static const struct database *database_seen(const struct keyspace *keyspace, unsigned db) {
     assert(db < keyspace->count);
     return &keyspace->db[keyspace->order[db]];
+}
+
+void keyspace_set_events(struct keyspace *keyspace, struct events *events) {
+    keyspace->events = events;
+}
+
+struct events *keyspace_events(const struct keyspace *keyspace) {
+    return keyspace->events;
+}
+
+/* To whoever wants to know. Databases are exchanged by their numbers, so that of one is looked for. */
+static void tell(struct keyspace *keyspace, const struct database *database, enum event_class class,
+                 const char *name, const struct resp_arg *key) {
+    if (!keyspace->events || !(keyspace->events->wanted & class))
+        return;
+    unsigned db = 0;
+    while (&keyspace->db[keyspace->order[db]] != database)
+        db++;
+    if (db != keyspace_hidden(keyspace))
+        events_add_key(keyspace->events, class, name, db, key);
 }
 
 static bool gone(const struct keyspace *keyspace, const struct item *item) {
@@ -206,6 +227,17 @@ static struct place find_any(struct database *database, const struct resp_arg *k
     return place;
 }
 
+void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count) {
+    const struct dict *dicts[KEYSPACE_EXPECT_MAX];
+    uint32_t hashes[KEYSPACE_EXPECT_MAX];
+    assert(count <= KEYSPACE_EXPECT_MAX);
+    for (size_t i = 0; i < count; i++) {
+        dicts[i] = &database_of(keyspace, keys[i].db)->keys;
+        hashes[i] = dict_hash(dicts[i], &keys[i].key);
+    }
+    dict_expect(dicts, hashes, count);
+}
+
 /* Before what is in a place changes, or moves. */
 static void forget(struct keyspace *keyspace, struct database *database, size_t slot) {
     page_touch(keyspace, database, slot);
@@ -220,8 +252,10 @@ static void remember(struct database *database, size_t slot) {
 /* Puts an item behind the last one; the caller remembers the place that is returned. */
 static size_t add(struct keyspace *keyspace, struct database *database, struct item *item, uint32_t hash) {
     size_t slot = database->keys.count;
+    struct resp_arg key = item_key(item);
     page_touch(keyspace, database, slot);
     dict_add(&database->keys, item, hash);
+    tell(keyspace, database, EVENT_NEW, "new", &key);
     return slot;
 }
 
@@ -255,7 +289,7 @@ static void leave_mark(struct keyspace *keyspace, const struct item *item) {
 }
 
 /* The item, which is in its place, has just changed, or is about to go. */
-static void tell(struct keyspace *keyspace, unsigned db, const struct item *item) {
+static void tell_watchers(struct keyspace *keyspace, unsigned db, const struct item *item) {
     struct resp_arg key = item_key(item);
     if (__builtin_expect(keyspace->watches != NULL && watches_count(keyspace->watches) > 0, 0))
         watches_changed(keyspace->watches, db, &key);
@@ -272,6 +306,7 @@ static struct place find_for_write(struct keyspace *keyspace, struct database *d
                                    const struct resp_arg *key) {
     struct place place = find_any(database, key);
     if (place.item && gone(keyspace, place.item)) {
+        tell(keyspace, database, EVENT_EXPIRED, "expired", key);
         take_out(keyspace, database, &place);
         place.item = NULL;
     }
@@ -333,9 +368,11 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     struct item *item = place.item;
     if (!item) {
         item = item_new(key, bytes, length, &keyspace->memory);
+        item_set_use(item, keyspace->use_now);
         place.slot = add(keyspace, database, item, place.hash);
         text_adopt(keyspace, database, item, (struct object_name){.id = 0});
     } else {
+        item_touch(keyspace, item);
         forget(keyspace, database, place.slot);
         if (!keep_deadline)
             item = change_deadline(keyspace, database, place.slot, item, KEYSPACE_NO_DEADLINE);
@@ -343,7 +380,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     }
     item->version = version;
     remember(database, place.slot);
-    tell(keyspace, db, item);
+    tell_watchers(keyspace, db, item);
     return item;
 }
 
@@ -352,8 +389,15 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct place place = find_for_write(keyspace, database, key);
     if (!place.item)
         return false;
-    tell(keyspace, db, place.item);
+    tell_watchers(keyspace, db, place.item);
     take_out(keyspace, database, &place);
+    return true;
+}
+
+bool keyspace_evict(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
+    if (!keyspace_delete(keyspace, db, key))
+        return false;
+    tell(keyspace, database_of(keyspace, db), EVENT_EVICTED, "evicted", key);
     return true;
 }
 
@@ -367,6 +411,7 @@ static void put_item(struct keyspace *keyspace, unsigned db, struct item *item, 
         forget(keyspace, database, place.slot);
         deadline_removed(keyspace, database, place.item);
         dict_replace(&database->keys, place.slot, item);
+        tell(keyspace, database, EVENT_NEW, "new", &key);
         free_item(keyspace, database, place.item);
     } else {
         place.slot = add(keyspace, database, item, place.hash);
@@ -375,7 +420,7 @@ static void put_item(struct keyspace *keyspace, unsigned db, struct item *item, 
         deadline_added(keyspace, database, item);
     item->version = version;
     remember(database, place.slot);
-    tell(keyspace, db, item);
+    tell_watchers(keyspace, db, item);
 }
 
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
@@ -387,12 +432,13 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct resp_arg own = item_key(source.item);
     if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
-    tell(keyspace, db, source.item);
+    tell_watchers(keyspace, db, source.item);
     leave_mark(keyspace, source.item);
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
     put_item(keyspace, db, renamed, version);
+    ready_note(keyspace, db, renamed);
 }
 
 void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *from, unsigned to_db,
@@ -402,12 +448,14 @@ void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct res
     assert(source && keyspace_find(keyspace, to_db, to) != source);
     struct object *object = item_object(source);
     struct item *copy = item_with_key(source, to, &keyspace->memory);
+    item_set_use(copy, keyspace->use_now);
     if (object) {
         object = object_kind(object)->copy(object, keyspace);
         item_put_object(copy, object);
         object_enter_whole(keyspace, database, object);
     }
     put_item(keyspace, to_db, copy, version);
+    ready_note(keyspace, to_db, copy);
 }
 
 void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct resp_arg *key, unsigned to_db,
@@ -416,7 +464,7 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
     struct place place = find_for_write(keyspace, from, key);
     assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
     struct object *object = item_object(place.item);
-    tell(keyspace, from_db, place.item);
+    tell_watchers(keyspace, from_db, place.item);
     leave_mark(keyspace, place.item);
     unlink_place(keyspace, from, &place);
     if (object) {
@@ -424,6 +472,7 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
         object_transfer(keyspace, from, to, object);
     }
     put_item(keyspace, to_db, place.item, version);
+    ready_note(keyspace, to_db, place.item);
 }
 
 void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
@@ -434,6 +483,8 @@ void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
     unsigned place = keyspace->order[db];
     keyspace->order[db] = keyspace->order[other];
     keyspace->order[other] = place;
+    ready_note_all(keyspace, db);
+    ready_note_all(keyspace, other);
 }
 
 size_t keyspace_size(const struct keyspace *keyspace, unsigned db) {
@@ -455,6 +506,14 @@ struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot) {
     assert(slot < database->keys.count);
     struct item *item = dict_at(&database->keys, slot);
     return gone(keyspace, item) ? NULL : item;
+}
+
+struct item *keyspace_by_deadline(struct keyspace *keyspace, unsigned db, size_t n) {
+    struct database *database = database_of(keyspace, db);
+    assert(n < keyspace_deadlines(keyspace, db));
+    size_t within;
+    const void *block = order_seek(&database->deadlines.order, database->due + n, &within);
+    return order_in(block, within);
 }
 
 /* ---- changes --- */
@@ -486,7 +545,7 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     item = change_deadline(keyspace, database, place.slot, item, deadline_ms);
     item->version = version;
     remember(database, place.slot);
-    tell(keyspace, db, item);
+    tell_watchers(keyspace, db, item);
     return item;
 }
 
@@ -510,7 +569,7 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
         item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
-    tell(keyspace, db, item);
+    tell_watchers(keyspace, db, item);
     return item;
 }
 
@@ -526,7 +585,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
         item_patch(item, offset, bytes, length);
     item->version = version;
     remember(database, place.slot);
-    tell(keyspace, db, item);
+    tell_watchers(keyspace, db, item);
 }
 
 /* ---- places that are open for a change --- */
@@ -541,6 +600,7 @@ struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const s
     } else {
         place.item = item_new_small(key, type, SMALL_HEADER, &keyspace->memory);
         memset(item_small_bytes(place.item), 0, SMALL_HEADER);
+        item_set_use(place.item, keyspace->use_now);
         place.slot = add(keyspace, database, place.item, place.hash);
     }
     *slot = place.slot;
@@ -557,7 +617,7 @@ void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bo
     struct database *database = database_of(keyspace, db);
     remember(database, slot);
     if (changed)
-        tell(keyspace, db, dict_at(&database->keys, slot));
+        tell_watchers(keyspace, db, dict_at(&database->keys, slot));
     if (!remove)
         return;
     struct place place = place_of(database, dict_at(&database->keys, slot));
@@ -585,6 +645,7 @@ bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database,
     if (place.item)
         return false;
     page_set_grow(&database->pages, database->keys.count / PAGE_PLACES, &keyspace->memory);
+    item_set_use(item, keyspace->use_now);
     dict_add(&database->keys, item, place.hash);
     if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
         deadline_added(keyspace, database, item);
@@ -592,6 +653,25 @@ bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database,
 }
 
 /* ---- freeing --- */
+
+/* What so many keys take, if they are like the rest. */
+static size_t memory_of_keys(const struct keyspace *keyspace, size_t count) {
+    size_t keys = 0, aside = keyspace->leaving + keyspace->checkpoint.kept;
+    for (unsigned i = 0; i < keyspace->count; i++)
+        keys += keyspace->db[i].keys.count;
+    assert(count <= keys && keys > 0);
+    size_t all = keyspace->memory > aside ? keyspace->memory - aside : 0;
+    return (size_t)((double)all * (double)count / (double)keys);
+}
+
+size_t keyspace_memory_lasting(const struct keyspace *keyspace) {
+    size_t due = 0, aside = keyspace->leaving + keyspace->checkpoint.kept;
+    for (unsigned i = 0; i < keyspace->count; i++)
+        due += keyspace->db[i].due;
+    if (due > 0)
+        aside += memory_of_keys(keyspace, due);
+    return keyspace->memory > aside ? keyspace->memory - aside : 0;
+}
 
 void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct database *database = database_of(keyspace, db);
@@ -604,6 +684,7 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     if (!grave)
         abort();
     *grave = (struct grave){NULL, keyspace->order[db], *database};
+    keyspace->leaving += memory_of_keys(keyspace, database->keys.count);
     *keyspace->last_grave = grave;
     keyspace->last_grave = &grave->next;
     set_next(keyspace, database, KEYSPACE_NO_DEADLINE);
@@ -635,6 +716,7 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
             struct resp_arg key = item_key(expiry_first(&database->deadlines));
             struct place place = find_any(database, &key);
             assert(place.item && gone(keyspace, place.item));
+            tell(keyspace, database, EVENT_EXPIRED, "expired", &key);
             take_out(keyspace, database, &place);
         }
     }
@@ -642,9 +724,14 @@ size_t keyspace_reclaim_due(struct keyspace *keyspace, size_t count) {
 }
 
 size_t keyspace_reclaim_flushed(struct keyspace *keyspace, size_t count) {
+    size_t before = keyspace->memory;
     size_t freed = object_reclaim(keyspace, count);
     while (freed < count && keyspace->graves && !pinned(keyspace, keyspace->graves))
         freed += reclaim_grave(keyspace, count - freed);
+    size_t less = before > keyspace->memory ? before - keyspace->memory : 0;
+    keyspace->leaving -= less < keyspace->leaving ? less : keyspace->leaving;
+    if (!keyspace->graves && !keyspace->dying)
+        keyspace->leaving = 0;
     return freed;
 }
 

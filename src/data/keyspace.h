@@ -16,10 +16,12 @@
 #include <stdint.h>
 
 #include "../../resp/resp.h"
+#include "events.h"
 
 enum {
     KEYSPACE_NO_DEADLINE = 0,
     KEYSPACE_DATABASES_MAX = 65536,
+    KEYSPACE_EXPECT_MAX = 16,
 };
 
 enum value_type {
@@ -39,6 +41,10 @@ struct keyspace *keyspace_new(unsigned databases);
  * Only while there is no key; nothing that a call shows depends on them. */
 void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1);
 void keyspace_free(struct keyspace *keyspace);
+/* From now on what happens is added to `events` (NULL: nothing is): by the keyspace itself for keys that are new or whose time has
+ * come, by the commands for all else. */
+void keyspace_set_events(struct keyspace *keyspace, struct events *events);
+struct events *keyspace_events(const struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
 /* The number of one more, which no client can choose: for what commands keep beside the keys. */
 unsigned keyspace_hidden(const struct keyspace *keyspace);
@@ -66,6 +72,14 @@ uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
 
 /* ---- keys --- */
 
+/* These keys (each with its database, which exists) are looked up soon: fetches what that will read from memory, for all of them at
+ * once. Changes nothing; `count` is at most KEYSPACE_EXPECT_MAX. */
+struct keyspace_key {
+    unsigned db;
+    struct resp_arg key;
+};
+void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count);
+
 /* The item of a key, or NULL when there is none (or it is gone). Holds until the next change of the
  * keyspace. */
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
@@ -74,6 +88,8 @@ struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct 
 struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  const void *bytes, size_t length, bool keep_deadline, uint64_t version);
 bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
+/* The same, for want of memory: those who listen are told so. */
+bool keyspace_evict(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
 /* Moves `from` (which must exist) to `to`, whatever was there, with value and deadline. Nothing changes when
  * they are the same. */
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
@@ -96,8 +112,13 @@ size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db); /* of t
  * 2). */
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db);
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot);
+/* The item with the n-th earliest deadline of those that are there, n < keyspace_deadlines(). O(log n). */
+struct item *keyspace_by_deadline(struct keyspace *keyspace, unsigned db, size_t n);
 /* Bytes of keys, values and indexes. */
 size_t keyspace_memory(const struct keyspace *keyspace);
+/* Of them, about those that stay: without keys that are gone but not yet freed, and without what is kept only
+ * for a checkpoint. O(databases). */
+size_t keyspace_memory_lasting(const struct keyspace *keyspace);
 
 /* A digest of everything that the log determines: clock, keys in their order, values, deadlines, versions,
  * ids. Kept up to date by each change: O(databases). Keys that are gone count until they are taken out. */
@@ -112,6 +133,40 @@ bool keyspace_unchanged(struct keyspace *keyspace, unsigned db, const struct res
                         uint64_t since);
 /* How often databases with keys were emptied, or exchanged. */
 uint64_t keyspace_upheavals(const struct keyspace *keyspace);
+
+/* ---- keys that somebody may wait for --- */
+
+/* Whether it is noted which lists and sorted sets were changed and not emptied, or came to another name or database. Off at first;
+ * turned off, it is forgotten what was noted. */
+void keyspace_note_ready(struct keyspace *keyspace, bool on);
+
+struct keyspace_ready {
+    unsigned db;
+    bool whole;          /* any key of the database: its number stands for others now */
+    struct resp_arg key; /* else this one. Holds until the next change of the keyspace */
+};
+
+/* What was noted and not yet told, oldest first; false when there is nothing. The key may be gone again. */
+bool keyspace_next_ready(struct keyspace *keyspace, struct keyspace_ready *ready);
+
+/* ---- how keys are used (use.c has the essay) --- */
+
+struct keyspace_use {
+    bool frequency;         /* how often is noted, not when last */
+    unsigned log_factor;    /* as lfu-log-factor */
+    uint64_t decay_minutes; /* as lfu-decay-time */
+    uint64_t now_s;         /* seconds since whenever */
+};
+
+/* From now on. No part of the state that the log determines: replicas may differ in it. */
+void keyspace_set_use(struct keyspace *keyspace, const struct keyspace_use *use);
+const struct keyspace_use *keyspace_use(const struct keyspace *keyspace);
+/* It is used now. */
+void item_touch(struct keyspace *keyspace, struct item *item);
+/* Since when it has not been used. */
+uint64_t item_idle_s(const struct keyspace *keyspace, const struct item *item);
+/* The logarithm of how often it is used, 0 to 255. */
+unsigned item_frequency(const struct keyspace *keyspace, const struct item *item);
 
 /* ---- checkpoints (page.c has the essay and the format) --- */
 
@@ -164,6 +219,8 @@ void keyspace_load_progress(const struct keyspace *keyspace, uint64_t *keys, uin
 
 enum value_type item_type(const struct item *item);
 struct resp_arg item_key(const struct item *item);
+/* A hash of its key in that database: nearly always another one for another key. */
+uint64_t item_fingerprint(const struct item *item, unsigned db);
 uint64_t item_deadline(const struct item *item); /* absolute, Unix milliseconds; KEYSPACE_NO_DEADLINE */
 uint64_t item_version(const struct item *item);  /* index of the log entry that changed it last */
 /* Returns the item, which may have moved. KEYSPACE_NO_DEADLINE takes the deadline away. With one at or before
@@ -180,6 +237,8 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
 /* Puts other bytes in the place of some of a string's: the range must lie within it. The item stays where it is. */
 void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, size_t offset,
                     const void *bytes, size_t length, uint64_t version);
+/* Members or elements of a collection. */
+size_t collection_count(const struct item *item);
 /* Bytes allocated for the item and its value. */
 size_t item_memory(const struct item *item);
 

@@ -297,7 +297,11 @@ struct object_name object_release(struct keyspace *keyspace, struct database *da
     } else if (text) {
         object_close(object, &keyspace->memory); /* its bytes may be written over */
     } else {
-        object_die(keyspace, object);
+        size_t bytes = object_kind(object)->bytes(object), before = keyspace->memory;
+        if (!object_die(keyspace, object)) {
+            size_t freed = before - keyspace->memory;
+            keyspace->leaving += bytes > freed ? bytes - freed : 0;
+        }
         item_put_object(item, NULL);
     }
     if (keep)
@@ -320,16 +324,17 @@ void object_bury(struct keyspace *keyspace, struct item *item) {
 
 /* ---- death --- */
 
-void object_die(struct keyspace *keyspace, struct object *object) {
+bool object_die(struct keyspace *keyspace, struct object *object) {
     object_close(object, &keyspace->memory);
     if (object_kind(object)->free_some(object, DYING_AT_ONCE, &keyspace->memory) < DYING_AT_ONCE)
-        return;
+        return true;
     struct dying *dying = malloc(sizeof *dying);
     if (!dying)
         abort();
     keyspace->memory += sizeof *dying;
     *dying = (struct dying){keyspace->dying, object};
     keyspace->dying = dying;
+    return false;
 }
 
 size_t object_reclaim(struct keyspace *keyspace, size_t count) {

@@ -58,6 +58,11 @@ struct resp_arg item_key(const struct item *item) {
     return (struct resp_arg){bytes, item->key_length};
 }
 
+uint64_t item_fingerprint(const struct item *item, unsigned db) {
+    struct resp_arg key = item_key(item);
+    return digest_bytes(key.bytes, key.length, db);
+}
+
 uint64_t item_deadline(const struct item *item) {
     return (item->flags & ITEM_DEADLINE) ? item->words[0] : KEYSPACE_NO_DEADLINE;
 }
@@ -90,10 +95,11 @@ static struct item *shell_new(const struct resp_arg *key, unsigned flags, size_t
     size_t size = item_allocation(flags, key->length, short_length);
     struct item *item = allocate(size);
     item->version = 0;
+    item_set_use(item, 0);
     item->key_length = (uint32_t)key->length;
     item->short_length = (uint16_t)short_length;
     item->type = VALUE_STRING;
-    item->flags = (uint8_t)flags;
+    item->flags = flags & 0xf;
     if (key->length)
         memcpy(key_bytes(item), key->bytes, key->length);
     *memory += size + ALLOCATION_HEADER;
@@ -130,7 +136,7 @@ static struct item *reshape(struct item *item, unsigned flags, size_t short_leng
     size_t size = item_allocation(flags, item->key_length, short_length);
     if (size == item_allocation(item->flags, item->key_length, item->short_length)) {
         memmove((char *)item + key_offset(flags), key_bytes(item), item->key_length + kept);
-        item->flags = (uint8_t)flags;
+        item->flags = flags & 0xf;
         item->short_length = (uint16_t)short_length;
         return item;
     }
@@ -139,6 +145,7 @@ static struct item *reshape(struct item *item, unsigned flags, size_t short_leng
     if (kept)
         memcpy(key_bytes(other) + other->key_length, key_bytes(item) + item->key_length, kept);
     other->version = item->version;
+    item_set_use(other, item_use(item));
     other->type = item->type;
     return other;
 }
@@ -218,7 +225,7 @@ struct item *item_note_deadline(struct item *item, uint64_t deadline_ms, size_t 
 
 struct item *item_new_small(const struct resp_arg *key, enum value_type type, size_t length, size_t *memory) {
     struct item *item = shell_new(key, 0, length, memory);
-    item->type = (uint8_t)type;
+    item->type = type & 0xf;
     return item;
 }
 
@@ -249,6 +256,7 @@ struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t
     if (item->short_length)
         memcpy(key_bytes(other) + other->key_length, key_bytes(item) + item->key_length, item->short_length);
     other->version = item->version;
+    item_set_use(other, item_use(item));
     other->type = item->type;
     return other;
 }
@@ -273,7 +281,7 @@ struct item *item_load(const struct resp_arg *key, enum value_type type, unsigne
     flags |= (value ? 0u : ITEM_LONG) | (deadline_ms ? ITEM_DEADLINE : 0u);
     struct item *item = shell_new(key, flags, value ? value->length : 0, memory);
     item->version = version;
-    item->type = (uint8_t)type;
+    item->type = type & 0xf;
     if (deadline_ms)
         item->words[0] = deadline_ms;
     if (!value)

@@ -226,20 +226,33 @@ static uint64_t elapsed_ms(uint64_t now_ms, uint64_t since_ms) {
     return now_ms > since_ms ? now_ms - since_ms : 0;
 }
 
+static size_t hard_limit(const struct client_io *io) {
+    const struct net_options *options = &io->net->options;
+    return io->client.listener ? options->listener_bytes_max : options->out_bytes_max;
+}
+
+void client_check_output(struct client *client) {
+    size_t hard = hard_limit(client->io);
+    if (!client->peer && hard > 0 && resp_buf_length(&client->out) > hard)
+        lose(client->io, "output over client-output-buffer-limit (hard)");
+}
+
 static void check_limits(struct client_io *io) {
     const struct net_options *options = &io->net->options;
+    bool listener = io->client.listener;
+    size_t soft = listener ? options->listener_soft_bytes : options->out_soft_bytes;
+    uint64_t soft_ms = (listener ? options->listener_soft_s : options->out_soft_s) * (uint64_t)1000;
     uint64_t now_ms = io->net->now_ms;
     size_t length = resp_buf_length(&io->client.out);
     if (io->client.peer)
         return;
-    if (options->out_soft_bytes == 0 || length <= options->out_soft_bytes)
+    if (soft == 0 || length <= soft)
         io->soft_ms = 0;
     else if (io->soft_ms == 0)
         io->soft_ms = now_ms;
-    if (options->out_bytes_max > 0 && length > options->out_bytes_max)
-        lose(io, "output over client-output-buffer-limit (hard)");
-    else if (io->soft_ms > 0 && elapsed_ms(now_ms, io->soft_ms) >= options->out_soft_s * (uint64_t)1000)
+    if (io->soft_ms > 0 && elapsed_ms(now_ms, io->soft_ms) >= soft_ms)
         lose(io, "output over client-output-buffer-limit (soft) for too long");
+    client_check_output(&io->client);
 }
 
 static void check_ends(struct client_io *io) {

@@ -6,6 +6,7 @@
  *     listener.c   accepting, and what to do when descriptors run out       holder.c   who holds a taken port
  *     client.c     connections that somebody opened to us
  *     link.c       connections that we open: dial, fall, back off, dial again
+ *     dial.c       connections that we open once, for one client each
  *     outbox.c     what a link sends      reply.c   what it reads      resolve.c   where its name leads
  */
 #ifndef NET_INTERNAL_H
@@ -93,7 +94,12 @@ struct net {
     struct chain links;     /* all of them, the freed ones too until they can be reclaimed */
     struct chain link_news; /* links with events */
     bool links_stepped;     /* in this turn */
-    unsigned random;        /* for the jitter */
+
+    struct chain dials;         /* all of them, the freed ones too until the turn ends */
+    struct chain dial_news;     /* dials that net_take_dial is to return */
+    struct chain dials_touched; /* dials that the flush must look at */
+
+    unsigned random; /* for the jitter */
 
     char scratch[NET_SCRATCH_BYTES];
 };
@@ -122,6 +128,11 @@ void clients_close(struct net *net);
 void links_init(struct net *net);
 void links_flush(struct net *net);
 void links_close(struct net *net);
+
+/* dial.c */
+void dials_init(struct net *net);
+void dials_flush(struct net *net);
+void dials_close(struct net *net);
 
 /* ---- resolve.c: a name to addresses -------------------------------------------------------------------- */
 

@@ -562,3 +562,8 @@ void *link_owner(const struct link *link) {
 void link_set_owner(struct link *link, void *owner) {
     link->owner = owner;
 }
+
+const char *link_address(const struct link *link) {
+    return link->state == LINK_CONNECTED && link->context && link->context->tcp.host ? link->context->tcp.host
+                                                                                     : "";
+}

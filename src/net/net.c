@@ -32,8 +32,9 @@ static void on_tick(struct ev_loop *loop, struct ev_timer *watcher, int events) 
 /* Raises the process's limit of descriptors so that clients_max fits, else lowers clients_max so that it
  * fits the limit. */
 static void fit_descriptors(struct net *net) {
-    size_t reserve = (size_t)net->options.peers_reserved + NET_FILES_RESERVED;
-    rlim_t wanted = net->options.clients_max + reserve;
+    size_t reserve = (size_t)net->options.peers_reserved + NET_FILES_RESERVED + net->options.extra_files;
+    size_t each = net->options.files_per_client > 1 ? net->options.files_per_client : 1;
+    rlim_t wanted = net->options.clients_max * each + reserve;
     struct rlimit limit;
     net->counters.clients_max = net->options.clients_max;
     if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur >= wanted)
@@ -46,7 +47,7 @@ static void fit_descriptors(struct net *net) {
     if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
         getrlimit(RLIMIT_NOFILE, &limit);
     if (limit.rlim_cur < wanted)
-        net->counters.clients_max = limit.rlim_cur > reserve ? limit.rlim_cur - reserve : 1;
+        net->counters.clients_max = limit.rlim_cur > reserve + each ? (limit.rlim_cur - reserve) / each : 1;
 }
 
 struct net *net_new(struct ev_loop *loop, const struct net_options *options) {
@@ -66,12 +67,14 @@ struct net *net_new(struct ev_loop *loop, const struct net_options *options) {
     listeners_init(net);
     clients_init(net);
     links_init(net);
+    dials_init(net);
     return net;
 }
 
 void net_free(struct net *net) {
     listeners_close(net);
     links_close(net);
+    dials_close(net);
     clients_close(net);
     ev_idle_stop(net->loop, &net->awake);
     ev_timer_stop(net->loop, &net->tick);
@@ -92,13 +95,14 @@ void net_flush(struct net *net, uint64_t now_ms) {
     net->now_ms = now_ms;
     listeners_resume(net);
     links_flush(net); /* first: a slow client never delays a heartbeat */
+    dials_flush(net);
     clients_flush(net);
 
     if (chain_alone(&net->waiting))
         ev_timer_stop(net->loop, &net->tick);
     else if (!ev_is_active(&net->tick))
         ev_timer_again(net->loop, &net->tick);
-    if (chain_alone(&net->news) && chain_alone(&net->link_news))
+    if (chain_alone(&net->news) && chain_alone(&net->link_news) && chain_alone(&net->dial_news))
         ev_idle_stop(net->loop, &net->awake);
     else
         ev_idle_start(net->loop, &net->awake);

@@ -36,6 +36,10 @@ struct net_options {
     size_t out_bytes_max;  /* client-output-buffer-limit, hard; 0: none */
     size_t out_soft_bytes; /* soft limit, for out_soft_s seconds; 0: none */
     unsigned out_soft_s;
+    size_t listener_bytes_max, listener_soft_bytes; /* the same for clients that are listeners */
+    unsigned listener_soft_s;
+    unsigned files_per_client; /* descriptors: 2 when there is a dial for each; 0 is 1 */
+    size_t extra_files;        /* descriptors that others in this process need */
 };
 
 struct net_counters {
@@ -75,6 +79,7 @@ struct client {
     struct resp_buf out; /* filled by the node, then client_touch; consumed by the network */
     bool gone;           /* end of file, error, over a limit (see why): nothing more will come or go */
     bool peer;           /* the node let it in as a peer: exempt from clients_max and output limits */
+    bool listener;       /* it listens to channels: other output limits */
     const char *why;     /* when gone: in words, for the log; a static string */
     bool ended;          /* the other end will send nothing more; it may still read: see client_hold */
     void *owner;         /* the node's */
@@ -90,6 +95,8 @@ struct client *net_take_client(struct net *net);
 void client_again(struct client *client);
 /* out has grown: it is to be flushed. */
 void client_touch(struct client *client);
+/* out has grown a lot, maybe: makes it gone when that is over the hard limit. */
+void client_check_output(struct client *client);
 /* Stops or resumes reading from the socket (back-pressure: the kernel's buffer fills, then the sender
  * waits). */
 void client_pause(struct client *client, bool paused);
@@ -180,5 +187,31 @@ const char *link_last_error(const struct link *link); /* "" when none; stays aft
 uint64_t link_connects(const struct link *link);
 void *link_owner(const struct link *link);
 void link_set_owner(struct link *link, void *owner);
+/* The numeric address that it is connected to; "" while it is not. */
+const char *link_address(const struct link *link);
+
+/* ---- dials: connections that we open on behalf of one client ------------------------------------------- */
+
+struct dial {
+    struct resp_buf in;  /* filled by the network, consumed by the owner */
+    struct resp_buf out; /* filled by the owner, then dial_touch; what has been sent stays until dial_drop */
+    size_t sent;         /* bytes at the front of out that have gone */
+    bool up;             /* it is connected, or was */
+    bool gone;           /* nothing more will come or go; what came until then is in `in` */
+    const char *why;     /* when gone: in words; a static string */
+    void *owner;
+    struct dial_io *io; /* the network's own */
+};
+
+/* Connects to a numeric address, once. Every dial's first news is `up` or `gone`. */
+struct dial *dial_new(struct net *net, const char *address, unsigned port);
+void dial_free(struct dial *dial); /* closes; it is reclaimed at the end of the turn */
+/* The next dial with news; NULL when there is none. */
+struct dial *net_take_dial(struct net *net);
+void dial_touch(struct dial *dial); /* out has grown: it is to be flushed */
+/* Stops or resumes reading from the socket. */
+void dial_pause(struct dial *dial, bool paused);
+/* Drops bytes from the front of out. */
+void dial_drop(struct dial *dial, size_t length);
 
 #endif

@@ -588,7 +588,7 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
                                   struct store_data **opened, struct store_meta **meta,
                                   char why[STORE_WHY_MAX]) {
     struct store_data *data = calloc(1, sizeof(*data));
-    struct store_data_check asked = {.cluster = wants->cluster};
+    struct store_data_check asked = {.cluster = wants->cluster, .level_max = wants->level_max};
     enum store_result result;
 
     if (data == NULL)

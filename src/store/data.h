@@ -59,7 +59,7 @@
  *  A backup, of the last COMMIT (let one come before, for a backup of now):
  *      BACKUP {generation, backup_dir, name}          -> size, crc, meta
  *  A restore:
- *      store_restore(file, dir, &identity, members, why), then a start
+ *      store_restore(file, dir, &identity, members, level_max, why), then a start
  *
  *  The way out of a lost quorum:
  *      store_recover(dir, &identity, only_look, &found, why), then a start
@@ -132,6 +132,8 @@ void store_meta_free(struct store_meta *meta); /* with what it owns; NULL is all
 struct store_meta *store_meta_copy(const struct store_meta *meta);
 /* Appends to what a meta holds: copies. */
 void store_meta_add_term(struct store_meta *meta, raft_term term, raft_index first_index);
+/* The term of the entry at `index`; 0 when that is not known. */
+raft_term store_meta_term_at(const struct store_meta *meta, raft_index index);
 void store_bytes_set(struct store_bytes *bytes, const void *from, size_t length);
 
 /* ---- a data file ----------------------------------------------------------------------------------------- */
@@ -147,6 +149,7 @@ struct store_data_wants {
     raft_index base_index; /* the state must hold this entry ... */
     raft_term base_term;
     raft_index last_index; /* ... and none after this one */
+    unsigned level_max; /* its feature level may be this at most; 0: any. As it comes from store_data_wants */
 };
 struct store_data_wants store_data_wants(const struct store_boot *boot);
 /* After a RESET: the state of `meta`, in that generation's file, and a log that ends with last_index (meta->applied unless the
@@ -274,10 +277,12 @@ enum store_result store_clean(const char *dir, uint64_t generation, char why[STO
 /*
  * Makes a new node's directory of a backup: data-1.db with its state, under identity->cluster and with these members (NULL: those of
  * the backup), and raft.db with that identity and an empty log that begins after the state. Refuses a directory in which a node has
- * lived. The backup is verified, every page of it, and not changed.
+ * lived. The backup is verified, every page of it, and not changed; one of a feature level above level_max
+ * (0: any) is refused.
  */
 enum store_result store_restore(const char *backup, const char *dir, const struct store_identity *identity,
-                                const struct store_bytes *members, char why[STORE_WHY_MAX]);
+                                const struct store_bytes *members, unsigned level_max,
+                                char why[STORE_WHY_MAX]);
 
 /* What a node that lost its cluster has. */
 struct store_recovered {

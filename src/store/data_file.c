@@ -65,8 +65,9 @@ enum store_result store_data_make(const struct store_data_paths *paths, const st
 
 /* ---- checking -------------------------------------------------------------------------------------------- */
 
-static enum store_result check_meta(struct store_check *check, const char *cluster,
+static enum store_result check_meta(struct store_check *check, const struct store_data_check *asked,
                                     struct store_meta **meta) {
+    const char *cluster = asked->cluster;
     int result = store_meta_get(check->view, meta);
     const char *found;
 
@@ -78,6 +79,11 @@ static enum store_result check_meta(struct store_check *check, const char *clust
     if (cluster[0] != '\0' && found[0] != '\0' && strcmp(cluster, found) != 0)
         return store_foreign(check, "the state of another cluster (%s, this one is %s); is dir right?", found,
                              cluster);
+    if (asked->level_max != 0 && (*meta)->feature_level > asked->level_max)
+        return store_foreign(check,
+                             "the state is of feature level %" PRIu64 ", and up to %u is offered here: use a "
+                             "redraft that knows that level, or a higher raft-feature-level-max",
+                             (*meta)->feature_level, asked->level_max);
     return STORE_OK;
 }
 
@@ -129,7 +135,7 @@ enum store_result store_data_check(const struct store_data_paths *paths, const s
 
     *meta = NULL;
     if (result == STORE_OK)
-        result = check_meta(&check, asked->cluster, meta);
+        result = check_meta(&check, asked, meta);
     if (result == STORE_OK)
         result = store_check_structure(&check);
     if (result == STORE_OK && asked->every_page)

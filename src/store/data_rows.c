@@ -125,6 +125,16 @@ void store_meta_add_term(struct store_meta *meta, raft_term term, raft_index fir
     meta->terms[meta->term_count++] = (struct raft_term_start){term, first_index};
 }
 
+raft_term store_meta_term_at(const struct store_meta *meta, raft_index index) {
+    size_t i = meta->term_count;
+
+    if (index > meta->applied)
+        return 0;
+    while (i > 0 && meta->terms[i - 1].first_index > index)
+        i--;
+    return i > 0 ? meta->terms[i - 1].term : 0;
+}
+
 /* ---- meta ------------------------------------------------------------------------------------------------ */
 
 static uint32_t bytes_checksum(uint32_t crc, const struct store_bytes *bytes) {

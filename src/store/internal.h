@@ -342,6 +342,7 @@ struct store_data_check {
     bool rollback;       /* not in WAL mode: a backup */
     bool every_page;     /* read all of it */
     const char *cluster; /* whose it must be; "": anybody's */
+    unsigned level_max;  /* its feature level at most; 0: any */
     const char *remedy;
 };
 /* Reads it without changing a bit. *meta: the caller's, when it is sound. */

@@ -16,12 +16,16 @@ struct restore {
     const struct store_identity *identity;
     const struct store_bytes *members;
     struct store_meta *meta; /* of the backup */
+    unsigned level_max;
     char *why;
 };
 
 static enum store_result verify_backup(struct restore *restore) {
-    struct store_data_check asked = {
-        .rollback = true, .every_page = true, .cluster = "", .remedy = "Take another backup"};
+    struct store_data_check asked = {.rollback = true,
+                                     .every_page = true,
+                                     .cluster = "",
+                                     .level_max = restore->level_max,
+                                     .remedy = "Take another backup"};
 
     return store_data_check(&restore->from, &asked, &restore->meta, restore->why);
 }
@@ -85,8 +89,9 @@ static void split_path(struct store_data_paths *paths, const char *path) {
 }
 
 enum store_result store_restore(const char *backup, const char *dir, const struct store_identity *identity,
-                                const struct store_bytes *members, char why[STORE_WHY_MAX]) {
-    struct restore restore = {.identity = identity, .members = members, .why = why};
+                                const struct store_bytes *members, unsigned level_max,
+                                char why[STORE_WHY_MAX]) {
+    struct restore restore = {.identity = identity, .members = members, .level_max = level_max, .why = why};
     enum store_result result = STORE_IO;
     int error = store_dir_make(dir), lock;
 

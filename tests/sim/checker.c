@@ -19,9 +19,9 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "sim.h"
+#include "checker.h"
 
-enum { HISTORY_MAX = 64, MEMORY_MAX = 1 << 17, STATES_MAX = 1 << 15 };
+enum { MEMORY_MAX = 1 << 17, STATES_MAX = 1 << 15 };
 
 struct state {
     bool there, mortal;
@@ -34,7 +34,8 @@ struct dead_end { /* known: 0 is none */
     uint64_t done, state;
 };
 
-static const struct op *history[HISTORY_MAX];
+static const struct op *ops; /* all of them */
+static const struct op *history[CHECKER_HISTORY_MAX];
 static size_t history_count;
 static uint64_t must; /* those that were answered */
 static struct state *states;
@@ -42,10 +43,20 @@ static size_t state_count;
 static struct dead_end *dead_ends;
 static size_t dead_end_count;
 
+static uint64_t mix(uint64_t word) { /* SplitMix64 */
+    word += 0x9e3779b97f4a7c15;
+    word = (word ^ word >> 30) * 0xbf58476d1ce4e5b9;
+    word = (word ^ word >> 27) * 0x94d049bb133111eb;
+    return word ^ word >> 31;
+}
+
 /* ---- states --------------------------------------------------------------------------------------------------------- */
 
 static int state_of(bool there, bool mortal, const char *text, size_t length) {
-    uint64_t hash = sim_hash(there | mortal << 1, text, length) | 1;
+    uint64_t hash = (uint64_t)there | (uint64_t)mortal << 1;
+    for (size_t i = 0; i < length; i++)
+        hash = (hash ^ (unsigned char)text[i]) * 0x100000001b3;
+    hash = mix(hash) | 1;
     for (size_t i = 0; i < state_count; i++)
         if (states[i].hash == hash && states[i].length == length && states[i].there == there)
             return (int)i;
@@ -115,7 +126,7 @@ enum answer { NO, YES, TOO_HARD };
 /* False when it is known already. */
 static bool note_dead_end(uint64_t done, int at) {
     uint64_t state = (uint64_t)at + 1;
-    size_t place = sim_mix(done ^ sim_mix(state)) & (2 * MEMORY_MAX - 1);
+    size_t place = mix(done ^ mix(state)) & (2 * MEMORY_MAX - 1);
     while (dead_ends[place].state != 0) {
         if (dead_ends[place].done == done && dead_ends[place].state == state)
             return false;
@@ -170,34 +181,18 @@ static enum answer search(uint64_t done, int at) {
 
 /* ---- one key after the other ------------------------------------------------------------------------------------------- */
 
-static void tell_history(void) {
-    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
-    for (size_t i = 0; i < history_count; i++) {
-        const struct op *op = history[i];
-        sim_trace("  op %zu %s %lld  [%llu, %lld]  -> %s%lld", (size_t)(op - ops), names[op->kind],
-                  (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
-                  op->outcome == OP_MAYBE ? "?"
-                  : op->text              ? op->text
-                  : op->null              ? "(nil)"
-                                          : "",
-                  (long long)op->number);
-    }
-}
-
-static void judge(int slot, unsigned generation) {
+static enum answer judge(void) {
     memset(dead_ends, 0, 2 * MEMORY_MAX * sizeof *dead_ends);
     dead_end_count = 0;
     enum answer answer = search(0, absent());
-    sim_cover(COVER_HISTORIES, 1);
     for (size_t i = 0; i < state_count; i++)
         free(states[i].text);
     state_count = 0;
-    if (answer == TOO_HARD)
-        sim_cover(COVER_UNDECIDED, 1);
-    if (answer != NO)
-        return;
-    tell_history();
-    sim_fail("k%d.%u: what its clients saw has no order (%zu operations)", slot, generation, history_count);
+    return answer;
+}
+
+static bool same_key(const struct op *a, const struct op *b) {
+    return a->slot == b->slot && a->generation == b->generation;
 }
 
 static int by_key(const void *left, const void *right) {
@@ -209,30 +204,53 @@ static int by_key(const void *left, const void *right) {
     return a->invoked < b->invoked ? -1 : a->invoked > b->invoked;
 }
 
-void checker_run(void) {
+static void take_history(const struct op *const *sorted, size_t count) {
+    history_count = 0;
+    must = 0;
+    while (history_count < count && history_count < CHECKER_HISTORY_MAX &&
+           same_key(sorted[history_count], sorted[0])) {
+        history[history_count] = sorted[history_count];
+        must |= (uint64_t)(history[history_count]->outcome == OP_DONE) << history_count;
+        history_count++;
+    }
+}
+
+void checker_run(const struct op *all, size_t op_count, struct checker_report *report) {
     const struct op **sorted = calloc(op_count + 1, sizeof *sorted);
     states = calloc(STATES_MAX, sizeof *states);
     dead_ends = calloc(2 * MEMORY_MAX, sizeof *dead_ends);
     if (!sorted || !states || !dead_ends)
         abort();
+    ops = all;
+    *report = (struct checker_report){.histories = 0};
     size_t count = 0;
     for (size_t i = 0; i < op_count; i++)
         if (ops[i].outcome == OP_DONE || (ops[i].outcome == OP_MAYBE && ops[i].kind != OP_GET))
             sorted[count++] = &ops[i];
     qsort(sorted, count, sizeof *sorted, by_key);
-    for (size_t i = 0; i < count; i += history_count) {
-        history_count = 0;
-        must = 0;
-        while (i + history_count < count && history_count < HISTORY_MAX &&
-               sorted[i + history_count]->slot == sorted[i]->slot &&
-               sorted[i + history_count]->generation == sorted[i]->generation) {
-            history[history_count] = sorted[i + history_count];
-            must |= (uint64_t)(history[history_count]->outcome == OP_DONE) << history_count;
-            history_count++;
-        }
-        judge(sorted[i]->slot, sorted[i]->generation);
+    for (size_t i = 0; i < count && report->count == 0; i += history_count) {
+        take_history(sorted + i, count - i);
+        enum answer answer = judge();
+        report->histories++;
+        report->undecided += answer == TOO_HARD;
+        if (answer != NO)
+            continue;
+        report->count = history_count;
+        memcpy(report->history, history, sizeof history);
     }
     free(sorted);
     free(states);
     free(dead_ends);
+}
+
+void checker_tell(const struct op *op, size_t number, char line[CHECKER_LINE_MAX]) {
+    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
+    char reply[32];
+    snprintf(reply, sizeof reply, "%lld", (long long)op->number);
+    snprintf(line, CHECKER_LINE_MAX, "op %zu %s %lld  [%llu, %lld]  -> %.300s", number, names[op->kind],
+             (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
+             op->outcome == OP_MAYBE ? "?"
+             : op->text              ? op->text
+             : op->null              ? "(nil)"
+                                     : reply);
 }

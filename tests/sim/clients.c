@@ -418,6 +418,22 @@ uint64_t load_writes(void) {
     return writes;
 }
 
+void load_judge(void) {
+    struct checker_report report;
+    char line[CHECKER_LINE_MAX];
+    checker_run(ops, op_count, &report);
+    sim_cover(COVER_HISTORIES, report.histories);
+    sim_cover(COVER_UNDECIDED, report.undecided);
+    if (report.count == 0)
+        return;
+    for (size_t i = 0; i < report.count; i++) {
+        checker_tell(report.history[i], (size_t)(report.history[i] - ops), line);
+        sim_trace("  %s", line);
+    }
+    sim_fail("k%d.%u: what its clients saw has no order (%zu operations)", report.history[0]->slot,
+             report.history[0]->generation, report.count);
+}
+
 void load_close(void) {
     for (size_t i = 0; i < sim->client_count; i++)
         disconnect(&clients[i]);

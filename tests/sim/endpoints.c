@@ -69,6 +69,11 @@ void client_touch(struct client *client) {
     chain_push(&client->io->net->touched, &client->io->touched);
 }
 
+/* No client here listens to what others say, so none has output that it has not asked for. */
+void client_check_output(struct client *client) {
+    assert(!client->listener);
+}
+
 void client_pause(struct client *client, bool paused) {
     client->io->paused = paused;
     client_touch(client);

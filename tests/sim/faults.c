@@ -30,16 +30,22 @@ enum fault {
     FAULT_FIGURE_8,
     FAULT_YOUNG_LEADERS, /* these two: at an election */
     FAULT_VOTERS,
+    FAULT_MEMBERS, /* operator.c; and at a change of theirs */
     FAULT_COUNT,
 };
 
 static bool enabled[FAULT_COUNT], only_young_leaders;
+static unsigned change_percent; /* of changes of members that something happens to */
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
 static uint64_t
     deafen_at; /* a leader's words reach nobody from then on, and old answers are still on their way to it */
 
 bool faults_move_clocks(void) {
     return enabled[FAULT_CLOCK];
+}
+
+bool faults_move_members(void) {
+    return enabled[FAULT_MEMBERS];
 }
 
 static struct sim_node *some_node(void) {
@@ -133,7 +139,7 @@ static void jump_clock(struct sim_node *node) {
     int64_t reach = reach_us[sim_below(5)];
     node->wall_offset_us = (int64_t)sim_below((uint64_t)(2 * reach)) - reach;
     sim_cover(COVER_CLOCK_JUMPS, 1);
-    sim_trace("node %d: the clock is off by %lld us", node->host + 1, (long long)node->wall_offset_us);
+    sim_trace("node %d: the clock is off by %lld us", (int)node->id, (long long)node->wall_offset_us);
 }
 
 static void quicken(void) {
@@ -160,7 +166,7 @@ static void late_acks(struct sim_node *leader) {
     sim->lag_us = sim->election_ms * sim_between(1500, 5000);
     deafen_at = sim->now + 2 * sim->lag_us + sim_below(300000);
     fault_at = deafen_at + sim->lag_us + 2000 * (uint64_t)sim->election_ms; /* nothing else meanwhile */
-    sim_trace("what node %d is told comes ever later, up to %llu us", leader->host + 1,
+    sim_trace("what node %d is told comes ever later, up to %llu us", (int)leader->id,
               (unsigned long long)sim->lag_us);
 }
 
@@ -213,11 +219,33 @@ void faults_votes(struct sim_node *node) {
         dies_soon(node, 2000);
 }
 
+/* Whoever begins a change dies with it, or is alone with it, in some runs often: else it is committed before anything happens. */
+void faults_changes(struct sim_node *node) {
+    if (sim->calm || figure8_runs() || heal_at || deafen_at || !sim_chance(change_percent))
+        return;
+    if (sim_chance(50)) {
+        dies_soon(node, 4000);
+        return;
+    }
+    split((uint64_t)1 << node->host | (sim_chance(40) ? (uint64_t)1 << some_node()->host : 0));
+}
+
+bool faults_cut_off(const struct sim_node *node, uint64_t for_us) {
+    if (sim->calm || figure8_runs() || heal_at || deafen_at)
+        return false;
+    partition_begins();
+    heal_at = sim->now + for_us;
+    for (int i = 0; i < (int)sim->node_count; i++)
+        if (i != node->host)
+            sim->blocked[node->host][i] = sim->blocked[i][node->host] = true;
+    return true;
+}
+
 static void stall(struct sim_node *node) {
     node->stalled_to = sim->now + sim_between(10000, sim_chance(40) ? 4000000 : 700000);
     quicken_at = node->stalled_to > quicken_at ? node->stalled_to : quicken_at;
     sim_cover(COVER_STALLS, 1);
-    sim_trace("node %d gets no time until %llu", node->host + 1, (unsigned long long)node->stalled_to);
+    sim_trace("node %d gets no time until %llu", (int)node->id, (unsigned long long)node->stalled_to);
 }
 
 static void stop(struct sim_node *node) {
@@ -288,6 +316,7 @@ static void do_fault(enum fault fault) {
         break;
     case FAULT_YOUNG_LEADERS:
     case FAULT_VOTERS:
+    case FAULT_MEMBERS:
     case FAULT_COUNT:
         break;
     }
@@ -330,14 +359,20 @@ uint64_t faults_next(void) {
 
 void faults_open(void) {
     for (size_t i = 0; i < FAULT_COUNT; i++)
-        enabled[i] = sim_chance(i < FAULT_YOUNG_LEADERS ? 50 : 25);
+        enabled[i] = sim_chance(i < FAULT_YOUNG_LEADERS || i == FAULT_MEMBERS ? 50 : 25);
+    change_percent = (unsigned)sim_below(60);
     only_young_leaders = sim_chance(10);
     if (only_young_leaders) {
         memset(enabled, 0, sizeof enabled);
         enabled[FAULT_YOUNG_LEADERS] = true;
         sim->append_bytes = sim->appends_max = 1;
     }
-    fault_every = sim_between(50000, 900000);
+    bool only_bad_disks = !only_young_leaders && sim_chance(6);
+    if (only_bad_disks) {
+        memset(enabled, 0, sizeof enabled);
+        enabled[FAULT_BAD_DISK] = true;
+    }
+    fault_every = only_bad_disks ? 30000 : sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
     heal_at = quicken_at = deafen_at = 0;
 }

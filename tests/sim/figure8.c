@@ -67,7 +67,7 @@ bool figure8_runs(void) {
 }
 
 void figure8_begin(struct sim_node *leader) {
-    bool all_up = sim->node_count == 3;
+    bool all_up = sim->node_count == 3 && !faults_move_members();
     for (size_t i = 0; i < sim->node_count; i++)
         all_up &= sim->nodes[i].node && !sim->nodes[i].crash_by;
     if (!all_up || act != NONE || leader->node->raft_status.role != RAFT_LEADER)

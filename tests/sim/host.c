@@ -55,7 +55,7 @@ static void log_line(const char *format, va_list arguments) {
     if (!sim->verbose)
         return;
     vsnprintf(text, sizeof text, format, arguments);
-    sim_trace("node %d: %s", sim->current ? sim->current->host + 1 : 0, text);
+    sim_trace("node %d: %s", sim->current ? (int)sim->current->id : 0, text);
 }
 
 #define LOG_AS(name)                                                                                         \

@@ -43,14 +43,15 @@ static struct memory {  /* what a node must know after any crash; and what was c
     bool looked_at;     /* in this life */
     uint64_t expired, checkpoints, installed;
     bool loads;
-} memories[SIM_NODES_MAX];
+} memories[SIM_IDS_MAX];
 
 /* Links are dialled again within two seconds, and there is a leader soon after. */
-enum { PEACE_US = 3000000, DOUBTS_MAX = 1024 };
+enum { PEACE_US = 3000000, DOUBTS_MAX = 1024, HEALED_TIMEOUTS = 2 };
 static struct {
     raft_index index;
     raft_term term;
     size_t writes;
+    bool in_peace;
 } doubts[DOUBTS_MAX];
 static size_t doubt_count;
 
@@ -110,7 +111,7 @@ static uint64_t entry_hash(const struct raft_entry *entry) {
 static void see_saved(struct sim_node *node, struct raft *raft, const struct raft_entries *save) {
     if (save->count == 0)
         return;
-    raft_index *on_disk = &memories[node->host].on_disk;
+    raft_index *on_disk = &memories[node->id].on_disk;
     if (save->at[0].index <= *on_disk) {
         sim_cover(COVER_TRUNCATED, *on_disk - save->at[0].index + 1);
         *on_disk = save->at[0].index - 1;
@@ -118,9 +119,11 @@ static void see_saved(struct sim_node *node, struct raft *raft, const struct raf
     for (size_t i = 0; i < save->count; i++) {
         const struct raft_entry *entry = &save->at[i];
         raft_term before = raft_term_at(raft, entry->index - 1);
+        if (entry->type == RAFT_ENTRY_MEMBERS && node->node->raft_status.role == RAFT_LEADER)
+            faults_changes(node);
         if (!fact_agrees(FACT_ENTRY, entry->index, entry->term, entry_hash(entry), before))
             sim_fail("log matching: two entries of index %llu, term %llu (now on node %d)",
-                     (unsigned long long)entry->index, (unsigned long long)entry->term, node->host + 1);
+                     (unsigned long long)entry->index, (unsigned long long)entry->term, (int)node->id);
     }
 }
 
@@ -153,8 +156,10 @@ static void see_commands(const struct raft_entry *entry) {
         return;
     if (!entry_open(&reader, entry->data, parser))
         sim_fail("entry %llu is none", (unsigned long long)entry->index);
-    while (entry_next(&reader, &command))
+    while (entry_next(&reader, &command)) {
+        sim_cover(COVER_LEVELS, level_is(&command));
         see_token(&command);
+    }
 }
 
 static struct committed *committed_at(raft_index index) {
@@ -191,16 +196,17 @@ static void see_applied(struct sim_node *node, const struct raft_entry *entry) {
     struct committed *known = committed_at(entry->index);
     uint64_t hash = entry_hash(entry);
     if (entry->index != node->applied + 1)
-        sim_fail("node %d applies entry %llu after %llu", node->host + 1, (unsigned long long)entry->index,
+        sim_fail("node %d applies entry %llu after %llu", (int)node->id, (unsigned long long)entry->index,
                  (unsigned long long)node->applied);
     node->applied = entry->index;
     if (entry->index > last_committed) {
         last_committed = entry->index;
         *known = (struct committed){.term = entry->term, .hash = hash};
         see_commands(entry);
+        quorums_committed(entry);
     } else if (known->term != entry->term || known->hash != hash) {
         sim_fail("state-machine safety: node %d applies another entry at %llu (term %llu, was %llu)",
-                 node->host + 1, (unsigned long long)entry->index, (unsigned long long)entry->term,
+                 (int)node->id, (unsigned long long)entry->index, (unsigned long long)entry->term,
                  (unsigned long long)known->term);
     }
     see_waiters(node, entry);
@@ -232,6 +238,7 @@ static void see_keyspace(struct sim_node *node) {
     struct committed *known = committed_at(applied);
     uint64_t sum, order;
     digest(node->node->keyspace, &sum, &order);
+    sum += sim_mix(node->node->admission.level); /* is state too */
     node->read_at = applied;
     if (!known->digested) {
         known->digested = true;
@@ -240,14 +247,15 @@ static void see_keyspace(struct sim_node *node) {
         known->audit = keyspace_digest(node->node->keyspace);
     }
     if (known->digest != sum)
-        sim_fail("node %d: the state at entry %llu is not what another had there", node->host + 1,
+        sim_fail("node %d: the state at entry %llu is not what another had there", (int)node->id,
                  (unsigned long long)applied);
     if (known->audit != keyspace_digest(node->node->keyspace))
-        sim_fail("node %d: the digest that is kept up to date differs at entry %llu", node->host + 1,
+        sim_fail("node %d: the digest that is kept up to date differs at entry %llu", (int)node->id,
                  (unsigned long long)applied);
     if (known->order != order)
-        sim_fail("node %d: the keys at entry %llu are those of another, but not their order", node->host + 1,
+        sim_fail("node %d: the keys at entry %llu are those of another, but not their order", (int)node->id,
                  (unsigned long long)applied);
+    quorums_applied(node, applied);
 }
 
 /* ---- leaders, votes -------------------------------------------------------------------------------------------------------- */
@@ -260,23 +268,26 @@ static void see_leader(struct sim_node *node) {
         return;
     node->led = status.term;
     sim_cover(COVER_LEADER_CHANGES, 1);
+    sim_cover(COVER_CHANGE_ELECTIONS, status.changing);
     faults_leads(node);
+    operator_leads(node);
     for (size_t i = 0; i < sim->node_count; i++) {
         const struct node *other = sim->nodes[i].node;
         sim_cover(COVER_DEPOSED,
                   other && other->raft_status.role == RAFT_LEADER && other->raft_status.term < status.term);
     }
     newest_led = status.term > newest_led ? status.term : newest_led;
-    if (!fact_agrees(FACT_LEADER, status.term, 0, (uint64_t)node->host, 0))
+    if (!fact_agrees(FACT_LEADER, status.term, 0, node->id, 0))
         sim_fail("two lead term %llu", (unsigned long long)status.term);
+    quorums_leads(node, status.term);
     for (raft_index index = status.base_index + 1; index <= last_committed; index++)
         if (committed[index].term < status.term && raft_term_at(raft, index) != committed[index].term)
-            sim_fail("leader completeness: node %d leads term %llu without entry %llu", node->host + 1,
+            sim_fail("leader completeness: node %d leads term %llu without entry %llu", (int)node->id,
                      (unsigned long long)status.term, (unsigned long long)index);
 }
 
 static void see_message(const struct raft_message *message) {
-    raft_term *promised = &memories[sim->current->host].promised;
+    raft_term *promised = &memories[sim->current->id].promised;
     if (message->type != RAFT_PRE_VOTE && message->type != RAFT_PRE_VOTE_REPLY && message->term > *promised)
         *promised = message->term;
     bool gives = message->type == RAFT_VOTE_REPLY && !message->rejected, stands = message->type == RAFT_VOTE;
@@ -290,20 +301,21 @@ static void see_message(const struct raft_message *message) {
 
 /* What its disk said at the start of this life, against what it said and promised in earlier ones. */
 static void see_boot(struct sim_node *node) {
-    struct memory *memory = &memories[node->host];
+    struct memory *memory = &memories[node->id];
     const struct raft_boot *boot = &node->node->boot.raft;
-    const struct fact *vote = fact_find(FACT_VOTE, boot->term, (uint64_t)node->host + 1);
+    const struct fact *vote = fact_find(FACT_VOTE, boot->term, node->id);
     memory->looked_at = true;
     if (boot->last_index < memory->on_disk)
-        sim_fail("node %d starts with %llu entries, and had made %llu durable", node->host + 1,
+        sim_fail("node %d starts with %llu entries, and had made %llu durable", (int)node->id,
                  (unsigned long long)boot->last_index, (unsigned long long)memory->on_disk);
     if (boot->term < memory->promised)
-        sim_fail("node %d starts in term %llu, and has spoken in term %llu", node->host + 1,
+        sim_fail("node %d starts in term %llu, and has spoken in term %llu", (int)node->id,
                  (unsigned long long)boot->term, (unsigned long long)memory->promised);
     if (vote && boot->vote != vote->value)
-        sim_fail("node %d starts without its vote of term %llu", node->host + 1,
+        sim_fail("node %d starts without its vote of term %llu", (int)node->id,
                  (unsigned long long)boot->term);
     memory->on_disk = boot->last_index;
+    quorums_saved(node);
 }
 
 /* ---- where it is watched ------------------------------------------------------------------------------------------------------ */
@@ -332,7 +344,8 @@ void __wrap_raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
     struct raft_status status;
     __real_raft_saved(raft, now_ms, sequence);
     raft_status(raft, &status);
-    memories[sim->current->host].on_disk = status.saved_index;
+    memories[sim->current->id].on_disk = status.saved_index;
+    quorums_saved(sim->current);
 }
 
 void __wrap_peers_send(struct node *node, const struct raft_messages *messages) {
@@ -346,15 +359,29 @@ size_t __wrap_lane_take_along(struct lane *from, struct lane *to, const struct c
     return __real_lane_take_along(from, to, connection);
 }
 
+void __real_outcome_replaced(struct node *node, const struct store_meta *meta);
+void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta);
+
+void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
+    for (const struct lane *lane = node->writes.first; lane && lane->index <= meta->applied;
+         lane = lane->next)
+        sim_cover(COVER_DONE_ELSEWHERE, committed[lane->index].term == lane->term ? lane->writes : 0);
+    __real_outcome_replaced(node, meta);
+    for (const struct lane *lane = node->writes.first; lane; lane = lane->next)
+        if (lane->index <= meta->applied)
+            sim_fail("node %d waits for entry %llu, which its state holds", (int)sim->current->id,
+                     (unsigned long long)lane->index);
+}
+
 void invariants_started(struct sim_node *node) {
-    struct memory *memory = &memories[node->host];
+    struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
     memory->expired = memory->checkpoints = memory->installed = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
     struct node *inner = node->node;
-    struct memory *memory = &memories[node->host];
+    struct memory *memory = &memories[node->id];
     sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - memory->expired);
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
     sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
@@ -378,28 +405,47 @@ void invariants_doubt(const struct lane *lane) {
     if (sim->crashing || node->stopping || node_ended(inner) != NODE_RUNNING)
         return;
     if (inner->now.mono_us - lane->begun_us <= (uint64_t)1000 * inner->conf->outcome_timeout_ms)
-        sim_fail("node %d is in doubt of entry %llu too early", node->host + 1,
+        sim_fail("node %d is in doubt of entry %llu too early", (int)node->id,
                  (unsigned long long)lane->index);
     if (lane->index <= inner->raft_status.applied)
-        sim_fail("node %d is in doubt of entry %llu, and has applied it", node->host + 1,
+        sim_fail("node %d is in doubt of entry %llu, and has applied it", (int)node->id,
                  (unsigned long long)lane->index);
-    if (sim->lag_us || sim->now < sim->peace_from + PEACE_US || doubt_count == DOUBTS_MAX)
+    const struct raft_status *status = &inner->raft_status;
+    bool healed = status->role != RAFT_LEADER && status->leader != 0 && status->leader_since_ms != 0 &&
+                  inner->now_ms - status->leader_since_ms >= HEALED_TIMEOUTS * sim->election_ms;
+    if (!healed || doubt_count == DOUBTS_MAX)
         return;
-    sim_trace("node %d is in doubt of entry %llu, term %llu", node->host + 1, (unsigned long long)lane->index,
+    sim_trace("node %d is in doubt of entry %llu, term %llu", (int)node->id, (unsigned long long)lane->index,
               (unsigned long long)lane->term);
     doubts[doubt_count].index = lane->index;
     doubts[doubt_count].term = lane->term;
+    doubts[doubt_count].in_peace = !sim->lag_us && sim->now >= sim->peace_from + PEACE_US;
     doubts[doubt_count++].writes = lane->writes;
 }
 
 static void count_doubts(void) {
     for (size_t i = 0; i < doubt_count; i++)
-        if (doubts[i].index <= last_committed && committed[doubts[i].index].term == doubts[i].term)
-            sim_cover(COVER_DOUBTED_IN_PEACE, doubts[i].writes);
+        if (doubts[i].index <= last_committed && committed[doubts[i].index].term == doubts[i].term) {
+            sim_cover(COVER_DOUBTED_HEALED, doubts[i].writes);
+            sim_cover(COVER_DOUBTED_IN_PEACE, doubts[i].in_peace ? doubts[i].writes : 0);
+        }
 }
 
 bool invariants_deposed(raft_term term) {
     return term < newest_led;
+}
+
+raft_term invariants_newest_term(void) {
+    return newest_led;
+}
+
+size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count) {
+    size_t votes = 0;
+    for (size_t i = 0; i < count; i++) {
+        const struct fact *vote = fact_find(FACT_VOTE, term, voters[i]);
+        votes += voters[i] == candidate || (vote && vote->value == candidate);
+    }
+    return votes;
 }
 
 raft_index invariants_committed(void) {

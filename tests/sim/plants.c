@@ -27,11 +27,22 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 6},
     [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 24},
     [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock", 1},
+    [PLANT_REPLAY_EARLY] = {"replay-early", "node", "a start applies what the log holds, committed or not",
+                            1},
+    [PLANT_MEMBERS_MISSING] = {"members-missing", "node", "checkpoints and snapshots lack the members", 1},
+    [PLANT_PAGE_SKIPPED] = {"page-skipped", "store", "a checkpoint lacks a page, now and then", 1},
+    [PLANT_SNAPSHOT_DROPS] = {"snapshot-drops", "store",
+                              "a checkpoint's cut takes entries that it does not hold", 1},
+    [PLANT_LOST_WELCOME] = {"lost-welcome", "node", "a member that has lost its disk is let in", 1},
     [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 175},
     [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 30},
     [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 19},
     [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 94},
     [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it", 1},
+    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 1},
+    [PLANT_CHANGES_AT_ONCE] = {"changes-at-once", "raft", "members are changed while a change is under way",
+                               1},
+    [PLANT_REMOVED_COUNTS] = {"removed-counts", "raft", "a removed member's ack counts until it has gone", 1},
 };
 
 static bool planted(enum plant plant) {
@@ -43,7 +54,7 @@ static struct {
     raft_index early;   /* applied through here */
     uint64_t token[64]; /* reads that are answered at once */
     size_t tokens;
-    uint64_t round[SIM_NODES_MAX + 1]; /* sent to each peer last */
+    uint64_t round[SIM_IDS_MAX]; /* sent to each peer last */
 } memories[SIM_NODES_MAX];
 
 void plants_started(struct sim_node *node) {
@@ -70,6 +81,7 @@ void *__wrap_sqlite3_wal_hook(sqlite3 *db, int (*hook)(void *, sqlite3 *, const 
 void __wrap_store_log_run(void *context, struct worker_job *batch) {
     for (struct worker_job *job = batch; planted(PLANT_VOTE_LOST) && job; job = job->next)
         ((struct store_job *)job)->vote.vote = 0;
+    plants_cut_too_far(batch);
     __real_store_log_run(context, batch);
     for (struct worker_job *job = batch; planted(PLANT_FAILURE_HIDDEN) && job; job = job->next)
         if (!disk_stopped(sim->current->disk))
@@ -255,15 +267,19 @@ struct raft *__wrap_raft_new(const struct raft_config *config, const struct raft
         small.append_bytes_max = sim->append_bytes;
     if (sim->appends_max < small.window_messages_max)
         small.window_messages_max = sim->appends_max;
-    return __real_raft_new(&small, boot, now_ms);
+    struct raft *raft = __real_raft_new(&small, boot, now_ms);
+    plants_raft_made(raft);
+    return raft;
 }
 
 static void commit_by_counting(struct raft *raft) {
     if (raft->role != RAFT_LEADER)
         return;
+    size_t count = 0;
     for (size_t i = 0; i < raft->peer_count; i++)
-        raft->scratch[i] = &raft->peers[i] == raft->self ? raft->log.saved : raft->peers[i].match;
-    raft_index reached = raft_quorum_reached(raft->scratch, raft->peer_count);
+        if (raft->peers[i].kind == RAFT_VOTER)
+            raft->scratch[count++] = &raft->peers[i] == raft->self ? raft->log.saved : raft->peers[i].match;
+    raft_index reached = count ? raft_quorum_reached(raft->scratch, count) : 0;
     if (reached > raft->log.commit) {
         if (raft_log_term_at(&raft->log, reached) != raft->hard.term)
             sim_trace("entry %llu of an old term is committed by counting", (unsigned long long)reached);
@@ -284,7 +300,7 @@ static void cut_after(struct raft *raft, const struct raft_message *message) {
 void __wrap_raft_step(struct raft *raft, uint64_t now_ms, const struct raft_message *message) {
     struct raft_message newer = *message;
     bool acknowledges = message->type == RAFT_ROUND_REPLY || message->type == RAFT_APPEND_REPLY;
-    if (planted(PLANT_OLD_ROUND) && acknowledges && message->from <= SIM_NODES_MAX)
+    if (planted(PLANT_OLD_ROUND) && acknowledges && message->from < SIM_IDS_MAX)
         newer.round = memories[sim->current->host].round[message->from];
     if (planted(PLANT_CUT_BLINDLY))
         cut_after(raft, message);
@@ -313,7 +329,7 @@ enum raft_result __wrap_raft_read(struct raft *raft, uint64_t token) {
 
 static void note_rounds(const struct raft_messages *messages) {
     for (size_t i = 0; i < messages->count; i++)
-        if (messages->at[i].type == RAFT_APPEND && messages->at[i].to <= SIM_NODES_MAX)
+        if (messages->at[i].type == RAFT_APPEND && messages->at[i].to < SIM_IDS_MAX)
             memories[sim->current->host].round[messages->at[i].to] = messages->at[i].round;
 }
 

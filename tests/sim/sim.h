@@ -6,6 +6,7 @@
  *      world.c       time, steps; nodes that start, crash, stop
  *      faults.c      what goes wrong
  *      figure8.c     a fault in several acts
+ *      operator.c    members that come and go, leaderships handed over
  *      host.c        the clock, chance, the log
  *      worker.c      worker.h as a seeded queue
  *      net.c         byte streams that are late, cut, half open
@@ -14,7 +15,8 @@
  *      clients.c     the load, and the history that it leaves
  *      checker.c     is a history linearizable?
  *      invariants.c  what must hold at every step
- *      plants.c      bugs, planted by --wrap, that all this must find
+ *      quorums.c     ... of members and majorities
+ *      plants.c, plants_members.c   bugs, planted by --wrap, that all this must find
  *      main.c        seeds, each in a process of its own; the suite
  *
  * There is one world at a time, `sim`: the seams it replaces are functions without a context.
@@ -30,12 +32,15 @@
 #include "../../resp/resp.h"
 #include "../../src/conf.h"
 #include "../../src/node.h"
+#include "checker.h"
 
 enum {
-    SIM_NODES_MAX = 5,
+    SIM_NODES_MAX = 7,
     SIM_CLIENTS_MAX = 6,
-    SIM_HOSTS_MAX = SIM_NODES_MAX + SIM_CLIENTS_MAX, /* nodes first, then clients */
-    SIM_PORT = 7001,                                 /* of node 0 */
+    SIM_OPERATORS = 2,
+    SIM_HOSTS_MAX = SIM_NODES_MAX + SIM_CLIENTS_MAX + SIM_OPERATORS, /* in this order */
+    SIM_PORT = 7001,                                                 /* of host 0 */
+    SIM_IDS_MAX = 64,                                                /* of members, all that ever were */
 };
 
 /* Rare things that must have happened, or all that passes proves little. */
@@ -61,17 +66,32 @@ enum coverage {
     COVER_LATE_ACKS,
     COVER_FIGURE_8,
     COVER_TRUNCATED,
+    COVER_JOINED,
+    COVER_REMOVED,
+    COVER_REMOVED_LEADERS,
+    COVER_TOLD_REMOVED,
+    COVER_LOST_DISKS,
+    COVER_CHANGES_REFUSED,
+    COVER_IDS_REFUSED,
+    COVER_CHANGE_ELECTIONS,
+    COVER_CHANGES_UNDONE,
+    COVER_TRANSFERS,
+    COVER_TRANSFERS_FAILED,
     COVER_SHARED_BATCHES,
     COVER_FETCHES,
     COVER_CHECKPOINTS,
     COVER_SNAPSHOTS,
     COVER_LOADS,
+    COVER_OLD,
+    COVER_LEVELS,
     COVER_WAL_MOVES,
     COVER_RIDERS,
     COVER_DUE_RETRIES,
     COVER_AMBIGUOUS,
     COVER_INDOUBT,
     COVER_LATE_ANSWERS,
+    COVER_DOUBTED_HEALED,
+    COVER_DONE_ELSEWHERE,
     COVER_DOUBTED_IN_PEACE,
     COVER_LATE_REFUSALS,
     COVER_DEFINITE,
@@ -95,11 +115,19 @@ enum plant {
     PLANT_ANSWER_BY_INDEX,
     PLANT_DOUBT_DENIED,
     PLANT_OWN_CLOCK,
+    PLANT_REPLAY_EARLY,
+    PLANT_MEMBERS_MISSING,
+    PLANT_PAGE_SKIPPED,
+    PLANT_SNAPSHOT_DROPS,
+    PLANT_LOST_WELCOME,
     PLANT_OLD_ROUND,
     PLANT_READ_AT_ONCE,
     PLANT_READ_BEFORE_NOOP,
     PLANT_COUNT_OLD_TERM,
     PLANT_CUT_BLINDLY,
+    PLANT_CHANGE_EARLY,
+    PLANT_CHANGES_AT_ONCE,
+    PLANT_REMOVED_COUNTS,
     PLANT_COUNT,
 };
 struct plant_row {
@@ -114,8 +142,21 @@ extern const struct plant_row plant_rows[PLANT_COUNT];
 
 struct disk;
 
+/* What the operator is about with a machine. */
+enum sim_standing {
+    STANDING_MEMBER,
+    STANDING_LEAVING, /* its removal has been asked for */
+    STANDING_LOST,    /* a member whose disk was replaced by an empty one: to be removed too */
+    STANDING_OUT,     /* removed; its process may go on for a while */
+    STANDING_EMPTY,   /* nothing is on it */
+    STANDING_JOINING, /* a new node, that is to be taken in */
+};
+
 struct sim_node {
     int host;
+    raft_id id; /* of the member that lives on this machine */
+    enum sim_standing standing;
+    uint64_t out_until; /* OUT: then it is made EMPTY */
     struct conf conf;
     struct node *node; /* NULL: down */
     struct disk *disk;
@@ -155,7 +196,9 @@ struct sim {
     uint64_t *covers; /* shared with the parent process */
     char *verdict;    /* shared with the parent: why it failed */
 
-    size_t node_count, client_count;
+    size_t founder_count, node_count, client_count; /* machines: the founders', then the others */
+    raft_id last_id;                                /* given to a new node */
+    bool destroyed[SIM_IDS_MAX];                    /* the disk of this member is gone */
     unsigned election_ms;
     size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
@@ -191,6 +234,7 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
 struct instant world_instant(const struct sim_node *node);
 void world_poke(int host); /* there is news for it */
 void world_crash(struct sim_node *node, bool power);
+void world_empty_disk(struct sim_node *node); /* of one that is down */
 static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed) {
     return base + elapsed + (uint64_t)((int64_t)elapsed * ppm / 1000000);
 }
@@ -201,7 +245,10 @@ uint64_t faults_next(void);
 void faults_work(void);
 void faults_leads(struct sim_node *node); /* it has won an election */
 void faults_commits(struct sim_node *node, raft_index index);
-void faults_votes(struct sim_node *node); /* it has given its vote */
+void faults_votes(struct sim_node *node);   /* it has given its vote */
+void faults_changes(struct sim_node *node); /* it leads, and a change of members is in its log */
+bool faults_cut_off(const struct sim_node *node, uint64_t for_us); /* from all nodes; false: not now */
+bool faults_move_members(void);                                    /* in this run */
 void faults_end(void);
 bool faults_move_clocks(void); /* in this run */
 
@@ -213,6 +260,15 @@ uint64_t figure8_next(void);
 void figure8_work(void);
 bool figure8_runs(void);
 void figure8_stop(void);
+
+/* operator.c */
+void operator_open(void); /* draws how many machines there are beside the founders' */
+uint64_t operator_next(void);
+void operator_work(void);
+void operator_leads(const struct sim_node *node);           /* it has been elected */
+bool operator_done(void);                                   /* nothing is begun and not ended */
+void operator_sees(raft_id id, enum raft_member_kind kind); /* the committed list says so from now on */
+void operator_close(void);
 
 /* worker.c */
 uint64_t worker_next(void); /* when something is due; UINT64_MAX: never */
@@ -247,22 +303,6 @@ bool disk_broken(const struct disk *disk);
 void disk_mend(struct disk *disk);
 
 /* clients.c */
-enum op_kind { OP_SET, OP_SET_PX, OP_GET, OP_APPEND, OP_DEL, OP_INCR };
-enum op_outcome { OP_PENDING, OP_DONE, OP_NEVER, OP_MAYBE };
-struct op {
-    enum op_kind kind;
-    enum op_outcome outcome;
-    int slot;                /* of its key */
-    unsigned generation;     /* of its key */
-    int64_t amount;          /* of an increment: no two are the same */
-    uint64_t invoked, ended; /* events; ended UINT64_MAX: perhaps never */
-    uint64_t ended_at;       /* time */
-    bool null;               /* reply: no value */
-    int64_t number;          /* reply: a number */
-    char *text;              /* reply: a value */
-    size_t length;
-    unsigned applied; /* times that the log's commands hold its token */
-};
 extern struct op *ops;
 extern size_t op_count;
 void load_open(void);
@@ -272,9 +312,7 @@ void load_finish(void); /* no new load: what is under way, then the last reads *
 bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */
-
-/* checker.c */
-void checker_run(void);
+void load_judge(void);      /* what the clients saw */
 
 /* invariants.c */
 void invariants_open(void);
@@ -286,9 +324,25 @@ raft_index invariants_committed(void);
 struct lane;
 void invariants_doubt(const struct lane *lane); /* its writes are told that their outcome is unknown */
 bool invariants_deposed(raft_term term);        /* somebody has led a newer one */
+raft_term invariants_newest_term(void);         /* that has had a leader */
+size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count);
 
-/* plants.c */
+/* quorums.c */
+void quorums_open(void);
+void quorums_close(void);
+void quorums_committed(const struct raft_entry *entry); /* for the first time somebody applies it */
+void quorums_saved(struct sim_node *node);              /* what is durable there, or was found at its start */
+void quorums_leads(struct sim_node *node, raft_term term);
+void quorums_applied(struct sim_node *node, raft_index index); /* its state is that after this entry */
+enum raft_member_kind quorums_kind(raft_id id);                /* by the newest committed list */
+size_t quorums_voters(void);
+
+/* plants.c, plants_members.c */
 struct raft_ready;
+void plants_forget(void); /* another world begins */
+void plants_raft_made(struct raft *raft);
+struct worker_job;
+void plants_cut_too_far(struct worker_job *batch);
 void plants_started(struct sim_node *node);
 /* Spoils what the node is told; `more`: raft has something to tell. */
 bool plants_ready(struct raft_ready *ready, bool more);

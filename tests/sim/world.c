@@ -51,17 +51,32 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LATE_ACKS] = "leaders cut off while old answers were on their way",
     [COVER_FIGURE_8] = "figures 8, played to the end",
     [COVER_TRUNCATED] = "persisted entries truncated",
+    [COVER_JOINED] = "new members that became voters",
+    [COVER_REMOVED] = "members removed",
+    [COVER_REMOVED_LEADERS] = "leaders that removed themselves",
+    [COVER_TOLD_REMOVED] = "nodes that learnt of their removal",
+    [COVER_LOST_DISKS] = "members that came back without their disk",
+    [COVER_CHANGES_REFUSED] = "changes of members refused",
+    [COVER_IDS_REFUSED] = "used ids refused",
+    [COVER_CHANGE_ELECTIONS] = "elections during a change of members",
+    [COVER_CHANGES_UNDONE] = "changes of members taken back",
+    [COVER_TRANSFERS] = "leaderships handed over on request",
+    [COVER_TRANSFERS_FAILED] = "leaderships not handed over",
     [COVER_SHARED_BATCHES] = "transactions shared by jobs",
     [COVER_FETCHES] = "entries read back from the disk",
     [COVER_CHECKPOINTS] = "checkpoints",
     [COVER_SNAPSHOTS] = "snapshots put in place",
     [COVER_LOADS] = "starts from a checkpoint",
+    [COVER_OLD] = "starts of an older program",
+    [COVER_LEVELS] = "feature levels raised",
     [COVER_WAL_MOVES] = "WALs moved into the file",
     [COVER_RIDERS] = "reads that rode beside an entry",
     [COVER_DUE_RETRIES] = "reads asked again for a due key",
     [COVER_AMBIGUOUS] = "writes of unknown outcome",
     [COVER_INDOUBT] = "replies -INDOUBT",
     [COVER_LATE_ANSWERS] = "real answers after a step-down",
+    [COVER_DOUBTED_HEALED] = "doubts while it followed the next leader, of what was applied",
+    [COVER_DONE_ELSEWHERE] = "doubts of what came applied in a snapshot",
     [COVER_DOUBTED_IN_PEACE] = "doubts long after all was mended, of what was applied",
     [COVER_LATE_REFUSALS] = "definite refusals of replaced entries",
     [COVER_DEFINITE] = "definite errors",
@@ -135,10 +150,49 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
-static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries, checkpoint_bytes;
+static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
+    checkpoint_bytes;
+
+/* In every second run the founders are upgraded, each at its first, second or third start. */
+static unsigned long level_max(const struct sim_node *node) {
+    bool old = sim->seed % 2 != 0 && node->id <= sim->founder_count &&
+               node->starts < sim_mix(sim->seed ^ (uint64_t)node->host) % 3;
+    sim_cover(COVER_OLD, old);
+    return old ? LEVEL_FIRST : 0;
+}
+
+static char *word(const char *text) {
+    return (char *)(uintptr_t)text;
+}
+
+/* Who founds a cluster knows all founders; who joins one knows the address of one member, and its own or not even that. */
+static int add_members(const struct sim_node *node, char **argv, int argc) {
+    static char nodes[SIM_NODES_MAX][2][64];
+    bool founder = node->id <= sim->founder_count;
+    for (size_t i = 0; i < sim->node_count; i++) {
+        bool own = (int)i == node->host;
+        if (founder ? i >= sim->founder_count : !own || node->id % 2 == 0)
+            continue;
+        snprintf(nodes[i][0], sizeof nodes[i][0], "%zu", founder ? i + 1 : (size_t)node->id);
+        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu", SIM_PORT + i);
+        argv[argc++] = word("--raft-node");
+        argv[argc++] = nodes[i][0];
+        argv[argc++] = nodes[i][1];
+    }
+    if (founder)
+        return argc;
+    static char join[64];
+    int via = (int)sim_below(sim->node_count);
+    for (size_t i = 0; i < sim->node_count && sim->nodes[via].standing != STANDING_MEMBER; i++)
+        via = (via + 1) % (int)sim->node_count;
+    snprintf(join, sizeof join, "127.0.0.1:%d", SIM_PORT + via);
+    argv[argc++] = word("--raft-join");
+    argv[argc++] = join;
+    return argc;
+}
 
 static void load_conf(struct sim_node *node) {
-    char words[16][64], nodes[SIM_NODES_MAX][2][64], why[CONF_WHY_MAX];
+    char words[16][64], why[CONF_WHY_MAX];
     char *argv[64];
     int argc = 0;
     const struct {
@@ -146,7 +200,7 @@ static void load_conf(struct sim_node *node) {
         unsigned long value;
     } numbers[] = {
         {"--port", (unsigned long)(SIM_PORT + node->host)},
-        {"--raft-id", (unsigned long)(node->host + 1)},
+        {"--raft-id", (unsigned long)node->id},
         {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
         {"--raft-outcome-timeout", outcome_ms},
@@ -155,23 +209,18 @@ static void load_conf(struct sim_node *node) {
         {"--raft-checkpoint-log-size", checkpoint_bytes},
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
+        {"--raft-feature-level-max", level_max(node)},
     };
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++) {
         snprintf(words[i], sizeof words[i], "%lu", numbers[i].value);
-        argv[argc++] = (char *)(uintptr_t)numbers[i].name;
+        argv[argc++] = word(numbers[i].name);
         argv[argc++] = words[i];
     }
     snprintf(words[count], sizeof words[count], "/sim/%d", node->host + 1);
-    argv[argc++] = (char *)(uintptr_t) "--dir";
+    argv[argc++] = word("--dir");
     argv[argc++] = words[count];
-    for (size_t i = 0; i < sim->node_count; i++) {
-        snprintf(nodes[i][0], sizeof nodes[i][0], "%zu", i + 1);
-        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu", SIM_PORT + i);
-        argv[argc++] = (char *)(uintptr_t) "--raft-node";
-        argv[argc++] = nodes[i][0];
-        argv[argc++] = nodes[i][1];
-    }
+    argc = add_members(node, argv, argc);
     if (!conf_load(&node->conf, NULL, argc, argv, why))
         sim_fail("the configuration is refused: %s", why);
 }
@@ -193,13 +242,13 @@ static void start(struct sim_node *node) {
     node->led = 0;
     node->stalled_to = node->wakes_at = 0;
     sim->peace_from = sim->now > sim->peace_from ? sim->now : sim->peace_from;
-    sim_trace("node %d starts", node->host + 1);
+    sim_trace("node %d starts", (int)node->id);
     sim_cover(COVER_RESTARTS, node->starts > 0);
     node->starts++;
     struct instant now = world_instant(node);
     node->node = node_new(NULL, &node->conf, NULL, &now);
     if (!node->node)
-        sim_fail("node %d does not start", node->host + 1);
+        sim_fail("node %d does not start", (int)node->id);
     node->turn_at = sim->now + 1;
     invariants_started(node);
     plants_started(node);
@@ -217,7 +266,7 @@ static void gone(struct sim_node *node) {
 }
 
 void world_crash(struct sim_node *node, bool power) {
-    sim_trace("node %d %s", node->host + 1, power ? "loses power" : "is killed");
+    sim_trace("node %d %s", (int)node->id, power ? "loses power" : "is killed");
     sim_cover(COVER_CRASHES, 1);
     disk_stop(node->disk);
     network_crash(node->host, power);
@@ -230,10 +279,18 @@ void world_crash(struct sim_node *node, bool power) {
     gone(node);
 }
 
+void world_empty_disk(struct sim_node *node) {
+    disk_free(node->disk);
+    node->disk = disk_new(node->host);
+    node->doomed = false;
+    sim->destroyed[node->id] = true;
+    sim_trace("node %d: its disk is an empty one", (int)node->id);
+}
+
 static void end(struct sim_node *node) {
     if (node_ended(node->node) == NODE_FAILED && !node->expect_failure)
-        sim_fail("node %d ends: %s", node->host + 1, node->node->failure);
-    sim_trace("node %d has ended", node->host + 1);
+        sim_fail("node %d ends: %s", (int)node->id, node->node->failure);
+    sim_trace("node %d has ended", (int)node->id);
     node->doomed = node_ended(node->node) == NODE_FAILED && sim_chance(50);
     sim->current = node;
     node_free(node->node);
@@ -307,7 +364,7 @@ static void calm_down(void) {
         if (node->node && node->crash_by && !disk_stopped(node->disk))
             node->crash_by = 0;
         node->wall_offset_us = (int64_t)sim_below(100000);
-        if (!node->node)
+        if (!node->node && node->standing != STANDING_EMPTY)
             node->restart_at = sim->now + 1 + sim_below(500000);
     }
     sim_trace("calm");
@@ -316,7 +373,8 @@ static void calm_down(void) {
 /* ---- steps ------------------------------------------------------------------------------------------------------- */
 
 static uint64_t next_event(void) {
-    uint64_t candidates[] = {worker_next(), network_next(), load_next(), faults_next()}, next = UINT64_MAX;
+    uint64_t candidates[] = {worker_next(), network_next(), load_next(), faults_next(), operator_next()},
+             next = UINT64_MAX;
     for (size_t i = 0; i < sizeof candidates / sizeof *candidates; i++)
         if (candidates[i] < next)
             next = candidates[i];
@@ -342,6 +400,7 @@ static void step(void) {
     worker_work();
     network_work();
     load_work();
+    operator_work();
     for (size_t i = 0; i < sim->node_count; i++)
         node_work(&sim->nodes[i]);
     faults_work();
@@ -349,7 +408,7 @@ static void step(void) {
 
 static void draw_shape(void) {
     static const size_t sizes[] = {3, 3, 3, 3, 5, 5, 5, 1, 3, 5};
-    sim->node_count = sizes[sim_below(10)];
+    sim->founder_count = sim->node_count = sizes[sim_below(10)];
     sim->client_count = 2 + (size_t)sim_below(SIM_CLIENTS_MAX - 1);
     sim->election_ms = (unsigned)sim_between(100, 600);
     heartbeat_ms = sim->election_ms / (unsigned)sim_between(5, 10);
@@ -368,7 +427,9 @@ static void make_nodes(void) {
         sim->nodes[i].disk = disk_new((int)i);
         sim->nodes[i].fsync_slow = 1;
         sim->nodes[i].wall_offset_us = (int64_t)sim_below(200000) - 100000;
-        sim->nodes[i].restart_at = 1 + sim_below(300000);
+        sim->nodes[i].restart_at = i < sim->founder_count ? 1 + sim_below(300000) : UINT64_MAX;
+        sim->nodes[i].standing = i < sim->founder_count ? STANDING_MEMBER : STANDING_EMPTY;
+        sim->nodes[i].id = i < sim->founder_count ? i + 1 : 0;
     }
 }
 
@@ -388,9 +449,12 @@ static bool lives(void) {
 }
 
 static bool settled(void) {
-    for (size_t i = 0; i < sim->node_count; i++)
-        if (!sim->nodes[i].node || sim->nodes[i].read_at < invariants_committed())
+    for (size_t i = 0; i < sim->node_count; i++) {
+        const struct sim_node *node = &sim->nodes[i];
+        bool member = node->standing == STANDING_MEMBER && quorums_kind(node->id) != RAFT_REMOVED;
+        if (member && (!node->node || node->read_at < invariants_committed()))
             return false;
+    }
     return true;
 }
 
@@ -405,7 +469,9 @@ static void close_all(void) {
     }
     sim->current = NULL;
     load_close();
+    operator_close();
     network_close();
+    quorums_close();
     invariants_close();
 }
 
@@ -424,19 +490,23 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
     vfs_register();
     draw_shape();
     faults_open();
+    operator_open();
     make_nodes();
     invariants_open();
+    quorums_open();
+    plants_forget();
     load_open();
     while (sim->step < steps)
         step();
     calm_down();
     writes_before = load_writes();
     run_out(lives, LIVE_WITHIN_US, "no write was acknowledged");
+    run_out(operator_done, FINISH_WITHIN_US, "a change of members was not made");
     load_finish();
     run_out(load_finished, FINISH_WITHIN_US, "not all was answered");
     run_out(settled, FINISH_WITHIN_US, "not all nodes have applied all");
     invariants_end();
-    checker_run();
+    load_judge();
     sim_cover(COVER_RUNS, 1);
     sim_cover(COVER_STEPS, sim->step);
     close_all();

@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Side by side on one machine and one disk, in turns, medians of at least three rounds: three redraft nodes; redis-server that fsyncs
+ * every write; the same with two replicas and WAIT 1; redis-server that fsyncs every second; three nodes of etcd. One generator drives
+ * them all (drive.c), on the same cores. Then all that once more on a slow disk (slowdisk.c), and what no load shows.
+ *
+ *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
+ *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
+ *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
+ *
+ * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
+ * REDRAFT_SLOW_MS (4; 0: no slow disk).
+ */
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "plan.h"
+
+enum { KEYS = 100000, VALUE = 100, FILL_MS = 3000, LOADS_MAX = 64 };
+
+#define SOME(kind) (1U << (kind))
+enum {
+    WRITES = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_ALWAYS) | SOME(SYSTEM_EVERYSEC) | SOME(SYSTEM_REPLICAS),
+    READS = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_REDRAFT_LEASE) | SOME(SYSTEM_ALWAYS),
+    SHORT = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_ALWAYS),
+    ETCD = SOME(SYSTEM_ETCD),
+};
+
+/* A load, who is compared under it, and the least ratios that redraft is to reach there; 0: none is set. */
+struct row {
+    struct drive_load load;
+    unsigned systems;
+    double bars
+        [SYSTEM_KINDS]; /* redraft's ratio to that system; at SYSTEM_REDRAFT_LEASE: that one's to redis-server */
+};
+
+#define BARS(always, everysec, replicas, etcd)                                                               \
+    {                                                                                                        \
+        [SYSTEM_ALWAYS] = (always), [SYSTEM_EVERYSEC] = (everysec), [SYSTEM_REPLICAS] = (replicas),          \
+        [SYSTEM_ETCD] = (etcd)                                                                               \
+    }
+#define READ_BARS(redis, lease)                                                                              \
+    { [SYSTEM_ALWAYS] = (redis), [SYSTEM_REDRAFT_LEASE] = (lease) }
+
+static const struct row whole[] = {
+    {{DRIVE_SET, 1, 1, VALUE, KEYS}, WRITES | ETCD, BARS(0.7, 0, 1.5, 2.5)},
+    {{DRIVE_SET, 50, 1, VALUE, KEYS}, WRITES | ETCD, BARS(1, 0.55, 2.5, 8)},
+    {{DRIVE_SET, 200, 1, VALUE, KEYS}, WRITES | ETCD, BARS(1, 0.55, 2, 10)},
+    {{DRIVE_SET, 1000, 1, VALUE, KEYS}, WRITES, {0}},
+    {{DRIVE_SET, 50, 16, VALUE, KEYS}, WRITES | ETCD, BARS(1, 0.35, 2, 20)},
+    {{DRIVE_SET, 50, 100, VALUE, KEYS}, WRITES, {0}},
+    {{DRIVE_SET, 50, 1, 1024, KEYS}, WRITES, {0}},
+    {{DRIVE_SET, 50, 1, 10240, KEYS / 10}, WRITES, {0}},
+    {{DRIVE_GET, 1, 1, VALUE, KEYS}, READS | ETCD, READ_BARS(0.6, 0.95)},
+    {{DRIVE_GET, 50, 1, VALUE, KEYS}, READS | ETCD, READ_BARS(0.8, 0.95)},
+    {{DRIVE_GET, 200, 1, VALUE, KEYS}, READS | ETCD, READ_BARS(0.9, 0.95)},
+    {{DRIVE_GET, 1000, 1, VALUE, KEYS}, READS, {0}},
+    {{DRIVE_GET, 50, 16, VALUE, KEYS}, READS | ETCD, READ_BARS(0.8, 0.95)},
+    {{DRIVE_GET, 50, 100, VALUE, KEYS}, READS, {0}},
+    {{DRIVE_MIX, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_MIX, 50, 16, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_INCR, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_INCR, 50, 16, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_MSET, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_HSET, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_HSET, 50, 16, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_LPUSH, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_LPUSH, 50, 16, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_ZADD, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_ZADD, 50, 16, VALUE, KEYS}, SHORT, {0}},
+};
+
+static const struct row on_a_slow_disk[] = {
+    {{DRIVE_SET, 1, 1, VALUE, KEYS}, WRITES | ETCD, {0}},
+    {{DRIVE_SET, 50, 1, VALUE, KEYS}, WRITES | ETCD, {0}},
+    {{DRIVE_SET, 200, 1, VALUE, KEYS}, WRITES | ETCD, {0}},
+    {{DRIVE_SET, 50, 16, VALUE, KEYS}, WRITES | ETCD, {0}},
+};
+
+static const struct row gate[] = {
+    {{DRIVE_SET, 1, 1, VALUE, KEYS}, SHORT, {0}},   {{DRIVE_SET, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_SET, 50, 16, VALUE, KEYS}, SHORT, {0}}, {{DRIVE_GET, 50, 1, VALUE, KEYS}, SHORT, {0}},
+    {{DRIVE_GET, 50, 16, VALUE, KEYS}, SHORT, {0}},
+};
+
+#define ROWS(table) (sizeof(table) / sizeof *(table))
+
+static struct system systems[SYSTEM_KINDS];
+static bool there[SYSTEM_KINDS];
+
+static void start_all(const struct row *rows, size_t count, unsigned slow_ms) {
+    static const struct drive_load fill = {DRIVE_SET, 50, 64, VALUE, KEYS},
+                                   fill_etcd = {DRIVE_SET, 50, 1, VALUE, KEYS};
+    unsigned wanted = 0;
+    struct drive_result result;
+    char why[256];
+    for (size_t i = 0; i < count; i++)
+        wanted |= rows[i].systems;
+    for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++) {
+        there[kind] = (wanted & SOME(kind)) && system_start(&systems[kind], kind, "build/bench", slow_ms);
+        const struct system *system = &systems[kind];
+        if (there[kind] && !drive(system->speaker, system->ports[system->leader],
+                                  kind == SYSTEM_ETCD ? &fill_etcd : &fill, FILL_MS, 0, &result, why))
+            harness_fail("%s: %s", system_names[kind], why);
+    }
+}
+
+static void stop_all(void) {
+    for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++)
+        if (there[kind])
+            system_stop(&systems[kind]);
+}
+
+static void run_one(enum system_kind kind, const struct drive_load *load, unsigned round, unsigned slow_ms) {
+    const struct system *system = &systems[kind];
+    struct drive_result result;
+    struct system_use before, after;
+    char why[256];
+    system_use(system, &before);
+    if (!drive(system->speaker, system->ports[system->leader], load, harness_setting("REDRAFT_RUN_MS", 2000),
+               0, &result, why))
+        harness_fail("%s, %s with %u connections: %s", system_names[kind], drive_names[load->kind],
+                     load->connections, why);
+    system_use(system, &after);
+    double requests = (double)(result.requests ? result.requests : 1);
+    figures_add(&(struct figure){
+        .slow_ms = slow_ms,
+        .round = round,
+        .load = *load,
+        .system = kind,
+        .per_s = (double)result.requests / result.seconds,
+        .p50_ms = result.p50_ms,
+        .p99_ms = result.p99_ms,
+        .p999_ms = result.p999_ms,
+        .max_ms = result.max_ms,
+        .leader_us = 1e6 * (after.leader_cpu_s - before.leader_cpu_s) / requests,
+        .follower_us = 1e6 * (after.follower_cpu_s - before.follower_cpu_s) / requests,
+        .written = (after.leader_written - before.leader_written) / requests,
+    });
+}
+
+static void run_row(const struct row *row, unsigned slow_ms) {
+    unsigned rounds = (unsigned)harness_setting("REDRAFT_ROUNDS", 3);
+    for (unsigned round = 0; round < rounds; round++)
+        for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++)
+            if (there[kind] && (row->systems & SOME(kind)))
+                run_one(kind, &row->load, round, slow_ms);
+}
+
+/* ---- tables ---------------------------------------------------------------------------------------------------------- */
+
+static void name_load(const struct drive_load *load, char name[64]) {
+    char pipeline[16] = "", bytes[24] = "";
+    if (load->pipeline > 1)
+        snprintf(pipeline, sizeof pipeline, " x %u", load->pipeline);
+    if (load->value_bytes != VALUE)
+        snprintf(bytes, sizeof bytes, ", %u B", load->value_bytes);
+    snprintf(name, 64, "%s %u%s%s", drive_names[load->kind], load->connections, pipeline, bytes);
+}
+
+static void say_cell(const struct row *row, enum system_kind kind, unsigned slow_ms) {
+    double per_s = figures_median(slow_ms, &row->load, kind, FIGURE_FIELD(per_s));
+    double redraft = figures_median(slow_ms, &row->load, SYSTEM_REDRAFT, FIGURE_FIELD(per_s));
+    double redis = figures_median(slow_ms, &row->load, SYSTEM_ALWAYS, FIGURE_FIELD(per_s));
+    double ratio = kind == SYSTEM_REDRAFT_LEASE ? per_s / redis : redraft / per_s;
+    char mark[16] = "";
+    if (row->bars[kind] > 0)
+        snprintf(mark, sizeof mark, "%s%g", ratio < row->bars[kind] ? "!" : ">=", row->bars[kind]);
+    if (per_s == 0)
+        say(" | %21s", "");
+    else if (kind == SYSTEM_REDRAFT)
+        say(" | %8.0f", per_s);
+    else
+        say(" | %8.0f %6.2f %-5s", per_s, ratio, mark);
+}
+
+static void say_row(const struct row *row, unsigned slow_ms) {
+    char name[64];
+    name_load(&row->load, name);
+    say("%-18s", name);
+    for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++)
+        say_cell(row, kind, slow_ms);
+    say("\n");
+}
+
+static void run_table(const struct row *rows, size_t count, unsigned slow_ms) {
+    start_all(rows, count, slow_ms);
+    say("\nRequests per second%s; ratio of redraft to each (of redraft lease to redis always), and the bar "
+        "where one is set\n\n",
+        slow_ms ? ", each fsync begins some ms later" : "");
+    say("%-18s | %8s", "", "redraft");
+    for (enum system_kind kind = SYSTEM_REDRAFT + 1; kind < SYSTEM_KINDS; kind++)
+        say(" | %-21s", system_names[kind]);
+    say("\n");
+    for (size_t i = 0; i < count; i++) {
+        run_row(&rows[i], slow_ms);
+        say_row(&rows[i], slow_ms);
+    }
+}
+
+static void say_costs(const struct row *rows, size_t count) {
+    say("\nOf one request: CPU of leader and follower in us, bytes the leader hands to the disk; latency in "
+        "ms at full load\n\n");
+    say("%-18s %-15s %8s %8s %9s | %8s %8s %8s %8s\n", "", "", "leader", "follower", "written", "p50", "p99",
+        "p99.9", "max");
+    for (size_t i = 0; i < count; i++)
+        for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++) {
+            const struct drive_load *load = &rows[i].load;
+            char name[64];
+            name_load(load, name);
+            if (!there[kind] || !(rows[i].systems & SOME(kind)))
+                continue;
+            say("%-18s %-15s %8.2f %8.2f %9.0f | %8.2f %8.2f %8.2f %8.2f\n", name, system_names[kind],
+                figures_median(0, load, kind, FIGURE_FIELD(leader_us)),
+                figures_median(0, load, kind, FIGURE_FIELD(follower_us)),
+                figures_median(0, load, kind, FIGURE_FIELD(written)),
+                figures_median(0, load, kind, FIGURE_FIELD(p50_ms)),
+                figures_median(0, load, kind, FIGURE_FIELD(p99_ms)),
+                figures_median(0, load, kind, FIGURE_FIELD(p999_ms)),
+                figures_median(0, load, kind, FIGURE_FIELD(max_ms)));
+        }
+}
+
+/* Each at half of what it can do itself. */
+static void say_half_load(void) {
+    static const struct drive_load loads[] = {{DRIVE_SET, 200, 1, VALUE, KEYS},
+                                              {DRIVE_GET, 200, 1, VALUE, KEYS}};
+    say("\nLatency in ms at half of each one's own peak, requests due at even intervals\n\n");
+    say("%-18s %-15s %10s | %8s %8s %8s %8s\n", "", "", "per second", "p50", "p99", "p99.9", "max");
+    for (size_t i = 0; i < ROWS(loads); i++)
+        for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++) {
+            double peak = figures_median(0, &loads[i], kind, FIGURE_FIELD(per_s));
+            struct drive_result result;
+            char name[64], why[256];
+            name_load(&loads[i], name);
+            if (!there[kind] || peak == 0)
+                continue;
+            if (!drive(systems[kind].speaker, systems[kind].ports[systems[kind].leader], &loads[i],
+                       2 * harness_setting("REDRAFT_RUN_MS", 2000), peak / 2, &result, why))
+                harness_fail("%s: %s", system_names[kind], why);
+            say("%-18s %-15s %10.0f | %8.2f %8.2f %8.2f %8.2f\n", name, system_names[kind],
+                (double)result.requests / result.seconds, result.p50_ms, result.p99_ms, result.p999_ms,
+                result.max_ms);
+        }
+}
+
+static int check(const char *recorded) {
+    int fallen = 0;
+    figures_open("build/bench/check.csv");
+    start_all(gate, ROWS(gate), 0);
+    for (size_t i = 0; i < ROWS(gate); i++) {
+        const struct drive_load *load = &gate[i].load;
+        run_row(&gate[i], 0);
+        double now = figures_median(0, load, SYSTEM_REDRAFT, FIGURE_FIELD(per_s)) /
+                     figures_median(0, load, SYSTEM_ALWAYS, FIGURE_FIELD(per_s));
+        double then = figures_recorded_ratio(recorded, load, SYSTEM_REDRAFT, SYSTEM_ALWAYS);
+        char name[64];
+        name_load(load, name);
+        if (then == 0)
+            harness_fail("%s has no figures of %s", recorded, name);
+        say("%-18s to redis always: %.2f, recorded %.2f%s\n", name, now, then,
+            now < 0.8 * then ? "  FALLEN" : "");
+        fallen += now < 0.8 * then;
+    }
+    stop_all();
+    figures_close();
+    return fallen > 0;
+}
+
+static void compare_loads(const char *title) {
+    unsigned slow_ms = (unsigned)harness_setting("REDRAFT_SLOW_MS", 4);
+    figures_open("build/bench/figures.csv");
+    run_table(whole, ROWS(whole), 0);
+    say_costs(whole, ROWS(whole));
+    say_half_load();
+    stop_all();
+    if (slow_ms) {
+        run_table(on_a_slow_disk, ROWS(on_a_slow_disk), slow_ms);
+        stop_all();
+    }
+    figures_plot("build/bench/figures.svg", title);
+    figures_close();
+}
+
+int main(int argc, char **argv) {
+    char title[128];
+    mkdir("build", 0755);
+    mkdir("build/bench", 0755);
+    report_open(argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
+    report_machine(title, sizeof title);
+    if (argc == 3 && strcmp(argv[1], "--check") == 0)
+        return check(argv[2]);
+    if (argc == 1)
+        compare_loads(title);
+    measure_failover();
+    compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
+    measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+    report_close();
+    return 0;
+}

@@ -1,0 +1,662 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Followers as proxies: plain clients, which never follow -MOVED, on whatever node. They see one server, whoever leads; what
+ * becomes of a request when the leader is lost is told as the outcome contract says, and nothing is done twice: counters tell.
+ *
+ * REDRAFT_KILLS sets how often the leader is killed (3).
+ */
+#include <pthread.h>
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stdatomic.h>
+#include <stddef.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <cmocka.h>
+
+#include "harness/cluster.h"
+#include "harness/wire.h"
+
+enum {
+    COUNTERS = 6,
+    DEPTH_MAX = 8,
+    WIRE_MS = 20000,
+    STEADY_MS = 400,
+    RETURN_MS = 15000,
+    LARGE = 8 * 1024 * 1024,
+};
+
+static const char *const proxies[] = {"--raft-follower-mode", "proxy", NULL};
+
+static struct wire *open_at(const struct cluster *cluster, size_t at) {
+    struct wire *wire = wire_open(cluster->nodes[at].port, harness_scaled_ms(WIRE_MS));
+    if (wire == NULL)
+        harness_fail("node %zu does not take a connection", at + 1);
+    return wire;
+}
+
+static size_t follower_of(const struct cluster *cluster) {
+    return (cluster_wait_equal(cluster) + 1) % cluster->count;
+}
+
+static uint64_t field(const struct cluster *cluster, size_t at, const char *name) {
+    static struct info info;
+    if (!cluster_info(cluster, at, &info))
+        harness_fail("node %zu does not answer RAFT.INFO", at + 1);
+    return info_number(&info, name);
+}
+
+static void wait_field(const struct cluster *cluster, size_t at, const char *name, uint64_t value) {
+    uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
+    while (field(cluster, at, name) != value) {
+        if (harness_now_ms() >= deadline)
+            harness_fail("%s of node %zu is %llu, not %llu", name, at + 1,
+                         (unsigned long long)field(cluster, at, name), (unsigned long long)value);
+        harness_sleep_ms(10);
+    }
+}
+
+/* ---- what passes ----------------------------------------------------------------------------------------- */
+
+static void a_follower_answers_as_the_leader_does(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = open_at(cluster, follower), *other = open_at(cluster, leader);
+    assert_string_equal(wire_ask(wire, "SET a 1"), "+OK");
+    assert_string_equal(wire_ask(wire, "INCR a"), ":2");
+    assert_string_equal(wire_ask(wire, "GET a"), "$1 2");
+    assert_string_equal(wire_ask(other, "GET a"), "$1 2");
+    assert_string_equal(wire_ask(wire, "LPUSH a x"),
+                        "-WRONGTYPE Operation against a key holding the wrong kind of value");
+    assert_string_equal(wire_ask(wire, "GET"), "-ERR wrong number of arguments for 'get' command");
+    assert_string_equal(wire_ask(wire, "PING"), "+PONG");
+    /* what the connection says about itself goes along */
+    assert_string_equal(wire_ask(wire, "SELECT 3"), "+OK");
+    assert_string_equal(wire_ask(wire, "SET here 3"), "+OK");
+    assert_string_equal(wire_ask(other, "EXISTS here"), ":0");
+    assert_string_equal(wire_ask(other, "SELECT 3"), "+OK");
+    assert_string_equal(wire_ask(other, "GET here"), "$1 3");
+    assert_string_equal(wire_ask(wire, "GET none"), "$-1");
+    wire_ask(wire, "HELLO 3");
+    assert_string_equal(wire_ask(wire, "GET none"), "_");
+    assert_string_equal(wire_ask(wire, "CLIENT SETNAME joe"), "+OK");
+    assert_string_equal(wire_ask(wire, "DEL none"), ":0");
+    const char *list = wire_ask(other, "CLIENT LIST");
+    assert_non_null(strstr(list, " name=joe "));
+    char via[32];
+    snprintf(via, sizeof via, " via=%zu", follower + 1);
+    assert_non_null(strstr(strstr(list, " name=joe "), via));
+    assert_int_equal(field(cluster, leader, "clients_via_members"), 1);
+    assert_int_equal(field(cluster, follower, "proxied_clients"), 1);
+    wire_close(wire);
+    wait_field(cluster, leader, "clients_via_members", 0);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+static void a_pipeline_keeps_its_order_whoever_answers(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    struct wire *wire = open_at(cluster, follower_of(cluster));
+    static const char text[] =
+        "SET p 1\r\nECHO one\r\nINCR p\r\n*2\r\n$3\r\nGET\r\n$1\r\np\r\nSELECT 1\r\nGET p\r\n"
+        "CLIENT REPLY SKIP\r\nSET p 7\r\nGET p\r\nNONSENSE\r\nSELECT 0\r\n"
+        "CLIENT REPLY OFF\r\nINCR p\r\nPING\r\nCLIENT REPLY ON\r\nGET p\r\nQUIT\r\n";
+    static const char *const replies[] = {
+        "+OK",   "$3 one", ":2",   "$1 2",
+        "+OK",   "$-1",    "$1 7", "-ERR unknown command 'NONSENSE', with args beginning with: ",
+        "+OK",   "+OK",    "$1 3", "+OK",
+        "closed"};
+    assert_true(wire_send(wire, text, sizeof text - 1));
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++)
+        assert_string_equal(wire_next(wire), replies[i]);
+    wire_close(wire);
+
+    wire = open_at(cluster, follower_of(cluster));
+    enum { MANY = 20000 };
+    char *many = malloc(MANY * 16);
+    size_t length = 0;
+    for (int i = 0; i < MANY; i++)
+        length += (size_t)sprintf(many + length, "INCR many\r\n");
+    assert_true(wire_send(wire, many, length));
+    for (int i = 1; i <= MANY; i++) {
+        char expected[16];
+        snprintf(expected, sizeof expected, ":%d", i);
+        assert_string_equal(wire_next(wire), expected);
+    }
+    free(many);
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+static char *large_set(size_t *length) {
+    char *bytes = malloc(LARGE + 64);
+    size_t at = (size_t)sprintf(bytes, "*3\r\n$3\r\nSET\r\n$5\r\nlarge\r\n$%d\r\n", LARGE);
+    for (size_t i = 0; i < LARGE; i++)
+        bytes[at + i] = (char)(i * 2654435761u >> 13);
+    memcpy(bytes + at + LARGE, "\r\n", 2);
+    *length = at + LARGE + 2;
+    return bytes;
+}
+
+static void large_values_pass_and_a_client_that_does_not_read_costs_little(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t follower = follower_of(cluster), length, got;
+    struct wire *wire = open_at(cluster, follower);
+    char *set = large_set(&length);
+    const char *bytes;
+    assert_true(wire_send(wire, set, length));
+    assert_string_equal(wire_next(wire), "+OK");
+    assert_true(wire_send_words(wire, "GET large"));
+    assert_int_equal(wire_read(wire, &bytes, &got), WIRE_OK);
+    char head[32];
+    size_t head_length = (size_t)snprintf(head, sizeof head, "$%d\r\n", LARGE);
+    assert_int_equal(got, head_length + LARGE + 2);
+    assert_memory_equal(bytes, head, head_length);
+    assert_memory_equal(bytes + head_length, set + length - LARGE - 2, LARGE + 2);
+    free(set);
+    wire_close(wire);
+
+    enum { ASKED = 40 };
+    size_t before = process_bytes(cluster->nodes[follower].pid, "VmRSS");
+    wire = open_at(cluster, follower);
+    for (int i = 0; i < ASKED; i++)
+        assert_true(wire_send_words(wire, "GET large"));
+    harness_sleep_ms(1500);
+    size_t after = process_bytes(cluster->nodes[follower].pid, "VmRSS");
+    harness_say("a client that asked for %d MB and reads nothing costs its proxy %zu kB", ASKED * LARGE >> 20,
+                after > before ? (after - before) / 1024 : 0);
+    assert_true(after < before + 16 * 1024 * 1024);
+    for (int i = 0; i < ASKED; i++) {
+        assert_int_equal(wire_read(wire, &bytes, &got), WIRE_OK);
+        assert_int_equal(got, head_length + LARGE + 2);
+    }
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+static void a_password_is_asked_for_here_and_stays_here(void **state) {
+    (void)state;
+    static const char *const options[] = {"--raft-follower-mode", "proxy", "--requirepass", "sesame", NULL};
+    struct cluster *cluster = cluster_prepare(3, options, NULL);
+    cluster->password = "sesame";
+    cluster_spawn_all(cluster);
+    cluster_wait_leader(cluster);
+    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = open_at(cluster, follower);
+    assert_string_equal(wire_ask(wire, "SET a 1"), "-NOAUTH Authentication required.");
+    assert_string_equal(wire_ask(wire, "AUTH wrong"),
+                        "-WRONGPASS invalid username-password pair or user is disabled.");
+    assert_string_equal(wire_ask(wire, "AUTH sesame"), "+OK");
+    assert_string_equal(wire_ask(wire, "SET a 1"), "+OK");
+    wire_close(wire);
+    /* who is no member cannot say that it speaks for a client */
+    wire = open_at(cluster, leader);
+    assert_non_null(strstr(wire_ask(wire, "RAFT.CLIENT 127.0.0.1:1 a b c 0 2 1 0"), "-ERR unknown command"));
+    assert_string_equal(wire_ask(wire, "GET a"), "-NOAUTH Authentication required.");
+    assert_string_equal(wire_ask(wire, "AUTH sesame"), "+OK");
+    assert_non_null(strstr(wire_ask(wire, "RAFT.CLIENT 127.0.0.1:1 a b c 0 2 1 0"), "-ERR unknown command"));
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+static void reads_that_may_be_old_are_answered_here_until_the_client_writes(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = open_at(cluster, follower);
+    assert_string_equal(wire_ask(wire, "READONLY"), "+OK");
+    assert_string_equal(wire_ask(wire, "GET a"), "$-1");
+    assert_int_equal(field(cluster, follower, "proxied_requests"), 0);
+    for (int i = 1; i <= 200; i++) {
+        char expected[32];
+        snprintf(expected, sizeof expected, ":%d", i);
+        assert_string_equal(wire_ask(wire, "INCR a"), expected);
+        snprintf(expected, sizeof expected, "$%d %d", i < 10 ? 1 : i < 100 ? 2 : 3, i);
+        assert_string_equal(wire_ask(wire, "GET a"), expected);
+    }
+    assert_true(field(cluster, follower, "proxied_requests") >= 400);
+    wire_close(wire);
+    (void)leader;
+    cluster_free(cluster);
+}
+
+static void the_leaders_maxclients_holds_for_those_who_come_by_a_proxy(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *own = open_at(cluster, leader), *first = open_at(cluster, follower),
+                *second = open_at(cluster, follower);
+    assert_string_equal(wire_ask(own, "CONFIG SET maxclients 2"), "+OK");
+    assert_string_equal(wire_ask(first, "SET a 1"), "+OK");
+    const char *refusal = wire_ask(second, "SET a 2");
+    assert_int_equal(strncmp(refusal, "-CLUSTERDOWN ", 13), 0);
+    assert_non_null(strstr(refusal, "max number of clients reached; not executed"));
+    assert_string_equal(wire_ask(first, "GET a"), "$1 1");
+    wire_close(first);
+    uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
+    while (strcmp(wire_ask(second, "SET a 3"), "+OK") != 0)
+        assert_true(harness_now_ms() < deadline);
+    wire_close(second);
+    assert_string_equal(wire_ask(own, "CONFIG SET maxclients 10000"), "+OK");
+    wire_close(own);
+    cluster_free(cluster);
+}
+
+static void without_a_leader_a_request_waits_and_is_then_refused(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t leader = cluster_wait_equal(cluster), follower = (leader + 1) % 3, third = (leader + 2) % 3;
+    struct wire *wire = open_at(cluster, follower);
+    assert_string_equal(wire_ask(wire, "INCR n"), ":1");
+    cluster_kill(cluster, third);
+    cluster_kill(cluster, leader);
+    uint64_t begun = harness_now_ms();
+    const char *reply = wire_ask(wire, "INCR n");
+    assert_int_equal(strncmp(reply, "-CLUSTERDOWN ", 13), 0);
+    assert_non_null(strstr(reply, "not executed"));
+    assert_true(harness_now_ms() - begun < harness_scaled_ms(6000));
+    cluster_spawn_all(cluster);
+    cluster_wait_equal(cluster);
+    assert_string_equal(wire_ask(wire, "INCR n"), ":2");
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+/* ---- counters through the loss of leaders ---------------------------------------------------------------- */
+
+/* Counts on a key of its own, always through the same node, a few requests at a time and a read behind them. */
+struct counter {
+    pthread_t thread;
+    unsigned port, number, depth;
+    atomic_bool stop;
+    atomic_ullong done;
+    uint64_t unknown, refused, lost; /* lost: connections */
+    uint64_t value, slack;           /* the newest; how much more the next may be than one more */
+    char bad[160];
+};
+
+static void take(struct counter *counter, const char *reply) {
+    if (reply[0] == '$') {
+        uint64_t value = strtoull(strchr(reply, ' ') ? strchr(reply, ' ') : "0", NULL, 10);
+        if (value < counter->value || value > counter->value + counter->slack)
+            snprintf(counter->bad, sizeof counter->bad, "%llu read after %llu, with %llu unknown",
+                     (unsigned long long)value, (unsigned long long)counter->value,
+                     (unsigned long long)counter->slack);
+    } else if (reply[0] == ':') {
+        uint64_t value = strtoull(reply + 1, NULL, 10);
+        if (value <= counter->value || value > counter->value + 1 + counter->slack)
+            snprintf(counter->bad, sizeof counter->bad, "%llu after %llu, with %llu unknown",
+                     (unsigned long long)value, (unsigned long long)counter->value,
+                     (unsigned long long)counter->slack);
+        counter->slack -=
+            value - counter->value - 1 < counter->slack ? value - counter->value - 1 : counter->slack;
+        counter->value = value;
+        counter->done++;
+    } else if (strncmp(reply, "-INDOUBT ", 9) == 0) {
+        counter->unknown++;
+        counter->slack++;
+    } else if (strncmp(reply, "-CLUSTERDOWN ", 13) == 0 || strncmp(reply, "-LOADING ", 9) == 0) {
+        counter->refused++;
+    } else {
+        snprintf(counter->bad, sizeof counter->bad, "%s", reply);
+    }
+}
+
+static void *count(void *context) {
+    struct counter *counter = context;
+    struct wire *wire = NULL;
+    char words[64], read[64];
+    snprintf(words, sizeof words, "INCR counter:%u", counter->number);
+    snprintf(read, sizeof read, "GET counter:%u", counter->number);
+    while (!counter->stop && counter->bad[0] == 0) {
+        if (wire == NULL && (wire = wire_open(counter->port, harness_scaled_ms(WIRE_MS))) == NULL) {
+            harness_sleep_ms(20);
+            continue;
+        }
+        bool whole = true;
+        unsigned asked = 0;
+        while (asked <= counter->depth && wire_send_words(wire, asked < counter->depth ? words : read))
+            asked++;
+        for (unsigned i = 0; i < asked && whole; i++) {
+            const char *reply = wire_next(wire);
+            whole = strcmp(reply, "closed") != 0;
+            if (whole) {
+                take(counter, reply);
+                continue;
+            }
+            unsigned writes = asked < counter->depth ? asked : counter->depth;
+            counter->unknown += writes > i ? writes - i : 0;
+            counter->slack += writes > i ? writes - i : 0;
+            counter->lost++;
+        }
+        if (!whole || asked <= counter->depth) {
+            wire_close(wire);
+            wire = NULL;
+        }
+        usleep(1000);
+    }
+    wire_close(wire);
+    return NULL;
+}
+
+static void start_counters(struct cluster *cluster, struct counter counters[COUNTERS], size_t only) {
+    memset(counters, 0, COUNTERS * sizeof *counters);
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        size_t at = only < cluster->count ? only : i % cluster->count;
+        counters[i].number = i;
+        counters[i].port = cluster->nodes[at].port;
+        counters[i].depth = 1 + i % DEPTH_MAX;
+        assert_int_equal(pthread_create(&counters[i].thread, NULL, count, &counters[i]), 0);
+    }
+}
+
+static void stop_counters(struct counter counters[COUNTERS]) {
+    for (size_t i = 0; i < COUNTERS; i++)
+        counters[i].stop = true;
+    for (size_t i = 0; i < COUNTERS; i++)
+        pthread_join(counters[i].thread, NULL);
+}
+
+/* Every one of them has counted on. */
+static void wait_counters(struct counter counters[COUNTERS], const char *when) {
+    uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
+    for (size_t i = 0; i < COUNTERS; i++) {
+        uint64_t done = counters[i].done;
+        while (counters[i].done < done + 2 && counters[i].bad[0] == 0) {
+            if (harness_now_ms() >= deadline) {
+                stop_counters(counters);
+                harness_fail("%s: counter %zu stands still", when, i);
+            }
+            harness_sleep_ms(5);
+        }
+    }
+}
+
+/* What is there is what was acknowledged, and some of what was in doubt; nothing else. */
+static void must_add_up(struct cluster *cluster, struct counter counters[COUNTERS], uint64_t *unknown,
+                        uint64_t *lost) {
+    struct wire *wire = open_at(cluster, cluster_wait_equal(cluster));
+    uint64_t done = 0, refused = 0;
+    *unknown = *lost = 0;
+    for (unsigned i = 0; i < COUNTERS; i++) {
+        char words[64];
+        snprintf(words, sizeof words, "GET counter:%u", i);
+        const char *reply = wire_ask(wire, words);
+        uint64_t value = strtoull(strchr(reply, ' ') ? strchr(reply, ' ') : "0", NULL, 10);
+        if (counters[i].bad[0] != 0)
+            harness_fail("counter %u on port %u: %s", i, counters[i].port, counters[i].bad);
+        if (value < counters[i].done || value > counters[i].done + counters[i].unknown)
+            harness_fail("counter %u: %llu, with %llu acknowledged and %llu unknown", i,
+                         (unsigned long long)value, (unsigned long long)counters[i].done,
+                         (unsigned long long)counters[i].unknown);
+        done += counters[i].done;
+        refused += counters[i].refused;
+        *unknown += counters[i].unknown;
+        *lost += counters[i].lost;
+    }
+    harness_say("%llu acknowledged, %llu refused, %llu unknown, %llu connections lost",
+                (unsigned long long)done, (unsigned long long)refused, (unsigned long long)*unknown,
+                (unsigned long long)*lost);
+    wire_close(wire);
+}
+
+static void a_killed_leader_is_survived_and_nothing_is_done_twice(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    struct counter counters[COUNTERS];
+    uint64_t unknown, lost;
+    start_counters(cluster, counters, SIZE_MAX);
+    for (uint64_t i = 0; i < harness_setting("REDRAFT_KILLS", 3); i++) {
+        size_t leader = cluster_wait_equal(cluster);
+        wait_counters(counters, "before a kill");
+        harness_sleep_ms(STEADY_MS);
+        cluster_kill(cluster, leader);
+        harness_sleep_ms(STEADY_MS);
+        cluster_spawn(cluster, leader);
+        wait_counters(counters, "after a kill");
+    }
+    stop_counters(counters);
+    must_add_up(cluster, counters, &unknown, &lost);
+    assert_true(unknown > 0);
+    cluster_free(cluster);
+}
+
+/* Whoever leads is told to end. Those who count through a node that stays never hear of it. */
+static void a_leader_that_hands_over_is_not_noticed_behind_a_proxy(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    struct counter counters[COUNTERS];
+    uint64_t unknown, lost, refused = 0;
+    size_t stays = follower_of(cluster);
+    start_counters(cluster, counters, stays);
+    for (int i = 0; i < 20; i++) {
+        size_t leader = cluster_wait_equal(cluster);
+        wait_counters(counters, "before the leader ends");
+        if (leader == stays || i % 3 != 0) {
+            struct wire *wire = open_at(cluster, leader);
+            assert_string_equal(wire_ask(wire, "RAFT.TRANSFER_LEADER"), "+OK");
+            wire_close(wire);
+        } else {
+            assert_int_equal(cluster_end(cluster, leader), 0);
+            cluster_spawn(cluster, leader);
+        }
+        wait_counters(counters, "after the leader ended");
+    }
+    stop_counters(counters);
+    must_add_up(cluster, counters, &unknown, &lost);
+    for (size_t i = 0; i < COUNTERS; i++)
+        refused += counters[i].refused;
+    assert_int_equal(unknown + refused + lost, 0);
+    assert_true(field(cluster, stays, "proxied_repeated") > 0);
+    cluster_free(cluster);
+}
+
+/* It says nothing and closes nothing; its clients wait for an answer until another leads, and a little longer. */
+static void a_leader_that_stands_still_leaves_doubt_but_nobody_waits_for_ever(void **state) {
+    (void)state;
+    static const char *const options[] = {"--raft-follower-mode", "proxy", "--raft-outcome-timeout", "1000",
+                                          NULL};
+    struct cluster *cluster = cluster_new(3, options);
+    size_t leader = cluster_wait_equal(cluster), follower = (leader + 1) % 3;
+    struct wire *wire = open_at(cluster, follower);
+    assert_string_equal(wire_ask(wire, "INCR n"), ":1");
+    cluster_pause(cluster, leader, true);
+    assert_true(wire_send_words(wire, "INCR n"));
+    assert_true(wire_send_words(wire, "GET n"));
+    const char *reply = wire_next(wire);
+    assert_int_equal(strncmp(reply, "-INDOUBT ", 9), 0);
+    reply = wire_next(wire);
+    assert_true(strcmp(reply, "$1 1") == 0 || strcmp(reply, "$1 2") == 0);
+    cluster_pause(cluster, leader, false);
+    cluster_wait_equal(cluster);
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+static void a_node_that_becomes_the_leader_serves_its_clients_itself(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t follower = follower_of(cluster);
+    struct wire *wire = open_at(cluster, follower);
+    assert_string_equal(wire_ask(wire, "SELECT 2"), "+OK");
+    assert_string_equal(wire_ask(wire, "INCR n"), ":1");
+    cluster_make_leader(cluster, follower);
+    uint64_t proxied = field(cluster, follower, "proxied_requests");
+    assert_string_equal(wire_ask(wire, "INCR n"), ":2");
+    assert_string_equal(wire_ask(wire, "GET n"), "$1 2");
+    assert_int_equal(field(cluster, follower, "proxied_requests"), proxied);
+    cluster_make_leader(cluster, (follower + 1) % 3);
+    const char *reply = wire_ask(wire, "INCR n");
+    if (strcmp(reply, "closed") != 0) /* it was killed on the way there */
+        assert_string_equal(reply, ":3");
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+/* ---- what the upstream's session holds -------------------------------------------------------------------- */
+
+/* False, and the test is skipped in plain sight: this server has no such command. */
+static bool knows(struct wire *wire, const char *name) {
+    char words[64];
+    snprintf(words, sizeof words, "COMMAND INFO %s", name);
+    const char *reply = wire_ask(wire, words);
+    bool known = strcmp(reply, "*1 *-1") != 0 && strcmp(reply, "*1 $-1") != 0;
+    if (!known)
+        harness_say("SKIPPED: this server does not know %s", name);
+    return known;
+}
+
+static struct cluster *cluster_that_knows(const char *name, size_t *leader, struct wire **wire) {
+    struct cluster *cluster = cluster_new(3, proxies);
+    *leader = cluster_wait_equal(cluster);
+    *wire = open_at(cluster, (*leader + 1) % 3);
+    if (knows(*wire, name))
+        return cluster;
+    wire_close(*wire);
+    cluster_free(cluster);
+    skip();
+    return NULL;
+}
+
+static void a_transaction_is_the_leaders(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("multi", &leader, &wire);
+    struct wire *other = open_at(cluster, leader);
+    static const char text[] = "MULTI\r\nSET t 1\r\nSELECT 4\r\nINCR t\r\nPING\r\nEXEC\r\nGET t\r\n";
+    static const char *const replies[] = {
+        "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "*4 +OK +OK :1 +PONG", "$1 1"};
+    assert_true(wire_send(wire, text, sizeof text - 1));
+    for (size_t i = 0; i < sizeof replies / sizeof replies[0]; i++)
+        assert_string_equal(wire_next(wire), replies[i]);
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 1"); /* SELECT 4 holds */
+    assert_string_equal(wire_ask(wire, "SELECT 0"), "+OK");
+    assert_string_equal(wire_ask(wire, "WATCH t"), "+OK");
+    assert_string_equal(wire_ask(other, "SET t 5"), "+OK");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "SET t 6"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "EXEC"), "*-1");
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 5");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_int_equal(strncmp(wire_ask(wire, "NONSENSE"), "-ERR unknown command", 20), 0);
+    assert_string_equal(wire_ask(wire, "EXEC"),
+                        "-EXECABORT Transaction discarded because of previous errors.");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "HELLO 3"), "-ERR Command not allowed inside a transaction");
+    assert_string_equal(wire_ask(wire, "SET t 7"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "EXEC"),
+                        "-EXECABORT Transaction discarded because of previous errors.");
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "RESET"), "+RESET");
+    assert_string_equal(wire_ask(wire, "GET t"), "$1 5");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+static void a_transaction_or_a_watch_that_is_lost_closes_the_connection(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *begun;
+    struct cluster *cluster = cluster_that_knows("watch", &leader, &begun);
+    struct wire *watching = open_at(cluster, (leader + 1) % 3), *done = open_at(cluster, (leader + 1) % 3);
+    assert_string_equal(wire_ask(begun, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(begun, "INCR n"), "+QUEUED");
+    assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
+    assert_string_equal(wire_ask(done, "WATCH n"), "+OK");
+    assert_string_equal(wire_ask(done, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(done, "INCR n"), "+QUEUED");
+    assert_string_equal(wire_ask(done, "EXEC"), "*1 :1");
+    cluster_kill(cluster, leader);
+    assert_string_equal(wire_next(begun), "closed");
+    assert_string_equal(wire_next(watching), "closed");
+    assert_string_equal(wire_ask(done, "INCR n"), ":2");
+    wire_close(begun);
+    wire_close(watching);
+    wire_close(done);
+    cluster_free(cluster);
+}
+
+static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("blpop", &leader, &wire);
+    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    assert_true(wire_send_words(wire, "BLPOP q 0"));
+    assert_true(wire_send_words(wire, "INCR n"));
+    wait_field(cluster, leader, "clients_via_members", 1);
+    harness_sleep_ms(100);
+    assert_string_equal(wire_ask(other, "RPUSH q a"), ":1");
+    assert_string_equal(wire_next(wire), "*2 $1 q $1 a");
+    assert_string_equal(wire_next(wire), ":1");
+    assert_true(wire_send_words(wire, "BLPOP q 0"));
+    harness_sleep_ms(100);
+    wire_close(wire);
+    wait_field(cluster, leader, "clients_via_members", 1);
+    assert_string_equal(wire_ask(other, "RPUSH q b"), ":1");
+    assert_string_equal(wire_ask(other, "LLEN q"), ":1"); /* nobody waits for it any more */
+    wire = open_at(cluster, (leader + 1) % 3);
+    assert_true(wire_send_words(wire, "BLPOP none 0"));
+    harness_sleep_ms(100);
+    cluster_kill(cluster, leader);
+    assert_int_equal(strncmp(wire_next(wire), "-INDOUBT ", 9), 0);
+    assert_string_equal(wire_ask(wire, "INCR n"), ":2");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+static void who_listens_at_a_proxy_hears_on_when_the_leader_is_lost(void **state) {
+    (void)state;
+    size_t leader;
+    struct wire *wire;
+    struct cluster *cluster = cluster_that_knows("subscribe", &leader, &wire);
+    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    assert_string_equal(wire_ask(wire, "SET before 1"), "+OK");
+    assert_string_equal(wire_ask(wire, "SUBSCRIBE news"), "*3 $9 subscribe $4 news :1");
+    assert_int_equal(wire_ask(other, "PUBLISH news one")[0], ':');
+    assert_string_equal(wire_next(wire), "*3 $7 message $4 news $3 one");
+    cluster_kill(cluster, leader);
+    const char *reply;
+    do
+        reply = wire_ask(other, "PUBLISH news two");
+    while (reply[0] != ':');
+    assert_string_equal(wire_next(wire), "*3 $7 message $4 news $3 two");
+    wire_close(wire);
+    wire_close(other);
+    cluster_free(cluster);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(a_follower_answers_as_the_leader_does, cluster_teardown),
+        cmocka_unit_test_teardown(a_pipeline_keeps_its_order_whoever_answers, cluster_teardown),
+        cmocka_unit_test_teardown(large_values_pass_and_a_client_that_does_not_read_costs_little,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(a_password_is_asked_for_here_and_stays_here, cluster_teardown),
+        cmocka_unit_test_teardown(reads_that_may_be_old_are_answered_here_until_the_client_writes,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(the_leaders_maxclients_holds_for_those_who_come_by_a_proxy,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(without_a_leader_a_request_waits_and_is_then_refused, cluster_teardown),
+        cmocka_unit_test_teardown(a_killed_leader_is_survived_and_nothing_is_done_twice, cluster_teardown),
+        cmocka_unit_test_teardown(a_leader_that_hands_over_is_not_noticed_behind_a_proxy, cluster_teardown),
+        cmocka_unit_test_teardown(a_leader_that_stands_still_leaves_doubt_but_nobody_waits_for_ever,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(a_node_that_becomes_the_leader_serves_its_clients_itself, cluster_teardown),
+        cmocka_unit_test_teardown(a_transaction_is_the_leaders, cluster_teardown),
+        cmocka_unit_test_teardown(a_transaction_or_a_watch_that_is_lost_closes_the_connection,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(a_wait_is_the_leaders_and_ends_with_its_client, cluster_teardown),
+        cmocka_unit_test_teardown(who_listens_at_a_proxy_hears_on_when_the_leader_is_lost, cluster_teardown),
+    };
+    return cmocka_run_group_tests_name("proxy", tests, NULL, NULL);
+}

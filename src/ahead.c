@@ -1,0 +1,75 @@
+/* SPDX-License-Identifier: MIT */
+#include "ahead.h"
+
+#include <assert.h>
+#include <stdlib.h>
+
+enum {
+    GROUP_MAX = KEYSPACE_EXPECT_MAX,
+    WORTH = 4, /* fewer commands are executed in the time that it takes to look ahead */
+};
+
+struct ahead {
+    struct entry_reader reader;
+    size_t at, count; /* of the group */
+    struct ahead_command commands[GROUP_MAX];
+    struct resp_parser *parsers[GROUP_MAX]; /* a command's words last until its parser's next */
+};
+
+struct ahead *ahead_new(void) {
+    struct ahead *ahead = calloc(1, sizeof *ahead);
+    if (!ahead)
+        abort();
+    for (size_t i = 0; i < GROUP_MAX; i++)
+        ahead->parsers[i] = resp_parser_new();
+    return ahead;
+}
+
+void ahead_free(struct ahead *ahead) {
+    for (size_t i = 0; i < GROUP_MAX; i++)
+        resp_parser_free(ahead->parsers[i]);
+    free(ahead);
+}
+
+bool ahead_open(struct ahead *ahead, const struct raft_blob *blob, struct entry_reader *reader) {
+    ahead->at = ahead->count = 0;
+    bool known = entry_open(&ahead->reader, blob, ahead->parsers[0]);
+    *reader = ahead->reader;
+    return known;
+}
+
+static void look_up(const struct ahead *ahead, struct keyspace *keyspace) {
+    struct keyspace_key keys[GROUP_MAX];
+    size_t count = 0;
+    for (size_t i = 0; i < ahead->count; i++) {
+        const struct ahead_command *command = &ahead->commands[i];
+        bool has_key = command->row && command->row->first_key > 0 &&
+                       (size_t)command->row->first_key < command->words.count;
+        if (has_key && command->db < keyspace_databases(keyspace))
+            keys[count++] = (struct keyspace_key){command->db, command->words.args[command->row->first_key]};
+    }
+    keyspace_expect(keyspace, keys, count);
+}
+
+static void fill(struct ahead *ahead, struct keyspace *keyspace) {
+    ahead->at = ahead->count = 0;
+    while (ahead->count < GROUP_MAX) {
+        struct ahead_command *command = &ahead->commands[ahead->count];
+        ahead->reader.parser = ahead->parsers[ahead->count];
+        resp_parser_reset(ahead->reader.parser);
+        if (!entry_next(&ahead->reader, &command->words))
+            break;
+        command->row = command_find(command->words.args, command->words.count);
+        command->db = ahead->reader.db;
+        command->no_room = ahead->reader.no_room;
+        ahead->count++;
+    }
+    if (ahead->count >= WORTH)
+        look_up(ahead, keyspace);
+}
+
+const struct ahead_command *ahead_next(struct ahead *ahead, struct keyspace *keyspace) {
+    if (ahead->at == ahead->count)
+        fill(ahead, keyspace);
+    return ahead->at < ahead->count ? &ahead->commands[ahead->at++] : NULL;
+}
