@@ -533,25 +533,11 @@ struct lane *serve_writing(struct node *node); /* the write lane being filled */
 bool serve_again(struct node *node, struct connection *connection, unsigned db,
                  const struct resp_command *command, bool quiet);
 
-/* The command as the session's: what it says goes to `out`. */
-void serve_session(struct node *node, struct connection *connection, const struct command *row,
-                   const struct resp_command *command, struct resp_out *out, bool is_quiet);
-/* The wall's clock for what is answered from this node's keyspace at once. */
-uint64_t serve_local_ms(struct node *node, const struct command *row);
-
 /* apply.c */
 void apply_entries(struct node *node, const struct raft_entries *entries);
 /* `session` is the sender's; NULL: the command comes from the log. */
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session);
-/* The next command of an entry that is being applied; NULL at the end, or when this node cannot go on. */
-const struct ahead_command *apply_next(struct node *node, raft_index index);
-/* Carries it out. */
-void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
-                   raft_index index, size_t *position, struct resp_out *out, const struct session *session);
-/* Carries out a read. True when it met a key that is due. */
-bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
-                uint64_t version, struct resp_out *out, const struct session *session);
 /* The last call of this command was one that was counted before. */
 void apply_uncount(struct node *node, const struct command *command);
 /* A clock with microseconds, for how long something takes. */

@@ -10,6 +10,7 @@
 
 struct node;
 struct connection;
+struct ahead_command;
 
 /* What a connection has queued behind MULTI, and watches: see transaction.c. All zeros is nothing. */
 struct transaction {
@@ -64,5 +65,21 @@ void transaction_unwatch(struct node *node, struct connection *connection);
 void transaction_answered(struct node *node, struct connection *connection);
 /* Takes note of it in the session. */
 void transaction_report(struct connection *connection);
+
+/* ---- what a transaction is made of: serve.c, apply.c --- */
+
+/* The command as the session's: what it says goes to `out`. */
+void serve_session(struct node *node, struct connection *connection, const struct command *row,
+                   const struct resp_command *command, struct resp_out *out, bool is_quiet);
+/* The wall's clock for what is answered from this node's keyspace at once. */
+uint64_t serve_local_ms(struct node *node, const struct command *row);
+/* The next command of an entry that is being applied; NULL at the end, or when this node cannot go on. */
+const struct ahead_command *apply_next(struct node *node, raft_index index);
+/* Carries it out. */
+void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
+                   raft_index index, size_t *position, struct resp_out *out, const struct session *session);
+/* Carries out a read. True when it met a key that is due. */
+bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
+                uint64_t version, struct resp_out *out, const struct session *session);
 
 #endif

@@ -247,7 +247,17 @@ struct item *text_append(struct keyspace *keyspace, struct database *database, s
 void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
                 const void *written, size_t length);
 
+/* ---- change.c --- */
+
+/* The item is about to go: of all keys of its hash that went, the latest change is kept. */
+void change_leave_mark(struct keyspace *keyspace, const struct item *item);
+/* The item, which is in its place, has just changed, or is about to go: who watches it is told. */
+void change_tell(struct keyspace *keyspace, unsigned db, const struct item *item);
+
 /* ---- keyspace.c, load.c --- */
+
+/* As keyspace_find, but also one that is gone and still in memory. */
+struct item *keyspace_find_any(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
 
 /* Puts an item behind the last one. False when its key is there already. */
 bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item);

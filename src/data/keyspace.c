@@ -276,27 +276,8 @@ static void free_item(struct keyspace *keyspace, struct database *database, stru
     item_free(item, &keyspace->memory);
 }
 
-/* Of all keys that went, the latest change (watch.c). */
-static uint64_t *mark_of(struct keyspace *keyspace, const struct resp_arg *key) {
-    return &keyspace->marks[digest_bytes(key->bytes, key->length, 0) % KEYSPACE_MARKS];
-}
-
-static void leave_mark(struct keyspace *keyspace, const struct item *item) {
-    struct resp_arg key = item_key(item);
-    uint64_t *mark = mark_of(keyspace, &key);
-    if (*mark < item_version(item))
-        *mark = item_version(item);
-}
-
-/* The item, which is in its place, has just changed, or is about to go. */
-static void tell_watchers(struct keyspace *keyspace, unsigned db, const struct item *item) {
-    struct resp_arg key = item_key(item);
-    if (__builtin_expect(keyspace->watches != NULL && watches_count(keyspace->watches) > 0, 0))
-        watches_changed(keyspace->watches, db, &key);
-}
-
 static void take_out(struct keyspace *keyspace, struct database *database, const struct place *place) {
-    leave_mark(keyspace, place->item);
+    change_leave_mark(keyspace, place->item);
     unlink_place(keyspace, database, place);
     free_item(keyspace, database, place->item);
 }
@@ -331,6 +312,10 @@ static struct place place_of(struct database *database, const struct item *item)
     struct place place = find_any(database, &key);
     assert(place.item == item);
     return place;
+}
+
+struct item *keyspace_find_any(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
+    return find_any(database_of(keyspace, db), key).item;
 }
 
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
@@ -380,7 +365,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     }
     item->version = version;
     remember(database, place.slot);
-    tell_watchers(keyspace, db, item);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -389,7 +374,7 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct place place = find_for_write(keyspace, database, key);
     if (!place.item)
         return false;
-    tell_watchers(keyspace, db, place.item);
+    change_tell(keyspace, db, place.item);
     take_out(keyspace, database, &place);
     return true;
 }
@@ -420,7 +405,7 @@ static void put_item(struct keyspace *keyspace, unsigned db, struct item *item, 
         deadline_added(keyspace, database, item);
     item->version = version;
     remember(database, place.slot);
-    tell_watchers(keyspace, db, item);
+    change_tell(keyspace, db, item);
 }
 
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
@@ -432,8 +417,8 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct resp_arg own = item_key(source.item);
     if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
-    tell_watchers(keyspace, db, source.item);
-    leave_mark(keyspace, source.item);
+    change_tell(keyspace, db, source.item);
+    change_leave_mark(keyspace, source.item);
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
@@ -464,8 +449,8 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
     struct place place = find_for_write(keyspace, from, key);
     assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
     struct object *object = item_object(place.item);
-    tell_watchers(keyspace, from_db, place.item);
-    leave_mark(keyspace, place.item);
+    change_tell(keyspace, from_db, place.item);
+    change_leave_mark(keyspace, place.item);
     unlink_place(keyspace, from, &place);
     if (object) {
         object_settle(keyspace, from, object);
@@ -516,25 +501,6 @@ struct item *keyspace_by_deadline(struct keyspace *keyspace, unsigned db, size_t
     return order_in(block, within);
 }
 
-/* ---- changes --- */
-
-void keyspace_set_watches(struct keyspace *keyspace, struct watches *watches) {
-    keyspace->watches = watches;
-}
-
-uint64_t keyspace_upheavals(const struct keyspace *keyspace) {
-    return keyspace->upheavals;
-}
-
-bool keyspace_unchanged(struct keyspace *keyspace, unsigned db, const struct resp_arg *key, bool present,
-                        uint64_t since) {
-    struct item *item = find_any(database_of(keyspace, db), key).item;
-    bool there = item && !gone(keyspace, item);
-    if (there != present || (item && item_version(item) > since))
-        return false;
-    return present || *mark_of(keyspace, key) <= since;
-}
-
 /* ---- one item --- */
 
 struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct item *item,
@@ -545,7 +511,7 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     item = change_deadline(keyspace, database, place.slot, item, deadline_ms);
     item->version = version;
     remember(database, place.slot);
-    tell_watchers(keyspace, db, item);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -569,7 +535,7 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
         item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
-    tell_watchers(keyspace, db, item);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -585,7 +551,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
         item_patch(item, offset, bytes, length);
     item->version = version;
     remember(database, place.slot);
-    tell_watchers(keyspace, db, item);
+    change_tell(keyspace, db, item);
 }
 
 /* ---- places that are open for a change --- */
@@ -617,24 +583,11 @@ void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bo
     struct database *database = database_of(keyspace, db);
     remember(database, slot);
     if (changed)
-        tell_watchers(keyspace, db, dict_at(&database->keys, slot));
+        change_tell(keyspace, db, dict_at(&database->keys, slot));
     if (!remove)
         return;
     struct place place = place_of(database, dict_at(&database->keys, slot));
     take_out(keyspace, database, &place);
-}
-
-uint64_t keyspace_digest(const struct keyspace *keyspace) {
-    uint64_t digest = digest_mix(digest_mix(keyspace->clock, keyspace->next_object), keyspace->count);
-    for (unsigned i = 0; i < keyspace->count; i++) {
-        const struct database *database = &keyspace->db[keyspace->order[i]];
-        if (database->keys.count > 0)
-            digest += digest_mix(digest_mix(database->digest, database->keys.count), i);
-    }
-    digest = digest_mix(digest, keyspace->upheavals);
-    for (size_t i = 0; i < KEYSPACE_MARKS; i++)
-        digest = digest_mix(digest, keyspace->marks[i]);
-    return digest;
 }
 
 /* ---- loading --- */
