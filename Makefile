@@ -26,10 +26,10 @@ REDRAFT := $(if $(SANITIZE),$(OUT)/redraft,$(BUILD)/redraft)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
             -Wwrite-strings -Wvla
-ALL_CFLAGS  = -std=gnu11 $(WARNINGS) -pthread $(CFLAGS) $(SANITIZE_FLAGS)
+ALL_CFLAGS  = -std=gnu11 $(WARNINGS) -isystem /usr/include/lua5.1 -pthread $(CFLAGS) $(SANITIZE_FLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -lm
+LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -llua5.1-cjson -llua5.1-bitop -llua5.1 -lm
 TEST_LIBS := -lcmocka $(LIBS)
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -73,7 +73,7 @@ all: $(REDRAFT)
 # ---- packages ------------------------------------------------------------------------------------------------
 # Each stamp says that the packages of its row are there; each row stands on the one before it.
 
-PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev
+PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
 PACKAGES_bench := libnghttp2-dev etcd-server

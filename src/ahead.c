@@ -61,6 +61,7 @@ static void fill(struct ahead *ahead, struct keyspace *keyspace) {
             break;
         command->row = command_find(command->words.args, command->words.count);
         command->db = ahead->reader.db;
+        command->no_room = ahead->reader.no_room;
         ahead->count++;
     }
     if (ahead->count >= WORTH)

@@ -16,6 +16,7 @@ struct ahead_command {
     struct resp_command words;
     const struct command *row;
     unsigned db;
+    bool no_room;
 };
 
 struct ahead *ahead_new(void);

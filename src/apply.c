@@ -9,6 +9,7 @@
 #include <assert.h>
 #include <time.h>
 
+#include "cmd/transactions.h"
 #include "node_state.h"
 
 enum {
@@ -76,9 +77,28 @@ void apply_uncount(struct node *node, const struct command *command) {
     statistics_of(node, command)->calls--;
 }
 
+bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
+                uint64_t version, struct resp_out *out, const struct session *session) {
+    struct call call = {
+        .keyspace = node->keyspace,
+        .args = command->args,
+        .count = command->count,
+        .db = db,
+        .wall_ms = wall_ms,
+        .seed = mix(node->seed++ ^ version),
+        .reply = out,
+    };
+    const struct command *row = command_find(command->args, command->count);
+    must_be_known(row, command);
+    apply_call(node, row, &call, session);
+    return call.due;
+}
+
 /* A waiting read, at its place. True when it met a key that is due. */
 bool apply_read(struct node *node, const struct lane *lane, const struct pending_item *item, uint64_t wall_ms,
                 uint64_t version) {
+    if (item->queued > 0)
+        return transaction_answer(node, lane, item, wall_ms, version);
     static const struct resp_limits stored = {
         .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
     struct resp_command command;
@@ -108,6 +128,8 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
         resp_buf_truncate(out.buf, mark);
     if (call.looks && !call.due)
         block_looked(node, item->connection, &call);
+    if (!call.due && row->run == cmd_watch)
+        transaction_watch(node, item->connection, item->db, &command);
     return call.due;
 }
 
@@ -154,12 +176,61 @@ static bool is_mark(struct node *node, const struct entry_reader *reader, const 
     return true;
 }
 
+const struct ahead_command *apply_next(struct node *node, raft_index index) {
+    const struct ahead_command *command = ahead_next(node->ahead, node->keyspace);
+    return command && database_exists(node, command->db, index) ? command : NULL;
+}
+
+static struct call call_of(struct node *node, const struct entry_reader *reader,
+                           const struct ahead_command *command, raft_index index, size_t *position,
+                           struct resp_out *out) {
+    must_be_known(command->row, &command->words);
+    return (struct call){
+        .keyspace = node->keyspace,
+        .args = command->words.args,
+        .count = command->words.count,
+        .db = command->db,
+        .wall_ms = reader->clock_ms,
+        .version = index,
+        .no_room = command->no_room,
+        .seed = mix(index ^ mix((*position)++)),
+        .reply = out,
+    };
+}
+
+void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
+                   raft_index index, size_t *position, struct resp_out *out, const struct session *session) {
+    struct call call = call_of(node, reader, command, index, position, out);
+    apply_call(node, command->row, &call, session);
+}
+
+/* With who waits for it, or nobody. */
+static void apply_one(struct node *node, const struct entry_reader *reader,
+                      const struct ahead_command *command, raft_index index, size_t *position,
+                      const struct lane *lane, const struct pending_item *item) {
+    struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
+    struct entry_transaction head;
+    deliver_before(node, out.buf);
+    if (entry_is_transaction(&command->words, &head)) {
+        transaction_apply(node, reader, &head, index, position, lane, item);
+    } else if (item && item->connection->wait) {
+        struct call call = call_of(node, reader, command, index, position, &out);
+        block_apply(node, item, command->row, &call);
+    } else {
+        apply_command(node, reader, command, index, position, &out, item ? &item->connection->session : NULL);
+    }
+    if (item) {
+        item->connection->written = index;
+        connection_answered(node, item->connection);
+    }
+}
+
 static void apply_commands(struct node *node, const struct entry_reader *reader, raft_index index,
                            const struct lane *lane) {
     const struct ahead_command *command;
     size_t at = 0, position = 0;
     node->call_ended_us = 0;
-    while ((command = ahead_next(node->ahead, node->keyspace)) && database_exists(node, command->db, index)) {
+    while ((command = apply_next(node, index))) {
         const struct pending_item *item = NULL;
         if (is_mark(node, reader, &command->words, index))
             continue;
@@ -172,27 +243,7 @@ static void apply_commands(struct node *node, const struct entry_reader *reader,
             assert(at < lane->count);
             item = &lane->items[at++];
         }
-        struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
-        deliver_before(node, out.buf);
-        struct call call = {
-            .keyspace = node->keyspace,
-            .args = command->words.args,
-            .count = command->words.count,
-            .db = command->db,
-            .wall_ms = reader->clock_ms,
-            .version = index,
-            .seed = mix(index ^ mix(position++)),
-            .reply = &out,
-        };
-        must_be_known(command->row, &command->words);
-        if (item && item->connection->wait)
-            block_apply(node, item, command->row, &call);
-        else
-            apply_call(node, command->row, &call, item ? &item->connection->session : NULL);
-        if (item) {
-            item->connection->written = index;
-            connection_answered(node, item->connection);
-        }
+        apply_one(node, reader, command, index, &position, lane, item);
     }
     if (lane)
         answer_riders(node, lane, &at, index);

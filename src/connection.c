@@ -72,6 +72,7 @@ void connection_forget(struct node *node, struct connection *connection) {
     monitor_forget(node, connection);
     resp_parser_free(connection->parser);
     wire_pieces_close(&connection->pieces);
+    resp_buf_close(&connection->transaction.queue);
     free(connection->exchange);
     free(connection);
     node->connections--;
@@ -92,6 +93,7 @@ void connection_close(struct node *node, struct connection *connection) {
         peer->visits--;
     backup_forget(node, connection);
     snapshot_in_left(node, connection);
+    transaction_drop(node, connection);
     deliver_forget(node, connection);
     client->owner = NULL;
     connection->client = NULL;
@@ -106,6 +108,7 @@ void connection_answered(struct node *node, struct connection *connection) {
         return;
     connection->lane = NULL;
     connection->rider_bytes = 0;
+    transaction_answered(node, connection);
     if (!connection->client && !connection->to_serve)
         connection_forget(node, connection);
     else if (connection->client &&

@@ -23,6 +23,30 @@ void entry_add(struct entry_builder *builder, unsigned db, const struct resp_com
     builder->count++;
 }
 
+void entry_add_transaction(struct entry_builder *builder, const struct entry_transaction *transaction) {
+    assert(transaction->commands > 0);
+    resp_request(&builder->commands, 4 + 3 * transaction->watched);
+    resp_request_text(&builder->commands, "MULTI");
+    resp_request_unsigned(&builder->commands, transaction->commands);
+    resp_request_unsigned(&builder->commands, transaction->since);
+    resp_request_unsigned(&builder->commands, transaction->upheavals);
+}
+
+void entry_add_watch(struct entry_builder *builder, unsigned db, bool present, const struct resp_arg *key) {
+    resp_request_unsigned(&builder->commands, db);
+    resp_request_unsigned(&builder->commands, present);
+    resp_request_bulk(&builder->commands, key->bytes, key->length);
+}
+
+void entry_add_room(struct entry_builder *builder, bool no_room) {
+    if (builder->no_room == no_room)
+        return;
+    resp_request(&builder->commands, 2);
+    resp_request_text(&builder->commands, "ROOM");
+    resp_request_unsigned(&builder->commands, !no_room);
+    builder->no_room = no_room;
+}
+
 size_t entry_size(const struct entry_builder *builder) {
     return resp_buf_length(&builder->commands) + ENTRY_OVERHEAD_MAX;
 }
@@ -44,6 +68,7 @@ struct raft_blob *entry_close(struct entry_builder *builder, unsigned level, uin
     resp_buf_close(&header);
     resp_buf_consume(&builder->commands, length, COMMANDS_KEPT_MAX);
     builder->db = 0;
+    builder->no_room = false;
     builder->count = 0;
     return blob;
 }
@@ -75,20 +100,61 @@ bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struc
     return level <= LEVEL_NEWEST;
 }
 
+/* SELECT or ROOM, which say how to read on. */
+static bool read_setting(struct entry_reader *reader, const struct resp_command *command) {
+    bool is_select = resp_arg_is(&command->args[0], "SELECT");
+    int64_t value = -1;
+    if (!is_select && !resp_arg_is(&command->args[0], "ROOM"))
+        return false;
+    bool understood = command->count == 2 && resp_arg_integer(&command->args[1], &value) && value >= 0 &&
+                      value <= (is_select ? (int64_t)UINT_MAX : 1);
+    assert(understood);
+    (void)understood;
+    if (is_select)
+        reader->db = (unsigned)value;
+    else
+        reader->no_room = value == 0;
+    return true;
+}
+
 bool entry_next(struct entry_reader *reader, struct resp_command *command) {
     while (reader->at < reader->length) {
         enum resp_outcome outcome = reader_parse(reader, command);
-        int64_t db;
         assert(outcome == RESP_COMMAND && command->count > 0);
         (void)outcome;
-        if (!resp_arg_is(&command->args[0], "SELECT"))
+        if (!read_setting(reader, command))
             return true;
-        bool understood =
-            command->count == 2 && resp_arg_integer(&command->args[1], &db) && db >= 0 && db <= UINT_MAX;
-        assert(understood);
-        if (!understood)
-            return false;
-        reader->db = (unsigned)db;
     }
     return false;
+}
+
+static uint64_t number(const struct resp_arg *arg) {
+    int64_t value = -1;
+    bool understood = resp_arg_integer(arg, &value);
+    assert(understood && value >= 0);
+    (void)understood;
+    return (uint64_t)value;
+}
+
+bool entry_is_transaction(const struct resp_command *command, struct entry_transaction *transaction) {
+    if (!resp_arg_is(&command->args[0], "MULTI"))
+        return false;
+    assert(command->count >= 4 && (command->count - 4) % 3 == 0);
+    *transaction = (struct entry_transaction){
+        .commands = number(&command->args[1]),
+        .since = number(&command->args[2]),
+        .upheavals = number(&command->args[3]),
+        .watched = (command->count - 4) / 3,
+        .watches = command->args + 4,
+    };
+    return true;
+}
+
+void entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                 const struct resp_arg **key) {
+    const struct resp_arg *watch = transaction->watches + 3 * at;
+    assert(at < transaction->watched);
+    *db = (unsigned)number(&watch[0]);
+    *present = number(&watch[1]) != 0;
+    *key = &watch[2];
 }

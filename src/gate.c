@@ -87,6 +87,12 @@ void gate_refuse(enum gate_verdict verdict, const struct conf *conf, const struc
         resp_error(out, "ERR command too large for a log entry: raft-entry-max-size is %llu bytes",
                    (unsigned long long)conf->entry_bytes_max);
         return;
+    case GATE_NO_MULTI:
+        resp_error(out, "ERR Command not allowed inside a transaction");
+        return;
+    case GATE_NO_WATCH:
+        resp_error(out, "ERR WATCH inside MULTI is not allowed");
+        return;
     case GATE_FULL:
         resp_error(out, "OOM command not allowed when used memory > 'maxmemory'.");
         return;

@@ -37,6 +37,7 @@ enum gate_verdict {
     GATE_READ,    /* at a linearizable point */
     GATE_LOCAL,   /* over this node's keyspace, at once */
     GATE_SESSION, /* over the session, at once */
+    GATE_QUEUE,   /* behind MULTI */
     GATE_PROXY,   /* to the leader, on the client's behalf */
     /* not now */
     GATE_WAIT,      /* for a leader, within bounds */
@@ -50,6 +51,8 @@ enum gate_verdict {
     GATE_LISTENING,  /* a RESP2 connection that listens to channels */
     GATE_LOADING,
     GATE_TOO_LARGE,
+    GATE_NO_MULTI, /* not between MULTI and EXEC */
+    GATE_NO_WATCH,
     GATE_FULL,
     GATE_DISK_LOW,
 };

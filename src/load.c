@@ -166,7 +166,10 @@ static void complete(struct node *node, struct load_job *load) {
                (unsigned long long)load->meta->applied, (unsigned long long)load->keys,
                (unsigned long long)load->bytes / 1024, (unsigned long long)took_ms);
     load->old = node->keyspace;
+    keyspace_set_watches(load->old, NULL);
     node->keyspace = load->keyspace;
+    watches_all_changed(node->watches);
+    keyspace_set_watches(node->keyspace, node->watches);
     load->keyspace = NULL;
     if (keyspace_databases(node->keyspace) != node->conf->databases)
         log_warning(node->logger, "databases is %u in the replicated state, not %u: the state's holds",

@@ -8,6 +8,7 @@
  *     block.c     connections that wait for an element    acks.c  or for members to have a write
  *     serve.c     from a client's bytes to a lane, a reply, or a wait
  *     handover.c  the leadership given away: on request, before the end, when the disk or the loop stands still
+ *     transaction.c  MULTI: what is queued and watched, and how it is carried out as one
  *     outcome.c   what is told to those that get no reply from applying
  *     apply.c     from an entry to the keyspace and the replies
  *     reads.c     from a confirmed round to the replies
@@ -43,6 +44,7 @@
 #include "cmd/command.h"
 #include "cmd/report.h"
 #include "conf.h"
+#include "copies.h"
 #include "data/keyspace.h"
 #include "entry.h"
 #include "eviction.h"
@@ -60,6 +62,7 @@
 #include "spikes.h"
 #include "store/data.h"
 #include "store/store.h"
+#include "transaction.h"
 #include "wire.h"
 #include "worker.h"
 
@@ -92,6 +95,7 @@ struct connection {
     struct client *client; /* NULL: gone, but some of its requests are still under way */
     struct session session;
     struct resp_parser *parser;
+    struct transaction transaction;
 
     struct lane *lane;  /* of its last unanswered request; NULL: none */
     size_t pending;     /* unanswered requests */
@@ -196,38 +200,6 @@ struct handover {
     uint64_t begun, done;     /* since the start */
 };
 
-enum checkpoint_phase {
-    CHECKPOINT_NONE,
-    CHECKPOINT_WRITING,    /* pages are handed to the worker */
-    CHECKPOINT_COMMITTING, /* all pages were, and the commit */
-    CHECKPOINT_FAILED,     /* what is still on its way comes back failed */
-};
-
-/* The state on the disk: what the last checkpoint holds, and the one under way (checkpoint.c). */
-struct checkpointing {
-    struct store_data *data;
-    struct worker *worker;
-    enum checkpoint_phase phase;
-    bool wanted;             /* somebody asked for one */
-    uint64_t number;         /* of the attempt; they count from 1 */
-    raft_index index;        /* of the attempt: the state after this entry */
-    struct store_meta *meta; /* of the attempt, until it goes out with the commit */
-    struct store_data_job *filling;
-    size_t jobs_out, bytes_out;      /* with the worker */
-    uint64_t applied_bytes;          /* of the attempt: of the entries that it adds to the last one */
-    uint64_t begun_ms, bytes, pages; /* of the attempt */
-    uint64_t retry_ms;               /* not before, after a failure */
-    unsigned failures;               /* in a row */
-    char why[NODE_REASON_MAX];       /* the last one failed because; "" when it did not */
-
-    uint64_t behind_bytes; /* of the entries applied since the last committed one */
-    raft_index done_index; /* of the last committed one; 0: there is none */
-    uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
-    uint64_t file_bytes;
-    uint64_t generation;      /* of the data file in use */
-    struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
-};
-
 /* A change of members that somebody waits for. */
 struct member_change {
     struct member_change *next;
@@ -247,28 +219,6 @@ struct membership {
     bool sweeping;        /* there are peers that are no members */
     uint64_t removed_ms;  /* this node was removed; 0: it was not */
     uint64_t proposed_ms; /* when the last change was proposed that nobody asked for */
-};
-
-enum backup_phase {
-    BACKUP_NONE,
-    BACKUP_CHECKPOINT, /* waits for one at `index` or later */
-    BACKUP_COPY,
-};
-
-/* At most one at a time: see backup.c. */
-struct backup {
-    enum backup_phase phase;
-    char name[STORE_NAME_MAX + 1];
-    raft_index index;
-    unsigned failures; /* of checkpoints in a row, when it was last looked at */
-    uint64_t begun_ms;
-    struct connection *asker; /* answered at its end; NULL: gone */
-    bool quiet;               /* CLIENT REPLY OFF or SKIP */
-    struct store_copy *copy;
-    struct worker *worker;   /* NULL while nothing is copied */
-    char why[STORE_WHY_MAX]; /* the last one failed because; "" when it did not */
-    raft_index done_index;   /* of the last that succeeded */
-    uint64_t done_bytes, done_took_ms, done_wall_ms, done_count;
 };
 
 /* See audit.c. */
@@ -296,55 +246,6 @@ struct disk {
     bool known, low;
     uint64_t free_bytes;
     uint64_t look_ms; /* when to look next */
-};
-
-/* A snapshot on its way to a follower. */
-struct sending {
-    raft_id to; /* 0: a free place */
-    struct link *link;
-    struct admission_exchange exchange;
-    bool admitted, offered, ending;
-    raft_index index;
-    uint64_t offset, begun_ms;
-};
-
-enum { SNAPSHOTS_OUT_MAX = 4 };
-
-/* Snapshots that leave. One is there at a time, made of the last checkpoint. */
-struct snapshots_out {
-    struct store_copy *copy;
-    struct worker *worker;
-    bool making, dropping;
-    raft_index making_index; /* at least: what is being made is the state of it */
-    raft_index index;        /* of the one that is there; 0: none */
-    uint64_t size;
-    uint32_t crc;
-    uint64_t retry_ms; /* making one failed: not before */
-    struct sending at[SNAPSHOTS_OUT_MAX];
-};
-
-enum snapshot_in_phase {
-    SNAPSHOT_IN_NONE,
-    SNAPSHOT_IN_COMING,     /* fragments are written */
-    SNAPSHOT_IN_INSTALLING, /* it is verified and made a data file */
-    SNAPSHOT_IN_RESETTING,  /* raft.db is told to begin after it */
-    SNAPSHOT_IN_LOADING,    /* the state is read from it */
-};
-
-/* The snapshot that comes in. */
-struct snapshot_in {
-    struct store_copy *copy;
-    struct worker *worker;
-    enum snapshot_in_phase phase;
-    struct connection *from; /* who is answered; NULL: its connection is gone */
-    uint64_t heard_ms;       /* ... said something last */
-    bool busy;               /* a job is with the worker */
-    char id[STORE_NAME_MAX + 1];
-    uint64_t size, begun_ms;
-    uint32_t crc;
-    struct store_meta *meta; /* once it is installed */
-    bool reset;              /* raft.db begins after it */
-    uint64_t installed;      /* since the start */
 };
 
 struct node {
@@ -402,6 +303,7 @@ struct node {
 
     /* the keyspace, and the way to it */
     struct keyspace *keyspace;
+    struct watches *watches;
     bool clock_wrong;
     bool caught_up; /* everything known to be committed when we first heard of a leader is applied */
     struct resp_parser *item_parser;

@@ -26,5 +26,5 @@ bool pause_is_on(const struct node *node) {
 bool pause_holds(const struct node *node, const struct command *row, enum gate_verdict verdict) {
     if (!pause_is_on(node) || verdict > GATE_WAIT)
         return false;
-    return node->pause.all || (row->flags & COMMAND_THROUGH_LOG);
+    return node->pause.all || verdict == GATE_WRITE || (row->flags & COMMAND_THROUGH_LOG);
 }

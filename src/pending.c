@@ -34,7 +34,7 @@ struct pending_item *lane_add(struct lane *lane, struct connection *connection, 
 
 struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connection, enum pending_kind kind,
                                     const void *bytes, size_t length) {
-    assert(kind == PENDING_READ || kind == PENDING_REPLY);
+    assert(kind == PENDING_READ || kind == PENDING_REPLY || kind == PENDING_WRITE);
     struct pending_item *item = lane_add(lane, connection, kind);
     item->at = resp_buf_length(&lane->bytes);
     item->length = length;
@@ -51,6 +51,7 @@ static void move_item(struct lane *from, struct pending_item *item, struct lane 
     struct pending_item *moved = lane_add_bytes(to, item->connection, (enum pending_kind)item->kind,
                                                 lane_bytes(from, item), item->length);
     moved->db = item->db;
+    moved->queued = item->queued;
     moved->protocol = item->protocol;
     moved->key_at = item->key_at;
     moved->key_length = item->key_length;

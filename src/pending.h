@@ -44,9 +44,10 @@ enum pending_kind {
 
 struct pending_item {
     struct connection *connection;
-    size_t at, length;           /* of the read's command or the reply, in lane->bytes */
+    size_t at, length;           /* of the read's command, the transaction's or the reply, in lane->bytes */
     uint32_t key_at, key_length; /* of the read's first key, in those; 0, 0: it has none */
     uint32_t db;
+    uint32_t queued;  /* 1 + commands of a transaction, which are the bytes; 0: it is none */
     uint8_t kind;     /* enum pending_kind */
     uint8_t protocol; /* of the reply: 2 or 3 */
     bool quiet;       /* CLIENT REPLY OFF or SKIP: nothing is sent */

@@ -107,6 +107,8 @@ static enum gate_verdict judge(const struct node *node, const struct connection 
                                enum gate_verdict verdict) {
     const struct proxy *proxy = connection->proxy;
     bool watching = proxy && proxy->watching, elsewhere = leader_is_elsewhere(node);
+    if (connection->session.multi.open || connection->transaction.watcher.count > 0)
+        return verdict; /* begun while this node led: it ends here too */
     if (proxy && proxy->multi && verdict != GATE_NOAUTH && verdict != GATE_DENIED)
         return stays_here(row, command) ? verdict : GATE_PROXY;
     if (!row)

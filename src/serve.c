@@ -10,7 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "gate.h"
+#include "cmd/transactions.h"
 #include "node_state.h"
 
 enum {
@@ -130,6 +130,10 @@ static void carry_out(struct node *node, struct connection *connection, const st
         backup_begin(node, wishes->backup, connection, is_quiet, out);
     if (wishes->reset_statistics)
         status_reset(node);
+    if (wishes->discard)
+        transaction_drop(node, connection);
+    if (wishes->unwatch)
+        transaction_unwatch(node, connection);
     if (wishes->purge)
         malloc_trim(0);
     if (wishes->monitor)
@@ -155,8 +159,8 @@ static void close_killed(struct node *node) {
     }
 }
 
-static void run_session(struct node *node, struct connection *connection, const struct command *row,
-                        const struct resp_command *command, struct resp_out *out, bool is_quiet) {
+void serve_session(struct node *node, struct connection *connection, const struct command *row,
+                   const struct resp_command *command, struct resp_out *out, bool is_quiet) {
     struct report report;
     struct wishes wishes = {0};
     struct session **sessions = NULL;
@@ -193,30 +197,55 @@ static void run_session(struct node *node, struct connection *connection, const 
     carry_out(node, connection, &wishes, is_quiet, out);
 }
 
+uint64_t serve_local_ms(struct node *node, const struct command *row) {
+    if (row->flags & COMMAND_OVER_DATA)
+        return keyspace_clock(node->keyspace);
+    return clock_look(&node->clock, node_wall_ms(node), node->now_ms);
+}
+
 static void run_local(struct node *node, struct connection *connection, const struct command *row,
                       const struct resp_command *command, struct resp_out *out) {
-    struct call call = {
-        .keyspace = node->keyspace,
-        .args = command->args,
-        .count = command->count,
-        .db = connection->session.db,
-        .wall_ms = keyspace_clock(node->keyspace),
-        .seed = node->seed++,
-        .reply = out,
-    };
-    if (!(row->flags & COMMAND_READONLY))
-        call.wall_ms = clock_look(&node->clock, node_wall_ms(node), node->now_ms);
     node->call_ended_us = 0;
     deliver_listen(node, false);
     deliver_before(node, out->buf);
-    apply_call(node, row, &call, &connection->session);
+    if (transaction_is(connection, row)) {
+        transaction_run(node, connection, out);
+        return;
+    }
+    (void)apply_look(node, command, connection->session.db, serve_local_ms(node, row), 0, out,
+                     &connection->session);
+    if (row->run == cmd_watch) {
+        transaction_watch_asked(connection);
+        transaction_watch(node, connection, connection->session.db, command);
+    }
+}
+
+static void refuse(struct node *node, struct connection *connection, const struct command *row,
+                   const struct resp_command *command, enum gate_verdict verdict, struct resp_out *out) {
+    size_t mark = resp_buf_length(out->buf);
+    struct resp_command first;
+    if (verdict == GATE_ELSEWHERE && transaction_is(connection, row) &&
+        transaction_first(node, connection, &first))
+        outcome_refuse(node, connection, &first, out);
+    else if (verdict == GATE_ELSEWHERE)
+        outcome_refuse(node, connection, command, out);
+    else
+        gate_refuse(verdict, node->conf, row, command->args, command->count, out);
+    transaction_refused(node, connection, row, verdict, out, mark);
+    connection_count_reply(node, row, out, mark);
+}
+
+/* Whether it runs only when nothing is owed to its connection. */
+static bool must_be_last(const struct connection *connection, const struct command *row,
+                         enum gate_verdict verdict) {
+    return (verdict == GATE_SESSION && (row->flags & COMMAND_LATER)) ||
+           (verdict == GATE_LOCAL && transaction_is(connection, row));
 }
 
 /* Whatever is answered from here at once: a session's command, a local read, a refusal. */
 static enum served answer_now(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command, enum gate_verdict verdict) {
-    if (!may_reply(node, connection) ||
-        (row && (row->flags & COMMAND_LATER) && verdict == GATE_SESSION && connection->lane))
+    if (!may_reply(node, connection) || (connection->lane && must_be_last(connection, row, verdict)))
         return HELD;
     bool skip = skip_now(&connection->session) && !(row && strcmp(row->name, "client|reply") == 0);
     struct resp_buf aside = {0};
@@ -225,15 +254,14 @@ static enum served answer_now(struct node *node, struct connection *connection, 
     if (verdict == GATE_LOCAL) {
         run_local(node, connection, row, command, &out);
     } else if (verdict == GATE_SESSION) {
-        run_session(node, connection, row, command, &out,
-                    skip || connection->session.reply_mode == REPLY_OFF);
+        serve_session(node, connection, row, command, &out,
+                      skip || connection->session.reply_mode == REPLY_OFF);
         connection_count_reply(node, row, &out, mark);
+    } else if (verdict == GATE_QUEUE) {
+        transaction_queue(connection, row, command);
+        resp_status(&out, "QUEUED");
     } else {
-        if (verdict == GATE_ELSEWHERE)
-            outcome_refuse(node, connection, command, &out);
-        else
-            gate_refuse(verdict, node->conf, row, command->args, command->count, &out);
-        connection_count_reply(node, row, &out, mark);
+        refuse(node, connection, row, command, verdict, &out);
     }
     bool pushed = verdict == GATE_SESSION && (row->flags & COMMAND_PUSH);
     if ((skip || connection->session.reply_mode == REPLY_OFF) && !pushed)
@@ -264,14 +292,16 @@ static bool make_room(struct node *node, size_t raw_length) {
 
 static enum served take_write(struct node *node, struct connection *connection, const struct command *row,
                               const struct resp_command *command) {
+    bool transaction = transaction_is(connection, row);
     bool behind_reads = connection->lane && connection->lane->token != 0;
     if (behind_reads && !all_in_this_turn(node, connection))
         return HELD; /* reads of an earlier turn come first */
     if (checkpoint_is_behind(node))
         return HELD; /* what it has still to write would be copied faster than it is written */
-    if (!make_room(node, command->raw_length))
+    if (!make_room(node, transaction ? transaction_size(connection) : command->raw_length))
         return HELD;
-    size_t growth = eviction_growth(node, connection->session.db, row, command);
+    size_t growth = transaction ? transaction_growth(node, connection)
+                                : eviction_growth(node, connection->session.db, row, command);
     if (!eviction_admit(node, growth))
         return HELD; /* victims go first */
     struct lane *lane = serve_writing(node);
@@ -279,6 +309,12 @@ static enum served take_write(struct node *node, struct connection *connection, 
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
+    if ((transaction ? connection->transaction.flags : row->flags) & COMMAND_LOGGED)
+        entry_add_room(&node->batch, eviction_full(node) || node->disk.low);
+    if (transaction) {
+        finish_item(transaction_write(node, connection, lane), connection);
+        return SERVED;
+    }
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
@@ -330,28 +366,35 @@ static enum conf_consistency consistency_of(const struct node *node, const struc
 
 static enum served take_read(struct node *node, struct connection *connection, const struct command *row,
                              const struct resp_command *command) {
+    bool transaction = transaction_is(connection, row);
     if (connection->lane && connection->lane->token == 0 && connection->lane != node->writing)
         return HELD; /* behind a write that is proposed already */
     if (connection->lane && connection->lane == node->stalled)
         return HELD; /* it has not taken the replies to what it read before */
+    if (transaction && connection->lane && connection->lane == node->writing)
+        return HELD; /* how long its replies are is not known */
     if (connection->lane && connection->lane == node->writing) {
         connection->rider_bytes += reply_estimate(node, connection, row, command);
         if (connection->rider_bytes > NODE_OUT_PATIENCE_BYTES)
             return HELD; /* replies to riders are all made at once */
     }
-    bool lease = consistency_of(node, connection) == CONF_LEASE && !(row->flags & COMMAND_BLOCKING);
+    bool once = transaction || row->run == cmd_watch; /* what stands on a lease may be done twice */
+    bool lease = !once && consistency_of(node, connection) == CONF_LEASE && !(row->flags & COMMAND_BLOCKING);
     if (connection->lane && connection->lane == node->leasing && !lease)
         return HELD; /* what stands on a lease may be answered sooner than this */
     if (!connection->lane || (connection->lane != node->writing && connection->lane != node->leasing))
         connection->lane = reads_lane(node, lease && connection->lane == NULL);
-    struct pending_item *item =
-        lane_add_bytes(connection->lane, connection, PENDING_READ, command->raw, command->raw_length);
-    if (row->first_key > 0 && (size_t)row->first_key < command->count) {
+    struct pending_item *item = transaction ? transaction_read(connection, connection->lane)
+                                            : lane_add_bytes(connection->lane, connection, PENDING_READ,
+                                                             command->raw, command->raw_length);
+    if (!transaction && row->first_key > 0 && (size_t)row->first_key < command->count) {
         const struct resp_arg *key = &command->args[row->first_key];
         item->key_at = (uint32_t)(key->bytes - command->raw);
         item->key_length = (uint32_t)key->length;
     }
     finish_item(item, connection);
+    if (row->run == cmd_watch)
+        transaction_watch_asked(connection);
     return SERVED;
 }
 
@@ -409,8 +452,10 @@ static enum served serve_one(struct node *node, struct connection *connection,
         return SERVED;
     }
     const struct gate gate = gate_of(node, connection);
-    enum gate_verdict verdict = proxy_judge(
-        node, connection, row, command, gate_judge(&gate, row, session, command->count, command->raw_length));
+    enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
+    if (session->multi.open)
+        verdict = transaction_judge(connection, &gate, row, command, verdict);
+    verdict = proxy_judge(node, connection, row, command, verdict);
     if (verdict != GATE_PROXY && proxy_pending(connection)) {
         connection_hold(node, connection, HOLD_ORDER);
         return HELD;
@@ -488,6 +533,10 @@ static void protocol_error(struct node *node, struct connection *connection) {
 static bool may_go_on(struct node *node, struct connection *connection) {
     if (!connection->client || connection->session.close || connection->wait)
         return false;
+    if (connection->transaction.fence) {
+        connection_hold(node, connection, HOLD_ORDER);
+        return false;
+    }
     if (connection->awaits) {
         connection_hold(node, connection, HOLD_REPLY);
         return false;

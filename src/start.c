@@ -382,6 +382,8 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->seed = admission_random();
     admission_random_id(node->run_id);
     node->keyspace = keyspace_new(conf->databases);
+    node->watches = watches_new();
+    keyspace_set_watches(node->keyspace, node->watches);
     keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());
     block_open(node);
     node->ahead = ahead_new();
@@ -465,6 +467,7 @@ void node_free(struct node *node) {
     resp_parser_free(node->item_parser);
     eviction_close(node);
     keyspace_free(node->keyspace);
+    watches_free(node->watches);
     slowlog_free(node->slowlog);
     audience_free(node->audience);
     events_close(&node->events);

@@ -302,7 +302,10 @@ struct session **status_sessions(struct node *node, size_t *count) {
         session->in_bytes = resp_buf_length(&client->in);
         session->in_free = client->in.capacity - client->in.end;
         session->out_bytes = resp_buf_length(&client->out);
-        session->memory = sizeof *connection + client_memory(client) + resp_parser_memory(connection->parser);
+        transaction_report(connection);
+        session->memory = sizeof *connection + client_memory(client) +
+                          resp_parser_memory(connection->parser) + connection->transaction.queue.capacity +
+                          watcher_memory(&connection->transaction.watcher);
         sessions[(*count)++] = session;
     }
     return sessions;

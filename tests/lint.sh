@@ -48,7 +48,7 @@ may_include() {
     src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|lists|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
     src/net) echo '^(src/net/|resp/resp\.h$|src/worker\.h$)' ;;
     src/store) echo '^(src/store/|raft/raft\.h$|src/worker\.h$)' ;;
-    src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report|health|text)\.h$|src/data/(keyspace|glob|events|hash)\.h$)' ;;
+    src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report|health|text|transactions)\.h$|src/data/(keyspace|glob|events|hash|watch)\.h$)' ;;
     redis-tests/chaos) echo '^(redis-tests/|tests/sim/checker\.h$)' ;;
     redis-tests/*) echo '^redis-tests/' ;;
     redis-tests) echo '^redis-tests/' ;;
@@ -81,7 +81,7 @@ check_purity() { # folder, what it may call beside itself and libc
 check_purity resp '-'
 check_purity raft '-'
 check_purity src/data 'resp_[a-z_]+'
-check_purity src/cmd '(resp|keyspace|item|collection|hash|set|zset|list|glob|events|audience|subscriber|conf|latency|slowlog|spikes)_[a-z_]+'
+check_purity src/cmd '(resp|keyspace|item|collection|hash|set|zset|list|glob|events|audience|subscriber|conf|latency|slowlog|spikes)_[a-z_]+|lua_[a-z]+|luaL_[a-z]+|luaopen_[a-z]+|EVP_(Digest|sha1)|mmap|madvise'
 
 [ $bad -eq 0 ] && echo "lint: ${#files[@]} files clean" && exit 0
 echo "lint: $bad complaints" >&2

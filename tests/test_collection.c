@@ -389,6 +389,8 @@ static void a_string_set_over_a_collection_leaves_nothing_of_it(void **state) {
     struct keyspace *keyspace = keyspace_new(1);
     struct collection c;
     char text[16];
+    keyspace_set_string(keyspace, 0, &key_c, "plain", 5, false, 2);
+    keyspace_delete(keyspace, 0, &key_c); /* its mark is there from the beginning */
     for (int members = 3; members < 3000; members *= 30) {
         collection_open(&c, keyspace, 0, &key_c, VALUE_HASH, &(struct collection_limits){1, 1});
         for (int i = 0; i < members; i++) {

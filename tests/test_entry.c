@@ -83,6 +83,56 @@ static const char *told(struct fixture *f, const struct raft_blob *blob) {
     return text;
 }
 
+static void whether_scripts_may_let_the_data_grow_stands_before_them(void **state) {
+    struct fixture *f = *state;
+    static const bool said[] = {false, true, true, false};
+    struct entry_reader reader;
+    struct resp_command command;
+    for (size_t i = 0; i < 4; i++) {
+        entry_add_room(&f->builder, said[i]);
+        add_text(f, 0, "INCR n\r\n");
+    }
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
+    assert_true(entry_open(&reader, blob, f->entry));
+    for (size_t i = 0; i < 4; i++) {
+        assert_true(entry_next(&reader, &command));
+        assert_int_equal(reader.no_room, said[i]);
+    }
+    assert_false(entry_next(&reader, &command));
+    assert_int_equal(blob->length,
+                     strlen("*3\r\n$5\r\nENTRY\r\n$1\r\n1\r\n$13\r\n1700000000000\r\n") + 4 * 21 + 2 * 21);
+    raft_blob_unref(blob);
+}
+
+static void a_transaction_is_a_head_and_what_follows_it(void **state) {
+    struct fixture *f = *state;
+    struct entry_reader reader;
+    struct resp_command command;
+    struct entry_transaction head = {.commands = 2, .since = 9, .upheavals = 1, .watched = 1};
+    const struct resp_arg key = {"a\r\nb", 4}, *read;
+    unsigned db;
+    bool present;
+    entry_add_transaction(&f->builder, &head);
+    entry_add_watch(&f->builder, 3, true, &key);
+    add_text(f, 0, "INCR n\r\n");
+    add_text(f, 2, "INCR n\r\n");
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1700000000000);
+    assert_true(entry_open(&reader, blob, f->entry));
+    assert_true(entry_next(&reader, &command));
+    head = (struct entry_transaction){.commands = 0};
+    assert_true(entry_is_transaction(&command, &head));
+    assert_true(head.commands == 2 && head.since == 9 && head.upheavals == 1 && head.watched == 1);
+    entry_watch(&head, 0, &db, &present, &read);
+    assert_true(db == 3 && present && read->length == 4 && memcmp(read->bytes, "a\r\nb", 4) == 0);
+    for (unsigned i = 0; i < 2; i++) {
+        assert_true(entry_next(&reader, &command));
+        assert_false(entry_is_transaction(&command, &head));
+        assert_int_equal(reader.db, 2 * i);
+    }
+    assert_false(entry_next(&reader, &command));
+    raft_blob_unref(blob);
+}
+
 /* ---- bytes ----------------------------------------------------------------------------------------------- */
 
 #define HEADER   "*3\r\n$5\r\nENTRY\r\n$1\r\n1\r\n$13\r\n1700000000000\r\n"
@@ -387,6 +437,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(an_entry_is_its_header_then_the_commands_with_a_select_where_the_database_changes),
         TEST(an_inline_command_is_rewritten),
+        TEST(a_transaction_is_a_head_and_what_follows_it),
+        TEST(whether_scripts_may_let_the_data_grow_stands_before_them),
         TEST(a_closed_builder_begins_the_next_entry_in_database_0),
         TEST(commands_come_back_in_order_each_with_its_database),
         TEST(the_clock_and_the_level_come_back),

@@ -129,8 +129,9 @@ static const struct generate_row rows[] = {
 };
 
 static const struct generate_family common = {.rows = rows};
-static const struct generate_family *const families[] = {&common, &generate_lists, &generate_hashes,
-                                                         &generate_sets, &generate_zsets};
+static const struct generate_family *const families[] = {
+    &common,         &generate_lists,        &generate_hashes, &generate_sets,
+    &generate_zsets, &generate_transactions, &generate_scripts};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -613,6 +614,25 @@ static void add_command(uint64_t *seed, struct request *request) {
     request->comparison = comparison;
 }
 
+static bool may_be_called(const struct generate_row *row, const struct generate_family *family) {
+    bool over_data = family == &generate_lists || family == &generate_hashes || family == &generate_sets ||
+                     family == &generate_zsets;
+    for (const struct generate_row *first = rows; family == &common && strcmp(first->name, "SELECT") != 0;
+         first++)
+        over_data |= first == row;
+    return over_data && row->comparison == COMPARE_BYTES && row->arguments[0] != '^' &&
+           strncmp(row->name, "OBJECT", 6) != 0 && strncmp(row->name, "MEMORY", 6) != 0;
+}
+
+void generate_add_called(uint64_t *seed, struct request *request) {
+    const struct generate_family *family;
+    const struct generate_row *row;
+    do
+        row = pick_row(seed, &family);
+    while (!may_be_called(row, family));
+    add_row(seed, request, row, family);
+}
+
 /* A command that leaves Redis's errno clear. */
 static void add_clearing(struct request *request) {
     static const char *const words[] = {"SCAN", "0", "COUNT", "1000000"};
@@ -623,7 +643,11 @@ static void add_clearing(struct request *request) {
 
 enum comparison generate_request(uint64_t *seed, struct request *request) {
     const struct generate_family *family = request->held_family;
-    const struct generate_row *row = request->held ? request->held : pick_row(seed, &family);
+    const struct generate_row *row = request->held ? request->held : generate_transactions_due(request);
+    if (!row)
+        row = pick_row(seed, &family);
+    else if (!request->held)
+        family = &generate_transactions;
     request->count = request->used = 0;
     if (row->arguments[0] == '^' && !request->held) {
         request->held = row;
@@ -632,6 +656,8 @@ enum comparison generate_request(uint64_t *seed, struct request *request) {
     } else {
         request->held = NULL;
         add_row(seed, request, row, family);
+        if (family == &generate_transactions)
+            generate_transactions_follow(seed, request, row);
     }
     return request->comparison;
 }

@@ -26,6 +26,7 @@ struct generate_family;
 struct request {
     const struct generate_row *held; /* what comes next, whatever the seed says; or NULL */
     const struct generate_family *held_family;
+    unsigned exec_in; /* commands until EXEC; 0: there is no MULTI */
     enum comparison comparison;
     size_t count;
     struct {

@@ -178,11 +178,15 @@ static enum client_type type_of(const struct session *session) {
 
 /* ---- a line of CLIENT LIST --- */
 
-static void flags_of(const struct session *session, char flags[8]) {
+static void flags_of(const struct session *session, char flags[16]) {
     size_t length = 0;
 
     if (session->peer)
         flags[length++] = 'S';
+    if (session->multi.open)
+        flags[length++] = 'x';
+    if (session->multi.touched)
+        flags[length++] = 'd';
     if (session->blocked)
         flags[length++] = 'b';
     if (session->monitor)
@@ -208,7 +212,7 @@ static uint64_t seconds_since(uint64_t now_ms, uint64_t then_ms) {
 
 static void add_line(struct resp_buf *text, const struct session_call *call, const struct session *session) {
     const struct command *last = session == call->session ? call->command : session->last;
-    char flags[8];
+    char flags[16];
 
     flags_of(session, flags);
     text_add(text,
@@ -219,8 +223,9 @@ static void add_line(struct resp_buf *text, const struct session_call *call, con
     const size_t *listens = session->subscriber.count;
     text_add(text, " sub=%zu psub=%zu ssub=%zu", listens[AUDIENCE_CHANNEL], listens[AUDIENCE_PATTERN],
              listens[AUDIENCE_SHARD]);
-    text_add(text, " multi=-1 qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=0 rbs=0 rbp=0", session->in_bytes,
-             session->in_free);
+    text_add(text, " multi=%d qbuf=%zu qbuf-free=%zu argv-mem=0 multi-mem=%zu rbs=0 rbp=0",
+             session->multi.open ? (int)session->multi.count : -1, session->in_bytes, session->in_free,
+             session->multi.bytes);
     text_add(text, " obl=0 oll=%d omem=%zu tot-mem=%zu events=%s cmd=%s user=default redir=-1 resp=%d",
              session->out_bytes > 0, session->out_bytes, session->memory, session->out_bytes ? "rw" : "r",
              last ? last->name : "NULL", session->protocol);

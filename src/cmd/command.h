@@ -46,6 +46,7 @@ struct call {
     uint64_t
         wall_ms; /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
+    bool no_room;     /* when it was proposed nothing might grow: a script must keep to that */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
     bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
@@ -77,6 +78,15 @@ bool command_waits(const struct resp_arg *args, size_t count, const struct comma
 
 enum reply_mode { REPLY_ON, REPLY_OFF, REPLY_SKIP_NEXT, REPLY_SKIP };
 
+/* A transaction that is being gathered, as commands may see it. */
+struct session_multi {
+    bool open;           /* MULTI was said */
+    bool failed;         /* something could not be queued: EXEC will refuse */
+    bool touched;        /* a watched key has changed; filled in before a command that lists sessions */
+    size_t count, bytes; /* commands that are queued */
+    size_t watched;      /* keys; filled in likewise */
+};
+
 enum { SESSION_NAME_MAX = 256, SESSION_ADDRESS_MAX = 128 };
 
 /* One connection as commands may see and change it. */
@@ -94,6 +104,7 @@ struct session {
     bool close;                   /* out: close once what is owed has been sent (QUIT, CLIENT KILL) */
     bool peer;                    /* a member of the cluster, not a client: cannot be killed */
     enum reply_mode reply_mode;
+    struct session_multi multi;
     unsigned consistency; /* of its reads: 1 + enum conf_consistency; 0: what the configuration says */
     char name[SESSION_NAME_MAX], lib_name[SESSION_NAME_MAX], lib_version[SESSION_NAME_MAX];
     char address[SESSION_ADDRESS_MAX], local_address[SESSION_ADDRESS_MAX]; /* ip:port */
@@ -125,6 +136,8 @@ struct wishes {
     bool pause, pause_all; /* CLIENT PAUSE, of everything or of writes, */
     uint64_t pause_ms;     /* for so long */
     bool unpause;
+    bool discard;            /* what is queued is forgotten, and nothing is watched any more */
+    bool unwatch;            /* nothing is watched any more */
     enum wish_member member; /* change the members: */
     uint64_t member_id;
     char member_address[SESSION_ADDRESS_MAX * 2]; /* host:port */
@@ -180,11 +193,15 @@ enum command_flag {
     COMMAND_MAY_REPLICATE = 1 << 16,
     COMMAND_MOVABLE_KEYS = 1 << 17, /* told by COMMAND; follows from the row's keys */
     COMMAND_BLOCKING = 1 << 18,     /* waits until there is something to take */
+    COMMAND_NO_MANDATORY_KEYS = 1 << 19,
     /* ours */
     COMMAND_REPORT = 1 << 20,   /* needs the server's report */
     COMMAND_SESSIONS = 1 << 21, /* needs the list of sessions */
     COMMAND_PEER = 1 << 22,     /* only from a peer that has been let in; unknown to everyone else */
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
+    COMMAND_LOOKS =
+        1 << 24, /* reads the keyspace at a linearizable point, though Redis does not call it a read */
+    COMMAND_UNQUEUED = 1 << 25, /* takes effect at once also between MULTI and EXEC */
     COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
     COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
     COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
@@ -192,7 +209,7 @@ enum command_flag {
 
 enum {
     COMMAND_THROUGH_LOG = COMMAND_WRITE | COMMAND_LOGGED,
-    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY,
+    COMMAND_OVER_DATA = COMMAND_WRITE | COMMAND_LOGGED | COMMAND_READONLY | COMMAND_LOOKS,
 };
 
 struct command {
@@ -250,6 +267,8 @@ enum command_category {
     CATEGORY_LIST = 1 << 12,
     CATEGORY_HASH = 1 << 13,
     CATEGORY_BLOCKING = 1 << 14,
+    CATEGORY_TRANSACTION = 1 << 15,
+    CATEGORY_SCRIPTING = 1 << 16,
     CATEGORY_PUBSUB = 1 << 17,
 };
 

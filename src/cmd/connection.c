@@ -187,5 +187,6 @@ void session_reset(struct session_call *call) {
     session->reply_mode = REPLY_ON;
     session->consistency = 0;
     session->name[0] = '\0';
+    call->wishes->discard = true;
     resp_status(call->reply, "RESET");
 }

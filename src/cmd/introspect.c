@@ -35,6 +35,7 @@ static const struct bit_name flag_names[] = {
     {COMMAND_SENTINEL, "sentinel"},
     {COMMAND_NO_ASYNC_LOADING, "no_async_loading"},
     {COMMAND_NO_MULTI, "no_multi"},
+    {COMMAND_NO_MANDATORY_KEYS, "no_mandatory_keys"},
     {COMMAND_MOVABLE_KEYS, "movablekeys"},
     {COMMAND_ALLOW_BUSY, "allow_busy"},
     {0, NULL},
@@ -57,13 +58,15 @@ static const struct bit_name category_names[] = {
     {CATEGORY_BLOCKING, "@blocking"},
     {CATEGORY_DANGEROUS, "@dangerous"},
     {CATEGORY_CONNECTION, "@connection"},
+    {CATEGORY_TRANSACTION, "@transaction"},
+    {CATEGORY_SCRIPTING, "@scripting"},
     {0, NULL},
 };
 
 static unsigned categories_of(const struct command *row) {
     unsigned categories = row->categories;
 
-    if (row->flags & COMMAND_READONLY)
+    if ((row->flags & COMMAND_READONLY) && !(row->categories & CATEGORY_SCRIPTING))
         categories |= CATEGORY_READ;
     if (row->flags & COMMAND_WRITE)
         categories |= CATEGORY_WRITE;
@@ -411,7 +414,10 @@ static void reply_keys(struct session_call *call, bool with_flags) {
         return;
     for (size_t at = 0; row->keys[at].flags; at++)
         if (!command_places(row, at, args, count, &places)) {
-            resp_error(call->reply, "ERR Invalid arguments specified for command");
+            if (row->flags & COMMAND_NO_MANDATORY_KEYS)
+                resp_array(call->reply, 0);
+            else
+                resp_error(call->reply, "ERR Invalid arguments specified for command");
             return;
         }
     size_t mark = resp_array_open(call->reply);

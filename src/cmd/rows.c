@@ -20,6 +20,14 @@
  * A row over the keyspace with neither R nor W (TIME, CLUSTER COUNTKEYSINSLOT) is answered from what this node holds now.
  */
 #include "rows_words.h"
+#include "scripts.h"
+#include "transactions.h"
+
+#define SCRIPT_KEYS "We cannot tell how the keys will be used so we assume the worst, "
+KEYS(key_eval, {.flags = "RW access update", .notes = SCRIPT_KEYS "RW and UPDATE", .count_at = 2});
+KEYS(key_evalsha, {.flags = "RW access update", .count_at = 2});
+KEYS(key_eval_ro, {.flags = "RO access", .notes = SCRIPT_KEYS "RO and ACCESS", .count_at = 2});
+KEYS(key_evalsha_ro, {.flags = "RO access", .count_at = 2});
 
 /* clang-format off */
 
@@ -366,14 +374,44 @@ const struct command command_rows[] = {
      "Agrees on the protocol, shows the password, names the connection.", "6.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {"ping", -1, FAST | HEARS, NO_KEYS, NULL, session_ping, NULL,
      "Answers PONG, or sends the argument back.", "1.0.0", "connection", "O(1)", CONN, tip_all_ok, NULL},
-    {"quit", -1, GREETING | HEARS, NO_KEYS, NULL, session_quit, NULL,
+    {"quit", -1, GREETING | HEARS | UNQUEUED, NO_KEYS, NULL, session_quit, NULL,
      "Closes the connection.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"reset", 1, GREETING | HEARS | LATER, NO_KEYS, NULL, session_reset, NULL,
+    {"reset", 1, GREETING | HEARS | UNQUEUED | LATER, NO_KEYS, NULL, session_reset, NULL,
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
     {"wait", 3, NOSCR | LATER, NO_KEYS, NULL, session_wait, NULL,
      "Waits until so many other members have this connection's last write on disk.", "3.0.0", "generic", "O(N) in members", CONN, tip_wait, NULL},
+
+    /* transactions */
+    {"discard", 1, ANYTIME | FAST | BUSY | UNQUEUED, NO_KEYS, NULL, session_discard, NULL,
+     "Forgets what is queued.", "2.0.0", "transactions", "O(N) in commands", TRANS, NULL, NULL},
+    {"exec", 1, ANYTIME | COMMAND_SKIP_SLOWLOG | UNQUEUED, NO_KEYS, NULL, session_exec, NULL,
+     "Carries out what is queued, as one.", "1.2.0", "transactions", "That of the commands", TRANS, NULL, NULL},
+    {"multi", 1, ANYTIME | FAST | BUSY | UNQUEUED, NO_KEYS, NULL, session_multi, NULL,
+     "Begins to queue commands.", "1.2.0", "transactions", "O(1)", TRANS, NULL, NULL},
+    {"unwatch", 1, ANYTIME | FAST | BUSY, NO_KEYS, NULL, session_unwatch, NULL,
+     "Watches nothing any more.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, NULL},
+    {"watch", -2, ANYTIME | FAST | BUSY | LOOKS | UNQUEUED, 1, -1, 1, cmd_watch, NULL, NULL,
+     "Lets EXEC do nothing if one of the keys has changed.", "2.2.0", "transactions", "O(N) in keys", TRANS, NULL, key_ro},
+
+    /* scripts */
+    {"eval", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS | LOGGED, NO_KEYS, cmd_eval, NULL, NULL,
+     "Runs a script.", "2.6.0", "scripting", "That of the script", SCRIPTS, NULL, key_eval},
+    {"evalsha", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS | LOGGED, NO_KEYS, cmd_evalsha, NULL, NULL,
+     "Runs a script that is known, by its SHA-1.", "2.6.0", "scripting", "That of the script", SCRIPTS, NULL, key_evalsha},
+    {"evalsha_ro", -3, R | NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, cmd_evalsha_ro, NULL, NULL,
+     "Runs a script that is known and only reads, by its SHA-1.", "7.0.0", "scripting", "That of the script", SCRIPTS, NULL, key_evalsha_ro},
+    {"eval_ro", -3, R | NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, cmd_eval_ro, NULL, NULL,
+     "Runs a script that only reads.", "7.0.0", "scripting", "That of the script", SCRIPTS, NULL, key_eval_ro},
+    {"fcall", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
+     "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval},
+    {"fcall_ro", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
+     "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval_ro},
+    {"function", -2, 0, NO_KEYS, NULL, NULL, function_rows,
+     "Functions, of which there are none.", "7.0.0", "scripting", PARTS, 0, NULL, NULL},
+    {"script", -2, 0, NO_KEYS, NULL, NULL, script_rows,
+     "The scripts that are known.", "2.6.0", "scripting", PARTS, 0, NULL, NULL},
 
     /* the server */
     {"bgsave", -1, ADM | NOSCR | NOASYNC | REPORT, NO_KEYS, NULL, session_bgsave, NULL,
@@ -382,7 +420,7 @@ const struct command command_rows[] = {
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
     {"config", -2, 0, NO_KEYS, NULL, NULL, rows_of_config,
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
-    {"debug", -2, ADM | ANYTIME, NO_KEYS, NULL, session_debug, NULL,
+    {"debug", -2, ADM | ANYTIME | UNQUEUED, NO_KEYS, NULL, session_debug, NULL,
      "Refused.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"failover", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_failover, NULL,
      "Hands the leadership over.", "6.2.0", "server", "O(1), and an election", 0, NULL, NULL},

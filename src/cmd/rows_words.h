@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* The words that the rows of the command table are made of: for rows.c and rows_parts.c only. rows.c says what the columns are. */
+/* The words that the rows of the command table are made of: for rows.c, rows_parts.c and rows_script.c only. rows.c says what the columns are. */
 #ifndef ROWS_WORDS_H
 #define ROWS_WORDS_H
 
@@ -30,22 +30,27 @@
 #define ANYTIME  (NOSCR | LOAD | STALE)
 #define GREETING (NOSCR | LOAD | STALE | FAST | NOAUTH | BUSY)
 /* To a connection that listens, and answered with pushes. */
-#define LISTEN  (PUBSUB | NOSCR | LOAD | STALE | HEARS | LATER | COMMAND_PUSH)
-#define REFUSED (ADM | STALE | NOASYNC)
-#define NO_KEYS 0, 0, 0
-#define KEY     1, 1, 1
-#define STR     CATEGORY_STRING
-#define BITS    CATEGORY_BITMAP
-#define HASH    CATEGORY_HASH
-#define SET     CATEGORY_SET
-#define ZSET    CATEGORY_SORTEDSET
-#define KEYSP   CATEGORY_KEYSPACE
-#define LIST    CATEGORY_LIST
-#define SORTED  (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
-#define CONN    CATEGORY_CONNECTION
-#define DANGER  CATEGORY_DANGEROUS
-#define BLOCK   COMMAND_BLOCKING
-#define PARTS   "Depends on subcommand."
+#define LISTEN   (PUBSUB | NOSCR | LOAD | STALE | HEARS | LATER | COMMAND_PUSH)
+#define REFUSED  (ADM | STALE | NOASYNC)
+#define NO_KEYS  0, 0, 0
+#define KEY      1, 1, 1
+#define STR      CATEGORY_STRING
+#define BITS     CATEGORY_BITMAP
+#define HASH     CATEGORY_HASH
+#define SET      CATEGORY_SET
+#define ZSET     CATEGORY_SORTEDSET
+#define KEYSP    CATEGORY_KEYSPACE
+#define LIST     CATEGORY_LIST
+#define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
+#define CONN     CATEGORY_CONNECTION
+#define DANGER   CATEGORY_DANGEROUS
+#define BLOCK    COMMAND_BLOCKING
+#define LOOKS    COMMAND_LOOKS
+#define UNQUEUED COMMAND_UNQUEUED
+#define NOKEYS   COMMAND_NO_MANDATORY_KEYS
+#define TRANS    CATEGORY_TRANSACTION
+#define SCRIPTS  CATEGORY_SCRIPTING
+#define PARTS    "Depends on subcommand."
 
 /* What is done with the keys. */
 #define KEYS(name, ...) static const struct command_keys name[] = {__VA_ARGS__, {0}}

@@ -198,6 +198,7 @@ void cmd_lolwut(struct call *call) {
 }
 
 void session_debug(struct session_call *call) {
+    call->session->multi.failed |= call->session->multi.open;
     resp_error(call->reply,
                "ERR DEBUG command not allowed. If the enable-debug-command option is set to \"local\", you "
                "can run it from a local connection, otherwise you need to set this option in the "

@@ -19,12 +19,14 @@
  * The head, one RESP array of bulk strings:
  *
  *     0    "keyspace"
- *     1    1, the version of the format
+ *     1    2, the version of the format
  *     2    clock, Unix milliseconds
  *     3    id that the next object gets
  *     4    digest of the keyspace, 16 hexadecimal digits
- *     5    number of databases
+ *     5    number of databases, with the hidden one
  *     6    "" or, when databases were swapped, where each lies, by spaces apart
+ *     7    how often databases were emptied or exchanged
+ *     8    the marks of keys that went (watch.c), a number each, by spaces apart
  *     then, for each database with keys, three: its number, how many keys, how many objects
  */
 #include <stdio.h>
@@ -174,20 +176,34 @@ static void write_order(const struct keyspace *keyspace, struct resp_buf *out) {
     resp_buf_close(&text);
 }
 
+static void write_marks(const struct keyspace *keyspace, struct resp_buf *out) {
+    char number[24];
+    struct resp_buf text = {0};
+    for (size_t i = 0; i < KEYSPACE_MARKS; i++) {
+        int length =
+            snprintf(number, sizeof number, i ? " %llu" : "%llu", (unsigned long long)keyspace->marks[i]);
+        resp_buf_append(&text, number, (size_t)length);
+    }
+    resp_request_bulk(out, resp_buf_bytes(&text), resp_buf_length(&text));
+    resp_buf_close(&text);
+}
+
 static void write_head(struct keyspace *keyspace, struct resp_buf *out) {
     size_t used = 0;
     for (unsigned i = 0; i < keyspace->count; i++)
         used += keyspace->db[i].keys.count > 0;
     char digest[17];
     snprintf(digest, sizeof digest, "%016llx", (unsigned long long)keyspace_digest(keyspace));
-    resp_request(out, 7 + 3 * used);
+    resp_request(out, 9 + 3 * used);
     resp_request_text(out, "keyspace");
-    resp_request_unsigned(out, 1);
+    resp_request_unsigned(out, 2);
     resp_request_unsigned(out, keyspace->clock);
     resp_request_unsigned(out, keyspace->next_object);
     resp_request_text(out, digest);
     resp_request_unsigned(out, keyspace->count);
     write_order(keyspace, out);
+    resp_request_unsigned(out, keyspace->upheavals);
+    write_marks(keyspace, out);
     for (unsigned i = 0; i < keyspace->count; i++) {
         const struct database *database = &keyspace->db[i];
         if (database->keys.count == 0)

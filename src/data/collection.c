@@ -51,7 +51,8 @@ bool collection_close(struct collection *collection, uint64_t version) {
         collection->item->version = version;
     if (collection->changed && count > 0)
         ready_note(collection->keyspace, collection->db, collection->item);
-    keyspace_shut_place(collection->keyspace, collection->db, collection->slot, count == 0);
+    keyspace_shut_place(collection->keyspace, collection->db, collection->slot, collection->changed,
+                        count == 0);
     collection->item = NULL;
     return count > 0;
 }

@@ -11,6 +11,7 @@
 #include "item.h"
 #include "keyspace.h"
 #include "page.h"
+#include "watch.h"
 
 /* The objects of a database by slot: numbers without meaning outside, that make them countable by bits. */
 struct objects {
@@ -76,6 +77,7 @@ struct checkpoint {
     unsigned rows_db; /* databases before it have been cut */
 };
 
+enum { KEYSPACE_MARKS = 256 };
 /* Keys that were noted: for each a struct note, then its bytes. */
 struct notes {
     bool on;
@@ -100,7 +102,10 @@ struct keyspace {
     struct notes notes;
     struct rows *rows; /* as many as databases */
     struct events *events;
-    unsigned *order; /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    unsigned *order;         /* where each database lies in db[]: keyspace_swap exchanges two of these */
+    struct watches *watches; /* told of changes; NULL: nobody is */
+    uint64_t upheavals;
+    uint64_t marks[KEYSPACE_MARKS]; /* for keys of each hash, the highest version of one that went */
     unsigned count;
     struct database db[];
 };
@@ -242,7 +247,17 @@ struct item *text_append(struct keyspace *keyspace, struct database *database, s
 void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
                 const void *written, size_t length);
 
+/* ---- change.c --- */
+
+/* The item is about to go: of all keys of its hash that went, the latest change is kept. */
+void change_leave_mark(struct keyspace *keyspace, const struct item *item);
+/* The item, which is in its place, has just changed, or is about to go: who watches it is told. */
+void change_tell(struct keyspace *keyspace, unsigned db, const struct item *item);
+
 /* ---- keyspace.c, load.c --- */
+
+/* As keyspace_find, but also one that is gone and still in memory. */
+struct item *keyspace_find_any(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
 
 /* Puts an item behind the last one. False when its key is there already. */
 bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item);
@@ -251,7 +266,7 @@ struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const s
                                  enum value_type type, size_t *slot);
 struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot, struct item *old,
                              struct item *item);
-void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove);
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool changed, bool remove);
 /* Forgets what loading needs, if it is loading. */
 void load_free(struct keyspace *keyspace);
 

@@ -60,8 +60,9 @@ static size_t database_free_some(struct keyspace *keyspace, struct database *dat
     return freed;
 }
 
-struct keyspace *keyspace_new(unsigned databases) {
-    assert(databases > 0 && databases <= KEYSPACE_DATABASES_MAX);
+struct keyspace *keyspace_new(unsigned visible) {
+    unsigned databases = visible + 1;
+    assert(visible > 0 && visible <= KEYSPACE_DATABASES_MAX);
     struct keyspace *keyspace = calloc(1, sizeof *keyspace + databases * sizeof keyspace->db[0]);
     if (!keyspace)
         abort();
@@ -110,7 +111,11 @@ void keyspace_free(struct keyspace *keyspace) {
 }
 
 unsigned keyspace_databases(const struct keyspace *keyspace) {
-    return keyspace->count;
+    return keyspace->count - 1;
+}
+
+unsigned keyspace_hidden(const struct keyspace *keyspace) {
+    return keyspace->count - 1;
 }
 
 size_t keyspace_memory(const struct keyspace *keyspace) {
@@ -138,7 +143,8 @@ static void tell(struct keyspace *keyspace, const struct database *database, enu
     unsigned db = 0;
     while (&keyspace->db[keyspace->order[db]] != database)
         db++;
-    events_add_key(keyspace->events, class, name, db, key);
+    if (db != keyspace_hidden(keyspace))
+        events_add_key(keyspace->events, class, name, db, key);
 }
 
 static bool gone(const struct keyspace *keyspace, const struct item *item) {
@@ -271,6 +277,7 @@ static void free_item(struct keyspace *keyspace, struct database *database, stru
 }
 
 static void take_out(struct keyspace *keyspace, struct database *database, const struct place *place) {
+    change_leave_mark(keyspace, place->item);
     unlink_place(keyspace, database, place);
     free_item(keyspace, database, place->item);
 }
@@ -305,6 +312,10 @@ static struct place place_of(struct database *database, const struct item *item)
     struct place place = find_any(database, &key);
     assert(place.item == item);
     return place;
+}
+
+struct item *keyspace_find_any(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
+    return find_any(database_of(keyspace, db), key).item;
 }
 
 struct item *keyspace_find(struct keyspace *keyspace, unsigned db, const struct resp_arg *key) {
@@ -354,6 +365,7 @@ struct item *keyspace_set_string(struct keyspace *keyspace, unsigned db, const s
     }
     item->version = version;
     remember(database, place.slot);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -362,6 +374,7 @@ bool keyspace_delete(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct place place = find_for_write(keyspace, database, key);
     if (!place.item)
         return false;
+    change_tell(keyspace, db, place.item);
     take_out(keyspace, database, &place);
     return true;
 }
@@ -375,8 +388,8 @@ bool keyspace_evict(struct keyspace *keyspace, unsigned db, const struct resp_ar
 
 /* Puts an item under its key, whatever was there. An existing key keeps its place in the dense order: a scan
  * that has not come to it must still find it. */
-static void put_item(struct keyspace *keyspace, struct database *database, struct item *item,
-                     uint64_t version) {
+static void put_item(struct keyspace *keyspace, unsigned db, struct item *item, uint64_t version) {
+    struct database *database = database_of(keyspace, db);
     struct resp_arg key = item_key(item);
     struct place place = find_for_write(keyspace, database, &key);
     if (place.item) {
@@ -392,6 +405,7 @@ static void put_item(struct keyspace *keyspace, struct database *database, struc
         deadline_added(keyspace, database, item);
     item->version = version;
     remember(database, place.slot);
+    change_tell(keyspace, db, item);
 }
 
 void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_arg *from,
@@ -403,10 +417,12 @@ void keyspace_rename(struct keyspace *keyspace, unsigned db, const struct resp_a
     struct resp_arg own = item_key(source.item);
     if (own.length == to->length && (own.length == 0 || memcmp(own.bytes, to->bytes, own.length) == 0))
         return;
+    change_tell(keyspace, db, source.item);
+    change_leave_mark(keyspace, source.item);
     struct item *renamed = item_with_key(source.item, to, &keyspace->memory);
     unlink_place(keyspace, database, &source);
     item_release(source.item, &keyspace->memory);
-    put_item(keyspace, database, renamed, version);
+    put_item(keyspace, db, renamed, version);
     ready_note(keyspace, db, renamed);
 }
 
@@ -423,7 +439,7 @@ void keyspace_copy(struct keyspace *keyspace, unsigned from_db, const struct res
         item_put_object(copy, object);
         object_enter_whole(keyspace, database, object);
     }
-    put_item(keyspace, database, copy, version);
+    put_item(keyspace, to_db, copy, version);
     ready_note(keyspace, to_db, copy);
 }
 
@@ -433,17 +449,22 @@ void keyspace_move(struct keyspace *keyspace, unsigned from_db, const struct res
     struct place place = find_for_write(keyspace, from, key);
     assert(place.item && from != to && !keyspace_find(keyspace, to_db, key));
     struct object *object = item_object(place.item);
+    change_tell(keyspace, from_db, place.item);
+    change_leave_mark(keyspace, place.item);
     unlink_place(keyspace, from, &place);
     if (object) {
         object_settle(keyspace, from, object);
         object_transfer(keyspace, from, to, object);
     }
-    put_item(keyspace, to, place.item, version);
+    put_item(keyspace, to_db, place.item, version);
     ready_note(keyspace, to_db, place.item);
 }
 
 void keyspace_swap(struct keyspace *keyspace, unsigned db, unsigned other) {
     assert(db < keyspace->count && other < keyspace->count);
+    if (keyspace->watches && db != other)
+        watches_replaced(keyspace->watches, keyspace, db, other);
+    keyspace->upheavals += db != other;
     unsigned place = keyspace->order[db];
     keyspace->order[db] = keyspace->order[other];
     keyspace->order[other] = place;
@@ -490,6 +511,7 @@ struct item *item_set_deadline(struct keyspace *keyspace, unsigned db, struct it
     item = change_deadline(keyspace, database, place.slot, item, deadline_ms);
     item->version = version;
     remember(database, place.slot);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -513,6 +535,7 @@ struct item *item_append(struct keyspace *keyspace, unsigned db, struct item *it
         item = append_short(keyspace, database, place.slot, item, bytes, length);
     item->version = version;
     remember(database, place.slot);
+    change_tell(keyspace, db, item);
     return item;
 }
 
@@ -528,6 +551,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
         item_patch(item, offset, bytes, length);
     item->version = version;
     remember(database, place.slot);
+    change_tell(keyspace, db, item);
 }
 
 /* ---- places that are open for a change --- */
@@ -555,23 +579,15 @@ struct item *keyspace_settle(struct keyspace *keyspace, unsigned db, size_t slot
     return settle(keyspace, database, slot, old, item, item_deadline(item) != 0);
 }
 
-void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool remove) {
+void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bool changed, bool remove) {
     struct database *database = database_of(keyspace, db);
     remember(database, slot);
+    if (changed)
+        change_tell(keyspace, db, dict_at(&database->keys, slot));
     if (!remove)
         return;
     struct place place = place_of(database, dict_at(&database->keys, slot));
     take_out(keyspace, database, &place);
-}
-
-uint64_t keyspace_digest(const struct keyspace *keyspace) {
-    uint64_t digest = digest_mix(digest_mix(keyspace->clock, keyspace->next_object), keyspace->count);
-    for (unsigned i = 0; i < keyspace->count; i++) {
-        const struct database *database = &keyspace->db[keyspace->order[i]];
-        if (database->keys.count > 0)
-            digest += digest_mix(digest_mix(database->digest, database->keys.count), i);
-    }
-    return digest;
 }
 
 /* ---- loading --- */
@@ -614,6 +630,9 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     struct database *database = database_of(keyspace, db);
     if (database->keys.count == 0)
         return;
+    if (keyspace->watches)
+        watches_replaced(keyspace->watches, keyspace, db, db);
+    keyspace->upheavals++;
     struct grave *grave = malloc(sizeof *grave);
     if (!grave)
         abort();

@@ -33,7 +33,8 @@ enum value_type {
 };
 
 struct keyspace;
-struct item; /* one key with its value */
+struct item;    /* one key with its value */
+struct watches; /* watch.h */
 
 struct keyspace *keyspace_new(unsigned databases);
 /* Random numbers, known to nobody else, for the hash index: clients could otherwise choose keys that collide.
@@ -45,6 +46,8 @@ void keyspace_free(struct keyspace *keyspace);
 void keyspace_set_events(struct keyspace *keyspace, struct events *events);
 struct events *keyspace_events(const struct keyspace *keyspace);
 unsigned keyspace_databases(const struct keyspace *keyspace);
+/* The number of one more, which no client can choose: for what commands keep beside the keys. */
+unsigned keyspace_hidden(const struct keyspace *keyspace);
 
 /* ---- time --- */
 
@@ -120,6 +123,16 @@ size_t keyspace_memory_lasting(const struct keyspace *keyspace);
 /* A digest of everything that the log determines: clock, keys in their order, values, deadlines, versions,
  * ids. Kept up to date by each change: O(databases). Keys that are gone count until they are taken out. */
 uint64_t keyspace_digest(const struct keyspace *keyspace);
+
+/* ---- changes (watch.c has the essay) --- */
+
+/* From now on these are told of every change; NULL: nobody is. They stay the caller's. */
+void keyspace_set_watches(struct keyspace *keyspace, struct watches *watches);
+/* False when the key, which was there or not (`present`) after the entry `since`, may have changed after it. */
+bool keyspace_unchanged(struct keyspace *keyspace, unsigned db, const struct resp_arg *key, bool present,
+                        uint64_t since);
+/* How often databases with keys were emptied, or exchanged. */
+uint64_t keyspace_upheavals(const struct keyspace *keyspace);
 
 /* ---- keys that somebody may wait for --- */
 

@@ -22,7 +22,7 @@
 
 #include "internal.h"
 
-enum { HEAD_FIELDS = 7, HEAD_DATABASE_FIELDS = 3 };
+enum { HEAD_FIELDS = 9, HEAD_DATABASE_FIELDS = 3 };
 
 struct expected {
     uint64_t keys, objects;
@@ -129,6 +129,22 @@ static bool read_databases(struct load *load, const struct resp_command *head, u
     return true;
 }
 
+/* The next of some numbers, by spaces apart. */
+static bool next_number(const struct resp_arg *field, size_t *at, uint64_t *value) {
+    struct resp_arg number = {field->bytes + *at, 0};
+    while (*at + number.length < field->length && number.bytes[number.length] != ' ')
+        number.length++;
+    *at += number.length + 1;
+    return read_number(&number, value);
+}
+
+static bool read_marks(struct keyspace *keyspace, const struct resp_arg *field) {
+    size_t at = 0, count = 0;
+    while (count < KEYSPACE_MARKS && at < field->length && next_number(field, &at, &keyspace->marks[count]))
+        count++;
+    return count == KEYSPACE_MARKS && at == field->length + 1;
+}
+
 /* A permutation of the databases' numbers; "" is the one that changes nothing. */
 static bool read_order(struct keyspace *keyspace, const struct resp_arg *field) {
     bool *taken = calloc(keyspace->count, sizeof *taken);
@@ -137,15 +153,11 @@ static bool read_order(struct keyspace *keyspace, const struct resp_arg *field) 
     if (!taken)
         abort();
     while (at < field->length && count < keyspace->count) {
-        struct resp_arg number = {field->bytes + at, 0};
         uint64_t place;
-        while (at + number.length < field->length && number.bytes[number.length] != ' ')
-            number.length++;
-        if (!read_number(&number, &place) || place >= keyspace->count || taken[place])
+        if (!next_number(field, &at, &place) || place >= keyspace->count || taken[place])
             break;
         taken[place] = true;
         keyspace->order[count++] = (unsigned)place;
-        at += number.length + 1;
     }
     free(taken);
     return field->length == 0 || (count == keyspace->count && at == field->length + 1);
@@ -154,10 +166,10 @@ static bool read_order(struct keyspace *keyspace, const struct resp_arg *field) 
 static struct keyspace *read_head(struct resp_parser *parser, const struct resp_command *head) {
     uint64_t version, clock, next_object, digest, databases;
     if (head->count < HEAD_FIELDS || (head->count - HEAD_FIELDS) % HEAD_DATABASE_FIELDS != 0 ||
-        !resp_arg_is(&head->args[0], "keyspace") || !read_number(&head->args[1], &version) || version != 1 ||
+        !resp_arg_is(&head->args[0], "keyspace") || !read_number(&head->args[1], &version) || version != 2 ||
         !read_number(&head->args[2], &clock) || !read_number(&head->args[3], &next_object) ||
         !read_digest(&head->args[4], &digest) || !read_number(&head->args[5], &databases) ||
-        next_object < OBJECT_FIRST || databases == 0 || databases > KEYSPACE_DATABASES_MAX)
+        next_object < OBJECT_FIRST || databases < 2 || databases > 1 + KEYSPACE_DATABASES_MAX)
         return NULL;
     struct load *load = calloc(1, sizeof *load + databases * sizeof load->expected[0]);
     if (!load)
@@ -167,9 +179,10 @@ static struct keyspace *read_head(struct resp_parser *parser, const struct resp_
         free(load);
         return NULL;
     }
-    struct keyspace *keyspace = keyspace_new((unsigned)databases);
+    struct keyspace *keyspace = keyspace_new((unsigned)databases - 1);
     keyspace->load = load;
-    if (!read_order(keyspace, &head->args[6])) {
+    if (!read_order(keyspace, &head->args[6]) || !read_number(&head->args[7], &keyspace->upheavals) ||
+        !read_marks(keyspace, &head->args[8])) {
         keyspace_free(keyspace);
         return NULL;
     }
