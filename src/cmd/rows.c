@@ -406,7 +406,7 @@ const struct command command_rows[] = {
      "Runs a script that only reads.", "7.0.0", "scripting", "That of the script", SCRIPTS, NULL, key_eval_ro},
     {"fcall", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
      "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval},
-    {"fcall_ro", -3, NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, NULL, session_fcall, NULL,
+    {"fcall_ro", -3, R | NOSCR | STALE | COMMAND_SKIP_MONITOR | NOKEYS, NO_KEYS, cmd_fcall_ro, NULL, NULL,
      "Finds no function: there are none.", "7.0.0", "scripting", "O(1)", SCRIPTS, NULL, key_eval_ro},
     {"function", -2, 0, NO_KEYS, NULL, NULL, function_rows,
      "Functions, of which there are none.", "7.0.0", "scripting", PARTS, 0, NULL, NULL},

@@ -456,3 +456,7 @@ void session_function_flush(struct session_call *call) {
 void session_fcall(struct session_call *call) {
     resp_error(call->reply, "ERR Function not found");
 }
+
+void cmd_fcall_ro(struct call *call) {
+    resp_error(call->reply, "ERR Function not found");
+}

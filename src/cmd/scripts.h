@@ -18,6 +18,7 @@ void session_function_list(struct session_call *call);
 void session_function_stats(struct session_call *call);
 void session_function_flush(struct session_call *call);
 void session_fcall(struct session_call *call);
+void cmd_fcall_ro(struct call *call);
 
 extern const struct command script_rows[], function_rows[];
 

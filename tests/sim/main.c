@@ -60,7 +60,7 @@ enum {
     PROGRESS_EVERY = 100,
     LAST_LINES = 40,
     STUCK_S = 20, /* a run that takes more of a processor for every 10,000 steps hangs */
-    UNDECIDED_PERCENT_MAX = 1,
+    UNDECIDED_PERCENT_MAX = 2,
     ANSWERED_PERCENT_MIN = 95,
     LATE_ANSWERS_MIN = 40, /* or the percentage says little */
 };

@@ -287,8 +287,14 @@ void world_empty_disk(struct sim_node *node) {
     sim_trace("node %d: its disk is an empty one", (int)node->id);
 }
 
+/* It was removed before it was upgraded, and has not heard of it: the others speak of levels that it does not know. */
+static bool is_left_behind(const struct sim_node *node) {
+    enum raft_member_kind kind = quorums_kind(node->id);
+    return node->node->conf->feature_level_max == LEVEL_FIRST && kind != RAFT_VOTER && kind != RAFT_LEARNER;
+}
+
 static void end(struct sim_node *node) {
-    if (node_ended(node->node) == NODE_FAILED && !node->expect_failure)
+    if (node_ended(node->node) == NODE_FAILED && !node->expect_failure && !is_left_behind(node))
         sim_fail("node %d ends: %s", (int)node->id, node->node->failure);
     sim_trace("node %d has ended", (int)node->id);
     node->doomed = node_ended(node->node) == NODE_FAILED && (sim->only_bad_disks || sim_chance(50));
