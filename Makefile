@@ -63,8 +63,9 @@ CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
-# What `make check` leaves out: suites that kill, wait and load for long.
-SLOW ?= $(wildcard $(addprefix redis-tests/,$(addsuffix *.c,test_blocking test_damage test_eviction test_failover test_hostile test_known_breaks test_peers test_rolling)))
+# What `make check` is: the unit tests but for a few that wait for long, and of those from outside the first ones.
+SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
+FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
 .PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 
@@ -155,7 +156,7 @@ demo: $(REDRAFT) $(call programs,redis-tests/demo.c)
 TEST_ENV = REDRAFT=$(REDRAFT) REDRAFT_FAULTY=$(CHAOS_SERVER) SANITIZE=$(SANITIZE)
 
 TESTS = $(call programs,$(UNIT)) $(SIM_PROGRAM) $(call programs,$(OUTSIDE)) $(CHAOS_PROGRAM)
-CHECK = $(filter-out $(call programs,$(SLOW)) $(CHAOS_PROGRAM),$(TESTS))
+CHECK = $(call programs,$(filter-out $(SLOW),$(UNIT)) $(FIRST_OUTSIDE))
 
 test: $(REDRAFT) $(CHAOS_SERVER) $(TESTS)
 	@$(TEST_ENV) tests/run.sh $(TESTS)
