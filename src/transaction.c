@@ -61,6 +61,7 @@ static enum gate_verdict judge_queued(const struct connection *connection, const
                                       enum gate_verdict verdict) {
     if (!goes_on(verdict))
         return verdict;
+    assert(row); /* or it would not go on */
     bool later = (row->flags & COMMAND_LATER) && !(row->flags & COMMAND_PUSH);
     if (later || (row->flags & COMMAND_NO_MULTI))
         return GATE_NO_MULTI;

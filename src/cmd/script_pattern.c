@@ -344,6 +344,7 @@ static int push_captures(const struct matcher *m, const char *s, const char *end
 
 static struct matcher matcher_of(lua_State *lua, const char *subject, size_t length, const char *pattern,
                                  size_t pattern_length) {
+    assert(subject && pattern); /* Lua's strings are somewhere, empty ones too */
     return (struct matcher){
         .lua = lua, .begin = subject, .end = subject + length, .pattern_end = pattern + pattern_length};
 }
