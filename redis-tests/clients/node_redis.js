@@ -60,7 +60,7 @@ start(async (way, addresses) => {
         const all = Array.from({ length: 100 }, () => client.incr('story:pipelined'));
         return [await Promise.all(all), Array.from({ length: 100 }, (_, i) => i + 1)];
     });
-    await step('transaction and watch', () => transaction(client, way, addresses));
+    await step(way === 'cluster' ? 'transaction' : 'transaction and watch', () => transaction(client, way, addresses));
     await step('script', () => script(client));
     const received = [];
     const listener = way === 'proxy' ? await make(way, addresses).on('error', () => {}).connect() : client;

@@ -114,7 +114,7 @@ class Told:
     """What a story said, and what is wrong with it."""
 
     def __init__(self):
-        self.version = "?"
+        self.version = None
         self.steps = []
         self.wrong = []
         self.through = None
@@ -132,6 +132,7 @@ class Told:
             self.wrong.append(rest)
         elif word == "through":
             self.through = [int(number) for number in rest.split()]
+            self.steps.append("kill -9 (%d acknowledged, %d failed, pause %d ms)" % tuple(self.through[:3]))
             self.after_kill = self.killed
         else:
             return False
@@ -144,7 +145,6 @@ class Told:
                               % (acknowledged, failed, value))
         if pause > PAUSE_MAX_MS or silence > SILENCE_MAX_MS:
             self.wrong.append("it did not go on: longest pause %d ms, last acknowledgement %d ms ago" % (pause, silence))
-        self.steps.append("kill -9 (%d acknowledged, %d failed, pause %d ms)" % (acknowledged, failed, pause))
 
 
 def addresses(nodes, way):
@@ -214,10 +214,15 @@ def chosen(name, way):
     return not words or any(word.lower() in label for word in words)
 
 
-def tell(name, way):
-    missing = next(story for story in STORIES if story[0] == name)
-    told, rest = run(missing[3], way)
-    label = "%s %s, %s" % (name, told.version, way)
+def debian_version(package):
+    """Without epoch and Debian's own part."""
+    told = subprocess.run(["dpkg-query", "-W", "-f", "${Version}", package], stdout=subprocess.PIPE, text=True).stdout
+    return re.sub(r"^[0-9]+:|[-+~].*$", "", told)
+
+
+def tell(name, packages, command, way):
+    told, rest = run(command, way)
+    label = "%s %s, %s" % (name, told.version or debian_version(packages[-1]), way)
     print("%-7s %s: %s" % ("failed" if told.wrong else "passed", label, ", ".join(told.steps)), flush=True)
     for line in told.wrong:
         print("        not so: " + line)
@@ -233,7 +238,7 @@ def main():
     for number in (signal.SIGTERM, signal.SIGHUP):
         signal.signal(number, lambda *_: sys.exit(1))
     passed = failed = 0
-    for name, packages, making, _, ways in STORIES:
+    for name, packages, making, command, ways in STORIES:
         ways = [way for way in ways if chosen(name, way)]
         if not ways:
             continue
@@ -243,7 +248,7 @@ def main():
             print("skipped %s: %s" % (name, reason), flush=True)
             continue
         for way in ways:
-            if tell(name, way):
+            if tell(name, packages, command, way):
                 passed += 1
             else:
                 failed += 1

@@ -20,8 +20,9 @@ def step(name, check):
     say("ok " + name if got == wanted else "not %s: expected %r, got %r" % (name, wanted, got))
 
 
-def through(increment):
-    """Counts up while the leader is killed; increment() returns when it is acknowledged."""
+def attempts(increment):
+    """Calls it while the leader is killed: how often it returned, how often it raised, longest pause, time since the last
+    return, in ms."""
     say("kill")
     acknowledged = failed = 0
     pause = 0.0
@@ -39,7 +40,23 @@ def through(increment):
         pause = max(pause, now - last)
         last = now
         time.sleep(0.01)
-    say("through", acknowledged, failed, int(pause * 1000), int((time.monotonic() - last) * 1000))
+    return acknowledged, failed, int(pause * 1000), int((time.monotonic() - last) * 1000)
+
+
+def through(increment):
+    """Counts story:counter up meanwhile; increment() returns when it is acknowledged."""
+    say("through", *attempts(increment))
+
+
+def through_cache(cache):
+    """The same for those that keep values under names of their own: what was set must be there at once."""
+    def keep():
+        cache.set("kept", 7, timeout=60)
+        if cache.get("kept") != 7:
+            raise ValueError("a value was not kept")
+
+    kept, failed, pause, silence = attempts(keep)
+    step("kill -9 (%d values kept, %d attempts failed, pause %d ms)" % (kept, failed, pause), lambda: (silence < 1500, True))
 
 
 def pairs(addresses):
