@@ -43,7 +43,7 @@ def ask(port, *words):
 
 
 class Nodes:
-    """`way` says how clients are to find the leader: proxy, cluster or sentinel."""
+    """`way` says how clients are to find the leader: proxy, cluster, sentinel, or sentinel+proxy."""
 
     def __init__(self, binary, way):
         self.directory = tempfile.mkdtemp(prefix="redraft-clients-")
@@ -63,9 +63,9 @@ class Nodes:
         here = os.path.join(self.directory, "node%d" % (at + 1))
         lines = ["port %d" % self.ports[at], "bind 127.0.0.1", "dir %s" % here, "raft-id %d" % (at + 1)]
         lines += ["raft-node %d 127.0.0.1:%d" % (i + 1, port) for i, port in enumerate(self.ports)]
-        if way == "proxy":
+        if "proxy" in way:
             lines.append("raft-follower-mode proxy")
-        if way == "sentinel":
+        if "sentinel" in way:
             lines.append("sentinel-port %d" % self.sentinels[at])
         with open(here + ".conf", "w") as file:
             file.write("\n".join(lines) + "\n")

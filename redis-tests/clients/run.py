@@ -8,7 +8,8 @@ Each story is a program of its own in its client's language. It is started as `p
 
     proxy       one address: a node that does not lead, and passes commands on to the one that does
     cluster     three addresses of a Redis Cluster
-    sentinel    three addresses of Sentinels, their master is mymaster
+    sentinel    three addresses of Sentinels, their master is mymaster; sentinel+proxy: for applications that read from
+                what the Sentinels call replicas
 
 and tells what it does in lines on its standard output:
 
@@ -62,14 +63,14 @@ STORIES = [
     ("redigo", ["golang-go", "golang-github-gomodule-redigo-dev"],
      ["go", "build", "-o", BUILD + "/redigo", "redigo.go"], [BUILD + "/redigo"], ["proxy"]),
     ("RQ", ["python3-rq"], None, [PYTHON, "with_rq.py"], ["proxy", "sentinel"]),
-    ("Celery", ["python3-celery", "python3-redis"], None, [PYTHON, "with_celery.py"], ["proxy", "sentinel"]),
-    ("django-redis", ["python3-django-redis"], None, [PYTHON, "with_django.py"], ["proxy", "sentinel"]),
-    ("Flask-Caching", ["python3-flask-caching", "python3-redis"], None, [PYTHON, "with_flask.py"], ALL),
+    ("Celery", ["python3-redis", "python3-celery"], None, [PYTHON, "with_celery.py"], ["proxy", "sentinel"]),
+    ("django-redis", ["python3-django-redis"], None, [PYTHON, "with_django.py"], ["proxy", "sentinel+proxy"]),
+    ("Flask-Caching", ["python3-redis", "python3-flask-caching"], None, [PYTHON, "with_flask.py"], ["proxy", "sentinel+proxy"]),
     ("connect-redis", ["npm"], None, ["node", "with_connect_redis.js"], ALL),
     ("rate-limit-redis", ["npm"], None, ["node", "with_rate_limit.js"], ["proxy", "cluster"]),
     ("redlock", ["npm"], None, ["node", "with_redlock.js"], ["proxy", "cluster"]),
     ("redis_exporter", ["prometheus-redis-exporter"], None, [PYTHON, "with_exporter.py"], ["cluster"]),
-    ("HAProxy", ["haproxy", "python3-redis"], None, [PYTHON, "with_haproxy.py"], ["cluster"]),
+    ("HAProxy", ["python3-redis", "haproxy"], None, [PYTHON, "with_haproxy.py"], ["cluster"]),
 ]
 
 
@@ -148,7 +149,7 @@ class Told:
 
 
 def addresses(nodes, way):
-    ports = {"proxy": [nodes.ports[nodes.follower()]], "cluster": nodes.ports, "sentinel": nodes.sentinels}[way]
+    ports = {"proxy": [nodes.ports[nodes.follower()]], "cluster": nodes.ports, "sentinel": nodes.sentinels}[way.split("+")[0]]
     return ["127.0.0.1:%d" % port for port in ports]
 
 
@@ -187,7 +188,7 @@ def run(command, way):
     process = None
     environment = dict(os.environ, NODE_PATH=os.path.join(BUILD, "node_modules"), PYTHONDONTWRITEBYTECODE="1")
     try:
-        process = subprocess.Popen(command + [way] + addresses(nodes, way), cwd=HERE, env=environment, text=True,
+        process = subprocess.Popen(command + [way.split("+")[0]] + addresses(nodes, way), cwd=HERE, env=environment, text=True,
                                    errors="replace", start_new_session=True, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         listen(process, nodes, told, rest)

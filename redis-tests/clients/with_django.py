@@ -49,7 +49,8 @@ def deleted(cache):
 
 def main():
     way, addresses = sys.argv[1], pairs(sys.argv[2:])
-    settings.configure(CACHES=caches(way, addresses), SESSION_ENGINE="django.contrib.sessions.backends.cache",
+    factory = "django_redis.pool.SentinelConnectionFactory" if way == "sentinel" else "django_redis.pool.ConnectionFactory"
+    settings.configure(DJANGO_REDIS_CONNECTION_FACTORY=factory, CACHES=caches(way, addresses), SESSION_ENGINE="django.contrib.sessions.backends.cache",
                        SECRET_KEY="of a story")
     django.setup()
     from django.core.cache import cache
