@@ -2,7 +2,7 @@
 /* ioredis: Redis, Redis.Cluster, and Redis with sentinels. See run.py. */
 'use strict';
 const Redis = require('ioredis');
-const { say, step, through, told, start } = require('./story.js');
+const { version, step, through, told, start } = require('./story.js');
 
 function make(way, addresses) {
     const client = way === 'cluster' ? new Redis.Cluster(addresses)
@@ -29,7 +29,7 @@ async function script(client) {
 }
 
 start(async (way, addresses) => {
-    say('version', require('ioredis/package.json').version);
+    version('ioredis');
     const client = make(way, addresses);
     await step('write and read', async () => {
         await client.set('story:key', Buffer.from([0, 13, 10, 255]), 'EX', 100);

@@ -2,7 +2,7 @@
 /* node-redis: createClient, createCluster, createSentinel. See run.py. */
 'use strict';
 const redis = require('redis');
-const { say, step, through, told, start } = require('./story.js');
+const { version, step, through, told, start } = require('./story.js');
 
 const url = ({ host, port }) => `redis://${host}:${port}`;
 
@@ -44,7 +44,7 @@ async function script(client) {
 }
 
 start(async (way, addresses) => {
-    say('version', require('redis/package.json').version);
+    version('redis');
     const client = make(way, addresses);
     client.on('error', error => console.error('error:', error.message));
     await client.connect();

@@ -2,11 +2,19 @@
 /* How a story in JavaScript tells what it does: see run.py. */
 'use strict';
 const assert = require('node:assert');
+const fs = require('node:fs');
+const path = require('node:path');
 
 const THROUGH_MS = 4000;
 const say = (...words) => console.log(words.join(' '));
 const sleep = ms => new Promise(resolve => setTimeout(resolve, ms));
 const now = () => Number(process.hrtime.bigint() / 1000000n);
+
+/* Some packages don't let their package.json be required. */
+function version(name) {
+    const file = require.resolve.paths(name).map(at => path.join(at, name, 'package.json')).find(fs.existsSync);
+    say('version', JSON.parse(fs.readFileSync(file)).version);
+}
 
 /* check() resolves to what came and what should have come. */
 async function step(name, check) {
@@ -63,4 +71,4 @@ function start(main) {
     });
 }
 
-module.exports = { say, sleep, step, through, told, start };
+module.exports = { version, sleep, step, through, told, start };

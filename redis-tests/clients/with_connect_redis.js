@@ -5,7 +5,7 @@ const express = require('express');
 const session = require('express-session');
 const redis = require('redis');
 const { RedisStore } = require('connect-redis');
-const { say, step, through, start } = require('./story.js');
+const { version, step, through, start } = require('./story.js');
 
 const url = ({ host, port }) => `redis://${host}:${port}`;
 
@@ -32,7 +32,7 @@ function application(client) {
 }
 
 start(async (way, addresses) => {
-    say('version', require('connect-redis/package.json').version);
+    version('connect-redis');
     const client = make(way, addresses).on('error', error => console.error('error:', error.message));
     await client.connect();
     const page = await application(client);

@@ -3,12 +3,12 @@
 'use strict';
 const Redis = require('ioredis');
 const Redlock = require('redlock');
-const { say, sleep, step, through, start } = require('./story.js');
+const { version, sleep, step, through, start } = require('./story.js');
 
-const TTL_MS = 3000;
+const TTL_MS = 1000;
 
 start(async (way, addresses) => {
-    say('version', require('redlock/package.json').version);
+    version('redlock');
     const client = way === 'cluster' ? new Redis.Cluster(addresses) : new Redis(addresses[0]);
     client.on('error', error => console.error('error:', error.message));
     const redlock = new Redlock([client], { retryCount: 300, retryDelay: 10, retryJitter: 10 });
