@@ -40,7 +40,9 @@ told "publish and subscribe" before
 # ---- its own modes: they don't follow MOVED, so they go to the leader -----------------------------------------
 mode() { at "${other:-$here}" "$@"; }
 
-for i in {1..200}; do printf '*3\r\n$3\r\nSET\r\n$%d\r\nstory:pipe:%d\r\n$1\r\nx\r\n' $((11 + ${#i})) "$i"; done >"$scratch/protocol"
+for i in {1..200}; do
+    printf '*3\r\n$3\r\nSET\r\n$%d\r\nstory:pipe:%d\r\n$1\r\nx\r\n' $((11 + ${#i})) "$i"
+done >"$scratch/protocol"
 step --pipe "*errors: 0, replies: 200*" "$(mode --pipe <"$scratch/protocol" 2>&1 | tr -d "\0")"
 step --scan 200 "$(mode --scan --pattern 'story:pipe:*' | sort -u | wc -l)"
 step --bigkeys "*Biggest string found*Biggest   hash found*strings with*" "$(mode --bigkeys)"

@@ -20,8 +20,8 @@ and tells what it does in lines on its standard output:
     through 310 1 640 3                 it counted story:counter up meanwhile: acknowledged, failed, longest pause
                                         and time since the last acknowledgement, in ms
 
-A story passes when it ends with 0, says no `not`, lives through the kill and goes on afterwards, and the new leader has every
-acknowledged increment and no more than were tried. What a story needs is installed first; where it cannot be had the story
+A story passes when it ends with 0, says no `not`, lives through the kill and goes on afterwards, and the new leader has
+every acknowledged increment and no more than were tried. What a story needs is installed first; where it cannot be had the story
 is skipped, in words. The last line is `N passed, N failed`.
 """
 import os
@@ -65,7 +65,8 @@ STORIES = [
     ("RQ", ["python3-rq"], None, [PYTHON, "with_rq.py"], ["proxy", "sentinel"]),
     ("Celery", ["python3-redis", "python3-celery"], None, [PYTHON, "with_celery.py"], ["proxy", "sentinel"]),
     ("django-redis", ["python3-django-redis"], None, [PYTHON, "with_django.py"], ["proxy", "sentinel+proxy"]),
-    ("Flask-Caching", ["python3-redis", "python3-flask-caching"], None, [PYTHON, "with_flask.py"], ["proxy", "sentinel+proxy"]),
+    ("Flask-Caching", ["python3-redis", "python3-flask-caching"], None, [PYTHON, "with_flask.py"],
+     ["proxy", "sentinel+proxy"]),
     ("connect-redis", ["npm"], None, ["node", "with_connect_redis.js"], ALL),
     ("rate-limit-redis", ["npm"], None, ["node", "with_rate_limit.js"], ["proxy", "cluster"]),
     ("redlock", ["npm"], None, ["node", "with_redlock.js"], ["proxy", "cluster"]),
@@ -86,6 +87,12 @@ def succeeds(*command, **options):
     return None if done.returncode == 0 else (done.stdout.strip().splitlines() or ["it failed"])[-1]
 
 
+def install_debian(packages):
+    """It may ask whether it shall, and so it speaks for itself."""
+    done = subprocess.run([os.path.join(TOP, ".ci", "setup"), *packages])
+    return None if done.returncode == 0 else "not to be had: " + " ".join(packages)
+
+
 def install_npm():
     os.makedirs(BUILD, exist_ok=True)
     wanted = os.path.join(BUILD, "package.json")
@@ -93,7 +100,7 @@ def install_npm():
     if os.path.exists(wanted) and open(wanted).read() == open(source).read():
         return None
     if shutil.which("npm") is None:
-        reason = succeeds(os.path.join(TOP, ".ci", "setup"), "nodejs", "npm")
+        reason = install_debian(["nodejs", "npm"])
         if reason is not None:
             return reason
     shutil.copy(source, wanted)
@@ -105,7 +112,7 @@ def install_npm():
 
 def install(packages):
     debian = [name for name in packages if name != "npm"]
-    reason = succeeds(os.path.join(TOP, ".ci", "setup"), *debian) if debian else None
+    reason = install_debian(debian) if debian else None
     return reason if reason is not None or "npm" not in packages else install_npm()
 
 
@@ -149,7 +156,7 @@ class Told:
 
 
 def addresses(nodes, way):
-    ports = {"proxy": [nodes.ports[nodes.follower()]], "cluster": nodes.ports, "sentinel": nodes.sentinels}[way.split("+")[0]]
+    ports = {"proxy": [nodes.ports[nodes.follower()]], "cluster": nodes.ports, "sentinel": nodes.sentinels}[way]
     return ["127.0.0.1:%d" % port for port in ports]
 
 
@@ -186,9 +193,10 @@ def run(command, way):
     told, rest = Told(), []
     nodes = Nodes(os.path.abspath(os.path.join(TOP, BINARY)), way)
     process = None
+    way = way.split("+")[0]
     environment = dict(os.environ, NODE_PATH=os.path.join(BUILD, "node_modules"), PYTHONDONTWRITEBYTECODE="1")
     try:
-        process = subprocess.Popen(command + [way.split("+")[0]] + addresses(nodes, way), cwd=HERE, env=environment, text=True,
+        process = subprocess.Popen(command + [way] + addresses(nodes, way), cwd=HERE, env=environment, text=True,
                                    errors="replace", start_new_session=True, stdin=subprocess.DEVNULL,
                                    stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         listen(process, nodes, told, rest)

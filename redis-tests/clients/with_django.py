@@ -34,7 +34,8 @@ def many(cache):
 
 def counted(cache):
     cache.set("count", 1)
-    return (cache.incr("count"), cache.decr("count", 2), cache.add("count", 9), cache.touch("count", 50)), (2, 0, False, True)
+    got = cache.incr("count"), cache.decr("count", 2), cache.add("count", 9), cache.touch("count", 50)
+    return got, (2, 0, False, True)
 
 
 def locked(cache):
@@ -49,9 +50,9 @@ def deleted(cache):
 
 def main():
     way, addresses = sys.argv[1], pairs(sys.argv[2:])
-    factory = "django_redis.pool.SentinelConnectionFactory" if way == "sentinel" else "django_redis.pool.ConnectionFactory"
-    settings.configure(DJANGO_REDIS_CONNECTION_FACTORY=factory, CACHES=caches(way, addresses), SESSION_ENGINE="django.contrib.sessions.backends.cache",
-                       SECRET_KEY="of a story")
+    factory = "SentinelConnectionFactory" if way == "sentinel" else "ConnectionFactory"
+    settings.configure(DJANGO_REDIS_CONNECTION_FACTORY="django_redis.pool." + factory, CACHES=caches(way, addresses),
+                       SESSION_ENGINE="django.contrib.sessions.backends.cache", SECRET_KEY="of a story")
     django.setup()
     from django.core.cache import cache
     say("version", "%s (Django %s)" % (django_redis.__version__, django.get_version()))
