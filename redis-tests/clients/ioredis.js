@@ -2,12 +2,13 @@
 /* ioredis: Redis, Redis.Cluster, and Redis with sentinels. See run.py. */
 'use strict';
 const Redis = require('ioredis');
-const { version, step, through, told, start } = require('./story.js');
+const { say, version, step, through, told, start } = require('./story.js');
 
 function make(way, addresses) {
-    const client = way === 'cluster' ? new Redis.Cluster(addresses)
-                 : way === 'sentinel' ? new Redis({ sentinels: addresses, name: 'mymaster' })
-                 : new Redis(addresses[0]);
+    const once = { autoResendUnfulfilledCommands: false };   /* else an unanswered INCR is sent again, and may count twice */
+    const client = way === 'cluster' ? new Redis.Cluster(addresses)   /* sends again whatever is said */
+                 : way === 'sentinel' ? new Redis({ ...once, sentinels: addresses, name: 'mymaster' })
+                 : new Redis({ ...once, ...addresses[0] });
     return client.on('error', error => console.error('error:', error.message));
 }
 
@@ -30,6 +31,8 @@ async function script(client) {
 
 start(async (way, addresses) => {
     version('ioredis');
+    if (way === 'cluster')
+        say('resends');
     const client = make(way, addresses);
     await step('write and read', async () => {
         await client.set('story:key', Buffer.from([0, 13, 10, 255]), 'EX', 100);

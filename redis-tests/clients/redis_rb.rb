@@ -93,6 +93,7 @@ end
 require 'digest'
 way, *addresses = ARGV
 puts "version #{Redis::VERSION}"
+puts "resends" # reconnect_attempts is 1 where it is not said
 client = connect(way, addresses)
 step('write and read') do
   client.set('story:key', "\0\r\n\xff".b, ex: 100)

@@ -71,4 +71,4 @@ function start(main) {
     });
 }
 
-module.exports = { version, sleep, step, through, told, start };
+module.exports = { say, version, sleep, step, through, told, start };

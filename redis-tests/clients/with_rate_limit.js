@@ -5,7 +5,7 @@ const express = require('express');
 const Redis = require('ioredis');
 const { rateLimit } = require('express-rate-limit');
 const { RedisStore } = require('rate-limit-redis');
-const { version, step, through, start } = require('./story.js');
+const { say, version, step, through, start } = require('./story.js');
 
 function application(client, limit, prefix) {
     const app = express();
@@ -20,6 +20,7 @@ function application(client, limit, prefix) {
 
 start(async (way, addresses) => {
     version('rate-limit-redis');
+    say('resends');   /* ioredis does */
     const client = way === 'cluster' ? new Redis.Cluster(addresses) : new Redis(addresses[0]);
     client.on('error', error => console.error('error:', error.message));
     const narrow = await application(client, 5, 'narrow:'), wide = await application(client, 100000, 'wide:');

@@ -3,12 +3,13 @@
 'use strict';
 const Redis = require('ioredis');
 const Redlock = require('redlock');
-const { version, sleep, step, through, start } = require('./story.js');
+const { say, version, sleep, step, through, start } = require('./story.js');
 
 const TTL_MS = 1000;
 
 start(async (way, addresses) => {
     version('redlock');
+    say('resends');   /* ioredis does */
     const client = way === 'cluster' ? new Redis.Cluster(addresses) : new Redis(addresses[0]);
     client.on('error', error => console.error('error:', error.message));
     const redlock = new Redlock([client], { retryCount: 300, retryDelay: 10, retryJitter: 10 });
