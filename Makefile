@@ -67,7 +67,7 @@ SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -164,6 +164,17 @@ test: $(REDRAFT) $(CHAOS_SERVER) $(TESTS)
 check: $(REDRAFT) $(CHECK)
 	@$(TEST_ENV) tests/run.sh $(CHECK)
 
+# Real clients and applications against three nodes whose leader is killed; ONLY="redis-py sentinel": those whose name or way has
+# one of these words. They install what they need; what cannot be had is skipped, in words.
+clients: $(REDRAFT) | $(BUILD)/.setup-test
+	@REDRAFT=$(REDRAFT) /usr/bin/python3 redis-tests/clients/run.py $(ONLY)
+
+# So many commands of one seed's sequence to redis-server and to redraft, every reply compared; again: SEED=number.
+COMMANDS ?= 1000000
+
+diff-redis: $(REDRAFT) $(call programs,redis-tests/test_oracle.c)
+	@$(TEST_ENV) REDRAFT_COMMANDS=$(COMMANDS) $(if $(SEED),REDRAFT_SEED=$(SEED)) $(call programs,redis-tests/test_oracle.c)
+
 # Whole nodes in a world that fails: SEEDS runs of STEPS steps from seed FIRST on; one again, written out: SEED=number; with a planted
 # bug: PLANT=name. sim-plants shows for each of the bugs which seed finds it.
 SEEDS ?= 200
@@ -236,6 +247,8 @@ help:
 	@echo "make demo         a writer, five leader kills, one line: acknowledged, found, lost, longest pause"
 	@echo "make test         every test; the last line counts them"
 	@echo "make check        the tests that take under a minute"
+	@echo "make clients      real clients and applications, each through a leader's death: ONLY=\"redis-py sentinel\""
+	@echo "make diff-redis   every reply compared with redis-server's: COMMANDS=1000000 SEED=number"
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"

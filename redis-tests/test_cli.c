@@ -111,7 +111,7 @@ static void dash_c_follows_the_leader(void **state) {
 static void info_and_raft_info_are_readable(void **state) {
     (void)state;
     cli(leader_port, "INFO raft", NULL, 0);
-    must_say("role:leader");
+    must_say("raft_role:leader");
     cli(follower_port, "RAFT.INFO", NULL, 0);
     must_say("role:follower");
     cli(leader_port, "CLUSTER INFO", NULL, 0);

@@ -272,14 +272,38 @@ static void raft_info_of_a_node_without_members_answers(void **state) {
                         "*5\r\n$5\r\nslave\r\n$0\r\n\r\n:0\r\n$7\r\nconnect\r\n:118\r\n");
 }
 
-static void info_raft_says_the_same_as_raft_info(void **state) {
+static void info_raft_says_the_same_as_raft_info_with_a_prefix(void **state) {
     char lines[sizeof text];
+    const char *at = text + strlen("# Raft\r\n");
     (void)state;
 
     strcpy(lines, ask_text("RAFT.INFO"));
     ask_text("INFO raft");
     assert_memory_equal(text, "# Raft\r\n", 8);
-    assert_string_equal(text + 8, lines);
+    for (const char *line = lines; *line; line = strchr(line, '\n') + 1) {
+        size_t length = strcspn(line, "\n") + 1;
+        assert_memory_equal(at, "raft_", 5);
+        assert_memory_equal(at + 5, line, length);
+        at += 5 + length;
+    }
+    assert_string_equal(at, "");
+}
+
+/* ioredis takes the last `role` that it finds, redis-cli the first. */
+static void no_field_of_info_comes_twice(void **state) {
+    char start[128];
+    (void)state;
+
+    ask_text("INFO everything");
+    for (const char *line = text; *line; line = strchr(line, '\n') + 1) {
+        int length = snprintf(start, sizeof start, "\n%.*s:", (int)strcspn(line, ":\r"), line);
+        if (strchr("#\r", line[0]))
+            continue;
+        assert_true((size_t)length < sizeof start);
+        if (strstr(line, start))
+            fail_msg("%s comes twice", start + 1);
+    }
+    assert_value("role", "master");
 }
 
 /* ---- INFO --- */
@@ -611,7 +635,8 @@ int main(void) {
         TEST(raft_info_without_a_quorum_says_why),
         TEST(raft_info_answers_in_every_state),
         TEST(raft_info_of_a_node_without_members_answers),
-        TEST(info_raft_says_the_same_as_raft_info),
+        TEST(info_raft_says_the_same_as_raft_info_with_a_prefix),
+        TEST(no_field_of_info_comes_twice),
         TEST(info_has_redis_sections_in_redis_order),
         TEST(info_has_the_fields_that_tools_need),
         TEST(redis_cli_finds_its_fields_by_plain_search),

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* Raft's state as lines `field:value`, for RAFT.INFO, INFO raft and, with a prefix, CLUSTER INFO. */
+/* Raft's state as lines `field:value`, for RAFT.INFO and, with a prefix, INFO and CLUSTER INFO. */
 #ifndef RAFT_LINES_H
 #define RAFT_LINES_H
 

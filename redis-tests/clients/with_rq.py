@@ -1,0 +1,98 @@
+# SPDX-License-Identifier: MIT
+"""RQ: jobs that a worker works off while the leader is killed; each must be done. See run.py."""
+import multiprocessing
+import os
+import sys
+import time
+
+import redis
+import rq
+from redis.sentinel import Sentinel
+
+from story import pairs, say, step
+from with_rq_jobs import JobWithoutStreams, add
+
+JOBS = 150
+WORKER_S = 20
+
+
+def connect(way, addresses):
+    if way == "sentinel":
+        return Sentinel(addresses, socket_timeout=2).master_for("mymaster")
+    return redis.Redis(*addresses[0])
+
+
+def queue_on(connection):
+    return rq.Queue("story", connection=connection, job_class=JobWithoutStreams)
+
+
+def worker(way, addresses):
+    """Restarted when it ends of an error, as a supervisor does."""
+    until = time.monotonic() + WORKER_S
+    while time.monotonic() < until:
+        try:
+            connection = connect(way, addresses)
+            rq.SimpleWorker([queue_on(connection)], connection=connection, job_class=JobWithoutStreams).work(
+                logging_level="ERROR")
+        except Exception as error:
+            print("worker:", type(error).__name__, error, file=sys.stderr, flush=True)
+            time.sleep(0.1)
+
+
+def enqueue(way, addresses):
+    """Jobs whose enqueueing was acknowledged, and how many attempts failed."""
+    jobs, failed = [], 0
+    queue = queue_on(connect(way, addresses))
+    for number in range(JOBS):
+        if number == JOBS // 4:
+            say("kill")
+        try:
+            jobs.append((queue.enqueue(add, number, 1), number + 1))
+        except Exception as error:
+            print("enqueue:", type(error).__name__, error, file=sys.stderr, flush=True)
+            failed += 1
+            time.sleep(0.1)
+        time.sleep(0.01)
+    return jobs, failed
+
+
+def unfinished(connection, jobs, patience_s):
+    until = time.monotonic() + patience_s
+    wrong = jobs
+    while wrong and time.monotonic() < until:
+        time.sleep(0.3)
+        try:
+            wrong = [(job, sum) for job, sum in wrong
+                     if JobWithoutStreams.fetch(job.id, connection=connection).result != sum]
+        except redis.exceptions.RedisError:
+            continue
+    return wrong
+
+
+def finished_in_the_end(connection, jobs):
+    """The job that was in the worker's hands when it failed is RQ's to give up: it is enqueued again, as by `rq requeue`."""
+    wrong = unfinished(connection, jobs, 8)
+    held = len(wrong)
+    for job, _ in wrong[:1]:
+        queue_on(connection).enqueue_job(job)
+    return (held <= 1, len(unfinished(connection, wrong, 10))), (True, 0)
+
+
+def main():
+    way, addresses = sys.argv[1], pairs(sys.argv[2:])
+    say("version", rq.version.VERSION)
+    process = multiprocessing.Process(target=worker, args=(way, addresses), daemon=True)
+    process.start()
+    connection = connect(way, addresses)
+    queue = queue_on(connection)
+    step("a job", lambda: (unfinished(connection, [(queue.enqueue(add, 1, 2), 3)], 15), []))
+    jobs, failed = enqueue(way, addresses)
+    step("most jobs taken", lambda: (len(jobs) >= JOBS - 10, True))
+    step("all jobs taken are done through kill -9 (%d, %d refused)" % (len(jobs), failed),
+         lambda: finished_in_the_end(connection, jobs))
+    os.kill(process.pid, 9)
+    process.join()
+
+
+if __name__ == "__main__":
+    main()
