@@ -253,7 +253,7 @@ help:
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
-	@echo "make bench        side by side with redis-server and etcd, into build/bench/; some 15 minutes"
+	@echo "make bench        side by side with redis-server and etcd, into build/bench/"
 	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
 	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"

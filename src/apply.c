@@ -77,9 +77,9 @@ void apply_uncount(struct node *node, const struct command *command) {
     statistics_of(node, command)->calls--;
 }
 
-bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
-                uint64_t version, struct resp_out *out, const struct session *session) {
-    struct call call = {
+static struct call look_of(struct node *node, const struct resp_command *command, unsigned db,
+                           uint64_t wall_ms, uint64_t version, struct resp_out *out) {
+    return (struct call){
         .keyspace = node->keyspace,
         .args = command->args,
         .count = command->count,
@@ -88,6 +88,11 @@ bool apply_look(struct node *node, const struct resp_command *command, unsigned 
         .seed = mix(node->seed++ ^ version),
         .reply = out,
     };
+}
+
+bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
+                uint64_t version, struct resp_out *out, const struct session *session) {
+    struct call call = look_of(node, command, db, wall_ms, version, out);
     const struct command *row = command_find(command->args, command->count);
     must_be_known(row, command);
     apply_call(node, row, &call, session);
@@ -111,15 +116,7 @@ bool apply_read(struct node *node, const struct lane *lane, const struct pending
     deliver_listen(node, false);
     deliver_before(node, out.buf);
     size_t mark = out.buf ? resp_buf_length(out.buf) : 0;
-    struct call call = {
-        .keyspace = node->keyspace,
-        .args = command.args,
-        .count = command.count,
-        .db = item->db,
-        .wall_ms = wall_ms,
-        .seed = mix(node->seed++ ^ version),
-        .reply = &out,
-    };
+    struct call call = look_of(node, &command, item->db, wall_ms, version, &out);
     const struct command *row = command_find(command.args, command.count);
     must_be_known(row, &command);
     call.looks = row->flags & COMMAND_BLOCKING;
