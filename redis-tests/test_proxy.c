@@ -1,14 +1,10 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Followers as proxies: plain clients, which never follow -MOVED, on whatever node. They see one server, whoever leads; what
- * becomes of a request when the leader is lost is told as the outcome contract says, and nothing is done twice: counters tell.
- *
- * REDRAFT_KILLS sets how often the leader is killed (3).
+ * becomes of a request when the leader is lost: test_proxy_lost.c.
  */
-#include <pthread.h>
 #include <setjmp.h>
 #include <stdarg.h>
-#include <stdatomic.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -21,10 +17,7 @@
 #include "harness/wire.h"
 
 enum {
-    COUNTERS = 6,
-    DEPTH_MAX = 8,
     WIRE_MS = 20000,
-    STEADY_MS = 400,
     RETURN_MS = 15000,
     LARGE = 8 * 1024 * 1024,
 };
@@ -268,217 +261,6 @@ static void without_a_leader_a_request_waits_and_is_then_refused(void **state) {
     cluster_free(cluster);
 }
 
-/* ---- counters through the loss of leaders ---------------------------------------------------------------- */
-
-/* Counts on a key of its own, always through the same node, a few requests at a time and a read behind them. */
-struct counter {
-    pthread_t thread;
-    unsigned port, number, depth;
-    atomic_bool stop;
-    atomic_ullong done;
-    uint64_t unknown, refused, lost; /* lost: connections */
-    uint64_t value, slack;           /* the newest; how much more the next may be than one more */
-    char bad[160];
-};
-
-static void take(struct counter *counter, const char *reply) {
-    if (reply[0] == '$') {
-        uint64_t value = strtoull(strchr(reply, ' ') ? strchr(reply, ' ') : "0", NULL, 10);
-        if (value < counter->value || value > counter->value + counter->slack)
-            snprintf(counter->bad, sizeof counter->bad, "%llu read after %llu, with %llu unknown",
-                     (unsigned long long)value, (unsigned long long)counter->value,
-                     (unsigned long long)counter->slack);
-    } else if (reply[0] == ':') {
-        uint64_t value = strtoull(reply + 1, NULL, 10);
-        if (value <= counter->value || value > counter->value + 1 + counter->slack)
-            snprintf(counter->bad, sizeof counter->bad, "%llu after %llu, with %llu unknown",
-                     (unsigned long long)value, (unsigned long long)counter->value,
-                     (unsigned long long)counter->slack);
-        counter->slack -=
-            value - counter->value - 1 < counter->slack ? value - counter->value - 1 : counter->slack;
-        counter->value = value;
-        counter->done++;
-    } else if (strncmp(reply, "-INDOUBT ", 9) == 0) {
-        counter->unknown++;
-        counter->slack++;
-    } else if (strncmp(reply, "-CLUSTERDOWN ", 13) == 0 || strncmp(reply, "-LOADING ", 9) == 0) {
-        counter->refused++;
-    } else {
-        snprintf(counter->bad, sizeof counter->bad, "%s", reply);
-    }
-}
-
-static void *count(void *context) {
-    struct counter *counter = context;
-    struct wire *wire = NULL;
-    char words[64], read[64];
-    snprintf(words, sizeof words, "INCR counter:%u", counter->number);
-    snprintf(read, sizeof read, "GET counter:%u", counter->number);
-    while (!counter->stop && counter->bad[0] == 0) {
-        if (wire == NULL && (wire = wire_open(counter->port, harness_scaled_ms(WIRE_MS))) == NULL) {
-            harness_sleep_ms(20);
-            continue;
-        }
-        bool whole = true;
-        unsigned asked = 0;
-        while (asked <= counter->depth && wire_send_words(wire, asked < counter->depth ? words : read))
-            asked++;
-        for (unsigned i = 0; i < asked && whole; i++) {
-            const char *reply = wire_next(wire);
-            whole = strcmp(reply, "closed") != 0;
-            if (whole) {
-                take(counter, reply);
-                continue;
-            }
-            unsigned writes = asked < counter->depth ? asked : counter->depth;
-            counter->unknown += writes > i ? writes - i : 0;
-            counter->slack += writes > i ? writes - i : 0;
-            counter->lost++;
-        }
-        if (!whole || asked <= counter->depth) {
-            wire_close(wire);
-            wire = NULL;
-        }
-        usleep(1000);
-    }
-    wire_close(wire);
-    return NULL;
-}
-
-static void start_counters(struct cluster *cluster, struct counter counters[COUNTERS], size_t only) {
-    memset(counters, 0, COUNTERS * sizeof *counters);
-    for (unsigned i = 0; i < COUNTERS; i++) {
-        size_t at = only < cluster->count ? only : i % cluster->count;
-        counters[i].number = i;
-        counters[i].port = cluster->nodes[at].port;
-        counters[i].depth = 1 + i % DEPTH_MAX;
-        assert_int_equal(pthread_create(&counters[i].thread, NULL, count, &counters[i]), 0);
-    }
-}
-
-static void stop_counters(struct counter counters[COUNTERS]) {
-    for (size_t i = 0; i < COUNTERS; i++)
-        counters[i].stop = true;
-    for (size_t i = 0; i < COUNTERS; i++)
-        pthread_join(counters[i].thread, NULL);
-}
-
-/* Every one of them has counted on. */
-static void wait_counters(struct counter counters[COUNTERS], const char *when) {
-    uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
-    for (size_t i = 0; i < COUNTERS; i++) {
-        uint64_t done = counters[i].done;
-        while (counters[i].done < done + 2 && counters[i].bad[0] == 0) {
-            if (harness_now_ms() >= deadline) {
-                stop_counters(counters);
-                harness_fail("%s: counter %zu stands still", when, i);
-            }
-            harness_sleep_ms(5);
-        }
-    }
-}
-
-/* What is there is what was acknowledged, and some of what was in doubt; nothing else. */
-static void must_add_up(struct cluster *cluster, struct counter counters[COUNTERS], uint64_t *unknown,
-                        uint64_t *lost) {
-    struct wire *wire = open_at(cluster, cluster_wait_equal(cluster));
-    uint64_t done = 0, refused = 0;
-    *unknown = *lost = 0;
-    for (unsigned i = 0; i < COUNTERS; i++) {
-        char words[64];
-        snprintf(words, sizeof words, "GET counter:%u", i);
-        const char *reply = wire_ask(wire, words);
-        uint64_t value = strtoull(strchr(reply, ' ') ? strchr(reply, ' ') : "0", NULL, 10);
-        if (counters[i].bad[0] != 0)
-            harness_fail("counter %u on port %u: %s", i, counters[i].port, counters[i].bad);
-        if (value < counters[i].done || value > counters[i].done + counters[i].unknown)
-            harness_fail("counter %u: %llu, with %llu acknowledged and %llu unknown", i,
-                         (unsigned long long)value, (unsigned long long)counters[i].done,
-                         (unsigned long long)counters[i].unknown);
-        done += counters[i].done;
-        refused += counters[i].refused;
-        *unknown += counters[i].unknown;
-        *lost += counters[i].lost;
-    }
-    harness_say("%llu acknowledged, %llu refused, %llu unknown, %llu connections lost",
-                (unsigned long long)done, (unsigned long long)refused, (unsigned long long)*unknown,
-                (unsigned long long)*lost);
-    wire_close(wire);
-}
-
-static void a_killed_leader_is_survived_and_nothing_is_done_twice(void **state) {
-    (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    struct counter counters[COUNTERS];
-    uint64_t unknown, lost;
-    start_counters(cluster, counters, SIZE_MAX);
-    for (uint64_t i = 0; i < harness_setting("REDRAFT_KILLS", 3); i++) {
-        size_t leader = cluster_wait_equal(cluster);
-        wait_counters(counters, "before a kill");
-        harness_sleep_ms(STEADY_MS);
-        cluster_kill(cluster, leader);
-        harness_sleep_ms(STEADY_MS);
-        cluster_spawn(cluster, leader);
-        wait_counters(counters, "after a kill");
-    }
-    stop_counters(counters);
-    must_add_up(cluster, counters, &unknown, &lost);
-    assert_true(unknown > 0);
-    cluster_free(cluster);
-}
-
-/* Whoever leads is told to end. Those who count through a node that stays never hear of it. */
-static void a_leader_that_hands_over_is_not_noticed_behind_a_proxy(void **state) {
-    (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    struct counter counters[COUNTERS];
-    uint64_t unknown, lost, refused = 0;
-    size_t stays = follower_of(cluster);
-    start_counters(cluster, counters, stays);
-    for (int i = 0; i < 20; i++) {
-        size_t leader = cluster_wait_equal(cluster);
-        wait_counters(counters, "before the leader ends");
-        if (leader == stays || i % 3 != 0) {
-            struct wire *wire = open_at(cluster, leader);
-            assert_string_equal(wire_ask(wire, "RAFT.TRANSFER_LEADER"), "+OK");
-            wire_close(wire);
-        } else {
-            assert_int_equal(cluster_end(cluster, leader), 0);
-            cluster_spawn(cluster, leader);
-        }
-        wait_counters(counters, "after the leader ended");
-    }
-    stop_counters(counters);
-    must_add_up(cluster, counters, &unknown, &lost);
-    for (size_t i = 0; i < COUNTERS; i++)
-        refused += counters[i].refused;
-    assert_int_equal(unknown + refused + lost, 0);
-    assert_true(field(cluster, stays, "proxied_repeated") > 0);
-    cluster_free(cluster);
-}
-
-/* It says nothing and closes nothing; its clients wait for an answer until another leads, and a little longer. */
-static void a_leader_that_stands_still_leaves_doubt_but_nobody_waits_for_ever(void **state) {
-    (void)state;
-    static const char *const options[] = {"--raft-follower-mode", "proxy", "--raft-outcome-timeout", "1000",
-                                          NULL};
-    struct cluster *cluster = cluster_new(3, options);
-    size_t leader = cluster_wait_equal(cluster), follower = (leader + 1) % 3;
-    struct wire *wire = open_at(cluster, follower);
-    assert_string_equal(wire_ask(wire, "INCR n"), ":1");
-    cluster_pause(cluster, leader, true);
-    assert_true(wire_send_words(wire, "INCR n"));
-    assert_true(wire_send_words(wire, "GET n"));
-    const char *reply = wire_next(wire);
-    assert_int_equal(strncmp(reply, "-INDOUBT ", 9), 0);
-    reply = wire_next(wire);
-    assert_true(strcmp(reply, "$1 1") == 0 || strcmp(reply, "$1 2") == 0);
-    cluster_pause(cluster, leader, false);
-    cluster_wait_equal(cluster);
-    wire_close(wire);
-    cluster_free(cluster);
-}
-
 static void a_node_that_becomes_the_leader_serves_its_clients_itself(void **state) {
     (void)state;
     struct cluster *cluster = cluster_new(3, proxies);
@@ -561,29 +343,6 @@ static void a_transaction_is_the_leaders(void **state) {
     cluster_free(cluster);
 }
 
-static void a_transaction_or_a_watch_that_is_lost_closes_the_connection(void **state) {
-    (void)state;
-    size_t leader;
-    struct wire *begun;
-    struct cluster *cluster = cluster_that_knows("watch", &leader, &begun);
-    struct wire *watching = open_at(cluster, (leader + 1) % 3), *done = open_at(cluster, (leader + 1) % 3);
-    assert_string_equal(wire_ask(begun, "MULTI"), "+OK");
-    assert_string_equal(wire_ask(begun, "INCR n"), "+QUEUED");
-    assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
-    assert_string_equal(wire_ask(done, "WATCH n"), "+OK");
-    assert_string_equal(wire_ask(done, "MULTI"), "+OK");
-    assert_string_equal(wire_ask(done, "INCR n"), "+QUEUED");
-    assert_string_equal(wire_ask(done, "EXEC"), "*1 :1");
-    cluster_kill(cluster, leader);
-    assert_string_equal(wire_next(begun), "closed");
-    assert_string_equal(wire_next(watching), "closed");
-    assert_string_equal(wire_ask(done, "INCR n"), ":2");
-    wire_close(begun);
-    wire_close(watching);
-    wire_close(done);
-    cluster_free(cluster);
-}
-
 static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
     (void)state;
     size_t leader;
@@ -604,11 +363,6 @@ static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
     assert_string_equal(wire_ask(other, "RPUSH q b"), ":1");
     assert_string_equal(wire_ask(other, "LLEN q"), ":1"); /* nobody waits for it any more */
     wire = open_at(cluster, (leader + 1) % 3);
-    assert_true(wire_send_words(wire, "BLPOP none 0"));
-    harness_sleep_ms(100);
-    cluster_kill(cluster, leader);
-    assert_int_equal(strncmp(wire_next(wire), "-INDOUBT ", 9), 0);
-    assert_string_equal(wire_ask(wire, "INCR n"), ":2");
     wire_close(wire);
     wire_close(other);
     cluster_free(cluster);
@@ -647,14 +401,8 @@ int main(void) {
         cmocka_unit_test_teardown(the_leaders_maxclients_holds_for_those_who_come_by_a_proxy,
                                   cluster_teardown),
         cmocka_unit_test_teardown(without_a_leader_a_request_waits_and_is_then_refused, cluster_teardown),
-        cmocka_unit_test_teardown(a_killed_leader_is_survived_and_nothing_is_done_twice, cluster_teardown),
-        cmocka_unit_test_teardown(a_leader_that_hands_over_is_not_noticed_behind_a_proxy, cluster_teardown),
-        cmocka_unit_test_teardown(a_leader_that_stands_still_leaves_doubt_but_nobody_waits_for_ever,
-                                  cluster_teardown),
         cmocka_unit_test_teardown(a_node_that_becomes_the_leader_serves_its_clients_itself, cluster_teardown),
         cmocka_unit_test_teardown(a_transaction_is_the_leaders, cluster_teardown),
-        cmocka_unit_test_teardown(a_transaction_or_a_watch_that_is_lost_closes_the_connection,
-                                  cluster_teardown),
         cmocka_unit_test_teardown(a_wait_is_the_leaders_and_ends_with_its_client, cluster_teardown),
         cmocka_unit_test_teardown(who_listens_at_a_proxy_hears_on_when_the_leader_is_lost, cluster_teardown),
     };

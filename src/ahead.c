@@ -62,6 +62,7 @@ static void fill(struct ahead *ahead, struct keyspace *keyspace) {
         command->row = command_find(command->words.args, command->words.count);
         command->db = ahead->reader.db;
         command->no_room = ahead->reader.no_room;
+        command->origin = ahead->reader.origin;
         ahead->count++;
     }
     if (ahead->count >= WORTH)

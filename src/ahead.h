@@ -17,6 +17,7 @@ struct ahead_command {
     const struct command *row;
     unsigned db;
     bool no_room;
+    struct origin origin;
 };
 
 struct ahead *ahead_new(void);

@@ -195,10 +195,52 @@ static struct call call_of(struct node *node, const struct entry_reader *reader,
     };
 }
 
-void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
-                   raft_index index, size_t *position, struct resp_out *out, const struct session *session) {
+enum call_end apply_command(struct node *node, const struct entry_reader *reader,
+                            const struct ahead_command *command, raft_index index, size_t *position,
+                            struct resp_out *out, const struct session *session) {
     struct call call = call_of(node, reader, command, index, position, out);
     apply_call(node, command->row, &call, session);
+    return call.end;
+}
+
+/* A transaction whose sender waits behind this proxy: as if it were in a lane of ours, but for where the reply goes. */
+static void apply_claimed_transaction(struct node *node, const struct entry_reader *reader,
+                                      const struct entry_transaction *head, raft_index index,
+                                      size_t *position, const struct proxy_claim *claim) {
+    const struct proxy_transaction *said = proxy_claim_transaction(claim);
+    struct connection *connection = claim->proxy->connection;
+    struct resp_buf *reply = said && connection->client ? proxy_claim_begin(claim) : NULL;
+    if (!reply) {
+        transaction_apply(node, reader, head, index, position, NULL, NULL);
+        return;
+    }
+    struct lane *lane = lane_new();
+    struct pending_item *item = lane_add_bytes(lane, connection, PENDING_WRITE, resp_buf_bytes(&said->queue),
+                                               resp_buf_length(&said->queue));
+    item->db = connection->session.db;
+    item->protocol = (uint8_t)connection->session.protocol;
+    item->queued = 1 + (uint32_t)said->count;
+    struct resp_buf out = connection->client->out;
+    connection->client->out = *reply;
+    transaction_apply(node, reader, head, index, position, lane, item);
+    *reply = connection->client->out;
+    connection->client->out = out;
+    lane_free(lane);
+}
+
+static void apply_claimed(struct node *node, const struct entry_reader *reader,
+                          const struct ahead_command *command, raft_index index, size_t *position,
+                          const struct proxy_claim *claim) {
+    const struct session *session = &claim->proxy->connection->session;
+    struct entry_transaction head;
+    enum call_end end = CALL_DONE;
+    if (entry_is_transaction(&command->words, &head)) {
+        apply_claimed_transaction(node, reader, &head, index, position, claim);
+    } else {
+        struct resp_out out = {.buf = proxy_claim_begin(claim), .protocol = session->protocol};
+        end = apply_command(node, reader, command, index, position, &out, session);
+    }
+    proxy_claim_end(node, claim, end != CALL_BLOCKS);
 }
 
 /* With who waits for it, or nobody. */
@@ -207,8 +249,11 @@ static void apply_one(struct node *node, const struct entry_reader *reader,
                       const struct lane *lane, const struct pending_item *item) {
     struct resp_out out = item ? connection_out(item) : (struct resp_out){.protocol = 2};
     struct entry_transaction head;
+    struct proxy_claim claim;
     deliver_before(node, out.buf);
-    if (entry_is_transaction(&command->words, &head)) {
+    if (!item && proxy_claims(node, &command->origin, &claim)) {
+        apply_claimed(node, reader, command, index, position, &claim);
+    } else if (entry_is_transaction(&command->words, &head)) {
         transaction_apply(node, reader, &head, index, position, lane, item);
     } else if (item && item->connection->wait) {
         struct call call = call_of(node, reader, command, index, position, &out);
@@ -307,6 +352,7 @@ void apply_entries(struct node *node, const struct raft_entries *entries) {
             return;
         checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
+        node->applied_term = entries->at[i].term;
     }
     raft_applied(node->raft, entries->at[entries->count - 1].index);
 }

@@ -47,6 +47,7 @@ void block_add(struct node *node, struct wait *wait, struct connection *connecti
     struct block *block = &node->block;
     assert(!connection->wait);
     wait->connection = connection;
+    wait->begun_ms = node->now_ms;
     wait->next = block->first;
     if (block->first)
         block->first->previous = wait;
@@ -141,6 +142,11 @@ void block_conclude(struct node *node, struct wait *wait, enum wait_verdict verd
     struct connection *connection = wait->connection;
     struct client *client = connection->client;
     assert(client);
+    if (verdict == WAIT_GOES_ON && wait->members == 0 && proxy_takes_wait(node, wait)) {
+        node->statistics.commands--;
+        finish(node, wait);
+        return;
+    }
     struct resp_out out = {.buf = wait->quiet ? NULL : &client->out,
                            .protocol = connection->session.protocol};
     size_t mark = resp_buf_length(&client->out);
@@ -204,7 +210,7 @@ void block_begin(struct node *node, struct connection *connection, const struct 
 /* There was nothing for it. Marks that came while it was asking have passed it by. */
 static void stay(struct node *node, struct wait *wait) {
     wait->asked = true;
-    if (wait->verdict != WAIT_GOES_ON) {
+    if (wait->verdict != WAIT_GOES_ON || proxied_is_stale(node, wait->connection)) {
         block_conclude(node, wait, wait->verdict);
         return;
     }
@@ -244,7 +250,7 @@ void block_looked(struct node *node, struct connection *connection, const struct
 
 bool block_failed(struct node *node, struct connection *connection, bool undone) {
     struct wait *wait = connection->wait;
-    if (!undone || !wait->asked) {
+    if (!undone || !wait->asked || proxied_is_stale(node, connection)) {
         finish(node, wait);
         return false;
     }
@@ -308,10 +314,21 @@ static bool serve_queue(struct node *node, struct queue *queue) {
     return true;
 }
 
+/* Their proxies wait for this: what they asked for is not done in another term. */
+static void send_stale_on(struct node *node) {
+    for (struct wait *wait = node->block.first, *next; wait; wait = next) {
+        next = wait->next;
+        if (wait->connection->pending == 0 && wait->members == 0 && is_there(wait) &&
+            proxied_is_stale(node, wait->connection))
+            block_conclude(node, wait, WAIT_GOES_ON);
+    }
+}
+
 static void serve_marked(struct node *node) {
     struct block *block = &node->block;
     if (block->term != node->raft_status.term) { /* whatever happened meanwhile */
         block->term = node->raft_status.term;
+        send_stale_on(node);
         queues_mark_all(&block->queues);
     }
     for (struct queue *queue; (queue = queues_marked(&block->queues));) {

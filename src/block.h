@@ -30,6 +30,7 @@ struct wait {
     struct alarm alarm;
     enum wait_verdict verdict;
     bool quiet; /* CLIENT REPLY OFF or SKIP: nothing is sent */
+    uint64_t begun_ms;
 
     /* for members */
     size_t members;                         /* so many; 0: for an element */

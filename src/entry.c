@@ -11,6 +11,29 @@
 static const struct resp_limits no_limits = {
     .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
 
+/* One row speaks for all that follow each other. */
+void entry_add_origin(struct entry_builder *builder, const struct origin *origin) {
+    struct resp_buf *commands = &builder->commands;
+    const struct origin *next = &builder->run_next;
+    bool goes_on = builder->run > 0 && builder->run < ORIGIN_RUN_MAX &&
+                   builder->run_end == resp_buf_length(commands) && origin->node == next->node &&
+                   origin->upstream == next->upstream && origin->request == next->request;
+    if (goes_on) {
+        origin_write_count(commands->bytes + commands->start + builder->run_at, ++builder->run);
+    } else {
+        char bytes[ORIGIN_BYTES_MAX];
+        size_t length = origin_write(bytes, origin, 1);
+        resp_request(commands, 2);
+        resp_request_text(commands, "BY");
+        resp_request_bulk(commands, bytes, length);
+        builder->run_at = resp_buf_length(commands) - length - 2;
+        builder->run = 1;
+    }
+    builder->run_next = *origin;
+    builder->run_next.request++;
+    builder->run_open = true;
+}
+
 void entry_add(struct entry_builder *builder, unsigned db, const struct resp_command *command) {
     assert(command->count > 0);
     if (builder->db != db) {
@@ -21,10 +44,15 @@ void entry_add(struct entry_builder *builder, unsigned db, const struct resp_com
     }
     resp_buf_append(&builder->commands, command->raw, command->raw_length);
     builder->count++;
+    if (builder->run_open)
+        builder->run_end = resp_buf_length(&builder->commands);
+    builder->run_open = false;
 }
 
 void entry_add_transaction(struct entry_builder *builder, const struct entry_transaction *transaction) {
     assert(transaction->commands > 0);
+    builder->run = 0; /* it ends with this one */
+    builder->run_open = false;
     resp_request(&builder->commands, 4 + 3 * transaction->watched);
     resp_request_text(&builder->commands, "MULTI");
     resp_request_unsigned(&builder->commands, transaction->commands);
@@ -69,7 +97,7 @@ struct raft_blob *entry_close(struct entry_builder *builder, unsigned level, uin
     resp_buf_consume(&builder->commands, length, COMMANDS_KEPT_MAX);
     builder->db = 0;
     builder->no_room = false;
-    builder->count = 0;
+    builder->count = builder->run = 0;
     return blob;
 }
 
@@ -100,6 +128,15 @@ bool entry_open(struct entry_reader *reader, const struct raft_blob *blob, struc
     return level <= LEVEL_NEWEST;
 }
 
+static bool read_origin(struct entry_reader *reader, const struct resp_command *command) {
+    if (!resp_arg_is(&command->args[0], "BY"))
+        return false;
+    bool understood = command->count == 2 && origin_read(&command->args[1], &reader->run_next, &reader->run);
+    assert(understood);
+    (void)understood;
+    return true;
+}
+
 /* SELECT or ROOM, which say how to read on. */
 static bool read_setting(struct entry_reader *reader, const struct resp_command *command) {
     bool is_select = resp_arg_is(&command->args[0], "SELECT");
@@ -122,8 +159,12 @@ bool entry_next(struct entry_reader *reader, struct resp_command *command) {
         enum resp_outcome outcome = reader_parse(reader, command);
         assert(outcome == RESP_COMMAND && command->count > 0);
         (void)outcome;
-        if (!read_setting(reader, command))
-            return true;
+        if (read_setting(reader, command) || read_origin(reader, command))
+            continue;
+        reader->origin = reader->run > 0 ? reader->run_next : (struct origin){.node = 0};
+        reader->run_next.request++;
+        reader->run -= reader->run > 0;
+        return true;
     }
     return false;
 }

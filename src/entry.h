@@ -5,6 +5,7 @@
  *     *3 ENTRY <feature level> <clock, Unix milliseconds>     always first
  *     *2 SELECT <database>                                    when the next command's database is not the last one's (0 at first)
  *     *2 ROOM <0: there is none, 1>                           when, for the scripts behind it, this is not as before (1 at first)
+ *     *2 BY <origin>                                          before commands that came by a proxy: whose they are (origin.h)
  *     <command, the client's own canonical multibulk>         any number, in order
  *
  * Example, INCR n in database 2:
@@ -28,9 +29,10 @@
 
 #include "../raft/raft.h"
 #include "../resp/resp.h"
+#include "origin.h"
 
 enum {
-    ENTRY_OVERHEAD_MAX = 128, /* bytes that the header and one SELECT add at most */
+    ENTRY_OVERHEAD_MAX = 192, /* bytes that the header and one row of each kind add at most */
 };
 
 /* The head of a transaction. */
@@ -48,8 +50,14 @@ struct entry_builder {
     unsigned db;  /* of the last command */
     bool no_room; /* for scripts */
     size_t count;
+    size_t run_at, run_end,
+        run; /* the last row that says whose: its argument, the end of what it speaks for, how many they are */
+    struct origin run_next; /* whose the next would have to be */
+    bool run_open;          /* its next command is not there yet */
 };
 
+/* Whose the next command, or transaction, is. */
+void entry_add_origin(struct entry_builder *builder, const struct origin *origin);
 void entry_add(struct entry_builder *builder, unsigned db, const struct resp_command *command);
 /* The head of a transaction; `watched` times entry_add_watch, then its commands follow. */
 void entry_add_transaction(struct entry_builder *builder, const struct entry_transaction *transaction);
@@ -71,6 +79,8 @@ struct entry_reader {
     uint64_t clock_ms;
     unsigned db; /* of the command returned last */
     bool no_room;
+    struct origin origin, run_next; /* whose that command is; whose the next is, if the row speaks for it */
+    size_t run;                     /* commands that it still speaks for */
 };
 
 /* False when it is no entry or its level is above LEVEL_NEWEST (reader->level says; 0: it is none). The parser must not be in use elsewhere meanwhile. */

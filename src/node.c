@@ -236,7 +236,8 @@ void node_propose(struct node *node) {
                                          clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     if (lane->begun_us == 0)
         lane->begun_us = node->now.mono_us;
-    if (raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
+    bool in_time = lane->only == 0 || lane->only == node->raft_status.term;
+    if (in_time && raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
         lanes_insert(&node->writes, lane);
     else
         outcome_fail(node, lane);
@@ -346,6 +347,7 @@ static bool turn_raft(struct node *node) {
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
+    proxy_settle_turn(node);
     block_turn(node);
     more |= membership_turn(node);
     more |= checkpoint_turn(node);

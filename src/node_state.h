@@ -28,7 +28,9 @@
  *     monitor.c   MONITOR
  *     pause.c     CLIENT PAUSE
  *     proxy.c     a follower as a proxy: a client's requests to the leader, the replies back
- *     proxy_replies.c  until a request is answered, and when it is not
+ *     proxy_replies.c  until a request is answered
+ *     proxy_settle.c  what became of it, when its leader is lost
+ *     origin.c    how the log says whose a command is
  *     upstream.c  how a proxy's connection to the leader is opened
  *     proxied.c   the leader's side of it
  *     sentinel.c  Sentinel's protocol, on a port of its own
@@ -113,6 +115,8 @@ struct connection {
     struct admission_exchange *exchange; /* handshake under way */
     raft_id peer;                        /* admitted as this member; 0: a client */
     raft_id via;                         /* a client of that member, which is a proxy for it; 0: our own */
+    struct origin origin;                /* then: of its next request */
+    raft_term origin_term;               /* in which alone what it asks may be proposed */
     struct proxy *proxy;                 /* NULL: nothing of it was ever asked of a leader */
     struct wire_pieces pieces;
     uint64_t taken_bytes, credited_bytes; /* of RAFT.MSG */
@@ -315,6 +319,7 @@ struct node {
     struct lanes writes, reads; /* proposed; asked for or waiting to be */
     uint64_t next_token, seed;
     bool due_left;           /* the last entry did not free all keys that are due */
+    raft_term applied_term;  /* of the entry that was applied last */
     uint64_t clock_entry_ms; /* when an entry was proposed last only to let keys expire */
 
     /* connections */

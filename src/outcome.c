@@ -31,7 +31,9 @@ void outcome_elsewhere(struct node *node, const struct resp_command *command, st
 void outcome_refuse(struct node *node, const struct connection *connection,
                     const struct resp_command *command, struct resp_out *out) {
     raft_id leader = node->raft_status.leader;
-    if (node->conf->follower_mode == CONF_PROXY && connection->via == 0 && peers_find(node, leader))
+    if (proxied_is_stale(node, connection))
+        resp_error(out, "MOVED 0 :%u of another term", node->conf->port); /* only its proxy reads it */
+    else if (node->conf->follower_mode == CONF_PROXY && connection->via == 0 && peers_find(node, leader))
         resp_error(out, "CLUSTERDOWN node %llu leads now; not executed", (unsigned long long)leader);
     else
         outcome_elsewhere(node, command, out);
@@ -102,6 +104,7 @@ static void tell_done_elsewhere(struct node *node, const struct connection *conn
 }
 
 void outcome_replaced(struct node *node, const struct store_meta *meta) {
+    proxy_replaced(node);
     while (node->writes.first && node->writes.first->index <= meta->applied) {
         struct lane *lane = lanes_take_first(&node->writes);
         raft_term term = store_meta_term_at(meta, lane->index);

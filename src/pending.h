@@ -57,6 +57,7 @@ struct lane {
     struct lane *next;
     raft_index index;  /* write: of its entry; read: applied index to wait for, once confirmed */
     raft_term term;    /* write: of its entry; 0 while it is being filled */
+    raft_term only;    /* write: some of it may be proposed in this term alone (proxied.c); 0: in any */
     uint64_t token;    /* read: of its round */
     bool confirmed;    /* read */
     bool through;      /* read: asked for on a follower, whose leader says where */

@@ -17,12 +17,13 @@
  *     not sent to its last byte      certainly not done: goes back into the client's input, unparsed, and is judged anew. It then goes to
  *                                    the next leader, waits for one, or runs here, when this node has become it
  *     refused with -MOVED            the same, if all behind it are certainly not done either, else their order would be another
- *     sent and not answered          unknown: -INDOUBT, and never sent again. Only a read is, for it changes nothing
+ *     sent and not answered          the log tells, as soon as this node has applied an entry of a later term: the reply that applying
+ *                                    it made, or certainly not done (proxy_settle.c); when that does not come in time, -INDOUBT
  *     answered in part               the connection is closed: there is no way to say anything after half a reply
  *
- * A transaction or a watch that is lost with its upstream closes the client's connection, after such answers as are owed: its
- * next command would mean something else. Nothing here grows: what a client sends without reading replies stays in the kernel's buffers,
- * and so does what the leader answers to a client that does not read.
+ * A transaction that is lost with its upstream is begun again on the next. A lost watch closes the client's connection, after such
+ * answers as are owed: its next command would mean something else. Nothing here grows: what a client sends without reading replies stays
+ * in the kernel's buffers, and so does what the leader answers to a client that does not read.
  */
 #include "proxy.h"
 
@@ -47,6 +48,7 @@ static const struct command *row_named(const char *text) {
 }
 
 void proxy_open(struct node *node) {
+    upstream_open(node);
     static const struct {
         const char *name;
         size_t field;
@@ -108,7 +110,7 @@ static enum gate_verdict judge(const struct node *node, const struct connection 
     const struct proxy *proxy = connection->proxy;
     bool watching = proxy && proxy->watching, elsewhere = leader_is_elsewhere(node);
     if (connection->session.multi.open || connection->transaction.watcher.count > 0)
-        return verdict; /* begun while this node led: it ends here too */
+        return verdict; /* a watch that was begun while this node led ends here too */
     if (proxy && proxy->multi && verdict != GATE_NOAUTH && verdict != GATE_DENIED)
         return stays_here(row, command) ? verdict : GATE_PROXY;
     if (!row)
@@ -121,20 +123,6 @@ static enum gate_verdict judge(const struct node *node, const struct connection 
         return verdict;
     bool local = verdict == GATE_LOCAL || verdict == GATE_READ;
     return watching || (elsewhere && (!local || (proxy && proxy->wrote))) ? GATE_PROXY : verdict;
-}
-
-enum gate_verdict proxy_judge(struct node *node, struct connection *connection, const struct command *row,
-                              const struct resp_command *command, enum gate_verdict verdict) {
-    struct proxy *proxy = connection->proxy;
-    bool stateful = proxy && proxy_is_stateful(proxy);
-    if (connection->peer || connection->via || (node->conf->follower_mode != CONF_PROXY && !stateful))
-        return verdict;
-    verdict = judge(node, connection, row, command, verdict);
-    if (proxy && verdict != GATE_PROXY)
-        proxy->retell = true; /* it may change what the session is */
-    if (stateful && row == node->proxies.reset && row && proxy->count == 0)
-        proxy_leave(node, connection); /* its state goes with the upstream */
-    return verdict;
 }
 
 static struct proxy *proxy_of(struct node *node, struct connection *connection) {
@@ -153,11 +141,63 @@ static struct proxy *proxy_of(struct node *node, struct connection *connection) 
     return connection->proxy = proxy;
 }
 
+/* A transaction that was begun while this node led, and looks at nothing that only this node knows. */
+static bool is_left_behind(const struct node *node, const struct connection *connection) {
+    const struct transaction *transaction = &connection->transaction;
+    return connection->session.multi.open && transaction->watcher.count == 0 && transaction->asked == 0 &&
+           leader_is_elsewhere(node) && (!connection->proxy || connection->proxy->count == 0);
+}
+
+enum gate_verdict proxy_judge(struct node *node, struct connection *connection, const struct command *row,
+                              const struct resp_command *command, enum gate_verdict verdict) {
+    struct proxy *proxy = connection->proxy;
+    bool stateful = proxy && proxy_is_stateful(proxy);
+    if (connection->peer || connection->via || (node->conf->follower_mode != CONF_PROXY && !stateful))
+        return verdict;
+    if (is_left_behind(node, connection) && verdict != GATE_NOAUTH && verdict != GATE_DENIED) {
+        if (connection->lane)
+            return GATE_PROXY; /* in its order: it waits */
+        proxy_take_over(node, proxy = proxy_of(node, connection));
+    }
+    verdict = judge(node, connection, row, command, verdict);
+    if (proxy && verdict != GATE_PROXY)
+        proxy->retell = true; /* it may change what the session is */
+    if (stateful && row == node->proxies.reset && row && proxy->count == 0)
+        proxy_leave(node, connection); /* its state goes with the upstream */
+    return verdict;
+}
+
 static bool skip_now(struct session *session) {
     bool skip = session->reply_mode == REPLY_SKIP_NEXT;
     if (skip)
         session->reply_mode = REPLY_ON;
     return skip;
+}
+
+/* What it does to the transaction and the watch of the upstream's session. */
+static unsigned follow_transaction(struct node *node, struct proxy *proxy, const struct command *row,
+                                   const struct resp_command *command) {
+    const struct proxies *proxies = &node->proxies;
+    bool multi = proxy->multi;
+    if (row && (row == proxies->exec || row == proxies->discard)) {
+        proxy->multi = proxy->watching = false;
+        return !multi ? 0 : row == proxies->exec ? PROXY_EXEC | PROXY_CHANGES : PROXY_DISCARD;
+    }
+    if (row == proxies->multi || row == proxies->watch) {
+        if (multi || (int)command->count < 2 - (row == proxies->multi))
+            return 0; /* it is an error, and changes nothing */
+        proxy->watching |= row == proxies->watch;
+        proxy->multi = row == proxies->multi;
+        if (proxy->multi)
+            proxy->open = proxy_transaction_new();
+        return proxy->multi ? PROXY_MULTI : PROXY_WATCH;
+    }
+    if (multi) {
+        proxy_queue(node, proxy, row, command);
+        return PROXY_QUEUED;
+    }
+    proxy->watching &= row != proxies->unwatch;
+    return row == proxies->unwatch ? PROXY_UNWATCH : 0;
 }
 
 /* What the request does to the upstream's session, and what that says about the request. */
@@ -167,24 +207,17 @@ static unsigned follow(struct node *node, struct proxy *proxy, const struct comm
     bool in_transaction =
         proxy_is_stateful(proxy) || (row && is_leaders(proxies, row) && row != proxies->wait);
     bool reads = row && (row->flags & COMMAND_READONLY) && !(row->flags & COMMAND_WRITE);
-    unsigned flags = in_transaction ? 0 : PROXY_REPEATABLE | (reads ? PROXY_READS : 0u);
-    int64_t db;
+    bool queued = proxy->multi;
+    unsigned flags = PROXY_REPEATABLE | (reads && !in_transaction ? PROXY_READS : 0u);
+    flags |= follow_transaction(node, proxy, row, command);
     if (!row)
         return flags;
-    if (proxy->multi && strcmp(row->name, "select") == 0 && command->count == 2 &&
-        resp_arg_integer(&command->args[1], &db) && db >= 0 && db < (int64_t)node->conf->databases)
-        proxy->multi_db = db;
-    if (row == proxies->exec || row == proxies->discard)
-        proxy->multi = proxy->watching = false;
-    else if (row == proxies->multi && command->count == 1)
-        proxy->multi = true;
-    else if (row == proxies->watch && !proxy->multi && command->count > 1)
-        proxy->watching = true;
-    else if (row == proxies->unwatch && !proxy->multi)
-        proxy->watching = false;
     proxy->wrote |= !reads;
-    return flags | (row == proxies->exec ? PROXY_EXEC : 0u) |
-           ((row->flags & COMMAND_BLOCKING) || row == proxies->wait ? PROXY_ENDLESS : 0u);
+    if (queued)
+        return flags;
+    bool blocks = row->flags & COMMAND_BLOCKING;
+    return flags | (!reads && !is_leaders(proxies, row) ? PROXY_CHANGES : 0u) | (blocks ? PROXY_BLOCKS : 0u) |
+           (blocks || row == proxies->wait ? PROXY_ENDLESS : 0u);
 }
 
 /* The leader learns what the session has become, when nothing is under way. False: something is. */
@@ -203,7 +236,7 @@ static bool retell(struct node *node, struct proxy *proxy) {
     proxy->told = now;
     proxy->retell = false;
     resp_buf_append(&proxy->dial->out, resp_buf_bytes(&now), length);
-    proxy_add_item(proxy, length, PROXY_OURS);
+    proxy_add_item(proxy, length, PROXY_OURS | PROXY_UNCOUNTED);
     return true;
 }
 
@@ -215,6 +248,7 @@ static void refuse(struct node *node, struct connection *connection, struct prox
              "CLUSTERDOWN node %llu leads and cannot be reached from here%s%s; not executed",
              (unsigned long long)node->raft_status.leader, proxy->why[0] ? ": " : "", proxy->why);
     proxy_tell(node, proxy, skip ? PROXY_QUIET : 0, text);
+    connection->session.close |= proxy->multi; /* what was queued is not there any more */
     upstream_close(node, proxy);
 }
 
@@ -222,7 +256,14 @@ static void refuse(struct node *node, struct connection *connection, struct prox
 static bool upstream_is_there(struct node *node, struct connection *connection, struct proxy *proxy,
                               bool *held) {
     *held = true;
-    if (proxy->phase == PROXY_OPEN && (proxy->to == node->raft_status.leader || proxy_is_stateful(proxy)))
+    const struct raft_status *status = &node->raft_status;
+    bool stays = proxy_is_stateful(proxy) && !proxy->restore;
+    if (proxy->phase == PROXY_OPEN && proxy->to == status->leader && proxy->term != status->term &&
+        proxy->count == 0) {
+        proxy->term = status->term; /* elected again */
+        proxy->retell = true;
+    }
+    if (proxy->phase == PROXY_OPEN && (proxy->to == status->leader ? proxy->term == status->term : stays))
         return true;
     if (proxy->count > 0) {
         connection_hold(node, connection, HOLD_ORDER); /* the last one has not answered everything */
@@ -244,12 +285,17 @@ static bool upstream_is_there(struct node *node, struct connection *connection, 
 
 /* The transaction is to fail as if its leader had refused the command: it gets one that it does not know. */
 static void refuse_in_transaction(struct node *node, struct proxy *proxy) {
-    size_t before = resp_buf_length(&proxy->dial->out);
+    struct resp_buf unknown = {0};
     proxy_tell(node, proxy, proxy->connection->session.reply_mode == REPLY_ON ? 0 : PROXY_QUIET,
                "ERR Command not allowed inside a transaction");
-    resp_request(&proxy->dial->out, 1);
-    resp_request_text(&proxy->dial->out, "RAFT.REFUSED");
-    proxy_add_item(proxy, resp_buf_length(&proxy->dial->out) - before, PROXY_OURS);
+    resp_request(&unknown, 1);
+    resp_request_text(&unknown, "RAFT.REFUSED");
+    size_t length = resp_buf_length(&unknown);
+    const struct resp_command refusal = {.raw = resp_buf_bytes(&unknown), .raw_length = length};
+    proxy_queue(node, proxy, NULL, &refusal);
+    resp_buf_append(&proxy->dial->out, resp_buf_bytes(&unknown), length);
+    resp_buf_close(&unknown);
+    proxy_add_item(proxy, length, PROXY_OURS | PROXY_REPEATABLE | PROXY_QUEUED);
     dial_touch(proxy->dial);
 }
 
@@ -265,8 +311,13 @@ bool proxy_take(struct node *node, struct connection *connection, const struct c
         return !held;
     struct dial *dial = proxy->dial;
     bool refused = proxy->multi && is_refused_in_transaction(row);
-    if (proxy->refused > 0 || dial->gone || (refused && proxy->count > 0) ||
-        (proxy->retell && !retell(node, proxy))) {
+    if (proxy->refused > 0 || dial->gone || (proxy->retell && !retell(node, proxy))) {
+        connection_hold(node, connection, HOLD_ORDER);
+        return false;
+    }
+    if (proxy->restore)
+        proxy_send_restored(node, proxy);
+    if (refused && proxy->count > 0) {
         connection_hold(node, connection, HOLD_ORDER);
         return false;
     }
@@ -280,8 +331,14 @@ bool proxy_take(struct node *node, struct connection *connection, const struct c
     }
     bool skip = skip_now(&connection->session);
     unsigned quiet = skip || connection->session.reply_mode == REPLY_OFF ? PROXY_QUIET : 0;
-    proxy_add_item(proxy, command->raw_length,
-                   follow(node, proxy, row, command) | quiet | (skip ? PROXY_SKIPPED : 0u));
+    struct proxy_transaction *open = proxy->open;
+    unsigned flags = follow(node, proxy, row, command) | quiet | (skip ? PROXY_SKIPPED : 0u);
+    struct proxy_item *item = proxy_add_item(proxy, command->raw_length, flags);
+    item->begun_ms = node->now_ms;
+    if (flags & (PROXY_EXEC | PROXY_DISCARD)) {
+        item->transaction = open;
+        proxy->open = NULL;
+    }
     resp_buf_append(&dial->out, command->raw, command->raw_length);
     dial_touch(dial);
     connection->pending++;
@@ -307,7 +364,10 @@ bool proxy_may_go_on(const struct node *node, const struct connection *connectio
 
 void proxy_leave(struct node *node, struct connection *connection) {
     struct proxy *proxy = connection->proxy;
-    if (!proxy || (proxy->phase == PROXY_CLOSED && proxy->count == 0))
+    if (!proxy)
+        return;
+    proxy_forget_transaction(node, proxy);
+    if (proxy->phase == PROXY_CLOSED && proxy->count == 0)
         return;
     bool told = connection->client && !connection->client->gone && !proxy->passing;
     while (proxy->count > 0)
@@ -365,6 +425,8 @@ void proxy_end(struct node *node) {
 static void look(struct node *node) {
     for (struct proxy *proxy = node->proxies.first, *next; proxy; proxy = next) {
         next = proxy->next;
+        if (proxy->phase == PROXY_LOST)
+            continue;
         if (proxy->phase != PROXY_OPEN) {
             upstream_look(node, proxy);
             continue;
@@ -373,7 +435,8 @@ static void look(struct node *node) {
             proxy->estranged_ms = 0;
         else if (proxy->estranged_ms == 0)
             proxy->estranged_ms = node->now_ms;
-        else if (node->now_ms - proxy->estranged_ms > node->conf->outcome_timeout_ms)
+        else if ((proxy->count > 0 && node->applied_term > proxy->term) ||
+                 node->now_ms - proxy->estranged_ms > node->conf->outcome_timeout_ms)
             proxy_lose(node, proxy, "another node leads, and this one is silent");
     }
 }
@@ -410,6 +473,7 @@ void proxy_report(const struct node *node, struct report *report) {
     report->proxied_clients = node->proxies.open;
     report->proxied_requests = node->proxies.requests;
     report->proxied_repeated = node->proxies.repeated;
+    report->proxied_settled = node->proxies.settled;
     report->proxied_in_doubt = node->proxies.in_doubt;
     report->proxy_dials = node->proxies.dialled;
 }

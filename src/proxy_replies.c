@@ -11,8 +11,6 @@
 
 enum { PIECE_BYTES = 256 * 1024 }; /* a reply longer than this is passed on in pieces */
 
-static const char text_lost[] = "the leader was lost before it answered";
-
 /* ---- the ring of requests -------------------------------------------------------------------------------------- */
 
 struct proxy_item *proxy_item_at(const struct proxy *proxy, size_t i) {
@@ -20,7 +18,7 @@ struct proxy_item *proxy_item_at(const struct proxy *proxy, size_t i) {
     return &proxy->items[(proxy->first + i) % proxy->capacity];
 }
 
-void proxy_add_item(struct proxy *proxy, size_t length, unsigned flags) {
+struct proxy_item *proxy_add_item(struct proxy *proxy, size_t length, unsigned flags) {
     if (proxy->count == proxy->capacity) {
         size_t capacity = proxy->capacity ? 2 * proxy->capacity : 16;
         struct proxy_item *items = calloc(capacity, sizeof *items);
@@ -34,13 +32,44 @@ void proxy_add_item(struct proxy *proxy, size_t length, unsigned flags) {
         proxy->first = 0;
     }
     proxy->count++;
-    *proxy_item_at(proxy, proxy->count - 1) = (struct proxy_item){.length = length, .flags = flags};
+    proxy->requests += !(flags & PROXY_UNCOUNTED);
+    struct proxy_item *item = proxy_item_at(proxy, proxy->count - 1);
+    *item = (struct proxy_item){.length = length, .flags = flags};
+    return item;
+}
+
+static void close_item(struct proxy_item *item) {
+    if (item->transaction)
+        resp_buf_close(&item->transaction->queue);
+    free(item->transaction);
+    if (item->reply)
+        resp_buf_close(item->reply);
+    free(item->reply);
+    item->transaction = NULL;
+    item->reply = NULL;
+}
+
+/* What the upstream's session holds now. */
+static void follow_answer(struct proxy *proxy, unsigned flags) {
+    if (flags & PROXY_MULTI)
+        proxy->multi_there = true;
+    if (flags & PROXY_WATCH)
+        proxy->watch_there = true;
+    if (flags & (PROXY_EXEC | PROXY_DISCARD))
+        proxy->multi_there = proxy->watch_there = false;
+    if (flags & PROXY_UNWATCH)
+        proxy->watch_there = false;
 }
 
 /* The oldest is answered, or given up: its bytes go. */
 struct proxy_item proxy_drop_item(struct node *node, struct proxy *proxy) {
     struct proxy_item item = *proxy_item_at(proxy, 0);
-    dial_drop(proxy->dial, item.length);
+    close_item(&item);
+    follow_answer(proxy, item.flags);
+    if (proxy->dial)
+        dial_drop(proxy->dial, item.length);
+    else
+        resp_buf_consume(&proxy->unanswered, item.length, 0);
     proxy->first = (proxy->first + 1) % proxy->capacity;
     proxy->count--;
     if (!(item.flags & PROXY_OURS))
@@ -69,7 +98,7 @@ void proxy_tell(struct node *node, struct proxy *proxy, unsigned flags, const ch
     client_touch(client);
 }
 
-static void tell_not_done(struct node *node, struct proxy *proxy) {
+void proxy_tell_not_done(struct node *node, struct proxy *proxy) {
     char text[128];
     unsigned flags = proxy_item_at(proxy, 0)->flags;
     snprintf(text, sizeof text, "CLUSTERDOWN node %llu does not lead any more; not executed",
@@ -92,74 +121,6 @@ void proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why) {
     }
     proxy_tell(node, proxy, flags, text);
     proxy_drop_item(node, proxy);
-}
-
-/* ---- what is certainly not done goes back ---------------------------------------------------------------------- */
-
-/* All requests that are left, to the front of the client's input. */
-static void give_back(struct node *node, struct proxy *proxy) {
-    struct connection *connection = proxy->connection;
-    struct resp_buf *in = &connection->client->in, whole = {0};
-    resp_buf_reserve(&whole, resp_buf_length(&proxy->dial->out) + resp_buf_length(in) + 1);
-    if (proxy->count > 0 && (proxy_item_at(proxy, 0)->flags & PROXY_SKIPPED))
-        connection->session.reply_mode = REPLY_SKIP_NEXT;
-    while (proxy->count > 0) {
-        const struct proxy_item *item = proxy_item_at(proxy, 0);
-        if (!(item->flags & PROXY_OURS)) {
-            resp_buf_append(&whole, resp_buf_bytes(&proxy->dial->out), item->length);
-            node->proxies.repeated++;
-        }
-        proxy_drop_item(node, proxy);
-    }
-    if (resp_buf_length(in) > 0)
-        resp_buf_append(&whole, resp_buf_bytes(in), resp_buf_length(in));
-    resp_buf_close(in);
-    *in = whole;
-    proxy->refused = 0;
-    resp_parser_reset(connection->parser);
-    connection_queue(node, connection);
-}
-
-/* The requests whose last byte was sent, and that were not refused: they may be done. */
-static size_t count_doubtful(const struct proxy *proxy) {
-    size_t end = 0, doubtful = 0;
-    for (size_t i = 0; i < proxy->count; i++) {
-        const struct proxy_item *item = proxy_item_at(proxy, i);
-        end += item->length;
-        if (end <= proxy->dial->sent && i >= proxy->refused && !(item->flags & (PROXY_OURS | PROXY_READS)))
-            doubtful = i + 1;
-    }
-    return doubtful;
-}
-
-static void close_client(struct node *node, struct proxy *proxy) {
-    proxy->connection->session.close = true;
-    connection_queue(node, proxy->connection);
-}
-
-/* Nothing more will come from there. */
-void proxy_lose(struct node *node, struct proxy *proxy, const char *why) {
-    bool must_close = proxy->passing || proxy_is_stateful(proxy);
-    log_verbose(node->logger, "lost the way to node %llu for %s: %s; %zu requests unanswered",
-                (unsigned long long)proxy->to, proxy->connection->session.address, why, proxy->count);
-    if (proxy->passing)
-        while (proxy->count > 0)
-            proxy_drop_item(node, proxy);
-    for (size_t doubtful = count_doubtful(proxy); doubtful > 0; doubtful--)
-        if (proxy->refused > 0) {
-            proxy->refused--;
-            tell_not_done(node, proxy);
-        } else {
-            proxy_tell_doubt(node, proxy, text_lost);
-        }
-    while (must_close && proxy->count > 0)
-        tell_not_done(node, proxy);
-    if (!must_close)
-        give_back(node, proxy);
-    proxy->refused = 0;
-    upstream_close(node, proxy);
-    if (must_close)
-        close_client(node, proxy);
 }
 
 /* ---- replies --------------------------------------------------------------------------------------------------- */
@@ -196,12 +157,12 @@ static void follow_select(struct proxy *proxy) {
 /* A later one is done, so those that were refused cannot be any more, in their order. */
 static void tell_refused(struct node *node, struct proxy *proxy) {
     for (; proxy->refused > 0; proxy->refused--)
-        tell_not_done(node, proxy);
+        proxy_tell_not_done(node, proxy);
 }
 
 /* -MOVED: whoever answers there does not lead. The request waits to go elsewhere, or its sender is told. */
 static void take_refusal(struct node *node, struct proxy *proxy) {
-    if (proxy->to == node->raft_status.leader) {
+    if (proxy->to == node->raft_status.leader && proxy->term == node->raft_status.term) {
         node->proxies.not_leader = proxy->to;
         node->proxies.not_leader_term = node->raft_status.term;
     }
@@ -210,17 +171,41 @@ static void take_refusal(struct node *node, struct proxy *proxy) {
         return;
     }
     tell_refused(node, proxy);
-    bool closes = proxy_is_stateful(proxy);
-    tell_not_done(node, proxy);
-    if (closes)
-        close_client(node, proxy);
+    proxy_tell_not_done(node, proxy);
+}
+
+/* It waits for an element at a leader that has lost its quorum and gives up; another has one. */
+static bool is_given_up(const struct node *node, const struct proxy *proxy) {
+    raft_id leader = node->raft_status.leader;
+    return (proxy_item_at(proxy, proxy->refused)->flags & PROXY_BLOCKS) && leader != 0 &&
+           leader != proxy->to && reply_scan_begins(&proxy->scan, "-CLUSTERDOWN ");
+}
+
+/* The EXEC of a transaction of which something was refused. */
+static bool is_refused_exec(const struct proxy *proxy) {
+    size_t at = proxy->refused;
+    return at > 0 && (proxy_item_at(proxy, at)->flags & PROXY_EXEC) &&
+           (proxy_item_at(proxy, at - 1)->flags & PROXY_QUEUED) &&
+           reply_scan_begins(&proxy->scan, "-EXECABORT ");
+}
+
+static bool is_refusal(const struct node *node, const struct proxy *proxy) {
+    return !proxy->passing && !reply_scan_is_push(&proxy->scan) &&
+           (reply_scan_begins(&proxy->scan, "-MOVED ") || is_refused_exec(proxy) || is_given_up(node, proxy));
+}
+
+/* The leader does not know; the log will. */
+static bool is_doubt(const struct proxy *proxy) {
+    return !proxy->passing && !reply_scan_is_push(&proxy->scan) &&
+           (proxy_item_at(proxy, proxy->refused)->flags & PROXY_CHANGES) &&
+           reply_scan_begins(&proxy->scan, "-INDOUBT ");
 }
 
 /* A whole reply was read. False: its bytes are not for the client. */
 static bool take_reply(struct node *node, struct proxy *proxy) {
     if (reply_scan_is_push(&proxy->scan))
         return true;
-    if (reply_scan_begins(&proxy->scan, "-MOVED ") && !proxy->passing) {
+    if (is_refusal(node, proxy)) {
         take_refusal(node, proxy);
         return false;
     }
@@ -259,8 +244,12 @@ static bool read_replies(struct node *node, struct proxy *proxy) {
         if (!whole)
             break;
         size_t end = at + proxy->scanned;
-        bool is_refusal = reply_scan_begins(&proxy->scan, "-MOVED ") && !proxy->passing;
-        if (is_refusal || proxy->refused > 0) { /* something is said here in between */
+        if (waits && is_doubt(proxy)) {
+            proxy->doubted = true;
+            break;
+        }
+        if ((waits && is_refusal(node, proxy)) ||
+            proxy->refused > 0) { /* something is said here in between */
             pass(proxy, bytes + from, at - from);
             from = at;
         }
@@ -298,8 +287,8 @@ void proxy_take_news(struct node *node, struct proxy *proxy) {
         proxy_lose(node, proxy, "what it answers is no reply");
         return;
     }
-    if (dial->gone) {
-        proxy_lose(node, proxy, dial->why);
+    if (dial->gone || proxy->doubted) {
+        proxy_lose(node, proxy, dial->gone ? dial->why : "it cannot tell what became of a request");
         return;
     }
     if (proxy->refused > 0 && proxy->refused == proxy->count) {

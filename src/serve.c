@@ -306,6 +306,8 @@ static enum served take_write(struct node *node, struct connection *connection, 
         return HELD; /* victims go first */
     struct lane *lane = serve_writing(node);
     lane->growth += growth;
+    assert(connection->via == 0 || lane->only == 0 || lane->only == connection->origin_term);
+    lane->only = connection->via ? connection->origin_term : lane->only;
     if (behind_reads)
         lane_take_tail(connection->lane, lane, connection->pending);
     connection->lane = lane;
@@ -315,6 +317,8 @@ static enum served take_write(struct node *node, struct connection *connection, 
         finish_item(transaction_write(node, connection, lane), connection);
         return SERVED;
     }
+    if (connection->via)
+        entry_add_origin(&node->batch, &connection->origin);
     entry_add(&node->batch, connection->session.db, command);
     finish_item(lane_add(lane, connection, PENDING_WRITE), connection);
     return SERVED;
@@ -326,6 +330,12 @@ bool serve_again(struct node *node, struct connection *connection, unsigned db,
     if (!make_room(node, command->raw_length))
         return false;
     connection->lane = serve_writing(node);
+    if (connection->via) {
+        struct origin origin = connection->origin;
+        origin.request--; /* the last one that came waits, and nothing else was served since */
+        connection->lane->only = connection->origin_term;
+        entry_add_origin(&node->batch, &origin);
+    }
     entry_add(&node->batch, db, command);
     struct pending_item *item = lane_add(connection->lane, connection, PENDING_WRITE);
     item->db = db;
@@ -455,6 +465,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
     enum gate_verdict verdict = gate_judge(&gate, row, session, command->count, command->raw_length);
     if (session->multi.open)
         verdict = transaction_judge(connection, &gate, row, command, verdict);
+    if (verdict == GATE_WRITE && proxied_is_stale(node, connection))
+        verdict = GATE_ELSEWHERE;
     verdict = proxy_judge(node, connection, row, command, verdict);
     if (verdict != GATE_PROXY && proxy_pending(connection)) {
         connection_hold(node, connection, HOLD_ORDER);
@@ -500,6 +512,7 @@ static enum served serve_one(struct node *node, struct connection *connection,
         monitor_show(node, session, row, command);
     session->last = row ? row : session->last;
     session->commands++;
+    connection->origin.request++;
     return SERVED;
 }
 

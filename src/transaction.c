@@ -275,13 +275,16 @@ size_t transaction_growth(struct node *node, const struct connection *connection
     return growth;
 }
 
-static void add_head(struct node *node, const struct transaction *transaction) {
+static void add_head(struct node *node, const struct connection *connection) {
+    const struct transaction *transaction = &connection->transaction;
     const struct entry_transaction head = {
         .commands = count_writes(node, &transaction->queue),
         .since = node->raft_status.applied,
         .upheavals = keyspace_upheavals(node->keyspace),
         .watched = transaction->watcher.count,
     };
+    if (connection->via)
+        entry_add_origin(&node->batch, &connection->origin);
     entry_add_transaction(&node->batch, &head);
     for (const struct watch *watch = transaction->watcher.first; watch; watch = watch->next_own) {
         struct resp_arg key = watch_key(watch);
@@ -316,7 +319,7 @@ static struct pending_item *send_queue(struct connection *connection, struct lan
 struct pending_item *transaction_write(struct node *node, struct connection *connection, struct lane *lane) {
     struct transaction *transaction = &connection->transaction;
     assert(!transaction->watcher.touched);
-    add_head(node, transaction);
+    add_head(node, connection);
     add_writes(node, &transaction->queue, connection->session.db);
     struct pending_item *item = send_queue(connection, lane, PENDING_WRITE);
     transaction_unwatch(node, connection);

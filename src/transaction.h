@@ -76,8 +76,9 @@ uint64_t serve_local_ms(struct node *node, const struct command *row);
 /* The next command of an entry that is being applied; NULL at the end, or when this node cannot go on. */
 const struct ahead_command *apply_next(struct node *node, raft_index index);
 /* Carries it out. */
-void apply_command(struct node *node, const struct entry_reader *reader, const struct ahead_command *command,
-                   raft_index index, size_t *position, struct resp_out *out, const struct session *session);
+enum call_end apply_command(struct node *node, const struct entry_reader *reader,
+                            const struct ahead_command *command, raft_index index, size_t *position,
+                            struct resp_out *out, const struct session *session);
 /* Carries out a read. True when it met a key that is due. */
 bool apply_look(struct node *node, const struct resp_command *command, unsigned db, uint64_t wall_ms,
                 uint64_t version, struct resp_out *out, const struct session *session);

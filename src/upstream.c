@@ -56,26 +56,66 @@ void upstream_want(struct node *node, struct proxy *proxy) {
         wait_in_row(node, proxy);
 }
 
-void upstream_close(struct node *node, struct proxy *proxy) {
-    if (proxy->phase == PROXY_WAITING)
-        leave_row(node, proxy);
-    if (proxy->phase == PROXY_CLOSED)
-        return;
-    if (proxy->phase == PROXY_OPEN)
-        node->proxies.open--;
-    else
-        node->proxies.dialling--;
+static void number_upstream(struct proxies *proxies, struct proxy *proxy) {
+    proxy->upstream = ++proxies->last_upstream;
+    proxy->requests = 0;
+    struct proxy **bucket = &proxies->buckets[proxy->upstream % PROXY_BUCKETS];
+    proxy->next_in_bucket = *bucket;
+    *bucket = proxy;
+}
+
+static void forget_number(struct proxies *proxies, struct proxy *proxy) {
+    struct proxy **at = &proxies->buckets[proxy->upstream % PROXY_BUCKETS];
+    while (*at != proxy)
+        at = &(*at)->next_in_bucket;
+    *at = proxy->next_in_bucket;
+    proxy->upstream = 0;
+}
+
+static void close_dial(struct node *node, struct proxy *proxy) {
     node->proxies.paused -= proxy->paused;
-    proxy->paused = proxy->passing = proxy->multi = proxy->watching = false;
+    proxy->paused = proxy->passing = proxy->doubted = false;
     proxy->scan = (struct reply_scan){0};
     proxy->scanned = 0;
     proxy->estranged_ms = 0;
-    proxy->multi_db = -1;
     dial_free(proxy->dial);
     proxy->dial = NULL;
     free(proxy->exchange);
     proxy->exchange = NULL;
     resp_buf_close(&proxy->told);
+    proxy->wrote_before = proxy->wrote;
+}
+
+void upstream_lose(struct node *node, struct proxy *proxy) {
+    assert(proxy->phase == PROXY_OPEN);
+    proxy->unanswered = proxy->dial->out;
+    proxy->dial->out = (struct resp_buf){.bytes = NULL};
+    close_dial(node, proxy);
+    node->proxies.open--;
+    node->proxies.lost++;
+    proxy->lost_ms = node->now_ms;
+    proxy->phase = PROXY_LOST;
+}
+
+void upstream_close(struct node *node, struct proxy *proxy) {
+    struct proxies *proxies = &node->proxies;
+    if (proxy->phase == PROXY_WAITING)
+        leave_row(node, proxy);
+    if (proxy->phase == PROXY_CLOSED)
+        return;
+    if (proxy->phase == PROXY_OPEN)
+        proxies->open--;
+    else if (proxy->phase == PROXY_LOST)
+        proxies->lost--;
+    else
+        proxies->dialling--;
+    if (proxy->dial)
+        close_dial(node, proxy);
+    resp_buf_close(&proxy->unanswered);
+    forget_number(proxies, proxy);
+    proxy->multi_there = proxy->watch_there = proxy->watching = false;
+    if (!proxy->restore)
+        proxy_forget_transaction(node, proxy);
     proxy->phase = PROXY_CLOSED;
 }
 
@@ -107,12 +147,19 @@ static bool dial(struct node *node, struct proxy *proxy) {
     leave_row(node, proxy);
     proxy->phase = PROXY_CONNECTING;
     proxy->to = leader;
+    proxy->term = node->raft_status.term;
+    number_upstream(&node->proxies, proxy);
     proxy->dial = dial_new(node->net, address, port);
     proxy->dial->owner = proxy;
     proxy->dial_by_ms = node->now_ms + DIAL_MS;
     node->proxies.dialling++;
     node->proxies.dialled++;
     return true;
+}
+
+/* Numbers begin anywhere: what an earlier run of this node has left in the log is not to be taken for this one's. */
+void upstream_open(struct node *node) {
+    node->proxies.last_upstream = admission_random() >> 17;
 }
 
 void upstream_turn(struct node *node) {

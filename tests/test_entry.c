@@ -253,10 +253,101 @@ static void an_entry_is_read_though_its_parser_was_left_in_the_middle_of_another
     raft_blob_unref(blob);
 }
 
+/* ---- whose they are --------------------------------------------------------------------------------------- */
+
+static void by(struct fixture *f, uint64_t upstream, uint64_t request) {
+    entry_add_origin(&f->builder, &(struct origin){.node = 2, .upstream = upstream, .request = request});
+}
+
+/* A word for each command: node/upstream/request, or - where it came by no proxy. */
+static const char *whose(struct fixture *f, const struct raft_blob *blob) {
+    static char text[1024];
+    struct entry_reader reader;
+    struct resp_command command;
+    size_t length = 0;
+    text[0] = 0;
+    assert_true(entry_open(&reader, blob, f->entry));
+    while (entry_next(&reader, &command)) {
+        const struct origin *origin = &reader.origin;
+        if (origin->node == 0)
+            length += (size_t)snprintf(text + length, sizeof text - length, "- ");
+        else
+            length += (size_t)snprintf(text + length, sizeof text - length, "%d/%d/%d ", (int)origin->node,
+                                       (int)origin->upstream, (int)origin->request);
+    }
+    return text;
+}
+
+static void commands_of_one_upstream_in_a_row_share_a_row(void **state) {
+    struct fixture *f = *state;
+    for (uint64_t request = 12; request < 15; request++) {
+        by(f, 7000, request);
+        add_text(f, request == 14 ? 2 : 0, INCR_N);
+    }
+    size_t length = resp_buf_length(&f->builder.commands);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1);
+    assert_string_equal(whose(f, blob), "2/7000/12 2/7000/13 2/7000/14 ");
+    raft_blob_unref(blob);
+    assert_int_equal(length,
+                     3 * strlen(INCR_N) + strlen(SELECT_2) + strlen("*2\r\n$2\r\nBY\r\n$6\r\n......\r\n"));
+}
+
+static void what_came_by_no_proxy_is_nobodys_and_costs_nothing(void **state) {
+    struct fixture *f = *state;
+    by(f, 7000, 1);
+    add_text(f, 0, INCR_N);
+    add_text(f, 0, INCR_N);
+    by(f, 7000, 2);
+    add_text(f, 0, INCR_N);
+    by(f, 7001, 3);
+    add_text(f, 0, INCR_N);
+    by(f, 7001, 5);
+    add_text(f, 0, INCR_N);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1);
+    assert_string_equal(whose(f, blob), "2/7000/1 - 2/7000/2 2/7001/3 2/7001/5 ");
+    raft_blob_unref(blob);
+    add_text(f, 0, INCR_N);
+    assert_int_equal(resp_buf_length(&f->builder.commands), strlen(INCR_N));
+}
+
+static void a_transaction_is_one_and_its_commands_are_nobodys(void **state) {
+    struct fixture *f = *state;
+    by(f, 7000, 8);
+    entry_add_transaction(&f->builder, &(struct entry_transaction){.commands = 2});
+    add_text(f, 0, INCR_N);
+    add_text(f, 0, INCR_N);
+    by(f, 7000, 9);
+    add_text(f, 0, INCR_N);
+    struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, 1);
+    assert_string_equal(whose(f, blob), "2/7000/8 - - 2/7000/9 ");
+    raft_blob_unref(blob);
+}
+
+static void the_highest_numbers_come_back(void **state) {
+    const struct origin highest = {.node = UINT64_MAX, .upstream = UINT64_MAX, .request = UINT64_MAX};
+    char bytes[ORIGIN_BYTES_MAX];
+    struct origin read;
+    size_t count;
+    (void)state;
+    struct resp_arg arg = {bytes, origin_write(bytes, &highest, ORIGIN_RUN_MAX)};
+    assert_int_equal(arg.length, ORIGIN_BYTES_MAX);
+    assert_true(origin_read(&arg, &read, &count));
+    assert_memory_equal(&read, &highest, sizeof read);
+    assert_int_equal(count, ORIGIN_RUN_MAX);
+    for (arg.length = 0; arg.length < sizeof bytes; arg.length++)
+        assert_false(origin_read(&arg, &read, &count));
+    arg.length = sizeof bytes;
+    bytes[sizeof bytes - 1] = 2; /* a bit too many */
+    assert_false(origin_read(&arg, &read, &count));
+}
+
 /* ---- sizes ----------------------------------------------------------------------------------------------- */
 
 static void a_lone_command_of_the_highest_database_and_clock_stays_within_the_overhead(void **state) {
     struct fixture *f = *state;
+    entry_add_room(&f->builder, true);
+    entry_add_origin(&f->builder,
+                     &(struct origin){.node = UINT64_MAX, .upstream = UINT64_MAX, .request = UINT64_MAX});
     size_t raw = add_text(f, UINT_MAX, INCR_N);
     struct raft_blob *blob = entry_close(&f->builder, LEVEL_FIRST, UINT64_MAX);
     assert_true(blob->length <= raw + ENTRY_OVERHEAD_MAX);
@@ -287,8 +378,8 @@ static void make_up(struct twin *twin, struct resp_buf *request) {
         twin->lengths[i] = random_below(random_below(4) ? 8 : ARG_MAX) + (i == 0);
         for (size_t j = 0; j < twin->lengths[i]; j++)
             twin->args[i][j] = (char)(i == 0 ? 'A' + random_below(26) : random_below(256));
-        if (i == 0 && twin->lengths[0] == 6 && memcmp(twin->args[0], "SELECT", 6) == 0)
-            twin->args[0][0] = 'X';
+        if (i == 0 && (twin->lengths[0] == 2 || twin->lengths[0] == 4 || twin->lengths[0] == 6))
+            twin->args[0][0] = 'X'; /* not BY, ROOM, SELECT or MULTI */
         resp_request_bulk(request, twin->args[i], twin->lengths[i]);
     }
 }
@@ -424,6 +515,8 @@ static void a_malformed_entry_ends_the_process(void **state) {
         HEADER "*2\r\n$6\r\nSELECT\r\n$1\r\nx\r\n",
         HEADER "*2\r\n$6\r\nSELECT\r\n$2\r\n-1\r\n",
         HEADER "*2\r\n$x\r\n",
+        HEADER "*1\r\n$2\r\nBY\r\n",
+        HEADER "*2\r\n$2\r\nBY\r\n$3\r\nabc\r\n",
     };
     struct fixture *f = *state;
     assert_int_equal(signal_of_reading(f, HEADER SELECT_2 INCR_N), 0);
@@ -444,6 +537,10 @@ int main(void) {
         TEST(the_clock_and_the_level_come_back),
         TEST(replay_knows_no_limit),
         TEST(an_entry_is_read_though_its_parser_was_left_in_the_middle_of_another),
+        TEST(commands_of_one_upstream_in_a_row_share_a_row),
+        TEST(what_came_by_no_proxy_is_nobodys_and_costs_nothing),
+        TEST(a_transaction_is_one_and_its_commands_are_nobodys),
+        TEST(the_highest_numbers_come_back),
         TEST(a_lone_command_of_the_highest_database_and_clock_stays_within_the_overhead),
         TEST(random_batches_come_back_and_never_exceed_the_size_that_was_told),
         TEST(a_level_above_ours_is_refused_and_named),

@@ -96,7 +96,8 @@ bool command_waits(const struct resp_arg *args, size_t count, const struct comma
     if (!form)
         return false;
     *wait = (struct command_wait){.type = form->type, .first_key = form->keys, .count_at = form->count_at};
-    if (!parse_timeout(&call, form->timeout < 0 ? count - 1 : (size_t)form->timeout, &wait->timeout_ms))
+    wait->timeout_at = form->timeout < 0 ? count - 1 : (size_t)form->timeout;
+    if (!parse_timeout(&call, wait->timeout_at, &wait->timeout_ms))
         return false;
     if (!form->count_at) {
         wait->keys = count - form->keys - form->behind;

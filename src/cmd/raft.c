@@ -160,6 +160,7 @@ static void proxy_lines(struct resp_buf *text, const struct report *report, cons
     line_number(text, prefix, "proxied_clients", report->proxied_clients);
     line_number(text, prefix, "proxied_requests", report->proxied_requests);
     line_number(text, prefix, "proxied_repeated", report->proxied_repeated);
+    line_number(text, prefix, "proxied_settled", report->proxied_settled);
     line_number(text, prefix, "proxied_in_doubt", report->proxied_in_doubt);
     line_number(text, prefix, "proxy_dials", report->proxy_dials);
 }

@@ -211,8 +211,8 @@ struct report {
     bool proxies;               /* raft-follower-mode proxy */
     size_t clients_via_members; /* of this node's clients those whom another member is a proxy for */
     size_t proxied_clients;     /* this node as a proxy: connections to the leader, a client's each */
-    uint64_t proxied_requests, proxied_repeated,
-        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered with -INDOUBT */
+    uint64_t proxied_requests, proxied_repeated, proxied_settled,
+        proxied_in_doubt; /* since the start: passed on; of them again, to another leader; answered from the log; with -INDOUBT */
     uint64_t proxy_dials; /* connections to a leader begun, since the start */
 
     /* bounds that the judgement needs */
