@@ -80,16 +80,16 @@ static void the_arguments_say_what_is_waited_for(void **state) {
         bool good;
         struct command_wait wait;
     } rows[] = {
-        {"BLPOP a b c 1.5", true, {VALUE_LIST, 1, 3, 0, 1500, 1}},
-        {"BRPOP a 0", true, {VALUE_LIST, 1, 1, 0, 0, 1}},
-        {"BLPOP a 0.0001", true, {VALUE_LIST, 1, 1, 0, 1, 1}},
-        {"BLPOP a -0.0001", true, {VALUE_LIST, 1, 1, 0, 0, 1}},
-        {"BLMOVE a b LEFT LEFT 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1}},
-        {"BRPOPLPUSH a b 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1}},
-        {"BLMPOP 3 2 a b LEFT", true, {VALUE_LIST, 3, 2, 2, 3000, 1}},
-        {"BLMPOP 3 2 a b LEFT COUNT 7", true, {VALUE_LIST, 3, 2, 2, 3000, 7}},
-        {"BZMPOP 3 1 a MIN COUNT 7", true, {VALUE_ZSET, 3, 1, 2, 3000, 7}},
-        {"BZPOPMAX a b 1", true, {VALUE_ZSET, 1, 2, 0, 1000, 1}},
+        {"BLPOP a b c 1.5", true, {VALUE_LIST, 1, 3, 0, 1500, 1, 4}},
+        {"BRPOP a 0", true, {VALUE_LIST, 1, 1, 0, 0, 1, 2}},
+        {"BLPOP a 0.0001", true, {VALUE_LIST, 1, 1, 0, 1, 1, 2}},
+        {"BLPOP a -0.0001", true, {VALUE_LIST, 1, 1, 0, 0, 1, 2}},
+        {"BLMOVE a b LEFT LEFT 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1, 5}},
+        {"BRPOPLPUSH a b 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1, 3}},
+        {"BLMPOP 3 2 a b LEFT", true, {VALUE_LIST, 3, 2, 2, 3000, 1, 1}},
+        {"BLMPOP 3 2 a b LEFT COUNT 7", true, {VALUE_LIST, 3, 2, 2, 3000, 7, 1}},
+        {"BZMPOP 3 1 a MIN COUNT 7", true, {VALUE_ZSET, 3, 1, 2, 3000, 7, 1}},
+        {"BZPOPMAX a b 1", true, {VALUE_ZSET, 1, 2, 0, 1000, 1, 3}},
         {"BLPOP a x", false, {0}},
         {"BLPOP a -1", false, {0}},
         {"BLMPOP 0 9 a LEFT", false, {0}},
@@ -109,6 +109,7 @@ static void the_arguments_say_what_is_waited_for(void **state) {
         assert_int_equal(wait.count_at, rows[i].wait.count_at);
         assert_int_equal(wait.timeout_ms, rows[i].wait.timeout_ms);
         assert_int_equal(wait.takes, rows[i].wait.takes);
+        assert_int_equal(wait.timeout_at, rows[i].wait.timeout_at);
     }
     keyspace_free(f.keyspace);
 }

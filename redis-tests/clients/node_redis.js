@@ -2,7 +2,7 @@
 /* node-redis: createClient, createCluster, createSentinel. See run.py. */
 'use strict';
 const redis = require('redis');
-const { version, step, through, told, start } = require('./story.js');
+const { version, say, step, through, told, start } = require('./story.js');
 
 const url = ({ host, port }) => `redis://${host}:${port}`;
 
@@ -66,6 +66,8 @@ start(async (way, addresses) => {
     const listener = way === 'proxy' ? await make(way, addresses).on('error', () => {}).connect() : client;
     await listener.subscribe('story:channel', message => received.push(message));
     await step('publish and subscribe', () => told(received, what => client.publish('story:channel', what), 'before'));
+    if (way === 'sentinel')
+        say('resends');   /* to the new master, once it knows it */
     await through(() => client.incr('story:counter'));
     await step('read afterwards', async () => [await client.get('story:key'), 'å\r\n\0']);
     await step('publish afterwards', () => told(received, what => client.publish('story:channel', what), 'after'));

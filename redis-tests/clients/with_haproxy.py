@@ -18,6 +18,7 @@ defaults
     timeout connect 1s
     timeout client 30s
     timeout server 30s
+    timeout check 2s
 
 frontend clients
     bind 127.0.0.1:%d
@@ -36,13 +37,16 @@ backend leader
 
 
 def answered(client):
-    until = time.monotonic() + 5
-    while time.monotonic() < until:
+    """Before its first check HAProxy takes every server for one that is up."""
+    until = time.monotonic() + 10
+    role = None
+    while role != b"master" and time.monotonic() < until:
         try:
-            return client.role()[0], b"master"
+            role = client.role()[0]
         except redis.exceptions.RedisError:
-            time.sleep(0.05)
-    return None, b"master"
+            role = None
+        time.sleep(0.05)
+    return role, b"master"
 
 
 def written(client):

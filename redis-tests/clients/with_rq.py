@@ -26,8 +26,8 @@ def queue_on(connection):
     return rq.Queue("story", connection=connection, job_class=JobWithoutStreams)
 
 
-def worker(way, addresses):
-    """Restarted when it ends of an error, as a supervisor does."""
+def worker(way, addresses, ended):
+    """Restarted when it ends of an error, as a supervisor does; `ended` counts."""
     until = time.monotonic() + WORKER_S
     while time.monotonic() < until:
         try:
@@ -36,6 +36,7 @@ def worker(way, addresses):
                 logging_level="ERROR")
         except Exception as error:
             print("worker:", type(error).__name__, error, file=sys.stderr, flush=True)
+            ended.value += 1
             time.sleep(0.1)
 
 
@@ -81,7 +82,8 @@ def finished_in_the_end(connection, jobs):
 def main():
     way, addresses = sys.argv[1], pairs(sys.argv[2:])
     say("version", rq.version.VERSION)
-    process = multiprocessing.Process(target=worker, args=(way, addresses), daemon=True)
+    ended = multiprocessing.Value("i", 0)
+    process = multiprocessing.Process(target=worker, args=(way, addresses, ended), daemon=True)
     process.start()
     connection = connect(way, addresses)
     queue = queue_on(connection)
@@ -90,6 +92,8 @@ def main():
     step("most jobs taken", lambda: (len(jobs) >= JOBS - 10, True))
     step("all jobs taken are done through kill -9 (%d, %d refused)" % (len(jobs), failed),
          lambda: finished_in_the_end(connection, jobs))
+    if way == "proxy":
+        step("nothing was refused, and the worker never ended", lambda: ((failed, ended.value), (0, 0)))
     os.kill(process.pid, 9)
     process.join()
 

@@ -66,9 +66,9 @@ struct command_wait {
     enum value_type type;   /* of the keys */
     size_t first_key, keys; /* they are args[first_key] and so on */
     size_t count_at;        /* the argument that says how many they are; 0: there is none */
-    size_t timeout_at;      /* the argument that says how long, in seconds */
     uint64_t timeout_ms;    /* 0: for ever */
     uint64_t takes;         /* elements at most */
+    size_t timeout_at;      /* the argument that says how long, in seconds */
 };
 
 /* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
