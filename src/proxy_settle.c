@@ -172,10 +172,13 @@ static bool fail_watched(struct node *node, struct proxy *proxy) {
 
 /* ---- what goes back into the client's input ---------------------------------------------------------------------- */
 
-static void append_milliseconds(struct resp_buf *request, uint64_t ms) {
+static void append_timeout(struct resp_buf *request, uint64_t ms, bool in_ms) {
     char text[40];
     snprintf(text, sizeof text, "%" PRIu64 ".%03u", ms / 1000, (unsigned)(ms % 1000));
-    resp_request_text(request, text);
+    if (in_ms)
+        resp_request_unsigned(request, ms);
+    else
+        resp_request_text(request, text);
 }
 
 /* A command that waits, with what is left of its time; false: it is sent on as it is. */
@@ -187,13 +190,15 @@ static bool append_rest(struct node *node, const char *bytes, size_t length, uin
     if (resp_parse(node->item_parser, bytes, length, &stored, &command) != RESP_COMMAND)
         return false;
     const struct command *row = command_find(command.args, command.count);
-    if (!row || !command_waits(command.args, command.count, row, &wanted) || wanted.timeout_ms == 0)
+    if (!row || !command_waits(command.args, command.count, row, &wanted) || wanted.timeout_ms == 0 ||
+        wanted.timeout_at == 0)
         return false;
     uint64_t waited_ms = node->now_ms - begun_ms;
     resp_request(request, command.count);
     for (size_t i = 0; i < command.count; i++)
         if (i == wanted.timeout_at)
-            append_milliseconds(request, wanted.timeout_ms > waited_ms ? wanted.timeout_ms - waited_ms : 1);
+            append_timeout(request, wanted.timeout_ms > waited_ms ? wanted.timeout_ms - waited_ms : 1,
+                           wanted.in_ms);
         else
             resp_request_bulk(request, command.args[i].bytes, command.args[i].length);
     return true;

@@ -68,7 +68,8 @@ struct command_wait {
     size_t count_at;        /* the argument that says how many they are; 0: there is none */
     uint64_t timeout_ms;    /* 0: for ever */
     uint64_t takes;         /* elements at most */
-    size_t timeout_at;      /* the argument that says how long, in seconds */
+    size_t timeout_at;      /* the argument that says how long */
+    bool in_ms;             /* in milliseconds, and not in seconds */
 };
 
 /* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
