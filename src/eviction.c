@@ -250,10 +250,10 @@ void eviction_apply(struct node *node, unsigned db, const struct resp_command *c
     int64_t version;
     bool understood = resp_arg_integer(&command->args[2], &version);
     assert(understood);
-    const struct item *item = keyspace_find(node->keyspace, db, &command->args[1]);
+    const struct item *item = keyspace_find(node->keyspace, db, &command->args[EVICTION_KEY]);
     if (!understood || !item || item_version(item) != (uint64_t)version)
         return;
-    keyspace_evict(node->keyspace, db, &command->args[1]);
+    keyspace_evict(node->keyspace, db, &command->args[EVICTION_KEY]);
     node->statistics.evicted_keys++;
 }
 

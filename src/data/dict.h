@@ -41,8 +41,11 @@ size_t dict_free_some(struct dict *dict, size_t count);
 uint32_t dict_hash(const struct dict *dict, const struct resp_arg *key);
 /* The thing of a key and its place; NULL when there is none. */
 void *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t hash, size_t *slot);
+static inline void **dict_place(const struct dict *dict, size_t slot) {
+    return &dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK];
+}
 static inline void *dict_at(const struct dict *dict, size_t slot) {
-    return dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK];
+    return *dict_place(dict, slot);
 }
 /* Look-ups of these hashes come soon: brings what they will read into the cache, all of them at once. */
 void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count);
