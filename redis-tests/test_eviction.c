@@ -335,8 +335,7 @@ static void a_lower_limit_is_reached_in_steps_and_without_a_write(void **state) 
             harness_sleep_ms(5);
     assert_true(info_field(writer.wire, "INFO stats", "evicted_keys") - before > 10000);
     assert_true(info_field(writer.wire, "INFO memory", "used_memory_dataset") >
-                MAXMEMORY * 8 /
-                    10); /* no more than needed, but for the index's part of thousands on their way */
+                MAXMEMORY * 9 / 10); /* no more than needed */
     must_hold_the_same_keys(cluster, "after CONFIG SET maxmemory");
     lose(&writer);
     cluster_free(cluster);

@@ -30,7 +30,7 @@ struct dict {
     size_t *memory; /* the keyspace's counter */
 };
 
-enum { DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
+enum { DICT_BYTES = 20 /* a thing, about */, DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
 
 void dict_init(struct dict *dict, const struct dict_kind *kind, const struct hash_key *hash_key,
                size_t *memory);

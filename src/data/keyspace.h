@@ -247,5 +247,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
 size_t collection_count(const struct item *item);
 /* Bytes allocated for the item and its value. */
 size_t item_memory(const struct item *item);
+/* About how many more the indexes have for it. */
+size_t item_index_share(const struct item *item);
 
 #endif
