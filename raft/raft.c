@@ -207,6 +207,7 @@ void raft_applied(struct raft *raft, raft_index index) {
     assert(index <= raft->log.applying);
     if (index > raft->log.applied)
         raft->log.applied = index;
+    raft->log.applying = raft->log.applied;
     raft_member_applied(raft);
     raft_log_trim(&raft->log);
     raft_check(raft);

@@ -351,7 +351,7 @@ bool raft_ready(struct raft *raft, struct raft_ready *ready);
 /* Everything up to and including this ready is durable. Releases the leader's own match and the candidate's own vote (the
  * caller sends that ready's promises itself). (index, term) could not tell a first write from its overwriting twin, hence a number. */
 void raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence);
-/* The state machine has applied everything up to `index`. */
+/* The state machine has applied everything up to `index`; what a ready gave it behind that, another will give again. */
 void raft_applied(struct raft *raft, raft_index index);
 /* The answer to a fetch: each gets one, with no entries if none were found. References are taken. Entries that the log
  * has replaced meanwhile are noticed and ignored. */

@@ -4,6 +4,8 @@
 #include <assert.h>
 #include <stdlib.h>
 
+#include "eviction.h"
+
 enum {
     GROUP_MAX = KEYSPACE_EXPECT_MAX,
     WORTH = 4, /* fewer commands are executed in the time that it takes to look ahead */
@@ -38,15 +40,21 @@ bool ahead_open(struct ahead *ahead, const struct raft_blob *blob, struct entry_
     return known;
 }
 
+/* The word that is the key it begins with; 0: none. */
+static size_t key_of(const struct ahead_command *command) {
+    if (command->row)
+        return command->row->first_key > 0 ? (size_t)command->row->first_key : 0;
+    return eviction_is(&command->words) ? EVICTION_KEY : 0;
+}
+
 static void look_up(const struct ahead *ahead, struct keyspace *keyspace) {
     struct keyspace_key keys[GROUP_MAX];
     size_t count = 0;
     for (size_t i = 0; i < ahead->count; i++) {
         const struct ahead_command *command = &ahead->commands[i];
-        bool has_key = command->row && command->row->first_key > 0 &&
-                       (size_t)command->row->first_key < command->words.count;
-        if (has_key && command->db < keyspace_databases(keyspace))
-            keys[count++] = (struct keyspace_key){command->db, command->words.args[command->row->first_key]};
+        size_t key = key_of(command);
+        if (key > 0 && key < command->words.count && command->db < keyspace_databases(keyspace))
+            keys[count++] = (struct keyspace_key){command->db, command->words.args[key]};
     }
     keyspace_expect(keyspace, keys, count);
 }

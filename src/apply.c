@@ -345,14 +345,17 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
     lane_free(lane);
 }
 
+/* A few bytes of the log may be much work (each entry also frees keys that are due), and many of them come at once to a node that is
+ * behind: so what the turn has no time for is left to the next. */
 void apply_entries(struct node *node, const struct raft_entries *entries) {
-    for (size_t i = 0; i < entries->count; i++) {
+    size_t i = 0;
+    do {
         apply_entry(node, &entries->at[i]);
         if (node->end == NODE_FAILED)
             return;
         checkpoint_applied(node, &entries->at[i]);
         node->raft_status.applied = entries->at[i].index;
-        node->applied_term = entries->at[i].term;
-    }
-    raft_applied(node->raft, entries->at[entries->count - 1].index);
+        node->applied_term = entries->at[i++].term;
+    } while (i < entries->count && !node_turn_is_long(node));
+    raft_applied(node->raft, node->raft_status.applied);
 }

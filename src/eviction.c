@@ -19,8 +19,11 @@
  *
  * A write's growth is an estimate from above (a SET may be of a key that is there): what is freed too much by it
  * is room for the writes behind it, so that it adds up to one window of growth at most, however long that goes on. It may also be too
- * low (of a BITFIELD, say): then memory is over the limit when that write is applied, as in Redis, and no other of its kind goes on
- * before room was made. A window bounds the growth that is on its way near the limit to a sixteenth of it.
+ * low (of a script, say; growth.c): then memory is over the limit when that write is applied, as in Redis, and no other of its kind goes
+ * on before room was made. A window bounds the growth that is on its way near the limit to a sixteenth of it.
+ *
+ * What a victim frees is an estimate, too: its own bytes, and its part of the indexes, which give their memory back not key by key but
+ * in waves: segments of the hash index are about equally full and become thin at the same time.
  *
  * How keys are used is known to each node by itself (src/data/use.c): a new leader has seen the writes, and the reads that were
  * sent to it.
@@ -39,7 +42,6 @@ enum {
     NAMES_PER_TURN = 256 * 1024, /* bytes of victims' keys */
     WINDOW_MIN = 64 * 1024,
     WINDOW_MAX = 32 * 1024 * 1024,
-    ARGUMENT_COST = 32, /* of memory for each argument, beside its bytes */
 };
 
 static size_t smaller(size_t a, size_t b) {
@@ -115,7 +117,7 @@ static void put_victim(struct node *node, const struct victim *victim) {
     entry_add(
         &node->batch, victim->db,
         &(struct resp_command){.count = 3, .raw = resp_buf_bytes(raw), .raw_length = resp_buf_length(raw)});
-    size_t bytes = item_memory(victim->item); /* its places in indexes wait for other keys */
+    size_t bytes = item_memory(victim->item) + item_index_share(victim->item);
     lane->freed += bytes;
     lane->victims++;
     if (lane->first_eviction == 0)
@@ -159,45 +161,6 @@ bool eviction_full(struct node *node) {
     const struct eviction *eviction = look(node);
     return eviction->used > conf->maxmemory &&
            (conf->maxmemory_policy == CONF_NOEVICTION || eviction->barren);
-}
-
-/* Bytes that its place in the string makes it grow to. */
-static size_t growth_by_offset(const struct command *row, const struct resp_command *command) {
-    static const struct {
-        const char *name;
-        unsigned shift;
-    } rows[] = {{"setrange", 0}, {"setbit", 3}};
-    int64_t offset;
-    for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++)
-        if (strcmp(row->name, rows[i].name) == 0 && resp_arg_integer(&command->args[2], &offset) &&
-            offset > 0)
-            return (size_t)offset >> rows[i].shift;
-    return 0;
-}
-
-/* Of the values that it may copy: those of the keys that it only reads. */
-static size_t growth_by_sources(struct node *node, unsigned db, const struct command *row,
-                                const struct resp_command *command) {
-    size_t bytes = 0;
-    struct command_places places;
-    for (size_t at = 0; row->keys && row->keys[at].flags; at++) {
-        if (strncmp(row->keys[at].flags, "RO", 2) != 0 ||
-            !command_places(row, at, command->args, command->count, &places))
-            continue;
-        for (size_t i = places.first; i <= places.last && i < command->count; i += places.step) {
-            const struct item *item = keyspace_find(node->keyspace, db, &command->args[i]);
-            bytes += item ? item_memory(item) : 0;
-        }
-    }
-    return bytes;
-}
-
-size_t eviction_growth(struct node *node, unsigned db, const struct command *row,
-                       const struct resp_command *command) {
-    if (node->conf->maxmemory == 0 || !(row->flags & COMMAND_DENYOOM))
-        return 0;
-    return command->raw_length + ARGUMENT_COST * command->count + growth_by_offset(row, command) +
-           growth_by_sources(node, db, row, command);
 }
 
 bool eviction_admit(struct node *node, size_t growth) {
@@ -250,10 +213,10 @@ void eviction_apply(struct node *node, unsigned db, const struct resp_command *c
     int64_t version;
     bool understood = resp_arg_integer(&command->args[2], &version);
     assert(understood);
-    const struct item *item = keyspace_find(node->keyspace, db, &command->args[1]);
+    const struct item *item = keyspace_find(node->keyspace, db, &command->args[EVICTION_KEY]);
     if (!understood || !item || item_version(item) != (uint64_t)version)
         return;
-    keyspace_evict(node->keyspace, db, &command->args[1]);
+    keyspace_evict(node->keyspace, db, &command->args[EVICTION_KEY]);
     node->statistics.evicted_keys++;
 }
 

@@ -41,6 +41,7 @@ bool eviction_admit(struct node *node, size_t growth);
 /* Before the turn's commands. True: there is more to do at once. */
 bool eviction_turn(struct node *node);
 /* A victim in an entry; it goes, if it has not changed since. */
+enum { EVICTION_KEY = 1 }; /* which of its words names it */
 bool eviction_is(const struct resp_command *command);
 void eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
 /* How the keyspace is to note uses, now. */

@@ -38,7 +38,7 @@ enum {
     RECLAIM_PER_TURN = 256,
     CLOCK_ENTRIES_MAX = 2, /* on their way at a time: all of them may be applied in one turn */
     READIES_PER_TURN = 64,
-    TURN_US = 2000, /* after so long no further ready is begun: applying one may take long */
+    TURN_US = 2000, /* after so long no further ready is begun, and no further entry applied */
 };
 
 /* ---- the disk's answers ------------------------------------------------------------------------------------ */
@@ -202,13 +202,17 @@ static bool obey_one(struct node *node) {
     return true;
 }
 
+bool node_turn_is_long(const struct node *node) {
+    return instant_mono_us() - node->now.mono_us >= TURN_US;
+}
+
 /* True when there may be more: nothing may run for long without the loop turning. */
 static bool obey(struct node *node) {
     size_t count = 0;
     bool late = false;
     while (node->end != NODE_FAILED && !late && count < READIES_PER_TURN && obey_one(node)) {
         count++;
-        late = instant_mono_us() - node->now.mono_us >= TURN_US;
+        late = node_turn_is_long(node);
     }
     raft_status(node->raft, &node->raft_status);
     return reads_answer(node) || late || count == READIES_PER_TURN;

@@ -360,7 +360,8 @@ struct node {
 };
 
 /* node.c */
-void node_propose(struct node *node); /* closes the entry being filled and proposes it */
+bool node_turn_is_long(const struct node *node); /* what can wait is left to the next */
+void node_propose(struct node *node);            /* closes the entry being filled and proposes it */
 static inline uint64_t node_wall_ms(const struct node *node) {
     return node->now.wall_us / 1000;
 }

@@ -29,12 +29,14 @@ enum {
     PLACES = 4,
     BUCKETS = 4096,
     LOOKS_MAX = 256, /* along the deadlines, for one choice */
+    DRAWS = KEYSPACE_EXPECT_MAX,
+    NO_SLOT = -1,
 };
 
 struct candidate {
     uint64_t score, fingerprint, version;
-    char *key; /* owned */
-    size_t length;
+    char *key;           /* owned */
+    size_t length, slot; /* where it lay, or NO_SLOT */
     unsigned db;
 };
 
@@ -144,24 +146,49 @@ size_t victims_eligible(const struct keyspace *keyspace, enum conf_eviction poli
     return sum;
 }
 
-/* One of `sum`, all of them as likely; NULL when it is gone already. */
-static struct item *draw(struct victims *victims, struct keyspace *keyspace, bool with_deadline, size_t sum,
-                         unsigned *db) {
-    size_t n = (size_t)below(victims, sum), here;
-    for (*db = 0; n >= (here = eligible_in(keyspace, *db, with_deadline)); ++*db)
-        n -= here;
-    return with_deadline ? keyspace_by_deadline(keyspace, *db, n) : keyspace_at(keyspace, *db, n);
+/* Some of `sum`, all of them as likely; an item is NULL when it is gone already. What will be read of them is fetched for all at once:
+ * they lie anywhere in memory, and waiting for them one by one is most of what a choice takes. */
+struct draws {
+    size_t count;
+    struct keyspace_place at[DRAWS];
+    struct item *items[DRAWS];
+};
+
+static void draw(struct victims *victims, struct keyspace *keyspace, bool with_deadline, size_t sum,
+                 struct draws *draws, size_t count) {
+    assert(count > 0 && count <= DRAWS);
+    draws->count = count;
+    for (size_t i = 0; i < count; i++) {
+        struct keyspace_place *place = &draws->at[i];
+        size_t here;
+        *place = (struct keyspace_place){0, (size_t)below(victims, sum)};
+        for (; place->slot >= (here = eligible_in(keyspace, place->db, with_deadline)); place->db++)
+            place->slot -= here;
+    }
+    if (!with_deadline && count > 1)
+        keyspace_expect_at(keyspace, draws->at, count);
+    for (size_t i = 0; i < count; i++) {
+        struct keyspace_place *place = &draws->at[i];
+        if (!with_deadline) {
+            draws->items[i] = keyspace_at(keyspace, place->db, place->slot);
+            continue;
+        }
+        draws->items[i] = keyspace_by_deadline(keyspace, place->db, place->slot);
+        place->slot = (size_t)NO_SLOT;
+        __builtin_prefetch(draws->items[i]);
+    }
 }
 
 static bool choose_any(struct victims *victims, struct keyspace *keyspace, bool with_deadline, size_t sum,
                        struct victim *victim) {
     for (size_t i = 0; i < ROUNDS_MAX * PLACES; i++) {
-        unsigned db;
-        struct item *item = draw(victims, keyspace, with_deadline, sum, &db);
-        uint64_t fingerprint = item ? item_fingerprint(item, db) : 0;
+        struct draws draws;
+        draw(victims, keyspace, with_deadline, sum, &draws, 1);
+        struct item *item = draws.items[0];
+        uint64_t fingerprint = item ? item_fingerprint(item, draws.at[0].db) : 0;
         if (!item || !may_be_chosen(victims, fingerprint))
             continue;
-        choose(victims, item, db, fingerprint, victim);
+        choose(victims, item, draws.at[0].db, fingerprint, victim);
         return true;
     }
     return false;
@@ -182,8 +209,8 @@ static bool in_pool(const struct victims *victims, uint64_t fingerprint) {
 }
 
 /* When the pool is full, the worst in it makes room. */
-static void put_in_pool(struct victims *victims, const struct item *item, unsigned db, uint64_t score,
-                        uint64_t fingerprint) {
+static void put_in_pool(struct victims *victims, const struct item *item, const struct keyspace_place *place,
+                        uint64_t score, uint64_t fingerprint) {
     struct candidate *pool = victims->pool;
     struct resp_arg key = item_key(item);
     if (victims->count == POOL) {
@@ -194,8 +221,13 @@ static void put_in_pool(struct victims *victims, const struct item *item, unsign
     size_t at = victims->count++;
     for (; at > 0 && pool[at - 1].score > score; at--)
         pool[at] = pool[at - 1];
-    pool[at] =
-        (struct candidate){score, fingerprint, item_version(item), malloc(key.length + 1), key.length, db};
+    pool[at] = (struct candidate){.score = score,
+                                  .fingerprint = fingerprint,
+                                  .version = item_version(item),
+                                  .key = malloc(key.length + 1),
+                                  .length = key.length,
+                                  .slot = place->slot,
+                                  .db = place->db};
     if (!pool[at].key)
         abort();
     memcpy(pool[at].key, key.bytes, key.length);
@@ -203,26 +235,40 @@ static void put_in_pool(struct victims *victims, const struct item *item, unsign
 
 static void fill_pool(struct victims *victims, struct keyspace *keyspace, bool with_deadline, size_t sum,
                       size_t samples) {
-    for (size_t i = 0; i < samples; i++) {
-        unsigned db;
-        struct item *item = draw(victims, keyspace, with_deadline, sum, &db);
-        if (!item)
-            continue;
-        uint64_t score = score_of(keyspace, item);
-        if (victims->count == POOL && score <= victims->pool[0].score)
-            continue;
-        uint64_t fingerprint = item_fingerprint(item, db);
-        if (!in_pool(victims, fingerprint) && may_be_chosen(victims, fingerprint))
-            put_in_pool(victims, item, db, score, fingerprint);
+    struct draws draws;
+    for (; samples > 0; samples -= draws.count) {
+        draw(victims, keyspace, with_deadline, sum, &draws, samples < DRAWS ? samples : DRAWS);
+        for (size_t i = 0; i < draws.count; i++) {
+            const struct item *item = draws.items[i];
+            if (!item)
+                continue;
+            uint64_t score = score_of(keyspace, item);
+            if (victims->count == POOL && score <= victims->pool[0].score)
+                continue;
+            uint64_t fingerprint = item_fingerprint(item, draws.at[i].db);
+            if (!in_pool(victims, fingerprint) && may_be_chosen(victims, fingerprint))
+                put_in_pool(victims, item, &draws.at[i], score, fingerprint);
+        }
     }
+}
+
+/* Mostly where it lay when it was drawn, which spares the look-up. */
+static struct item *find_candidate(struct keyspace *keyspace, const struct candidate *candidate) {
+    const struct resp_arg key = {.bytes = candidate->key, .length = candidate->length};
+    if (candidate->slot < keyspace_slots(keyspace, candidate->db)) {
+        struct item *item = keyspace_at(keyspace, candidate->db, candidate->slot);
+        struct resp_arg there = item ? item_key(item) : (struct resp_arg){.length = 0};
+        if (item && there.length == key.length && memcmp(there.bytes, key.bytes, key.length) == 0)
+            return item;
+    }
+    return keyspace_find(keyspace, candidate->db, &key);
 }
 
 /* Takes the best out of the pool; its item, if it is still as it was and was not used since, else NULL. */
 static struct item *take_from_pool(struct victims *victims, struct keyspace *keyspace,
                                    struct candidate *best) {
     *best = victims->pool[--victims->count];
-    struct item *item =
-        keyspace_find(keyspace, best->db, &(struct resp_arg){.bytes = best->key, .length = best->length});
+    struct item *item = find_candidate(keyspace, best);
     free(best->key);
     bool same = item && item_version(item) == best->version && score_of(keyspace, item) >= best->score &&
                 may_be_chosen(victims, best->fingerprint);

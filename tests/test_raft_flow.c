@@ -363,6 +363,26 @@ static void one_part_is_applied_before_the_next_is_given(void **state) {
     lone_close(&lone);
 }
 
+static void what_was_given_and_is_not_applied_is_given_again(void **state) {
+    (void)state;
+    struct raft_ready ready;
+    open_leader((struct raft_config){.apply_bytes_max = 1000});
+    propose_many(4, "xxx");
+    lone_settle(&lone);
+    lone_ack(&lone, 2, 5);
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(ready.apply.count, 4);
+    assert_int_equal(ready.apply.at[0].index, 2);
+    raft_applied(lone.raft, 3);
+    assert_int_equal(lone_status(&lone).applied, 3);
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(ready.apply.count, 2);
+    assert_int_equal(ready.apply.at[0].index, 4);
+    raft_applied(lone.raft, 5);
+    assert_false(raft_ready(lone.raft, &ready));
+    lone_close(&lone);
+}
+
 static void uncommitted_bytes_are_capped_and_one_proposal_always_gets_in(void **state) {
     (void)state;
     raft_index index;
@@ -703,6 +723,7 @@ int main(void) {
         cmocka_unit_test(an_answer_from_the_disk_that_no_longer_fits_is_ignored_and_asked_for_again),
         cmocka_unit_test(after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_a_time),
         cmocka_unit_test(one_part_is_applied_before_the_next_is_given),
+        cmocka_unit_test(what_was_given_and_is_not_applied_is_given_again),
         cmocka_unit_test(uncommitted_bytes_are_capped_and_one_proposal_always_gets_in),
         cmocka_unit_test(uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entries),
         cmocka_unit_test(a_leader_opens_its_term_with_a_no_op_and_serves_once_it_is_applied),

@@ -414,6 +414,51 @@ static void sort_key(struct call *call, bool may_store) {
     resp_buf_close(&sort.name);
 }
 
+/* ---- what it would store --- */
+
+enum { LOOKS = 256, ENTRY_BYTES = 8 };
+
+/* What GET leads to for one element. */
+static size_t output_bytes(struct call *call, struct sort *sort, const struct resp_arg *element) {
+    size_t bytes = 0;
+    struct found found;
+    for (size_t i = 0; i < sort->get_count; i++)
+        bytes += ENTRY_BYTES +
+                 (follow(call, &sort->name, &sort->gets[i], element, &found) ? found.value.length : 0);
+    return bytes;
+}
+
+/* Of LOOKS elements, as evenly as they can be taken; for all of them what those need on average. */
+static size_t stored_bytes(struct call *call, struct sort *sort, const struct item *item) {
+    size_t bytes = 0, length = collection_count(item), looks = length < LOOKS ? length : LOOKS;
+    for (size_t i = 0; i < looks; i++) {
+        size_t place = (size_t)((double)i * (double)length / (double)looks);
+        struct list_walk walk;
+        struct member member;
+        if (item_type(item) == VALUE_LIST)
+            list_at(item, place, &walk);
+        else
+            collection_at(item, place, &member);
+        bytes += output_bytes(call, sort, item_type(item) == VALUE_LIST ? &walk.value : &member.key);
+    }
+    if (sort->limit_count >= 0 && (uint64_t)sort->limit_count < length)
+        length = (size_t)sort->limit_count;
+    return looks ? (size_t)((double)bytes / (double)looks * (double)length) : 0;
+}
+
+size_t sort_stored_bytes(struct call *call) {
+    size_t bytes = 0;
+    struct sort sort = {.limit_count = -1, .gets = allocate(call->count, sizeof *sort.gets)};
+    if (parse(call, &sort, true) && sort.store && sort.get_count > 0) {
+        const struct item *item = lookup(call, &call->args[1]);
+        if (item && sortable(call, item))
+            bytes = stored_bytes(call, &sort, item);
+    }
+    free(sort.gets);
+    resp_buf_close(&sort.name);
+    return bytes;
+}
+
 void cmd_sort(struct call *call) {
     sort_key(call, true);
 }

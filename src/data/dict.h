@@ -30,7 +30,7 @@ struct dict {
     size_t *memory; /* the keyspace's counter */
 };
 
-enum { DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
+enum { DICT_BYTES = 20 /* a thing, about */, DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
 
 void dict_init(struct dict *dict, const struct dict_kind *kind, const struct hash_key *hash_key,
                size_t *memory);
@@ -41,8 +41,11 @@ size_t dict_free_some(struct dict *dict, size_t count);
 uint32_t dict_hash(const struct dict *dict, const struct resp_arg *key);
 /* The thing of a key and its place; NULL when there is none. */
 void *dict_find(const struct dict *dict, const struct resp_arg *key, uint32_t hash, size_t *slot);
+static inline void **dict_place(const struct dict *dict, size_t slot) {
+    return &dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK];
+}
 static inline void *dict_at(const struct dict *dict, size_t slot) {
-    return dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK];
+    return *dict_place(dict, slot);
 }
 /* Look-ups of these hashes come soon: brings what they will read into the cache, all of them at once. */
 void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count);

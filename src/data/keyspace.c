@@ -227,17 +227,6 @@ static struct place find_any(struct database *database, const struct resp_arg *k
     return place;
 }
 
-void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count) {
-    const struct dict *dicts[KEYSPACE_EXPECT_MAX];
-    uint32_t hashes[KEYSPACE_EXPECT_MAX];
-    assert(count <= KEYSPACE_EXPECT_MAX);
-    for (size_t i = 0; i < count; i++) {
-        dicts[i] = &database_of(keyspace, keys[i].db)->keys;
-        hashes[i] = dict_hash(dicts[i], &keys[i].key);
-    }
-    dict_expect(dicts, hashes, count);
-}
-
 /* Before what is in a place changes, or moves. */
 static void forget(struct keyspace *keyspace, struct database *database, size_t slot) {
     page_touch(keyspace, database, slot);

@@ -113,6 +113,12 @@ size_t keyspace_deadlines(const struct keyspace *keyspace, unsigned db); /* of t
  * 2). */
 size_t keyspace_slots(const struct keyspace *keyspace, unsigned db);
 struct item *keyspace_at(struct keyspace *keyspace, unsigned db, size_t slot);
+/* These places are looked at soon: as keyspace_expect. */
+struct keyspace_place {
+    unsigned db;
+    size_t slot;
+};
+void keyspace_expect_at(struct keyspace *keyspace, const struct keyspace_place *places, size_t count);
 /* The item with the n-th earliest deadline of those that are there, n < keyspace_deadlines(). O(log n). */
 struct item *keyspace_by_deadline(struct keyspace *keyspace, unsigned db, size_t n);
 /* Bytes of keys, values and indexes. */
@@ -242,5 +248,7 @@ void item_overwrite(struct keyspace *keyspace, unsigned db, struct item *item, s
 size_t collection_count(const struct item *item);
 /* Bytes allocated for the item and its value. */
 size_t item_memory(const struct item *item);
+/* About how many more the indexes have for it. */
+size_t item_index_share(const struct item *item);
 
 #endif

@@ -12,6 +12,8 @@
 
 #include "../../resp/resp.h"
 
+enum { ORDER_BYTES = 24 }; /* a thing, about */
+
 struct order {
     void *root;                                   /* NULL: empty */
     unsigned height;                              /* of the root: 0 is a leaf */

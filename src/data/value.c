@@ -77,6 +77,10 @@ size_t item_memory(const struct item *item) {
            (object ? object_kind(object)->bytes(object) : 0);
 }
 
+size_t item_index_share(const struct item *item) {
+    return DICT_BYTES + (item->flags & ITEM_DEADLINE ? ORDER_BYTES : 0);
+}
+
 struct resp_arg item_string(const struct item *item) {
     assert(item->type == VALUE_STRING);
     const struct text *text = item_text(item);
