@@ -449,6 +449,10 @@ void session_function_flush(struct session_call *call) {
         (call->count == 3 && (resp_arg_is(&call->args[2], "sync") || resp_arg_is(&call->args[2], "async")));
     if (right)
         resp_status(call->reply, "OK");
+    else if (call->count > 3)
+        resp_error(call->reply,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
+                   (int)call->args[1].length, call->args[1].bytes);
     else
         resp_error(call->reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
 }
