@@ -131,8 +131,9 @@ static const struct generate_row rows[] = {
 
 static const struct generate_family common = {.rows = rows};
 static const struct generate_family *const families[] = {
-    &common,         &generate_lists,        &generate_hashes,  &generate_sets,
-    &generate_zsets, &generate_transactions, &generate_scripts, &generate_server};
+    &common,           &generate_lists,  &generate_hashes,
+    &generate_sets,    &generate_zsets,  &generate_transactions,
+    &generate_scripts, &generate_server, &generate_packed};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {

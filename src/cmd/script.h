@@ -51,6 +51,12 @@ void script_sandbox_fill(lua_State *lua);
 void script_pattern_put(lua_State *lua);
 void script_sort_put(lua_State *lua);
 
+/* ---- script_msgpack.c, script_struct.c --- */
+
+/* Pushes the table that scripts call `cmsgpack`, `struct`. */
+void script_msgpack_push(lua_State *lua);
+void script_struct_push(lua_State *lua);
+
 /* ---- script_api.c --- */
 
 /* Pushes the table that scripts call `redis`. */
