@@ -169,11 +169,13 @@ check: $(REDRAFT) $(CHECK)
 clients: $(REDRAFT) | $(BUILD)/.setup-test
 	@REDRAFT=$(REDRAFT) /usr/bin/python3 redis-tests/clients/run.py $(ONLY)
 
-# So many commands of one seed's sequence to redis-server and to redraft, every reply compared; again: SEED=number.
-COMMANDS ?= 1000000
+# So many commands of one seed's sequence to redis-server and to redraft, every reply compared; again: SEED=number. What differs is cut down
+# and kept in a file, which FILE=path plays again.
+COMMANDS ?= $(if $(FILE),0,1000000)
 
 diff-redis: $(REDRAFT) $(call programs,redis-tests/test_oracle.c)
-	@$(TEST_ENV) REDRAFT_COMMANDS=$(COMMANDS) $(if $(SEED),REDRAFT_SEED=$(SEED)) $(call programs,redis-tests/test_oracle.c)
+	@$(TEST_ENV) REDRAFT_COMMANDS=$(COMMANDS) $(if $(SEED),REDRAFT_SEED=$(SEED)) \
+	    $(if $(FILE),REDRAFT_FILE=$(FILE)) $(call programs,redis-tests/test_oracle.c)
 
 # Whole nodes in a world that fails: SEEDS runs of STEPS steps from seed FIRST on; one again, written out: SEED=number; with a planted
 # bug: PLANT=name. sim-plants shows for each of the bugs which seed finds it.

@@ -148,13 +148,14 @@ static void put_json(uint64_t *seed, struct text *text, int depth) {
 
 static void add_json(uint64_t *seed, struct request *request) {
     struct text text = {.used = 0};
-    if (generate_one_in(seed, 12))
+    bool deep = generate_one_in(seed, 12);
+    if (deep)
         for (int i = 0; i < DEEP; i++)
-            put(&text, i % 3 == 0 ? "{\"a\":" : "[");
+            put(&text, i % 3 == 1 ? "{\"a\":" : "[");
     put_members(seed, &text, false, generate_below(seed, 5), 4);
-    if (text.bytes[0] == '{')
+    if (deep)
         for (int i = DEEP; i-- > 0;)
-            put(&text, i % 3 == 0 ? "}" : "]");
+            put(&text, i % 3 == 1 ? "}" : "]");
     generate_add(request, text.bytes, text.used);
 }
 

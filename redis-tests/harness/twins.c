@@ -190,6 +190,16 @@ static bool compare_one(const struct play *play, size_t at) {
     return false;
 }
 
+/* What was sent with the one that differs takes effect too, and must have done so before anything else is sent. */
+static void await_rest(const struct play *play, size_t at, size_t end) {
+    struct pair *pair = &play->twins->pairs[connection(play, at - 1)];
+    size_t left = end - at;
+    while (left > 0 && !is_silence(take(pair->redis)))
+        left--;
+    for (left = end - at; left > 0 && !is_silence(take(pair->redraft));)
+        left--;
+}
+
 bool twins_play(struct twins *twins, const struct sequence *sequence, const size_t *kept, size_t count,
                 struct difference *difference) {
     struct play play = {twins, sequence, kept, count, difference};
@@ -197,8 +207,10 @@ bool twins_play(struct twins *twins, const struct sequence *sequence, const size
     for (size_t at = 0; at < count;) {
         size_t end = send_batch(&play, at);
         for (; at < end; at++)
-            if (!compare_one(&play, at))
+            if (!compare_one(&play, at)) {
+                await_rest(&play, at + 1, end);
                 return true;
+            }
     }
     return false;
 }

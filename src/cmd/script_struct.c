@@ -114,8 +114,7 @@ static void obey(struct layout *layout, char letter) {
     }
 }
 
-/* ---- packing --- */
-
+/* What an x86-64 makes of a number that is to be a whole one, without a sign. */
 static uint64_t bits_of(double number) {
     if (number < 0)
         return number > -0x1p63 ? (uint64_t)(int64_t)number : (uint64_t)1 << 63;
@@ -123,6 +122,8 @@ static uint64_t bits_of(double number) {
         return (uint64_t)number;
     return number >= 0x1p64 ? 0 : (uint64_t)1 << 63; /* no number at all */
 }
+
+/* ---- packing --- */
 
 static void add_integer(luaL_Buffer *buffer, uint64_t bits, bool big, size_t size) {
     char bytes[INTEGER_MAX];
@@ -227,8 +228,7 @@ static size_t push_counted(lua_State *lua, struct source *source, size_t size) {
     if (size == 0) {
         if (source->results == 0 || !lua_isnumber(lua, -1))
             luaL_error(lua, "format 'c0' needs a previous size");
-        double said = lua_tonumber(lua, -1);
-        size = said > -1 && said < 0x1p63 ? (size_t)said : SIZE_MAX;
+        size = (size_t)bits_of(lua_tonumber(lua, -1));
         lua_pop(lua, 1);
         source->results--;
         check_length(lua, source, size);
