@@ -250,7 +250,7 @@ help:
 	@echo "make test         every test; the last line counts them"
 	@echo "make check        the tests that take under a minute"
 	@echo "make clients      real clients and applications, each through a leader's death: ONLY=\"redis-py sentinel\""
-	@echo "make diff-redis   every reply compared with redis-server's: COMMANDS=1000000 SEED=number"
+	@echo "make diff-redis   every reply compared with redis-server's: COMMANDS=1000000 SEED=number; FILE=path plays what was kept"
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"

@@ -3,7 +3,9 @@
  * Redis's own behaviour as the judge: the same commands, right and wrong, to a real redis-server 7.0 and to a cluster of
  * three; every reply must be the same, byte for byte.
  *
- * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. What differs on purpose:
+ * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. A run that meets a difference plays what came up to it again, ever less of it,
+ * until every command that is left matters (harness/cut.c), and keeps that in a file; REDRAFT_FILE plays such a file. At its end a run says which
+ * commands of both servers' tables it never sent. What differs on purpose:
  *
  *     RANDOMKEY, TIME, CLIENT ID    only the types of the replies are compared
  *     ZRANDMEMBER                   the same, and how many members
@@ -22,6 +24,12 @@
  *     TTL and its kin               may differ by the time between the two servers' commands
  *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
  *     COMMAND GETKEYS               where "2x" stands for a number of keys, Redis goes on with another way to find them
+ *     CLIENT INFO, LIST, ROLE       only the types, and how many elements
+ *     LATENCY, MEMORY DOCTOR        only the types
+ *     MEMORY MALLOC-STATS           not sent: another allocator
+ *     SCRIPT DEBUG                  not sent: Redis looks first whether the connection's input is empty
+ *     EVAL_RO                       makes no script known: it does not go through the log
+ *     WAIT                          only the types: Redis has no replicas here
  *     HELLO with an answer, INFO, COMMAND, CONFIG's directives, CLUSTER: not compared, they speak of another server
  */
 #include <errno.h>
