@@ -169,11 +169,13 @@ check: $(REDRAFT) $(CHECK)
 clients: $(REDRAFT) | $(BUILD)/.setup-test
 	@REDRAFT=$(REDRAFT) /usr/bin/python3 redis-tests/clients/run.py $(ONLY)
 
-# So many commands of one seed's sequence to redis-server and to redraft, every reply compared; again: SEED=number.
-COMMANDS ?= 1000000
+# So many commands of one seed's sequence to redis-server and to redraft, every reply compared; again: SEED=number. What differs is cut down
+# and kept in a file, which FILE=path plays again.
+COMMANDS ?= $(if $(FILE),0,1000000)
 
 diff-redis: $(REDRAFT) $(call programs,redis-tests/test_oracle.c)
-	@$(TEST_ENV) REDRAFT_COMMANDS=$(COMMANDS) $(if $(SEED),REDRAFT_SEED=$(SEED)) $(call programs,redis-tests/test_oracle.c)
+	@$(TEST_ENV) REDRAFT_COMMANDS=$(COMMANDS) $(if $(SEED),REDRAFT_SEED=$(SEED)) \
+	    $(if $(FILE),REDRAFT_FILE=$(FILE)) $(call programs,redis-tests/test_oracle.c)
 
 # Whole nodes in a world that fails: SEEDS runs of STEPS steps from seed FIRST on; one again, written out: SEED=number; with a planted
 # bug: PLANT=name. sim-plants shows for each of the bugs which seed finds it.
@@ -248,7 +250,7 @@ help:
 	@echo "make test         every test; the last line counts them"
 	@echo "make check        the tests that take under a minute"
 	@echo "make clients      real clients and applications, each through a leader's death: ONLY=\"redis-py sentinel\""
-	@echo "make diff-redis   every reply compared with redis-server's: COMMANDS=1000000 SEED=number"
+	@echo "make diff-redis   every reply compared with redis-server's: COMMANDS=1000000 SEED=number; FILE=path plays what was kept"
 	@echo "make sim          whole nodes in a world that fails: SEEDS=200 STEPS=20000 FIRST=1; one again, written out: SEED=number"
 	@echo "make sim-plants   planted bugs, and the seed that finds each"
 	@echo "make chaos        real processes, killed, stopped, partitioned, with disks that fail: SECONDS=60 NODES=3|5 SEED=number (needs root)"

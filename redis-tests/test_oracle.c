@@ -3,7 +3,9 @@
  * Redis's own behaviour as the judge: the same commands, right and wrong, to a real redis-server 7.0 and to a cluster of
  * three; every reply must be the same, byte for byte.
  *
- * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. What differs on purpose:
+ * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. A run that meets a difference plays what came up to it again, ever less of it,
+ * until every command that is left matters (harness/cut.c), and keeps that in a file; REDRAFT_FILE plays such a file. At its end a run says which
+ * commands of both servers' tables it never sent. What differs on purpose:
  *
  *     RANDOMKEY, TIME, CLIENT ID    only the types of the replies are compared
  *     ZRANDMEMBER                   the same, and how many members
@@ -22,6 +24,12 @@
  *     TTL and its kin               may differ by the time between the two servers' commands
  *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
  *     COMMAND GETKEYS               where "2x" stands for a number of keys, Redis goes on with another way to find them
+ *     CLIENT INFO, LIST, ROLE       only the types, and how many elements
+ *     LATENCY, MEMORY DOCTOR        only the types
+ *     MEMORY MALLOC-STATS           not sent: another allocator
+ *     SCRIPT DEBUG                  not sent: Redis looks first whether the connection's input is empty
+ *     EVAL_RO                       makes no script known: it does not go through the log
+ *     WAIT                          only the types: Redis has no replicas here
  *     HELLO with an answer, INFO, COMMAND, CONFIG's directives, CLUSTER: not compared, they speak of another server
  */
 #include <errno.h>
@@ -40,21 +48,29 @@
 #include "harness/cluster.h"
 #include "harness/generate.h"
 #include "harness/redis.h"
-#include "harness/wire.h"
+#include "harness/twins.h"
 
-enum { BATCH = 48, WIRE_MS = 30000, CLOCKS_APART_MS = 3000, ELEMENTS_MAX = 4096, SHOWN = 400 };
+enum {
+    BATCH = 48, /* commands over one connection before the next */
+    WIRE_MS = 30000,
+    SHOWN = 400,
+    COVERING = 50000, /* so many commands must have had each of those that there are */
+};
 
+static struct twins twins;
 static struct cluster *cluster;
-static unsigned redis_port;
 
 /* ---- the two servers ------------------------------------------------------------------------------------- */
 
+/* A change of the leader ends a run: a busy machine must not cause one. */
+static const char *const patient[] = {"--raft-election-timeout", "4000", "--raft-stall-timeout", "0", NULL};
+
 static int both_up(void **state) {
     (void)state;
-    redis_port = redis_start();
-    if (redis_port == 0)
+    twins.redis_port = redis_start();
+    if (twins.redis_port == 0)
         return 0;
-    cluster = cluster_new(3, NULL);
+    cluster = twins.cluster = cluster_new(3, patient);
     cluster->shared = true;
     return 0;
 }
@@ -67,257 +83,47 @@ static int both_down(void **state) {
     return 0;
 }
 
-static struct wire *open_port(unsigned port) {
-    struct wire *wire = wire_open(port, harness_scaled_ms(WIRE_MS));
-    assert_non_null(wire);
-    return wire;
-}
-
-static struct wire *open_redraft(void) {
-    return open_port(cluster->nodes[cluster_wait_leader(cluster)].port);
-}
-
-/* ---- comparing ------------------------------------------------------------------------------------------- */
-
-struct reply {
-    const char *bytes;
-    size_t length;
-};
-
-static int order_replies(const void *a, const void *b) {
-    const struct reply *one = a, *other = b;
-    size_t shorter = one->length < other->length ? one->length : other->length;
-    int order = memcmp(one->bytes, other->bytes, shorter);
-    return order != 0 ? order : (one->length > other->length) - (one->length < other->length);
-}
-
-/* The elements of the array, set or map that `reply` ends with: of *2 <cursor> <array>, the second's. Its headers go to *head. As
- * `pairs`: two by two, unless they are arrays themselves. */
-static size_t elements_by(struct reply reply, bool pairs, struct reply *elements, struct reply *head) {
-    size_t at = (size_t)((const char *)memchr(reply.bytes, '\n', reply.length) - reply.bytes) + 1;
-    long count = strtol(reply.bytes + 1, NULL, 10);
-    if (count == 2 && at < reply.length && reply.bytes[at] == '$') {
-        size_t cursor = (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
-        if (at + cursor < reply.length && reply.bytes[at + cursor] == '*') {
-            at += cursor;
-            count = strtol(reply.bytes + at + 1, NULL, 10);
-            at += (size_t)((const char *)memchr(reply.bytes + at, '\n', reply.length - at) - reply.bytes) +
-                  1 - at;
-        }
-    }
-    *head = (struct reply){reply.bytes, at};
-    bool is_map = reply.bytes[0] == '%',
-         by_two = is_map || (pairs && at < reply.length && reply.bytes[at] != '*');
-    size_t found = 0, number = by_two && !is_map ? (size_t)count / 2 : (size_t)count;
-    for (; found < number && found < ELEMENTS_MAX; found++) {
-        elements[found].bytes = reply.bytes + at;
-        for (int part = 0; part <= by_two; part++)
-            at += (size_t)wire_reply_length(reply.bytes + at, reply.length - at);
-        elements[found].length = (size_t)(reply.bytes + at - elements[found].bytes);
-    }
-    qsort(elements, found, sizeof(*elements), order_replies);
-    return found;
-}
-
-static size_t elements_of(struct reply reply, struct reply *elements, struct reply *head) {
-    return elements_by(reply, false, elements, head);
-}
-
-static bool equal_bytes(struct reply one, struct reply other) {
-    return one.length == other.length && memcmp(one.bytes, other.bytes, one.length) == 0;
-}
-
-static bool is_several(struct reply reply) {
-    return strchr("*~%", reply.bytes[0]) != NULL;
-}
-
-static bool equal_elements(struct reply one, struct reply other, bool pairs) {
-    static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
-    struct reply head, other_head;
-    if (!is_several(one) || !is_several(other))
-        return equal_bytes(one, other);
-    size_t count = elements_by(one, pairs, ones, &head);
-    if (elements_by(other, pairs, others, &other_head) != count || !equal_bytes(head, other_head))
-        return false;
-    for (size_t i = 0; i < count; i++) {
-        if (!equal_bytes(ones[i], others[i]))
-            return false;
-    }
-    return true;
-}
-
-static bool equal_in_any_order(struct reply one, struct reply other) {
-    return equal_elements(one, other, false);
-}
-
-static bool equal_in_pairs(struct reply one, struct reply other) {
-    return equal_elements(one, other, true);
-}
-
-static bool equal_in_time(struct reply one, struct reply other) {
-    long long a = strtoll(one.bytes + 1, NULL, 10), b = strtoll(other.bytes + 1, NULL, 10);
-    if (one.bytes[0] != ':' || other.bytes[0] != ':' || a <= 0 || b <= 0)
-        return equal_bytes(one, other);
-    return llabs(a - b) <= (long long)harness_scaled_ms(CLOCKS_APART_MS);
-}
-
-/* Types line by line; a bulk's bytes do not count. */
-static bool equal_in_shape(struct reply one, struct reply other) {
-    if (one.bytes[0] != other.bytes[0] || one.bytes[0] == '-')
-        return equal_bytes(one, other);
-    if (is_several(one)) {
-        static struct reply ones[ELEMENTS_MAX], others[ELEMENTS_MAX];
-        struct reply head;
-        return elements_of(one, ones, &head) == elements_of(other, others, &head);
-    }
-    return (one.bytes[1] == '-') == (other.bytes[1] == '-');
-}
-
-/* What APPEND, SETRANGE, SETBIT ... leave behind Redis calls raw, and INCRBYFLOAT's sums it never calls int; a sorted set that was
- * sorted it calls a skiplist. */
-static bool equal_in_encoding(struct reply one, struct reply other) {
-    static const char raw[] = "$3\r\nraw\r\n", embstr[] = "$6\r\nembstr\r\n", number[] = "$3\r\nint\r\n";
-    static const char skiplist[] = "$8\r\nskiplist\r\n", listpack[] = "$8\r\nlistpack\r\n";
-    bool is_raw = equal_bytes(one, (struct reply){raw, strlen(raw)});
-    bool is_embstr = equal_bytes(one, (struct reply){embstr, strlen(embstr)});
-    return equal_bytes(one, other) ||
-           (equal_bytes(one, (struct reply){skiplist, strlen(skiplist)}) &&
-            equal_bytes(other, (struct reply){listpack, strlen(listpack)})) ||
-           (is_raw && equal_bytes(other, (struct reply){embstr, strlen(embstr)})) ||
-           ((is_raw || is_embstr) && equal_bytes(other, (struct reply){number, strlen(number)}));
-}
-
-static bool (*const equal[])(struct reply one, struct reply other) = {
-    [COMPARE_BYTES] = equal_bytes,          [COMPARE_ANY_ORDER] = equal_in_any_order,
-    [COMPARE_TIME] = equal_in_time,         [COMPARE_SHAPE] = equal_in_shape,
-    [COMPARE_ENCODING] = equal_in_encoding, [COMPARE_PAIRS] = equal_in_pairs,
-};
-
 /* ---- the sequence ---------------------------------------------------------------------------------------- */
 
-enum { QUEUED_MAX = 4096 };
-
-/* One connection to each server, in one protocol, and how what it has queued will be compared. */
-struct pair {
-    struct wire *redis, *redraft;
-    size_t queued;
-    enum comparison comparisons[QUEUED_MAX];
-};
-
-static struct pair pair_open(const char *hello) {
-    struct pair pair = {.redis = open_port(redis_port), .redraft = open_redraft()};
-    if (strncmp(wire_ask(pair.redis, hello), "-", 1) == 0 ||
-        strncmp(wire_ask(pair.redraft, hello), "-", 1) == 0)
-        harness_fail("%s is refused", hello);
-    return pair;
-}
-
-static void pair_close(struct pair *pair) {
-    wire_close(pair->redis);
-    wire_close(pair->redraft);
-}
-
-/* A batch as it is sent, and where each of its commands is in it. */
-struct batch {
-    char *bytes;
-    size_t used;
-    size_t starts[BATCH + 1];
-    enum comparison comparisons[BATCH];
-};
-
-static void batch_fill(struct batch *batch, uint64_t *seed) {
-    static struct request request;
-    batch->used = 0;
-    for (int i = 0; i < BATCH; i++) {
-        batch->starts[i] = batch->used;
-        batch->comparisons[i] = generate_request(seed, &request);
-        bool as_inline = harness_random(seed) % 10 == 0 && request.used < 4000;
-        batch->used += generate_encode(&request, as_inline, batch->bytes + batch->used);
+/* So many more commands of the sequence that `seed` stands for. `request` is all zeros before the first. */
+static void generate(struct sequence *sequence, struct request *request, uint64_t *seed, size_t count) {
+    while (count > 0) {
+        unsigned connection = (unsigned)(harness_random(seed) % SEQUENCE_CONNECTIONS);
+        for (int i = 0; i < BATCH && count > 0; i++, count--) {
+            enum comparison comparison = generate_request(seed, request);
+            bool as_inline = harness_random(seed) % 10 == 0 && request->used < 4000;
+            sequence_add(sequence, request, comparison, as_inline, connection);
+        }
     }
-    batch->starts[BATCH] = batch->used;
 }
 
-static struct reply take(struct wire *wire, const char *whose) {
-    struct reply reply;
-    enum wire_result result = wire_read(wire, &reply.bytes, &reply.length);
-    if (result != WIRE_OK)
-        harness_fail("%s %s", whose, result == WIRE_CLOSED ? "closed the connection" : "does not answer");
-    return reply;
+static struct request *new_request(void) {
+    return calloc(1, sizeof(struct request));
 }
 
-static void complain(const struct batch *batch, int at, struct reply redis_reply, struct reply redraft_reply,
-                     uint64_t number, uint64_t seed) {
-    size_t length = batch->starts[at + 1] - batch->starts[at];
-    char *command = wire_text(batch->bytes + batch->starts[at], length < SHOWN ? length : SHOWN);
-    char *theirs = wire_text(redis_reply.bytes, redis_reply.length < SHOWN ? redis_reply.length : SHOWN);
-    char *ours = wire_text(redraft_reply.bytes, redraft_reply.length < SHOWN ? redraft_reply.length : SHOWN);
-    harness_fail("command %llu of REDRAFT_SEED=%llu\n  %s\n  redis    %s\n  redraft  %s",
-                 (unsigned long long)number, (unsigned long long)seed, command, theirs, ours);
-}
-
-static bool is_array(struct reply reply) {
-    return reply.bytes[0] == '*' && reply.bytes[1] != '-';
-}
-
-static struct reply next_element(struct reply *rest) {
-    struct reply element = {rest->bytes, (size_t)wire_reply_length(rest->bytes, rest->length)};
-    rest->bytes += element.length;
-    rest->length -= element.length;
-    return element;
-}
-
-static void skip_line(struct reply *rest) {
-    const char *end = (const char *)memchr(rest->bytes, '\n', rest->length) + 1;
-    rest->length -= (size_t)(end - rest->bytes);
-    rest->bytes = end;
-}
-
-/* Of EXEC: each as its command's. */
-static bool equal_in_transaction(const struct pair *pair, struct reply one, struct reply other) {
-    size_t count = (size_t)strtol(one.bytes + 1, NULL, 10);
-    if (strtol(other.bytes + 1, NULL, 10) != (long)count || count != pair->queued)
-        return false;
-    skip_line(&one);
-    skip_line(&other);
-    for (size_t i = 0; i < count; i++)
-        if (!equal[pair->comparisons[i]](next_element(&one), next_element(&other)))
-            return false;
-    return true;
-}
-
-static bool is_command(const struct batch *batch, int at, const char *name) {
-    const char *bytes = batch->bytes + batch->starts[at];
-    char whole[64], in_line[64];
-    size_t length = batch->starts[at + 1] - batch->starts[at];
-    snprintf(whole, sizeof(whole), "*1\r\n$%zu\r\n%s\r\n", strlen(name), name);
-    snprintf(in_line, sizeof(in_line), "\"%s\"\r\n", name);
-    return (length == strlen(whole) && strncasecmp(bytes, whole, length) == 0) ||
-           (length == strlen(in_line) && strncasecmp(bytes, in_line, length) == 0);
-}
-
-static bool equal_replies(struct pair *pair, const struct batch *batch, int at, struct reply theirs,
-                          struct reply ours) {
-    static const struct reply queued = {"+QUEUED\r\n", 9};
-    if (is_command(batch, at, "EXEC") && is_array(theirs) && is_array(ours))
-        return equal_in_transaction(pair, theirs, ours);
-    if (is_command(batch, at, "MULTI") && theirs.bytes[0] == '+')
-        pair->queued = 0;
-    if (equal_bytes(theirs, queued) && pair->queued < QUEUED_MAX)
-        pair->comparisons[pair->queued++] = batch->comparisons[at];
-    else
-        return equal[batch->comparisons[at]](theirs, ours);
-    return equal_bytes(ours, queued);
-}
-
-static void compare_batch(struct pair *pair, const struct batch *batch, uint64_t number, uint64_t seed) {
-    if (!wire_send(pair->redis, batch->bytes, batch->used) ||
-        !wire_send(pair->redraft, batch->bytes, batch->used))
-        harness_fail("a batch could not be sent");
-    for (int i = 0; i < BATCH; i++) {
-        struct reply theirs = take(pair->redis, "redis"), ours = take(pair->redraft, "redraft");
-        if (!equal_replies(pair, batch, i, theirs, ours))
-            complain(batch, i, theirs, ours, number + (uint64_t)i, seed);
+/* Plays what came up to the difference again, fewer and fewer of it, and shows what is left. */
+static void explain(uint64_t seed, size_t count, const struct difference *difference) {
+    uint64_t state = seed;
+    struct request *request = new_request();
+    struct sequence sequence = {.count = 0};
+    struct remains remains;
+    char path[128];
+    generate(&sequence, request, &state, count);
+    free(request);
+    char *line = sequence_line(&sequence, count - 1);
+    harness_say("command %zu of REDRAFT_SEED=%llu\n  %.*s\n  redis    %s\n  redraft  %s\ncutting it down",
+                count, (unsigned long long)seed, SHOWN, line, difference->theirs, difference->ours);
+    free(line);
+    snprintf(path, sizeof(path), "/tmp/redraft-diff-%llu-%zu", (unsigned long long)seed, count);
+    if (twins_cut(&twins, &sequence, &remains)) {
+        twins_tell(&sequence, &remains, path);
+    } else {
+        sequence_save(&sequence, remains.kept, 0, path);
+        harness_say("it does not happen again when the same commands are played from the start");
     }
+    free(remains.kept);
+    sequence_close(&sequence);
+    harness_fail("the replies differ");
 }
 
 static void every_reply_is_the_one_that_redis_gives(void **state) {
@@ -326,25 +132,116 @@ static void every_reply_is_the_one_that_redis_gives(void **state) {
         skip();
     uint64_t count = harness_setting("REDRAFT_COMMANDS", 50000);
     uint64_t first = harness_setting("REDRAFT_SEED", harness_now_us() % 1000000), seed = first;
-    struct batch batch = {.bytes = malloc(BATCH * (4 * 100000 + 64 * GENERATE_ARGS_MAX))};
-    struct pair pairs[2] = {pair_open("HELLO 2"), pair_open("HELLO 3")};
+    struct request *request = new_request();
+    struct sequence batch = {.count = 0};
+    struct difference difference;
     uint64_t since = harness_now_ms();
+    twins_reset(&twins);
+    twins.coverage = coverage_new(twins.redis_port, cluster->nodes[cluster_wait_leader(cluster)].port);
     harness_say("REDRAFT_SEED=%llu REDRAFT_COMMANDS=%llu", (unsigned long long)first,
                 (unsigned long long)count);
     for (uint64_t number = 0; number < count; number += BATCH) {
-        batch_fill(&batch, &seed);
-        compare_batch(&pairs[harness_random(&seed) % 2], &batch, number, first);
+        sequence_clear(&batch);
+        generate(&batch, request, &seed, BATCH);
+        if (twins_play(&twins, &batch, NULL, BATCH, &difference))
+            explain(first, number + difference.at + 1, &difference);
     }
     harness_say("%llu commands compared in %llu ms", (unsigned long long)count,
                 (unsigned long long)(harness_now_ms() - since));
-    free(batch.bytes);
-    pair_close(&pairs[0]);
-    pair_close(&pairs[1]);
+    size_t missed = coverage_tell(twins.coverage);
+    free(request);
+    sequence_close(&batch);
+    coverage_free(twins.coverage);
+    twins.coverage = NULL;
+    twins_close(&twins);
+    if (count >= COVERING)
+        assert_int_equal(missed, 0);
+}
+
+/* A sequence that was kept: make diff-redis FILE=... */
+static void what_was_kept_is_played_again(void **state) {
+    (void)state;
+    const char *path = getenv("REDRAFT_FILE");
+    if (cluster == NULL || path == NULL || *path == '\0')
+        return;
+    struct sequence sequence = {.count = 0};
+    struct difference difference;
+    sequence_load(&sequence, path);
+    twins_reset(&twins);
+    bool differs = twins_play(&twins, &sequence, NULL, sequence.count, &difference);
+    twins_close(&twins);
+    if (differs)
+        harness_fail("command %zu of %s\n  redis    %s\n  redraft  %s", difference.at + 1, path,
+                     difference.theirs, difference.ours);
+    sequence_close(&sequence);
+}
+
+/* ---- cutting down ---------------------------------------------------------------------------------------- */
+
+/* As if GET lost long values. */
+static void lose(const struct sequence *sequence, size_t at, struct reply *ours) {
+    static const struct reply wrong = {"$0\r\n\r\n", 6};
+    if (sequence_word_is(sequence_word(sequence, at, 0), "get") && ours->bytes[0] == '$' &&
+        strtol(ours->bytes + 1, NULL, 10) > 30)
+        *ours = wrong;
+}
+
+/* As if a transaction lost the reply to its last command, of three or more. */
+static void forget(const struct sequence *sequence, size_t at, struct reply *ours) {
+    static const struct reply wrong = {"*2\r\n:1\r\n:1\r\n", 12};
+    if (sequence_is(sequence, at, "exec") && ours->bytes[0] == '*' && strtol(ours->bytes + 1, NULL, 10) >= 3)
+        *ours = wrong;
+}
+
+/* Returns how many commands are left of so many, once that fault is planted. They are saved, and fail again when loaded. */
+static size_t remains_of(twins_plant *plant, size_t count) {
+    static const char path[] = "/tmp/redraft-diff-planted";
+    uint64_t seed = 42;
+    struct request *request = new_request();
+    struct sequence sequence = {.count = 0}, again = {.count = 0};
+    struct remains remains;
+    struct difference difference;
+    twins.plant = plant;
+    generate(&sequence, request, &seed, count);
+    assert_true(twins_cut(&twins, &sequence, &remains));
+    twins_tell(&sequence, &remains, path);
+    sequence_load(&again, path);
+    assert_int_equal(again.count, remains.count);
+    twins_reset(&twins);
+    assert_true(twins_play(&twins, &again, NULL, again.count, &difference));
+    assert_int_equal(difference.at, remains.count - 1);
+    twins_reset(&twins);
+    twins.plant = NULL;
+    assert_false(twins_play(&twins, &again, NULL, again.count, &difference));
+    twins_close(&twins);
+    unlink(path);
+    free(request);
+    free(remains.kept);
+    sequence_close(&sequence);
+    sequence_close(&again);
+    return remains.count;
+}
+
+static void a_difference_is_cut_down_to_the_commands_that_matter(void **state) {
+    (void)state;
+    if (cluster == NULL)
+        skip();
+    assert_in_range(remains_of(lose, 3000), 2, 4); /* what makes the value, in one or two parts; GET */
+    assert_in_range(remains_of(forget, 3000), 5,
+                    6); /* MULTI, three commands, of which one may need another; EXEC */
 }
 
 /* ---- replicas ---------------------------------------------------------------------------------------------- */
 
 enum { NODES = 3, DATABASES = 4 };
+
+static struct reply take(struct wire *wire, const char *whose) {
+    struct reply reply;
+    enum wire_result result = wire_read(wire, &reply.bytes, &reply.length);
+    if (result != WIRE_OK)
+        harness_fail("%s %s", whose, result == WIRE_CLOSED ? "closed the connection" : "does not answer");
+    return reply;
+}
 
 static void ask_bytes(struct wire *wire, const char *head, struct reply argument, const char *tail) {
     if (!wire_send(wire, head, strlen(head)) || !wire_send(wire, argument.bytes, argument.length) ||
@@ -360,7 +257,7 @@ static void compare_nodes(struct wire *const nodes[NODES], const char *head, str
     struct reply first = take(nodes[0], "node 1");
     for (size_t i = 1; i < NODES; i++) {
         struct reply other = take(nodes[i], "another node");
-        if (!equal_bytes(first, other))
+        if (!compare_bytes(first, other))
             harness_fail("%s%s\n  node 1   %s\n  node %zu   %s", wire_text(head, strlen(head)),
                          wire_text(argument.bytes, argument.length), wire_text(first.bytes, first.length),
                          i + 1, wire_text(other.bytes, other.length));
@@ -369,7 +266,7 @@ static void compare_nodes(struct wire *const nodes[NODES], const char *head, str
 
 /* Names in their order, values, deadlines. */
 static size_t compare_database(struct wire *const nodes[NODES], int db) {
-    static struct reply keys[ELEMENTS_MAX];
+    static struct reply keys[COMPARE_ELEMENTS_MAX];
     struct reply head, all = {"$1\r\n*\r\n", 7};
     char select[32];
     snprintf(select, sizeof(select), "SELECT %d", db);
@@ -380,7 +277,7 @@ static size_t compare_database(struct wire *const nodes[NODES], int db) {
     struct reply reply = take(nodes[0], "node 1");
     char *copy = malloc(reply.length);
     memcpy(copy, reply.bytes, reply.length);
-    size_t count = elements_of((struct reply){copy, reply.length}, keys, &head);
+    size_t count = compare_elements((struct reply){copy, reply.length}, keys, &head);
     for (size_t i = 0; i < count; i++) {
         compare_nodes(nodes, "*2\r\n$3\r\nGET\r\n", keys[i], "");
         compare_nodes(nodes, "*2\r\n$7\r\nHGETALL\r\n", keys[i], "");
@@ -403,7 +300,7 @@ static void every_node_holds_what_the_leader_holds(void **state) {
     size_t keys = 0;
     (void)cluster_wait_equal(cluster);
     for (size_t i = 0; i < NODES; i++) {
-        nodes[i] = open_port(cluster->nodes[i].port);
+        nodes[i] = twins_open_port(cluster->nodes[i].port);
         assert_string_equal(wire_ask(nodes[i], "READONLY"), "+OK");
     }
     for (int db = 0; db < DATABASES; db++)
@@ -445,7 +342,7 @@ static const char *const malformed[] = {
 
 /* Everything that a server says to this input until it closes; our own side is closed after sending. */
 static size_t whole_answer(unsigned port, const char *input, char *answer, size_t size) {
-    struct wire *wire = open_port(port);
+    struct wire *wire = twins_open_port(port);
     int fd = wire_descriptor(wire);
     size_t used = 0;
     assert_true(wire_send(wire, input, strlen(input)));
@@ -473,7 +370,7 @@ static void malformed_input_gets_the_answer_that_redis_gives(void **state) {
     unsigned redraft_port = cluster->nodes[cluster_wait_leader(cluster)].port;
     for (size_t i = 0; i < sizeof(malformed) / sizeof(*malformed); i++) {
         char theirs[4096], ours[4096];
-        size_t theirs_length = whole_answer(redis_port, malformed[i], theirs, sizeof(theirs));
+        size_t theirs_length = whole_answer(twins.redis_port, malformed[i], theirs, sizeof(theirs));
         size_t ours_length = whole_answer(redraft_port, malformed[i], ours, sizeof(ours));
         if (theirs_length != ours_length || memcmp(theirs, ours, ours_length) != 0)
             harness_fail("%s\n  redis    %s\n  redraft  %s", wire_text(malformed[i], strlen(malformed[i])),
@@ -661,7 +558,8 @@ static void command_info_describes_commands_as_redis_does(void **state) {
     (void)state;
     if (cluster == NULL)
         skip();
-    struct pair pair = pair_open("HELLO 2");
+    twins_open(&twins);
+    struct pair pair = twins.pairs[0];
     for (size_t i = 0; i < sizeof(names) / sizeof(*names); i++) {
         char words[64];
         snprintf(words, sizeof(words), "COMMAND INFO %s", names[i]);
@@ -669,13 +567,15 @@ static void command_info_describes_commands_as_redis_does(void **state) {
         if (strcmp(theirs, ours) != 0)
             harness_fail("%s\n  redis    %s\n  redraft  %s", words, theirs, ours);
     }
-    pair_close(&pair);
+    twins_close(&twins);
 }
 
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(every_reply_is_the_one_that_redis_gives),
         cmocka_unit_test(every_node_holds_what_the_leader_holds),
+        cmocka_unit_test(what_was_kept_is_played_again),
+        cmocka_unit_test(a_difference_is_cut_down_to_the_commands_that_matter),
         cmocka_unit_test(malformed_input_gets_the_answer_that_redis_gives),
         cmocka_unit_test(command_info_describes_commands_as_redis_does),
     };

@@ -71,7 +71,7 @@ void acks_begin(struct node *node, struct connection *connection, int64_t member
         return;
     }
     size_t have = acks_count(node, connection->written);
-    if (members <= (int64_t)have) {
+    if (members <= (int64_t)have || connection->session.multi.running) {
         resp_integer(out, (int64_t)have);
         return;
     }

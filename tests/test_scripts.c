@@ -128,6 +128,63 @@ static void a_run_is_the_same_everywhere(void **state) {
     keyspace_free(f.keyspace);
 }
 
+/* What is kept of compiled texts has few places. */
+static void forget_texts(struct fixture *f) {
+    enum { TEXTS = 1500 };
+    char script[64];
+    for (int i = 0; i < TEXTS; i++) {
+        snprintf(script, sizeof script, "return %d", i);
+        eval(f, script);
+    }
+}
+
+/* By its own measures: addresses, the order of tables, where memory and time end. */
+static void a_script_acts_the_same_whether_it_was_compiled_before_or_not(void **state) {
+    static const char *const scripts[] = {
+        "local t, r = {}, {tostring({}), tostring(function() end)} for i = 1, 50 do t[{}] = i t[i .. 'k'] = "
+        "i end "
+        "for k, v in pairs(t) do r[#r + 1] = v end return r",
+        "local t, n = {}, 0 pcall(function() while true do n = n + 1 t[n] = ('x'):rep(20000) .. n end end) "
+        "return n",
+        "redis.call('set', 'n', '0') local s = ('x'):rep(1000000) for i = 1, 700 do local t = s .. i end "
+        "while true do redis.call('incr', 'n') end",
+        "local s = ('x'):rep(100) local t = {} for w in s:gmatch('.') do t[#t + 1] = w end return {#t, "
+        "t[100], KEYS[1] or 'none'}",
+    };
+    char first[REPLY_MAX], count[REPLY_MAX];
+    (void)state;
+    struct fixture f = fixture_new();
+    for (size_t i = 0; i < sizeof scripts / sizeof *scripts; i++) {
+        eval(&f, scripts[i]); /* it is known then */
+        forget_texts(&f);
+        strcpy(first, eval(&f, scripts[i]));
+        strcpy(count, run(&f, "GET n"));
+        assert_string_equal(eval(&f, scripts[i]), first);
+        assert_string_equal(run(&f, "GET n"), count);
+    }
+    keyspace_free(f.keyspace);
+}
+
+/* Longer ones than are kept, as text or compiled. */
+static void long_scripts_run_again_and_again(void **state) {
+    (void)state;
+    struct fixture f = fixture_new();
+    struct resp_buf text = {0};
+    for (int size = 1000; size <= 100000; size *= 10) {
+        resp_buf_append(&text, "local n = 0 ", 12);
+        for (int i = 0; i < size; i += 10)
+            resp_buf_append(&text, "n = n + 1 ", 10);
+        resp_buf_append(&text, "return n", 9); /* with the zero */
+        for (int again = 0; again < 3; again++) {
+            char expected[32];
+            snprintf(expected, sizeof expected, ":%d", size / 10);
+            assert_string_equal(eval(&f, resp_buf_bytes(&text)), expected);
+        }
+        resp_buf_close(&text);
+    }
+    keyspace_free(f.keyspace);
+}
+
 static void a_script_that_takes_too_long_is_stopped(void **state) {
     static const char *const scripts[] = {
         "while true do end",
@@ -229,6 +286,8 @@ int main(void) {
         cmocka_unit_test(what_reaches_outside_is_not_there),
         cmocka_unit_test(every_run_begins_afresh),
         cmocka_unit_test(a_run_is_the_same_everywhere),
+        cmocka_unit_test(a_script_acts_the_same_whether_it_was_compiled_before_or_not),
+        cmocka_unit_test(long_scripts_run_again_and_again),
         cmocka_unit_test(a_script_that_takes_too_long_is_stopped),
         cmocka_unit_test(a_script_that_takes_too_much_memory_fails),
         cmocka_unit_test(what_a_script_did_before_it_failed_stays),

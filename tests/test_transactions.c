@@ -54,6 +54,21 @@ static void reads_alone_and_nothing_at_all_are_carried_out_too(void **state) {
     ask("MULTI\r\nPING\r\nEXEC\r\n", "+OK\r\n+QUEUED\r\n*1\r\n+PONG\r\n");
 }
 
+/* The replies are Redis's, but for the number of members that have a write; nobody else is here. */
+static void nothing_waits_in_a_transaction(void **state) {
+    (void)state;
+    ask("SET k 1\r\nMULTI\r\nWAIT 5 0\r\nINCR k\r\nWAIT x 0\r\nBLPOP none 0\r\nEXEC\r\nGET k\r\n",
+        "+OK\r\n+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n"
+        "*4\r\n:0\r\n:2\r\n-ERR value is not an integer or out of range\r\n*-1\r\n$1\r\n2\r\n");
+    ask("MULTI\r\nMONITOR\r\nSSUBSCRIBE c\r\nEXEC\r\nMULTI\r\nWAIT 1 0\r\nEXEC\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n-ERR MONITOR isn't allowed for DENY BLOCKING client\r\n"
+        "-ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client\r\n+OK\r\n+QUEUED\r\n*1\r\n:0\r\n");
+    ask("MULTI\r\nSUBSCRIBE a b\r\nUNSUBSCRIBE a b\r\nEXEC\r\nWAIT 1 1\r\n",
+        "+OK\r\n+QUEUED\r\n+QUEUED\r\n*2\r\n"
+        "*3\r\n$9\r\nsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$9\r\nsubscribe\r\n$1\r\nb\r\n:2\r\n"
+        "*3\r\n$11\r\nunsubscribe\r\n$1\r\na\r\n:1\r\n*3\r\n$11\r\nunsubscribe\r\n$1\r\nb\r\n:0\r\n:0\r\n");
+}
+
 static void an_error_of_one_command_undoes_nothing(void **state) {
     (void)state;
     ask("MULTI\r\nSET a x\r\nINCR a\r\nSET b y\r\nEXEC\r\nMGET a b\r\n",
@@ -397,6 +412,7 @@ int main(void) {
     const struct CMUnitTest alone[] = {
         cmocka_unit_test(what_is_queued_is_carried_out_as_one),
         cmocka_unit_test(reads_alone_and_nothing_at_all_are_carried_out_too),
+        cmocka_unit_test(nothing_waits_in_a_transaction),
         cmocka_unit_test(an_error_of_one_command_undoes_nothing),
         cmocka_unit_test(what_cannot_be_queued_lets_exec_refuse_it_all),
         cmocka_unit_test(what_is_out_of_place_is_said),

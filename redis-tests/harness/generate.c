@@ -7,6 +7,7 @@
 #include <time.h>
 
 #include "harness.h"
+#include "sequence.h"
 
 /*
  * One row a command. `arguments` is a template, one letter for each:
@@ -130,8 +131,9 @@ static const struct generate_row rows[] = {
 
 static const struct generate_family common = {.rows = rows};
 static const struct generate_family *const families[] = {
-    &common,         &generate_lists,        &generate_hashes, &generate_sets,
-    &generate_zsets, &generate_transactions, &generate_scripts};
+    &common,           &generate_lists,  &generate_hashes,
+    &generate_sets,    &generate_zsets,  &generate_transactions,
+    &generate_scripts, &generate_server, &generate_packed};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -620,17 +622,18 @@ static bool may_be_called(const struct generate_row *row, const struct generate_
     for (const struct generate_row *first = rows; family == &common && strcmp(first->name, "SELECT") != 0;
          first++)
         over_data |= first == row;
-    return over_data && row->comparison == COMPARE_BYTES && row->arguments[0] != '^' &&
-           strncmp(row->name, "OBJECT", 6) != 0 && strncmp(row->name, "MEMORY", 6) != 0;
+    return over_data && strcmp(row->name, "OBJECT|FREQ") != 0 && strcmp(row->name, "OBJECT|IDLETIME") != 0 &&
+           strncmp(row->name, "MEMORY", 6) != 0;
 }
 
-void generate_add_called(uint64_t *seed, struct request *request) {
+enum comparison generate_add_called(uint64_t *seed, struct request *request, bool clears) {
     const struct generate_family *family;
     const struct generate_row *row;
     do
         row = pick_row(seed, &family);
-    while (!may_be_called(row, family));
+    while (!may_be_called(row, family) || (row->arguments[0] == '^') != clears);
     add_row(seed, request, row, family);
+    return request->comparison;
 }
 
 /* A command that leaves Redis's errno clear. */
@@ -643,13 +646,16 @@ static void add_clearing(struct request *request) {
 
 enum comparison generate_request(uint64_t *seed, struct request *request) {
     const struct generate_family *family = request->held_family;
-    const struct generate_row *row = request->held ? request->held : generate_transactions_due(request);
+    const struct generate_row *row = request->held;
+    if (!row && (row = generate_transactions_due(request)))
+        family = &generate_transactions;
+    if (!row && (row = generate_server_due(request)))
+        family = &generate_server;
     if (!row)
         row = pick_row(seed, &family);
-    else if (!request->held)
-        family = &generate_transactions;
     request->count = request->used = 0;
-    if (row->arguments[0] == '^' && !request->held) {
+    request->joined = row->arguments[0] == '^' && !request->held;
+    if (request->joined) {
         request->held = row;
         request->held_family = family;
         add_clearing(request);
@@ -658,28 +664,15 @@ enum comparison generate_request(uint64_t *seed, struct request *request) {
         add_row(seed, request, row, family);
         if (family == &generate_transactions)
             generate_transactions_follow(seed, request, row);
+        if (family == &generate_server)
+            generate_server_follow(seed, request, row);
     }
     return request->comparison;
 }
 
 size_t generate_encode(const struct request *request, bool as_inline, char *out) {
-    size_t used = as_inline ? 0 : (size_t)sprintf(out, "*%zu\r\n", request->count);
-    for (size_t i = 0; i < request->count; i++) {
-        const char *bytes = request->bytes + request->args[i].start;
-        size_t length = request->args[i].length;
-        if (!as_inline) {
-            used += (size_t)sprintf(out + used, "$%zu\r\n", length);
-            memcpy(out + used, bytes, length);
-            used += length;
-        } else {
-            used += (size_t)sprintf(out + used, i == 0 ? "\"" : " \"");
-            for (size_t j = 0; j < length; j++)
-                used += (size_t)sprintf(out + used, isalnum((unsigned char)bytes[j]) ? "%c" : "\\x%02x",
-                                        (unsigned char)bytes[j]);
-            out[used++] = '"';
-        }
-        if (!as_inline)
-            used += (size_t)sprintf(out + used, "\r\n");
-    }
-    return as_inline ? used + (size_t)sprintf(out + used, "\r\n") : used;
+    struct word words[GENERATE_ARGS_MAX];
+    for (size_t i = 0; i < request->count; i++)
+        words[i] = (struct word){request->bytes + request->args[i].start, request->args[i].length};
+    return words_encode(words, request->count, as_inline, out);
 }

@@ -26,7 +26,10 @@ struct generate_family;
 struct request {
     const struct generate_row *held; /* what comes next, whatever the seed says; or NULL */
     const struct generate_family *held_family;
-    unsigned exec_in; /* commands until EXEC; 0: there is no MULTI */
+    unsigned exec_in;                 /* commands until EXEC; 0: there is no MULTI */
+    const struct generate_row *leave; /* UNSUBSCRIBE that follows, */
+    unsigned leave_in;                /* after so many commands; 0: none */
+    bool joined;                      /* the next command must come right behind this one */
     enum comparison comparison;
     size_t count;
     struct {

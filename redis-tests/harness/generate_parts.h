@@ -19,18 +19,22 @@ struct generate_family {
 };
 
 extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets,
-    generate_transactions, generate_scripts;
+    generate_transactions, generate_scripts, generate_server, generate_packed;
 
 void generate_transactions_follow(uint64_t *seed, struct request *request, const struct generate_row *row);
 const struct generate_row *generate_transactions_due(struct request *request);
+
+void generate_server_follow(uint64_t *seed, struct request *request, const struct generate_row *row);
+const struct generate_row *generate_server_due(struct request *request);
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit);
 bool generate_one_in(uint64_t *seed, uint64_t n);
 void generate_add(struct request *request, const void *bytes, size_t length);
 void generate_add_text(struct request *request, const char *text);
 void generate_add_integer(struct request *request, int64_t value);
-/* Another command with its arguments, such as a script may call, whose replies are compared byte for byte. */
-void generate_add_called(uint64_t *seed, struct request *request);
+/* Another command with its arguments, such as a script may call. Returns how its reply is compared. `clears`: one that has to come behind one
+ * that clears Redis's errno. */
+enum comparison generate_add_called(uint64_t *seed, struct request *request, bool clears);
 /* Of a command that blocks: seconds, never so many that the other commands would wait long, or none at all. */
 void generate_add_timeout(uint64_t *seed, struct request *request);
 /* The argument that a letter stands for. */

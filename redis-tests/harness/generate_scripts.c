@@ -1,13 +1,23 @@
 /* SPDX-License-Identifier: MIT */
 /* Scripts: other commands, called by them, and the scripts that are known. */
+#include <stdio.h>
+
 #include "generate_parts.h"
 
-/* 0 a script that makes a call, and no keys   1 its SHA-1, and no keys   2 it   3 SHA-1s   4 one that reads   5 the call   6 any script */
+/*
+ *     0 a script that makes a call, and no keys   1 its SHA-1, and no keys   2 it   3 SHA-1s   4 one that reads   5 the call   6 any script
+ *     7 a script that makes a call and sees its reply as RESP3 has it   8 one that clears Redis's errno before   9 a call that needs that
+ *     _a a script that goes through a whole collection, and its key   _b its command, and options
+ */
 static const struct generate_row rows[] = {
     {"EVAL", 60, "!05", COMPARE_BYTES},
     {"EVALSHA", 20, "!15", COMPARE_BYTES},
+    {"EVALSHA_RO", 10, "!15", COMPARE_BYTES},
     {"EVAL_RO", 12, "!45", COMPARE_BYTES},
     {"EVAL", 25, "!6", COMPARE_BYTES},
+    {"EVAL", 40, "!75", COMPARE_BYTES},
+    {"EVAL", 6, "!89", COMPARE_BYTES},
+    {"EVAL", 20, "!_a", COMPARE_BYTES},
     {"SCRIPT|LOAD", 4, "2", COMPARE_BYTES},
     {"SCRIPT|EXISTS", 5, "3", COMPARE_BYTES},
     {"SCRIPT|FLUSH", 2, "", COMPARE_BYTES},
@@ -19,7 +29,30 @@ static const struct generate_row rows[] = {
 
 static const char caller[] = "return redis.pcall(unpack(ARGV))",
                   caller_sha[] = "b72d50ecdcafd5e07f3fca2060a111de46c547f9",
-                  reader[] = "return {redis.pcall(unpack(ARGV)), #ARGV}";
+                  reader[] = "return (redis.pcall(unpack(ARGV)))";
+
+static const char resp3_caller[] = "redis.setresp(3) return redis.pcall(unpack(ARGV))",
+                  clearing_caller[] =
+                      "redis.call('scan', '0', 'count', '1000000') return redis.pcall(unpack(ARGV))";
+
+/* What is there throughout comes at least once; it is told once, in order. */
+static const char full_scan[] =
+    "local seen, all, cursor, key, i = {}, {}, '0', KEYS[1], 0\n"
+    "local kind = redis.call('type', key).ok\n"
+    "local scan = ({hash = 'hscan', set = 'sscan', zset = 'zscan'})[kind]\n"
+    "repeat\n"
+    "  local page = scan and redis.call(scan, key, cursor, 'count', ARGV[1]) or redis.call('scan', cursor, "
+    "'count', ARGV[1], 'match', "
+    "ARGV[2])\n"
+    "  cursor = page[1]\n"
+    "  local step = (kind == 'hash' or kind == 'zset') and 2 or 1\n"
+    "  for i = 1, #page[2], step do\n"
+    "    local text = step == 2 and page[2][i] .. '=' .. page[2][i + 1] or page[2][i]\n"
+    "    if not seen[text] then seen[text] = true all[#all + 1] = text end\n"
+    "  end\n"
+    "until cursor == '0'\n"
+    "table.sort(all)\n"
+    "return all";
 
 static const char *const scripts[] = {
     "return redis.call('incr', 'script:count')",
@@ -48,6 +81,18 @@ static void add_with_no_keys(struct request *request, const char *text) {
     generate_add_text(request, "0");
 }
 
+static void add_full_scan(uint64_t *seed, struct request *request) {
+    static const char *const kinds[] = {"hash", "set", "z", "key"};
+    static const char *const patterns[] = {"*", "key:*", "[^k]*"};
+    char key[32];
+    snprintf(key, sizeof(key), "%s:%d", GENERATE_PICK(seed, kinds), (int)generate_below(seed, 4));
+    generate_add_text(request, full_scan);
+    generate_add_text(request, "1");
+    generate_add_text(request, key);
+    generate_add_integer(request, 1 + (int64_t)generate_below(seed, 12));
+    generate_add_text(request, GENERATE_PICK(seed, patterns));
+}
+
 static void add(uint64_t *seed, struct request *request, char letter) {
     switch (letter) {
     case '0':
@@ -67,7 +112,17 @@ static void add(uint64_t *seed, struct request *request, char letter) {
         add_with_no_keys(request, reader);
         break;
     case '5':
-        generate_add_called(seed, request);
+    case '9':
+        request->comparison = generate_add_called(seed, request, letter == '9');
+        break;
+    case '7':
+        add_with_no_keys(request, resp3_caller);
+        break;
+    case '8':
+        add_with_no_keys(request, clearing_caller);
+        break;
+    case 'a':
+        add_full_scan(seed, request);
         break;
     default:
         add_with_no_keys(request, GENERATE_PICK(seed, scripts));

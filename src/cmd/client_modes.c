@@ -35,6 +35,10 @@ void session_client_unpause(struct session_call *call) {
 /* ---- MONITOR --- */
 
 void session_monitor(struct session_call *call) {
+    if (call->session->multi.running) {
+        resp_error(call->reply, "ERR MONITOR isn't allowed for DENY BLOCKING client");
+        return;
+    }
     call->wishes->monitor = true;
     resp_status(call->reply, "OK");
 }

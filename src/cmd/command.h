@@ -97,6 +97,7 @@ struct session_multi {
     bool touched;        /* a watched key has changed; filled in before a command that lists sessions */
     size_t count, bytes; /* commands that are queued */
     size_t watched;      /* keys; filled in likewise */
+    bool running;        /* EXEC is carrying out what was queued: nothing may wait */
 };
 
 enum { SESSION_NAME_MAX = 256, SESSION_ADDRESS_MAX = 128 };

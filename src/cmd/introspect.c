@@ -385,7 +385,7 @@ static const struct command *row_with_keys(struct session_call *call, const stru
 
     if (!row)
         resp_error(call->reply, "ERR Invalid command specified");
-    else if (!row->keys)
+    else if (!row->keys || strcmp(row->keys->flags, "not_key") == 0)
         resp_error(call->reply, "ERR The command has no key arguments");
     else if (!command_arity_ok(row, count))
         resp_error(call->reply, "ERR Invalid number of arguments specified for command");

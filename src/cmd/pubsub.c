@@ -92,7 +92,12 @@ void session_psubscribe(struct session_call *call) {
     subscribe(call, AUDIENCE_PATTERN, "psubscribe");
 }
 
+/* As in Redis, and unlike its kin, not in a transaction. */
 void session_ssubscribe(struct session_call *call) {
+    if (call->session->multi.running) {
+        resp_error(call->reply, "ERR SSUBSCRIBE isn't allowed for a DENY BLOCKING client");
+        return;
+    }
     subscribe(call, AUDIENCE_SHARD, "ssubscribe");
 }
 

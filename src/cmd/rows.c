@@ -452,7 +452,7 @@ const struct command command_rows[] = {
      "Describes the commands.", "2.8.13", "server", "O(N) in commands", CONN, tip_order, NULL},
     {"config", -2, 0, NO_KEYS, NULL, NULL, rows_of_config,
      "Configuration of this node.", "2.0.0", "server", PARTS, 0, NULL, NULL},
-    {"debug", -2, ADM | ANYTIME | UNQUEUED, NO_KEYS, NULL, session_debug, NULL,
+    {"debug", -2, HEARS | ADM | ANYTIME | UNQUEUED, NO_KEYS, NULL, session_debug, NULL,
      "Refused.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"failover", -1, ADM | NOSCR | STALE | REPORT | LATER, NO_KEYS, NULL, session_failover, NULL,
      "Hands the leadership over.", "6.2.0", "server", "O(1), and an election", 0, NULL, NULL},

@@ -23,6 +23,8 @@ enum {
     KNOWN_MAX = 4096,
     KNOWN_BYTES_MAX = 256 * 1024, /* of one: a longer one is run, and not kept */
     DRAWS = 16,
+    STATE_MAX =
+        128 * 1024, /* of what is kept of one compiled script: a larger one is compiled for each run */
 };
 
 static const char no_script[] = "NOSCRIPT No matching script. Please use EVAL.";
@@ -243,40 +245,58 @@ struct program {
     const struct resp_arg *args; /* the keys, then the arguments */
     size_t keys, count;
     struct shebang shebang;
+    struct script_text *text;
 };
 
-/* Compiles, and sets KEYS and ARGV. What cannot be compiled is an error with Redis's words. */
-static int prepare(lua_State *lua) {
-    const struct program *program = lua_touserdata(lua, 1);
-    const struct shebang *shebang = &program->shebang;
+/* What cannot be compiled is an error with Redis's words. */
+static int compile(lua_State *lua) {
+    const struct shebang *shebang = lua_touserdata(lua, 1);
     if (shebang->length > 0 && shebang->body[0] == LUA_SIGNATURE[0])
         return luaL_error(lua, "Error compiling script (new function): it is compiled already");
     if (luaL_loadbuffer(lua, shebang->body, shebang->length, "@user_script") != 0) {
         lua_pushfstring(lua, "Error compiling script (new function): %s", lua_tostring(lua, -1));
         return lua_error(lua);
     }
+    return 1;
+}
+
+static int set_args(lua_State *lua) {
+    const struct program *program = lua_touserdata(lua, 1);
     lua_getmetatable(lua, LUA_GLOBALSINDEX);
     lua_getfield(lua, -1, "__index");
     push_args(lua, "KEYS", program->args, program->keys);
     push_args(lua, "ARGV", program->args + program->keys, program->count - program->keys);
-    lua_pop(lua, 2);
-    return 1;
+    return 0;
 }
 
-/* Leaves the function at the top; or answers with an error, and leaves nothing. */
-static bool load(lua_State *lua, const struct program *program, struct resp_out *reply) {
-    lua_pushcfunction(lua, prepare);
-    lua_pushlightuserdata(lua, (void *)(uintptr_t)program);
-    if (lua_pcall(lua, 1, 1, 0) == 0)
+static bool call_with(lua_State *lua, lua_CFunction function, const void *argument, int results,
+                      struct resp_out *reply) {
+    lua_pushcfunction(lua, function);
+    lua_pushlightuserdata(lua, (void *)(uintptr_t)argument);
+    if (lua_pcall(lua, 1, results, 0) == 0)
         return true;
     resp_error(reply, "ERR %s", lua_tostring(lua, -1));
     lua_pop(lua, 1);
     return false;
 }
 
+/* Leaves the function at the top; or answers with an error, and leaves nothing. */
+static bool load(lua_State *lua, const struct program *program, struct resp_out *reply) {
+    struct resp_buf *state = &program->text->state;
+    if (resp_buf_length(state) > 0) {
+        script_machine_restore(resp_buf_bytes(state), resp_buf_length(state));
+        return true;
+    }
+    push_helpers(lua);
+    if (!call_with(lua, compile, &program->shebang, 1, reply))
+        return false;
+    if (!script_machine_save(state, STATE_MAX))
+        resp_buf_close(state);
+    return true;
+}
+
 /* Runs it, or only looks whether it compiles; false when it does not. */
-static bool run_program(struct call *call, const struct program *program, const char *sha, bool read_only,
-                        bool compile_only) {
+static bool run_program(struct call *call, const struct program *program, bool read_only, bool compile_only) {
     struct script_run run = {
         .call = call,
         .db = call->db,
@@ -286,10 +306,9 @@ static bool run_program(struct call *call, const struct program *program, const 
         .seed = call->seed,
     };
     lua_State *lua = script_machine_begin(&run);
-    push_helpers(lua);
     bool loaded = load(lua, program, call->reply);
-    if (loaded && !compile_only)
-        tell(lua, call->reply, sha, lua_pcall(lua, 0, 1, ON_ERROR) != 0);
+    if (loaded && !compile_only && call_with(lua, set_args, program, 0, call->reply))
+        tell(lua, call->reply, program->text->sha, lua_pcall(lua, 0, 1, ON_ERROR) != 0);
     script_machine_end();
     resp_buf_close(&run.reply);
     free(run.args);
@@ -313,22 +332,17 @@ static bool count_keys(struct call *call, size_t *keys) {
     return false;
 }
 
-static void eval(struct call *call, const struct resp_arg *body, const char *sha, bool read_only) {
+static void eval(struct call *call, const struct resp_arg *body, bool read_only) {
     struct program program = {.args = call->args + 3, .count = call->count - 3};
     if (!count_keys(call, &program.keys) || !read_shebang(call->reply, body, &program.shebang))
         return;
-    if (!known(call, sha)) {
-        if (!run_program(call, &program, sha, read_only, true))
+    program.text = script_cache_find(body);
+    if (!known(call, program.text->sha)) {
+        if (!run_program(call, &program, read_only, true))
             return;
-        remember(call, sha, body);
+        remember(call, program.text->sha, body);
     }
-    (void)run_program(call, &program, sha, read_only, false);
-}
-
-static void eval_text(struct call *call, bool read_only) {
-    char sha[SCRIPT_SHA_LENGTH + 1];
-    script_sha(call->args[1].bytes, call->args[1].length, sha);
-    eval(call, &call->args[1], sha, read_only);
+    (void)run_program(call, &program, read_only, false);
 }
 
 static void eval_known(struct call *call, bool read_only) {
@@ -343,15 +357,15 @@ static void eval_known(struct call *call, bool read_only) {
         return;
     }
     struct resp_arg body = item_string(item);
-    eval(call, &body, sha, read_only);
+    eval(call, &body, read_only);
 }
 
 void cmd_eval(struct call *call) {
-    eval_text(call, false);
+    eval(call, &call->args[1], false);
 }
 
 void cmd_eval_ro(struct call *call) {
-    eval_text(call, true);
+    eval(call, &call->args[1], true);
 }
 
 void cmd_evalsha(struct call *call) {
@@ -363,20 +377,19 @@ void cmd_evalsha_ro(struct call *call) {
 }
 
 void cmd_script_load(struct call *call) {
-    char sha[SCRIPT_SHA_LENGTH + 1];
     const struct resp_arg *body = &call->args[2];
     struct program program = {.args = NULL};
-    script_sha(body->bytes, body->length, sha);
     if (!read_shebang(call->reply, body, &program.shebang))
         return;
     if (body->length > KNOWN_BYTES_MAX) {
         resp_error(call->reply, "ERR a script of more than %d bytes is not kept: use EVAL", KNOWN_BYTES_MAX);
         return;
     }
-    if (!known(call, sha) && !run_program(call, &program, sha, true, true))
+    program.text = script_cache_find(body);
+    if (!known(call, program.text->sha) && !run_program(call, &program, true, true))
         return;
-    remember(call, sha, body);
-    resp_bulk(call->reply, sha, SCRIPT_SHA_LENGTH);
+    remember(call, program.text->sha, body);
+    resp_bulk(call->reply, program.text->sha, SCRIPT_SHA_LENGTH);
 }
 
 void cmd_script_exists(struct call *call) {
@@ -449,6 +462,10 @@ void session_function_flush(struct session_call *call) {
         (call->count == 3 && (resp_arg_is(&call->args[2], "sync") || resp_arg_is(&call->args[2], "async")));
     if (right)
         resp_status(call->reply, "OK");
+    else if (call->count > 3)
+        resp_error(call->reply,
+                   "ERR unknown subcommand or wrong number of arguments for '%.*s'. Try FUNCTION HELP.",
+                   (int)call->args[1].length, call->args[1].bytes);
     else
         resp_error(call->reply, "ERR FUNCTION FLUSH only supports SYNC|ASYNC option");
 }

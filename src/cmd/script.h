@@ -37,8 +37,26 @@ lua_State *script_machine_begin(struct script_run *run);
 void script_machine_end(void);
 /* The run of the machine that is in use. */
 struct script_run *script_machine_run(void);
+/* What the run has made of a fresh machine so far, as bytes: those of the arena that differ. Appended to `state`, which does not hold when it
+ * is more than `size_max`: false. May only be asked where nothing is being called. */
+bool script_machine_save(struct resp_buf *state, size_t size_max);
+/* Makes a run that has only begun what it was when that was saved, bit by bit. */
+void script_machine_restore(const void *state, size_t length);
 /* Something took as long as so many steps. Ends the script when it had too many. */
 void script_machine_charge(lua_State *lua, uint64_t steps);
+
+/* ---- script_cache.c: texts of scripts that ran lately --- */
+
+/* Of a text: its SHA-1, and what compiling it makes of a fresh machine. */
+struct script_text {
+    char sha[SCRIPT_SHA_LENGTH + 1];
+    struct resp_buf state; /* for script_machine_restore; empty: it was not compiled yet, or is too large */
+    char *bytes; /* of the text; NULL: it is not kept */
+    size_t length;
+};
+
+/* Never NULL; holds until the next call. */
+struct script_text *script_cache_find(const struct resp_arg *text);
 
 /* ---- script_sandbox.c --- */
 
@@ -50,6 +68,12 @@ void script_sandbox_fill(lua_State *lua);
 /* Into the table at the top, in place of Lua's own: find, match, gmatch, gsub; sort. */
 void script_pattern_put(lua_State *lua);
 void script_sort_put(lua_State *lua);
+
+/* ---- script_msgpack.c, script_struct.c --- */
+
+/* Pushes the table that scripts call `cmsgpack`, `struct`. */
+void script_msgpack_push(lua_State *lua);
+void script_struct_push(lua_State *lua);
 
 /* ---- script_api.c --- */
 

@@ -199,11 +199,15 @@ static int api_status_reply(lua_State *lua) {
 }
 
 void script_sha(const void *bytes, size_t length, char sha[SCRIPT_SHA_LENGTH + 1]) {
+    static const char digits[] = "0123456789abcdef";
     unsigned char digest[EVP_MAX_MD_SIZE];
     if (!EVP_Digest(bytes, length, digest, NULL, EVP_sha1(), NULL))
         abort();
-    for (size_t i = 0; i < SCRIPT_SHA_LENGTH / 2; i++)
-        snprintf(sha + 2 * i, 3, "%02x", digest[i]);
+    for (size_t i = 0; i < SCRIPT_SHA_LENGTH / 2; i++) {
+        sha[2 * i] = digits[digest[i] >> 4];
+        sha[2 * i + 1] = digits[digest[i] & 15];
+    }
+    sha[SCRIPT_SHA_LENGTH] = '\0';
 }
 
 static int api_sha1hex(lua_State *lua) {

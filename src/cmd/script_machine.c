@@ -20,6 +20,10 @@
  * Time is counted in instructions. The hook is called after every so many of them; when a run has had too many, every further instruction is
  * an error, so that no pcall can hold it.
  *
+ * What a script makes of the machine before its first step, by being compiled, is always the same. So that can be kept (script_cache.c), as the bytes in
+ * which the arena differs from the image, and be copied in place of compiling. Whoever has it kept goes on from the same bytes as
+ * who compiles, with as many steps counted, and so comes out the same.
+ *
  * There is one arena in a process, as there is one address, and a run begins and ends within one call on the thread of the loop. It holds nothing
  * between runs but the image.
  */
@@ -164,6 +168,48 @@ static void make(void) {
     if (!machine.image)
         abort();
     memcpy(machine.image, heap, machine.image_size);
+}
+
+/*
+ * A state, as bytes: the steps that were counted (8), then for each run of bytes that differ from the image, or lie behind it, where it begins (4), how
+ * long it is (4), and the bytes.
+ */
+
+static void add_run(struct resp_buf *state, size_t from, size_t until) {
+    uint32_t head[2] = {(uint32_t)from, (uint32_t)(until - from)};
+    resp_buf_append(state, head, sizeof head);
+    resp_buf_append(state, (const char *)machine.heap + from, until - from);
+}
+
+bool script_machine_save(struct resp_buf *state, size_t size_max) {
+    enum { BLOCK = 64 };
+    assert(machine.run);
+    const char *now = (const char *)machine.heap;
+    size_t end = machine.heap->top, from = 0, at = 0;
+    resp_buf_append(state, &machine.steps, sizeof machine.steps);
+    for (; at + BLOCK <= machine.image_size && resp_buf_length(state) <= size_max; at += BLOCK)
+        if (memcmp(now + at, machine.image + at, BLOCK) == 0) {
+            if (from < at)
+                add_run(state, from, at);
+            from = at + BLOCK;
+        }
+    if (resp_buf_length(state) > size_max || end - from > size_max)
+        return false;
+    add_run(state, from, end);
+    return true;
+}
+
+void script_machine_restore(const void *state, size_t length) {
+    const char *at = state, *end = at + length;
+    uint32_t head[2];
+    assert(machine.run && length > sizeof machine.steps);
+    memcpy(&machine.steps, at, sizeof machine.steps);
+    for (at += sizeof machine.steps; at < end; at += head[1]) {
+        memcpy(head, at, sizeof head);
+        at += sizeof head;
+        assert(head[0] + (size_t)head[1] <= SCRIPT_MEMORY_MAX && head[1] <= (size_t)(end - at));
+        memcpy((char *)machine.heap + head[0], at, head[1]);
+    }
 }
 
 lua_State *script_machine_begin(struct script_run *run) {

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * What a script finds: Lua's own libraries without those that reach outside, cjson, bit, and redis. As in Redis, a name that is not there is an
+ * What a script finds: Lua's own libraries without those that reach outside, cjson, cmsgpack, struct, bit, and redis. As in Redis, a name that is not there is an
  * error, and neither the names nor the libraries can be changed: a script sees empty tables that stand for the real ones.
  *
  *     a script's globals  --index-->  the real ones  --index-->  error: no such global
@@ -292,7 +292,8 @@ static void fill_bit(lua_State *lua) {
 
 /* Each library by what stands for it; then the globals. */
 static void protect_all(lua_State *lua) {
-    static const char *const libraries[] = {"string", "table", "math", "coroutine", "cjson", "bit", "redis"};
+    static const char *const libraries[] = {"string", "table",    "math",   "coroutine", "cjson",
+                                            "bit",    "cmsgpack", "struct", "redis"};
     for (size_t i = 0; i < sizeof libraries / sizeof *libraries; i++) {
         lua_getglobal(lua, libraries[i]);
         protect(lua);
@@ -326,6 +327,10 @@ void script_sandbox_fill(lua_State *lua) {
     fill_math(lua);
     fill_cjson(lua);
     fill_bit(lua);
+    script_msgpack_push(lua);
+    lua_setglobal(lua, "cmsgpack");
+    script_struct_push(lua);
+    lua_setglobal(lua, "struct");
     script_api_push(lua);
     lua_setglobal(lua, "redis");
     protect_all(lua);

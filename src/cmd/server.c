@@ -267,8 +267,6 @@ static void shutdown_abort(struct session_call *call) {
     }
 }
 
-/* What is acknowledged is durable already, so SAVE, NOSAVE and FORCE mean nothing. NOW is for who does not want the
- * leadership handed over first; while it is, ABORT takes the SHUTDOWN back. */
 /* A time-out in milliseconds; 0 is for ever. */
 void session_wait(struct session_call *call) {
     int64_t members, timeout;
@@ -285,6 +283,8 @@ void session_wait(struct session_call *call) {
     }
 }
 
+/* What is acknowledged is durable already, so SAVE, NOSAVE and FORCE mean nothing. NOW is for who does not want the
+ * leadership handed over first; while it is, ABORT takes the SHUTDOWN back. */
 void session_shutdown(struct session_call *call) {
     enum { SAVE = 1, NOSAVE = 2, NOW = 4, FORCE = 8, ABORT = 16 };
     static const struct {
