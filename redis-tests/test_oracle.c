@@ -19,6 +19,10 @@
  *                                   members of a set as they lie; so does BY nosort with a set
  *     LPOS RANK -2^63               not sent: Redis takes it for -1
  *     BITFIELD SET                  below -2^62 Redis saturates at the wrong end: the generator stays above
+ *     XADD with an id by time       only the type: the two servers' clocks differ
+ *     XPENDING, XINFO CONSUMERS     idle times may differ by the time between the two servers' commands
+ *     XINFO STREAM                  the same, and radix-tree-nodes is about what Redis would have
+ *     a blocked XREADGROUP          is not compared: XGROUP SETID wakes it here, and the words for a group that is gone are always the same
  *     TTL and its kin               may differ by the time between the two servers' commands
  *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
  *     COMMAND GETKEYS               where "2x" stands for a number of keys, Redis goes on with another way to find them
@@ -161,6 +165,26 @@ static bool equal_in_time(struct reply one, struct reply other) {
     return llabs(a - b) <= (long long)harness_scaled_ms(CLOCKS_APART_MS);
 }
 
+static struct reply line_of(struct reply reply, size_t at) {
+    const char *end = memchr(reply.bytes + at, '\n', reply.length - at);
+    return (struct reply){reply.bytes + at, end ? (size_t)(end - reply.bytes) + 1 - at : reply.length - at};
+}
+
+/* Idle times begin at 0. */
+static bool equal_in_times(struct reply one, struct reply other) {
+    size_t a = 0, b = 0;
+    while (a < one.length && b < other.length) {
+        struct reply line = line_of(one, a), twin = line_of(other, b);
+        bool numbers = line.bytes[0] == ':' && twin.bytes[0] == ':';
+        long long apart = llabs(strtoll(line.bytes + 1, NULL, 10) - strtoll(twin.bytes + 1, NULL, 10));
+        if (numbers ? apart > (long long)harness_scaled_ms(CLOCKS_APART_MS) : !equal_bytes(line, twin))
+            return false;
+        a += line.length;
+        b += twin.length;
+    }
+    return a == one.length && b == other.length;
+}
+
 /* Types line by line; a bulk's bytes do not count. */
 static bool equal_in_shape(struct reply one, struct reply other) {
     if (one.bytes[0] != other.bytes[0] || one.bytes[0] == '-')
@@ -188,9 +212,10 @@ static bool equal_in_encoding(struct reply one, struct reply other) {
 }
 
 static bool (*const equal[])(struct reply one, struct reply other) = {
-    [COMPARE_BYTES] = equal_bytes,          [COMPARE_ANY_ORDER] = equal_in_any_order,
-    [COMPARE_TIME] = equal_in_time,         [COMPARE_SHAPE] = equal_in_shape,
-    [COMPARE_ENCODING] = equal_in_encoding, [COMPARE_PAIRS] = equal_in_pairs,
+    [COMPARE_BYTES] = equal_bytes,    [COMPARE_ANY_ORDER] = equal_in_any_order,
+    [COMPARE_TIME] = equal_in_time,   [COMPARE_SHAPE] = equal_in_shape,
+    [COMPARE_TIMES] = equal_in_times, [COMPARE_ENCODING] = equal_in_encoding,
+    [COMPARE_PAIRS] = equal_in_pairs,
 };
 
 /* ---- the sequence ---------------------------------------------------------------------------------------- */
