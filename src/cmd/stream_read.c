@@ -275,7 +275,7 @@ static void read_as_consumer(struct call *call, const struct read *read, struct 
         deliver_all(call, read, &stream, group, &consumer, &last);
     consumer_save(&stream, group, read->consumer, &consumer);
     group_save(&stream, read->group, group);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
 }
 
 /* ---- the commands --- */
