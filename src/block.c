@@ -255,8 +255,8 @@ static void settle(struct wait *wait, const struct call *call) {
 
 void block_looked(struct node *node, struct connection *connection, const struct call *call) {
     struct wait *wait = connection->wait;
-    if (!wait)
-        return; /* its connection is gone */
+    if (!wait || connection->pending > 1)
+        return; /* its connection is gone, or it was sent before the one that waits */
     if (call->end == CALL_DONE) {
         block_finish(node, wait);
         return;

@@ -47,6 +47,7 @@ struct call {
         wall_ms; /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     bool no_room;     /* when it was proposed nothing might grow: a script must keep to that */
+    bool scripted;    /* a script calls it */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
     bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */

@@ -221,7 +221,7 @@ static const char *choose_id(const struct call *call, const struct options *opti
     if (options->id_generated && id->ms == head->last.ms) {
         id->seq = head->last.seq + 1;
         if (id->seq == 0)
-            return too_large; /* as Redis calls it */
+            return not_larger;
     }
     return stream_id_compare(id, &head->last) > 0 ? NULL : not_larger;
 }
@@ -442,8 +442,7 @@ void cmd_xsetid(struct call *call) {
     if (with_erased && (said.erased.ms || said.erased.seq))
         head.erased = said.erased;
     stream_set_head(&stream, &head);
-    stream.changed = true;
     notify(call, EVENT_STREAM, "xsetid", &call->args[1]);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
     resp_status(call->reply, "OK");
 }

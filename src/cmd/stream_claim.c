@@ -35,12 +35,12 @@ static void begin(struct call *call, struct claim *claim) {
     stream_open(&claim->stream, call->keyspace, call->db, &call->args[1]);
 }
 
-static void end(struct call *call, struct claim *claim, bool changed) {
+static void end(const struct call *call, struct claim *claim, bool changed) {
     if (claim->there)
         consumer_save(&claim->stream, &claim->group, &call->args[3], &claim->consumer);
     if (changed || claim->there)
         group_save(&claim->stream, &call->args[2], &claim->group);
-    stream_close(&claim->stream, call->version);
+    stream_close_unchanged(&claim->stream);
 }
 
 static void need_consumer(struct call *call, struct claim *claim) {

@@ -82,11 +82,11 @@ static bool find_group(struct call *call, struct item **item, struct group *grou
     return false;
 }
 
-/* An id, or $ for the last one. */
-static bool parse_start(struct call *call, const struct item *item, struct stream_id *id) {
+/* An id, or $ for the last one; of SETID also - and +. */
+static bool parse_start(struct call *call, const struct item *item, bool creates, struct stream_id *id) {
     const struct resp_arg *arg = &call->args[4];
     if (arg->length != 1 || arg->bytes[0] != '$')
-        return streams_id(call, arg, 0, id);
+        return (creates ? streams_id : streams_bound)(call, arg, 0, id);
     *id = item ? stream_head(item).last : STREAM_ID_MIN;
     return true;
 }
@@ -108,7 +108,7 @@ void cmd_xgroup_create(struct call *call) {
         streams_part_error(call, "XGROUP");
         return;
     }
-    if (!parse_start(call, item, &id))
+    if (!parse_start(call, item, true, &id))
         return;
     if (item && group_find(item, &call->args[3], &group)) {
         resp_error(call->reply, "BUSYGROUP Consumer Group name already exists");
@@ -116,7 +116,10 @@ void cmd_xgroup_create(struct call *call) {
     }
     open_stream(call, &stream);
     group_create(&stream, &call->args[3], &id, options.read);
-    stream_close(&stream, call->version);
+    if (item)
+        stream_close_unchanged(&stream);
+    else
+        stream_close(&stream, call->version);
     notify(call, EVENT_STREAM, "xgroup-create", &call->args[2]);
     resp_status(call->reply, "OK");
 }
@@ -132,12 +135,12 @@ void cmd_xgroup_setid(struct call *call) {
         streams_part_error(call, "XGROUP");
         return;
     }
-    if (!parse_start(call, item, &group.last))
+    if (!parse_start(call, item, false, &group.last))
         return;
     group.read = options.read;
     open_stream(call, &stream);
     group_save(&stream, &call->args[3], &group);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
     notify(call, EVENT_STREAM, "xgroup-setid", &call->args[2]);
     resp_status(call->reply, "OK");
 }
@@ -152,7 +155,7 @@ void cmd_xgroup_destroy(struct call *call) {
     if (there) {
         open_stream(call, &stream);
         group_destroy(&stream, &call->args[3], &group);
-        stream_close(&stream, call->version);
+        stream_close_unchanged(&stream);
         notify(call, EVENT_STREAM, "xgroup-destroy", &call->args[2]);
     }
     resp_integer(call->reply, there);
@@ -170,7 +173,7 @@ void cmd_xgroup_createconsumer(struct call *call) {
         open_stream(call, &stream);
         streams_add_consumer(call, &stream, &call->args[2], &group, &call->args[4], &consumer);
         group_save(&stream, &call->args[3], &group);
-        stream_close(&stream, call->version);
+        stream_close_unchanged(&stream);
     }
     resp_integer(call->reply, !there);
 }
@@ -195,7 +198,7 @@ void cmd_xgroup_delconsumer(struct call *call) {
     open_stream(call, &stream);
     consumer_delete(&stream, &group, &call->args[4], &consumer);
     group_save(&stream, &call->args[3], &group);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
     notify(call, EVENT_STREAM, "xgroup-delconsumer", &call->args[2]);
     resp_integer(call->reply, (int64_t)consumer.pending);
 }
@@ -256,6 +259,6 @@ void cmd_xack(struct call *call) {
         }
     if (acknowledged > 0)
         group_save(&stream, &call->args[2], &group);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
     resp_integer(call->reply, acknowledged);
 }

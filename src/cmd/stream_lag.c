@@ -8,7 +8,9 @@ static bool is_zero(const struct stream_id *id) {
 
 bool streams_has_holes(const struct item *item, const struct stream_id *from) {
     struct stream_head head = stream_head(item);
-    return head.length > 0 && !is_zero(&head.erased) && stream_id_compare(from, &head.erased) <= 0;
+    struct stream_entry first;
+    return !is_zero(&head.erased) && stream_id_compare(from, &head.erased) <= 0 &&
+           stream_edge(item, false, &first) && stream_id_compare(&first.id, &head.erased) <= 0;
 }
 
 int64_t streams_distance(const struct item *item, const struct stream_id *id) {

@@ -72,12 +72,20 @@ static bool parse_group(struct call *call, size_t at, struct read *read) {
     return true;
 }
 
+static bool refuse_in_script(struct call *call) {
+    resp_error(call->reply, "ERR %.*s command is not allowed with BLOCK option from scripts",
+               (int)call->args[0].length, call->args[0].bytes);
+    return false;
+}
+
 static bool parse(struct call *call, struct read *read) {
     *read = (struct read){.of_group = call->command->run == cmd_xreadgroup};
     for (size_t at = 1; at < call->count && read->first == 0; at++) {
         const struct resp_arg *arg = &call->args[at];
         size_t more = call->count - at - 1;
         if (resp_arg_is(arg, "block") && more > 0) {
+            if (call->scripted)
+                return refuse_in_script(call);
             if (!parse_block(call, ++at, read))
                 return false;
         } else if (resp_arg_is(arg, "count") && more > 0) {
@@ -269,7 +277,7 @@ static void read_as_consumer(struct call *call, const struct read *read, struct 
         deliver_all(call, read, &stream, group, &consumer, &last);
     consumer_save(&stream, group, read->consumer, &consumer);
     group_save(&stream, read->group, group);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
 }
 
 /* ---- the commands --- */
