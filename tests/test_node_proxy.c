@@ -45,6 +45,14 @@ static void say(int fd, const char *text) {
     world_say(fd, text, strlen(text));
 }
 
+/* Whoever came by a proxy finds the connection closed. */
+static void cut_proxied(const struct world *world, size_t at) {
+    for (struct client *client = net_first_client(node_at(world, at)->net); client;
+         client = net_next_client(client))
+        if (client->owner && ((struct connection *)client->owner)->via != 0)
+            shutdown(client->fd, SHUT_RDWR);
+}
+
 /* The client's words are with the leader and with all logs, and the leader stands still before it has said so. */
 static void log_and_stop(struct world *world, size_t leader, size_t proxy, int fd, const char *words) {
     raft_index last = node_at(world, leader)->raft_status.last_index;
@@ -52,6 +60,7 @@ static void log_and_stop(struct world *world, size_t leader, size_t proxy, int f
     world_turns(world, proxy, 5);
     turn_until_logged(world, leader, last + 1);
     world->nodes[leader].asleep = true;
+    cut_proxied(world, leader);
     turn_until_logged(world, proxy, last + 1);
 }
 
@@ -147,7 +156,9 @@ static void who_waits_since_another_term_gets_nothing(void **state) {
     proxied_at(world, leader)->origin_term--;
     node_at(world, leader)->block.term--; /* as if it had just been elected */
     world_expect_silence(world, fd);
-    world_ask(world, direct, "RPUSH q a\r\nLLEN q\r\n", ":1\r\n:1\r\n");
+    world_ask(world, direct, "RPUSH q a\r\n", ":1\r\n");
+    world_expect_silence(world, direct);
+    world_ask(world, direct, "LLEN q\r\n", ":1\r\n");
     close(fd);
     close(direct);
     world_free(world);
