@@ -19,12 +19,21 @@ static size_t used_now(struct node *node) {
         begun_us - node->memory_look.at_us >= REST * node->memory_look.took_us) {
         struct mallinfo2 info = mallinfo2();
         node->memory_look.used = info.uordblks + info.hblkhd;
+        node->memory_look.active = info.arena + info.hblkhd;
         node->memory_look.keyspace = keyspace;
         node->memory_look.at_us = begun_us;
         node->memory_look.took_us = apply_clock_us() - begun_us;
     }
     size_t used = node->memory_look.used + keyspace;
     return used > node->memory_look.keyspace ? used - node->memory_look.keyspace : 0;
+}
+
+static void report_scripts(const struct node *node, struct report *report) {
+    unsigned db = keyspace_hidden(node->keyspace);
+    report->scripts = keyspace_size(node->keyspace, db);
+    for (size_t i = 0; i < keyspace_slots(node->keyspace, db); i++)
+        if (keyspace_at(node->keyspace, db, i))
+            report->memory_scripts += item_memory(keyspace_at(node->keyspace, db, i));
 }
 
 void memory_report(struct node *node, struct report *report) {
@@ -35,6 +44,9 @@ void memory_report(struct node *node, struct report *report) {
     report->memory_used_peak = node->memory_peak;
     report->memory_used_startup = node->memory_startup;
     report->memory_keyspace = keyspace_memory(node->keyspace);
+    report->memory_allocated = node->memory_look.used;
+    report->memory_active = node->memory_look.active;
+    report_scripts(node, report);
     long page = sysconf(_SC_PAGESIZE);
     report->memory_system = (size_t)sysconf(_SC_PHYS_PAGES) * (size_t)page;
     FILE *file = fopen("/proc/self/statm", "re");

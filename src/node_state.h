@@ -344,7 +344,7 @@ struct node {
     uint64_t cron_ms, descriptors_short;
     size_t memory_peak, memory_startup;
     struct {
-        size_t used, keyspace; /* then */
+        size_t used, active, keyspace; /* then */
         uint64_t at_us, took_us;
     } memory_look; /* at the allocator: see memory.c */
     bool leaving;  /* asked to stop; the leadership is handed over first */

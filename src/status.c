@@ -499,6 +499,10 @@ static void report_process(struct node *node, struct report *report) {
         report->cpu_sys_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
         report->cpu_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
     }
+    if (getrusage(RUSAGE_THREAD, &usage) == 0) {
+        report->loop_sys_s = (double)usage.ru_stime.tv_sec + (double)usage.ru_stime.tv_usec / 1e6;
+        report->loop_user_s = (double)usage.ru_utime.tv_sec + (double)usage.ru_utime.tv_usec / 1e6;
+    }
 }
 
 static void report_connections(struct node *node, struct report *report) {

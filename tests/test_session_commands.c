@@ -345,6 +345,12 @@ static void memory_stats_and_doctor_follow_the_report(void **state) {
     assert_holds("MEMORY STATS", "$15\r\ntotal.allocated\r\n:2000000\r\n");
     assert_holds("MEMORY STATS", "$13\r\ndataset.bytes\r\n:500000\r\n");
     assert_holds("MEMORY STATS", "$10\r\nkeys.count\r\n:12\r\n$18\r\nkeys.bytes-per-key\r\n:166666\r\n");
+    world.report.memory_scripts = 77;
+    world.report.memory_allocated = 3000000;
+    world.report.memory_active = 4500000;
+    assert_holds("MEMORY STATS", "$10\r\nlua.caches\r\n:77\r\n");
+    assert_holds("MEMORY STATS", "$29\r\nallocator-fragmentation.ratio\r\n$3\r\n1.5\r\n"
+                                 "$29\r\nallocator-fragmentation.bytes\r\n:1500000\r\n");
     assert_holds("MEMORY STATS", "$15\r\npeak.percentage\r\n$2\r\n50\r\n");
     assert_holds("MEMORY DOCTOR", "Little memory is used");
     world.report.memory_used = world.report.memory_used_peak = world.report.memory_resident = 100 << 20;

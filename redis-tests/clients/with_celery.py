@@ -63,7 +63,7 @@ class Worker:
 
 
 def worked_off(results, patience_s):
-    """How many are not done."""
+    """How many are not done after so long without one that became so."""
     until = time.monotonic() + patience_s
     missing = results
     while missing and time.monotonic() < until:
@@ -75,6 +75,8 @@ def worked_off(results, patience_s):
             except Exception as error:
                 print("result:", type(error).__name__, error, file=sys.stderr, flush=True)
                 left.append((result, wanted))
+        if len(left) < len(missing):
+            until = time.monotonic() + patience_s
         missing = left
         time.sleep(0.2)
     return len(missing), 0

@@ -5,7 +5,7 @@ const express = require('express');
 const session = require('express-session');
 const redis = require('redis');
 const { RedisStore } = require('connect-redis');
-const { version, step, through, start } = require('./story.js');
+const { say, version, step, through, start } = require('./story.js');
 
 const url = ({ host, port }) => `redis://${host}:${port}`;
 
@@ -47,9 +47,12 @@ start(async (way, addresses) => {
     };
     await step('a session', async () => [[await visit(), await visit(), await visit()], ['1', '2', '3']]);
     const before = cookie;
+    let last = 3;
+    if (way === 'sentinel')
+        say('resends');   /* node-redis does */
     await through(async () => {
-        await visit();
+        last = Number(await visit());
         await client.incr('story:counter');
     });
-    await step('the same session afterwards', async () => [[Number(await visit()) > 100, cookie], [true, before]]);
+    await step('the same session afterwards', async () => [[Number(await visit()) > last, cookie], [true, before]]);
 });

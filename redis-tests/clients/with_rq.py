@@ -13,7 +13,6 @@ from story import pairs, say, step
 from with_rq_jobs import JobWithoutStreams, add
 
 JOBS = 150
-WORKER_S = 20
 
 
 def connect(way, addresses):
@@ -28,8 +27,7 @@ def queue_on(connection):
 
 def worker(way, addresses, ended):
     """Restarted when it ends of an error, as a supervisor does; `ended` counts."""
-    until = time.monotonic() + WORKER_S
-    while time.monotonic() < until:
+    while True:
         try:
             connection = connect(way, addresses)
             rq.SimpleWorker([queue_on(connection)], connection=connection, job_class=JobWithoutStreams).work(
@@ -58,13 +56,17 @@ def enqueue(way, addresses):
 
 
 def unfinished(connection, jobs, patience_s):
+    """Those that are still not done after so long without one that became so."""
     until = time.monotonic() + patience_s
     wrong = jobs
     while wrong and time.monotonic() < until:
         time.sleep(0.3)
         try:
-            wrong = [(job, sum) for job, sum in wrong
-                     if JobWithoutStreams.fetch(job.id, connection=connection).result != sum]
+            left = [(job, sum) for job, sum in wrong
+                    if JobWithoutStreams.fetch(job.id, connection=connection).result != sum]
+            if len(left) < len(wrong):
+                until = time.monotonic() + patience_s
+            wrong = left
         except redis.exceptions.RedisError:
             continue
     return wrong
@@ -72,7 +74,7 @@ def unfinished(connection, jobs, patience_s):
 
 def finished_in_the_end(connection, jobs):
     """The job that was in the worker's hands when it failed is RQ's to give up: it is enqueued again, as by `rq requeue`."""
-    wrong = unfinished(connection, jobs, 8)
+    wrong = unfinished(connection, jobs, 6)
     held = len(wrong)
     for job, _ in wrong[:1]:
         queue_on(connection).enqueue_job(job)

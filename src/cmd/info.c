@@ -100,10 +100,33 @@ static void clients_section(struct info *info) {
     number(info, "proxied_clients", report->proxied_clients);
 }
 
+/* What the system has given beyond what the allocator has asked for is pages that it has not touched: the difference may be below 0. */
+static void allocator_lines(struct info *info) {
+    const struct report *report = info->report;
+    size_t given = report->memory_allocated, active = report->memory_active,
+           resident = report->memory_resident;
+
+    number(info, "allocator_allocated", given);
+    number(info, "allocator_active", active);
+    number(info, "allocator_resident", resident);
+    text_add(&info->text, "allocator_frag_ratio:%.2f\r\nallocator_frag_bytes:%" PRId64 "\r\n",
+             given ? (double)active / (double)given : 0, (int64_t)active - (int64_t)given);
+    text_add(&info->text, "allocator_rss_ratio:%.2f\r\nallocator_rss_bytes:%" PRId64 "\r\n",
+             active ? (double)resident / (double)active : 0, (int64_t)resident - (int64_t)active);
+    text_add(&info->text, "rss_overhead_ratio:1.00\r\nrss_overhead_bytes:0\r\n");
+}
+
 static void memory_section(struct info *info) {
     static const char *const lines[] = {
         "mem_clients_slaves:0", "mem_replication_backlog:0", "mem_total_replication_buffers:0",
         "mem_aof_buffer:0",     "mem_cluster_links:0",       NULL,
+    };
+    /* What is deleted is freed at once or counted no more; there are no functions; Lua's machine lasts for one script. */
+    static const char *const absent[] = {
+        "lazyfree_pending_objects:0",    "lazyfreed_objects:0",
+        "used_memory_functions:0",       "used_memory_vm_eval:0",
+        "used_memory_vm_functions:0",    "used_memory_vm_total:0",
+        "used_memory_vm_total_human:0B", NULL,
     };
     const struct report *report = info->report;
     size_t used = report->memory_used, data = report->memory_keyspace;
@@ -119,8 +142,9 @@ static void memory_section(struct info *info) {
     text_add(&info->text, "used_memory_dataset_perc:%.2f%%\r\n", percent(data, used));
     bytes(info, "total_system_memory", report->memory_system);
     bytes(info, "used_memory_lua", 0);
-    bytes(info, "used_memory_scripts", 0);
-    number(info, "number_of_cached_scripts", 0);
+    bytes(info, "used_memory_scripts", report->memory_scripts);
+    number(info, "used_memory_scripts_eval", report->memory_scripts);
+    number(info, "number_of_cached_scripts", report->scripts);
     number(info, "number_of_functions", 0);
     number(info, "number_of_libraries", 0);
     bytes(info, "maxmemory", info->conf->maxmemory);
@@ -134,6 +158,8 @@ static void memory_section(struct info *info) {
     word(info, "mem_allocator", report->allocator);
     number(info, "active_defrag_running", 0);
     constants(info, lines);
+    constants(info, absent);
+    allocator_lines(info);
 }
 
 /* Everything acknowledged is on disk already, so there is never a change that waits to be saved. What Redis tells of its
@@ -152,6 +178,20 @@ static void persistence_section(struct info *info) {
         NULL,
     };
 
+    /* Nothing is forked, so no page is copied for a child. */
+    static const char *const absent[] = {
+        "current_cow_peak:0",
+        "current_cow_size:0",
+        "current_cow_size_age:0",
+        "current_fork_perc:0.00",
+        "rdb_last_cow_size:0",
+        "aof_rewrites:0",
+        "aof_rewrites_consecutive_failures:0",
+        "aof_last_cow_size:0",
+        "module_fork_in_progress:0",
+        "module_fork_last_cow_size:0",
+        NULL,
+    };
     const struct report *report = info->report;
 
     number(info, "loading", report->state == REPORT_LOADING);
@@ -164,16 +204,20 @@ static void persistence_section(struct info *info) {
              report->checkpoint_under_way_ms ? (int64_t)report->checkpoint_under_way_ms / 1000 : -1);
     number(info, "rdb_last_save_time", report->now_us / 1000000);
     number(info, "rdb_saves", report->checkpoint_count);
+    constants(info, absent);
 }
 
 static void stats_section(struct info *info) {
     /* Every key expires at its time, nothing is moved about in memory, no client is tracked, no thread helps. */
     static const char *const absent[] = {
-        "expired_stale_perc:0.00",       "expired_time_cap_reached_count:0", "slave_expires_tracked_keys:0",
-        "active_defrag_hits:0",          "active_defrag_misses:0",           "active_defrag_key_hits:0",
-        "active_defrag_key_misses:0",    "total_active_defrag_time:0",       "current_active_defrag_time:0",
-        "tracking_total_items:0",        "tracking_total_prefixes:0",        "dump_payload_sanitizations:0",
-        "io_threaded_reads_processed:0", "io_threaded_writes_processed:0",   NULL,
+        "expired_stale_perc:0.00",       "expired_time_cap_reached_count:0",
+        "slave_expires_tracked_keys:0",  "active_defrag_hits:0",
+        "active_defrag_misses:0",        "active_defrag_key_hits:0",
+        "active_defrag_key_misses:0",    "total_active_defrag_time:0",
+        "current_active_defrag_time:0",  "tracking_total_items:0",
+        "tracking_total_prefixes:0",     "dump_payload_sanitizations:0",
+        "io_threaded_reads_processed:0", "io_threaded_writes_processed:0",
+        "unexpected_error_replies:0",    NULL,
     };
     const struct report *report = info->report;
     static const char *const lines[] = {
@@ -275,6 +319,8 @@ static void replication_section(struct info *info) {
 static void cpu_section(struct info *info) {
     text_add(&info->text, "used_cpu_sys:%.6f\r\nused_cpu_user:%.6f\r\n", info->report->cpu_sys_s,
              info->report->cpu_user_s);
+    text_add(&info->text, "used_cpu_sys_main_thread:%.6f\r\nused_cpu_user_main_thread:%.6f\r\n",
+             info->report->loop_sys_s, info->report->loop_user_s);
     text_add(&info->text, "used_cpu_sys_children:0.000000\r\nused_cpu_user_children:0.000000\r\n");
 }
 

@@ -35,6 +35,11 @@ static void number(struct resp_out *reply, const char *name, double value) {
     resp_double(reply, value);
 }
 
+static void difference(struct resp_out *reply, const char *name, size_t whole, size_t part) {
+    resp_bulk_text(reply, name);
+    resp_integer(reply, (int64_t)whole - (int64_t)part);
+}
+
 void session_memory_stats(struct session_call *call) {
     const struct report *report = call->report;
     struct resp_out *reply = call->reply;
@@ -42,7 +47,7 @@ void session_memory_stats(struct session_call *call) {
     assert(report);
     size_t used = report->memory_used, data = report->memory_keyspace, keys = keys_of(report);
     size_t since_start = less(used, report->memory_used_startup);
-    resp_map(reply, 13);
+    resp_map(reply, 22);
     count(reply, "peak.allocated", report->memory_used_peak);
     count(reply, "total.allocated", used);
     count(reply, "startup.allocated", report->memory_used_startup);
@@ -55,8 +60,16 @@ void session_memory_stats(struct session_call *call) {
     number(reply, "dataset.percentage", 100 * ratio(data, since_start));
     number(reply, "peak.percentage", 100 * ratio(used, report->memory_used_peak));
     number(reply, "fragmentation", ratio(report->memory_resident, used));
-    resp_bulk_text(reply, "fragmentation.bytes");
-    resp_integer(reply, (int64_t)report->memory_resident - (int64_t)used);
+    difference(reply, "fragmentation.bytes", report->memory_resident, used);
+    count(reply, "replication.backlog", 0);
+    count(reply, "lua.caches", report->memory_scripts);
+    count(reply, "allocator.allocated", report->memory_allocated);
+    count(reply, "allocator.active", report->memory_active);
+    count(reply, "allocator.resident", report->memory_resident);
+    number(reply, "allocator-fragmentation.ratio", ratio(report->memory_active, report->memory_allocated));
+    difference(reply, "allocator-fragmentation.bytes", report->memory_active, report->memory_allocated);
+    number(reply, "allocator-rss.ratio", ratio(report->memory_resident, report->memory_active));
+    difference(reply, "allocator-rss.bytes", report->memory_resident, report->memory_active);
 }
 
 void session_memory_doctor(struct session_call *call) {

@@ -107,12 +107,15 @@ struct report {
     uint64_t now_us; /* Unix microseconds */
     uint64_t uptime_s;
     double cpu_sys_s, cpu_user_s;
-    const char *allocator;                                     /* "libc" */
+    double loop_sys_s, loop_user_s; /* of those: the thread that the loop runs on */
+    const char *allocator;          /* "libc" */
     size_t memory_used, memory_used_peak, memory_used_startup; /* bytes allocated */
     size_t memory_keyspace;                                    /* of them: keys, values and their indexes */
     size_t memory_lasting;                                     /* of those: what maxmemory is compared with */
     size_t memory_clients;                                     /* of them: buffers of connections */
-    size_t memory_resident, memory_system;                     /* of the process; of the machine */
+    size_t memory_allocated, memory_active; /* the allocator has given out; has from the system */
+    size_t scripts, memory_scripts;         /* known to EVALSHA; bytes of their texts */
+    size_t memory_resident, memory_system;  /* of the process; of the machine */
 
     /* connections */
     size_t clients, peer_links;   /* connected now: clients without peers; links to and from peers */
