@@ -18,7 +18,7 @@
 
 #include "node_state.h"
 
-enum { CONNECT_TIMEOUT_MS = 1000, REDIRECT_EVERY_MS = 200 };
+enum { REDIRECT_EVERY_MS = 200 };
 
 bool join_wanted(const struct node *node) {
     return node->conf->join.port != 0 && !node->admission.identity.cluster[0];
@@ -26,8 +26,7 @@ bool join_wanted(const struct node *node) {
 
 void join_begin(struct node *node) {
     const struct conf_node *join = &node->conf->join;
-    node->host.link = link_new(node->net, join->host, join->port, CONNECT_TIMEOUT_MS);
-    link_set_owner(node->host.link, &node->host);
+    peers_link(node, &node->host, join->host, join->port);
     log_notice(node->logger, "node %" PRIu64 " is new, and asks %s:%u to be taken in",
                node->admission.identity.node, join->host, join->port);
 }
@@ -53,7 +52,7 @@ static void take_members(struct node *node, const char *text) {
 }
 
 static void taken_in(struct node *node) {
-    const struct admission_facts *theirs = &node->host.exchange.theirs;
+    const struct admission_facts *theirs = &node->host.exchange->theirs;
     strcpy(node->admission.identity.cluster, theirs->cluster);
     take_members(node, theirs->members);
     log_notice(node->logger, "node %" PRIu64 " takes this node into cluster %s", theirs->from,
@@ -100,14 +99,14 @@ static void take_reply(struct node *node, const struct link_event *event) {
             snprintf(why, sizeof why, "%.*s", (int)event->args[0].length, event->args[0].bytes);
         take_error(node, why);
     } else if (event->kind == '*') {
-        if (admission_prove(&node->admission, event->args, event->count, &host->exchange,
-                            link_out(host->link), why))
+        if (admission_prove(&node->admission, event->args, event->count, host->exchange, link_out(host->link),
+                            why))
             link_touch(host->link);
         else
             refused(node, why);
-        if (host->exchange.outdated)
+        if (host->exchange->outdated)
             node_fail(node, "this node cannot be taken in as it is: %s", why);
-    } else if (event->kind == '+' && host->exchange.proven && host->exchange.theirs.cluster[0]) {
+    } else if (event->kind == '+' && host->exchange->proven && host->exchange->theirs.cluster[0]) {
         taken_in(node);
     } else {
         refused(node, "it answers the handshake with something else");
@@ -130,15 +129,13 @@ void join_take(struct node *node) {
     struct peer *host = &node->host;
     for (struct link_event event; !host->open && link_take(host->link, &event);) {
         if (event.type == LINK_UP) {
-            admission_hello(&node->admission, 0, &host->exchange, link_out(host->link));
+            admission_hello(&node->admission, 0, host->exchange, link_out(host->link));
             link_touch(host->link);
         } else if (event.type == LINK_DOWN)
             fell(node, event.why);
         else if (link_state(host->link) == LINK_CONNECTED)
             take_reply(node, &event);
     }
-    if (host->open) {
-        link_free(host->link);
-        host->link = NULL;
-    }
+    if (host->open)
+        peers_unlink(host);
 }

@@ -405,7 +405,7 @@ static struct member wanted(struct node *node) {
             return membership->claim;
         if (!member.incarnation[0] && peer &&
             peer->open) { /* another's claim has taken the place of its own */
-            strcpy(member.incarnation, peer->exchange.theirs.incarnation);
+            strcpy(member.incarnation, peer->exchange->theirs.incarnation);
             return member;
         }
         if (!member.incarnation[0] && member.id == node->admission.identity.node) {

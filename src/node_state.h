@@ -138,11 +138,11 @@ struct peer {
     struct link *link;
     char addresses[PEER_ADDRESSES][STORE_ADDRESS_MAX]; /* "": not known */
     enum peer_address dialled;
-    uint64_t dialled_ms; /* since when that one */
-    bool listed;         /* a member by the newest list */
-    unsigned visits;     /* connections that it has opened to us */
-    bool open;           /* the handshake is done: messages go */
-    struct admission_exchange exchange;
+    uint64_t dialled_ms;                 /* since when that one */
+    bool listed;                         /* a member by the newest list */
+    unsigned visits;                     /* connections that it has opened to us */
+    bool open;                           /* the handshake is done: messages go */
+    struct admission_exchange *exchange; /* owned, as the link is */
     uint64_t sent_bytes, credited_bytes;
     uint64_t heard_mono_ms; /* its last message; 0: never */
     uint32_t patience_ms;   /* what the sender of its messages promised: patience.h */
@@ -573,6 +573,9 @@ void peers_set_address(struct node *node, struct peer *peer, enum peer_address w
 /* Closes the link, and the connections that it has opened. */
 void peers_drop(struct node *node, struct peer *peer);
 /* Where a member is dialled; false when it is none. */
+/* Gives it a link, and what is said on that before it is open; takes both away, if they are there. */
+void peers_link(struct node *node, struct peer *peer, const char *host, unsigned port);
+void peers_unlink(struct peer *peer);
 bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsigned *port);
 void peers_close(struct node *node);
 

@@ -50,6 +50,23 @@ static void dial_next(struct node *node, struct peer *peer) {
     }
 }
 
+void peers_link(struct node *node, struct peer *peer, const char *host, unsigned port) {
+    assert(!peer->link && !peer->exchange);
+    peer->exchange = calloc(1, sizeof *peer->exchange);
+    if (!peer->exchange)
+        abort();
+    peer->link = link_new(node->net, host, port, CONNECT_TIMEOUT_MS);
+    link_set_owner(peer->link, peer);
+}
+
+void peers_unlink(struct peer *peer) {
+    if (peer->link)
+        link_free(peer->link);
+    free(peer->exchange);
+    peer->link = NULL;
+    peer->exchange = NULL;
+}
+
 struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, const char *address) {
     char host[CONF_HOST_MAX];
     unsigned port;
@@ -64,8 +81,7 @@ struct peer *peers_add(struct node *node, raft_id id, enum peer_address which, c
     *peer = (struct peer){.id = id, .dialled = which, .dialled_ms = node->now_ms, .port = port};
     strcpy(peer->host, host);
     snprintf(peer->addresses[which], sizeof peer->addresses[which], "%s", address);
-    peer->link = link_new(node->net, host, port, CONNECT_TIMEOUT_MS);
-    link_set_owner(peer->link, peer);
+    peers_link(node, peer, host, port);
     return peer;
 }
 
@@ -88,7 +104,7 @@ void peers_drop(struct node *node, struct peer *peer) {
         connection_queue(node, connection);
     }
     log_notice(node->logger, "no links with node %llu any more", (unsigned long long)peer->id);
-    link_free(peer->link);
+    peers_unlink(peer);
     *peer = (struct peer){0};
 }
 
@@ -100,9 +116,8 @@ bool peers_address(struct node *node, raft_id id, char host[CONF_HOST_MAX], unsi
 void peers_close(struct node *node) {
     for (size_t i = 0; i < node->peer_count; i++)
         if (node->peers[i].id != 0)
-            link_free(node->peers[i].link);
-    if (node->host.link)
-        link_free(node->host.link);
+            peers_unlink(&node->peers[i]);
+    peers_unlink(&node->host);
     node->peer_count = 0;
 }
 
@@ -149,7 +164,7 @@ static void refuse(struct node *node, struct peer *peer, const char *why) {
 /* ---- links: we dialled ------------------------------------------------------------------------------------------- */
 
 static void link_up(struct node *node, struct peer *peer) {
-    admission_hello(&node->admission, peer->id, &peer->exchange, link_out(peer->link));
+    admission_hello(&node->admission, peer->id, peer->exchange, link_out(peer->link));
     link_touch(peer->link);
 }
 
@@ -181,8 +196,8 @@ static void link_opened(struct node *node, struct peer *peer) {
     peer->sent_bytes = peer->credited_bytes = 0;
     link_open(peer->link);
     log_notice(node->logger, "linked to node %llu (%s:%u, redraft %s)", (unsigned long long)peer->id,
-               peer->host, peer->port, peer->exchange.theirs.version);
-    meet(node, &peer->exchange.theirs);
+               peer->host, peer->port, peer->exchange->theirs.version);
+    meet(node, &peer->exchange->theirs);
 }
 
 static void link_reply(struct node *node, struct peer *peer, const struct link_event *event) {
@@ -196,7 +211,7 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
             link_drop(peer->link, why); /* it, or this node, will soon be ready */
         else
             drop(node, peer, why);
-        if (strncmp(text, "REMOVED", 7) == 0 && peer->exchange.proven)
+        if (strncmp(text, "REMOVED", 7) == 0 && peer->exchange->proven)
             membership_dismissed(node, peer->id);
     } else if (peer->open) {
         if (event->kind == ':' && event->count == 1 && resp_arg_integer(event->args, &credited)) {
@@ -206,13 +221,13 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
         } else
             drop(node, peer, "it answers a message with something else than a credit");
     } else if (event->kind == '*') {
-        if (admission_prove(&node->admission, event->args, event->count, &peer->exchange,
-                            link_out(peer->link), why))
+        if (admission_prove(&node->admission, event->args, event->count, peer->exchange, link_out(peer->link),
+                            why))
             link_touch(peer->link);
         else
             drop(node, peer, why);
-        end_if_outdated(node, &peer->exchange, why);
-    } else if (event->kind == '+' && peer->exchange.theirs.from == peer->id) {
+        end_if_outdated(node, peer->exchange, why);
+    } else if (event->kind == '+' && peer->exchange->theirs.from == peer->id) {
         link_opened(node, peer);
     } else {
         drop(node, peer, "it answers the handshake with something else");

@@ -6,6 +6,7 @@
  *
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
+ *      bench --collections   memory of small and large collections, and large ones that are written to
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
@@ -284,19 +285,31 @@ static void compare_loads(const char *title) {
     figures_close();
 }
 
-int main(int argc, char **argv) {
-    char title[128];
-    mkdir("build", 0755);
-    mkdir("build/bench", 0755);
-    report_open(argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
-    report_machine(title, sizeof title);
-    if (argc == 3 && strcmp(argv[1], "--check") == 0)
-        return check(argv[2]);
-    if (argc == 1)
-        compare_loads(title);
+static void measure_aside(void) {
     measure_failover();
     compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+}
+
+int main(int argc, char **argv) {
+    char title[128];
+    bool collections = argc == 2 && strcmp(argv[1], "--collections") == 0;
+    mkdir("build", 0755);
+    mkdir("build/bench", 0755);
+    report_open(argc == 1     ? "build/bench/report.txt"
+                : collections ? "build/bench/collections.txt"
+                              : "build/bench/part.txt");
+    report_machine(title, sizeof title);
+    if (argc == 3 && strcmp(argv[1], "--check") == 0)
+        return check(argv[2]);
+    if (collections) {
+        compare_memory();
+        measure_collections();
+    } else {
+        if (argc == 1)
+            compare_loads(title);
+        measure_aside();
+    }
     report_close();
     return 0;
 }

@@ -16,5 +16,8 @@ void report_machine(char *title, size_t size);
 void measure_failover(void);
 void compare_restart(uint64_t keys);
 void measure_checkpoints(uint64_t keys);
+/* collections.c: likewise. */
+void compare_memory(void);
+void measure_collections(void);
 
 #endif

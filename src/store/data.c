@@ -356,6 +356,7 @@ static bool run_commit(struct store_data *data, struct store_data_job *job) {
     data->committed = data->totals;
     data->moved_frames = 0;
     read_wal_header(data, data->wal_header);
+    (void)sqlite3_db_release_memory(data->db); /* the next checkpoint is far, and its pages are others */
     return true;
 }
 

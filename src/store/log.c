@@ -456,6 +456,7 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
     return SQLITE_OK;
 }
 
+/* Entries are added at one end of the tree: more cache would only keep what nobody reads. */
 static int open_database(struct store_log *log) {
     int64_t synchronous = 0;
     int result = store_sql_open(log->paths.db, SQLITE_OPEN_READWRITE, &log->db);
@@ -463,7 +464,7 @@ static int open_database(struct store_log *log) {
     if (result == SQLITE_OK)
         result = store_sql_exec(log->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; "
                                          "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; "
-                                         "PRAGMA cache_size = -8192; PRAGMA journal_size_limit = 16777216; "
+                                         "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = 16777216; "
                                          "PRAGMA trusted_schema = OFF");
     if (result == SQLITE_OK)
         result = store_sql_number(log->db, "PRAGMA synchronous", &synchronous);
