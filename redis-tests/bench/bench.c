@@ -6,10 +6,12 @@
  *
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
+ *      bench --checkpoints   of that only the checkpoints
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
- * REDRAFT_SLOW_MS (4; 0: no slow disk).
+ * REDRAFT_SLOW_MS (4; 0: no slow disk), REDRAFT_STEADY_MS (10000, of one period beside checkpoints), REDRAFT_NODES (3) and
+ * REDRAFT_RATE (20000, SETs a second) of that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -292,10 +294,13 @@ int main(int argc, char **argv) {
     report_machine(title, sizeof title);
     if (argc == 3 && strcmp(argv[1], "--check") == 0)
         return check(argv[2]);
+    bool only_checkpoints = argc == 2 && strcmp(argv[1], "--checkpoints") == 0;
     if (argc == 1)
         compare_loads(title);
-    measure_failover();
-    compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
+    if (!only_checkpoints) {
+        measure_failover();
+        compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
+    }
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
     report_close();
     return 0;
