@@ -348,8 +348,8 @@ static bool turn_raft(struct node *node) {
     more |= obey(node);
     block_turn(node);
     more |= membership_turn(node);
+    more |= compact_turn(node);
     more |= checkpoint_turn(node);
-    compact_turn(node);
     status_watch(node);
     doubt_overdue(node);
     return more || (node->writing && !must_wait(node, node->writing)) || node->reading || node->serve_first;
