@@ -19,6 +19,8 @@ enum {
     TAIL_PART = 4,   /* ... and about this part of the bytes that begin a checkpoint */
     NEED_FACTOR =
         4, /* followers keep at most so many times what begins a checkpoint, or as much as the data file has */
+    STEP_ENTRIES = 1000,
+    TURN_US = 500, /* after so long the next turn goes on */
 };
 
 static raft_index tail_entries(const struct node *node) {
@@ -50,22 +52,37 @@ static void submit(struct node *node) {
     worker_submit(node->log_worker, &job->job);
 }
 
-void compact_turn(struct node *node) {
+/* From memory, where there may be hundreds of thousands of them. True: up to `to`. */
+static bool cut_some(struct node *node, raft_index to) {
+    const struct checkpoint_pause begun = checkpoint_stopwatch();
+    raft_index at = node->raft_status.base_index;
+    do {
+        at = to - at > STEP_ENTRIES ? at + STEP_ENTRIES : to;
+        raft_compact(node->raft, at);
+    } while (at < to && instant_mono_us() - begun.us < TURN_US);
+    raft_status(node->raft, &node->raft_status);
+    checkpoint_spent(node, &begun);
+    return at == to;
+}
+
+bool compact_turn(struct node *node) {
     if (node->compacting || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING)
-        return;
+        return false;
     if (node->boot.leftovers) {
         node->boot.leftovers = false;
         node->compact_to = 0;
         submit(node);
-        return;
+        return false;
     }
-    raft_index to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
-    if (to <= node->raft_status.base_index)
-        return;
-    raft_compact(node->raft, to);
-    raft_status(node->raft, &node->raft_status);
-    node->compact_to = to;
+    if (node->compact_to <=
+        node->raft_status.base_index) /* else one is being cut, and what is wanted is not asked again */
+        node->compact_to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
+    if (node->compact_to <= node->raft_status.base_index)
+        return false;
+    if (!cut_some(node, node->compact_to))
+        return true;
     submit(node);
+    return false;
 }
 
 void compact_taken(struct node *node, const struct store_job *job) {

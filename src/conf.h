@@ -100,10 +100,12 @@ struct conf {
     uint64_t uncommitted_bytes_max;
     uint64_t checkpoint_log_bytes; /* a checkpoint is made when the log is so large ... */
     uint64_t checkpoint_entries;   /* ... or has so many entries behind the last one */
-    uint64_t audit_interval_s;     /* between comparisons of the replicas' states; 0: never */
-    unsigned feature_level_max;    /* what this member offers at most (level.h); 0: what it knows */
-    uint64_t disk_reserve;         /* bytes free below which growing writes are refused; 0: none */
-    uint64_t log_cache_bytes;      /* raft-log-cache-size: tail of the log kept in memory */
+    uint64_t
+        checkpoint_rate; /* bytes of it a second, while nothing presses; 0: as fast as the disk takes them */
+    uint64_t audit_interval_s;  /* between comparisons of the replicas' states; 0: never */
+    unsigned feature_level_max; /* what this member offers at most (level.h); 0: what it knows */
+    uint64_t disk_reserve;      /* bytes free below which growing writes are refused; 0: none */
+    uint64_t log_cache_bytes;   /* raft-log-cache-size: tail of the log kept in memory */
     unsigned clock_skew_max_ms;
     unsigned outcome_timeout_ms; /* how long a write of a lost leader waits for its outcome before -INDOUBT */
 

@@ -124,6 +124,8 @@ const struct conf_directive conf_directives[] = {
      "bytes of the log after which the state is written to disk and the log cut"},
     {"raft-checkpoint-entries", CONF_NUMBER, FIELD(checkpoint_entries), CONF_LIVE, 1, INT64_MAX, NULL, "1000000",
      "entries after which the state is written to disk and the log cut"},
+    {"raft-checkpoint-rate", CONF_MEMORY, FIELD(checkpoint_rate), CONF_LIVE, 0, INT64_MAX, NULL, "24mb",
+     "bytes a second at which that is written, more when log or memory would grow too far; 0: no limit"},
     {"raft-audit-interval", CONF_NUMBER, FIELD(audit_interval_s), CONF_LIVE, 0, INT_LARGEST, NULL, "60",
      "seconds between comparisons of the members' states; 0: none are made"},
     {"raft-feature-level-max", CONF_NUMBER, FIELD(feature_level_max), 0, 0, 4294967295u, NULL, "0",

@@ -23,6 +23,12 @@ enum checkpoint_phase {
     CHECKPOINT_FAILED,     /* what is still on its way comes back failed */
 };
 
+/* How long the loop had to do with a checkpoint. */
+struct checkpoint_pause {
+    uint64_t us;     /* that passed */
+    uint64_t cpu_us; /* of them on a CPU, or less */
+};
+
 /* The state on the disk: what the last checkpoint holds, and the one under way (checkpoint.c). */
 struct checkpointing {
     struct store_data *data;
@@ -37,6 +43,10 @@ struct checkpointing {
     uint64_t applied_bytes;          /* of the attempt: of the entries that it adds to the last one */
     uint64_t begun_ms, bytes, pages; /* of the attempt */
     uint64_t retry_ms;               /* not before, after a failure */
+    struct checkpoint_pause turn;    /* this one's so far */
+    struct checkpoint_pause longest; /* turns' of the attempt */
+    uint64_t copied_us;              /* of the attempt, until the end of the turn before */
+    uint64_t turn_cpu_us;            /* the CPU's clock when this turn began */
     unsigned failures;               /* in a row */
     char why[CHECKPOINT_WHY_MAX];    /* the last one failed because; "" when it did not */
 
@@ -44,6 +54,7 @@ struct checkpointing {
     raft_index done_index; /* of the last committed one; 0: there is none */
     uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
     uint64_t file_bytes;
+    uint64_t rate;            /* bytes a second that the worker was told; 0: no limit */
     uint64_t generation;      /* of the data file in use */
     struct store_meta *terms; /* where each term began, up to the last applied entry: its rows only */
 };

@@ -13,6 +13,10 @@ uint64_t instant_mono_us(void) {
     return clock_us(CLOCK_BOOTTIME);
 }
 
+uint64_t instant_cpu_us(void) {
+    return clock_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 struct instant instant_now(void) {
     return (struct instant){.mono_us = instant_mono_us(), .wall_us = clock_us(CLOCK_REALTIME)};
 }

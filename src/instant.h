@@ -17,5 +17,7 @@ struct instant {
 struct instant instant_now(void);
 /* The first of the two alone. */
 uint64_t instant_mono_us(void);
+/* CPU that this thread has used. Costs half a microsecond, twenty times what the others do. */
+uint64_t instant_cpu_us(void);
 
 #endif

@@ -19,6 +19,8 @@
 #include "tools.h"
 #include "version.h"
 
+enum { CPU_LOOK_US = 1000 };
+
 struct process {
     struct ev_loop *loop;
     struct node *node;
@@ -28,7 +30,8 @@ struct process {
     ev_timer timer;
     ev_idle idle; /* active while the node has more to do: the poll does not sleep */
     ev_signal terminate, interrupt;
-    uint64_t polled_us; /* when the last poll returned */
+    uint64_t polled_us;                /* when the last poll returned */
+    uint64_t looked_us, looked_cpu_us; /* when the CPU's clock was looked at last; what it said */
 };
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
@@ -55,6 +58,23 @@ static void arm(struct process *process, uint64_t now_ms) {
     ev_timer_start(process->loop, &process->timer);
 }
 
+/*
+ * A turn that took long, did it do much, or was it kept from the CPU? Looking at the CPU's clock is too dear for each turn: it is done
+ * after those that took long, and every millisecond. So what a long one is told to have used may include what was used up to a
+ * millisecond before it, and of a short one all counts.
+ */
+static void account(struct process *process, uint64_t took_us, uint64_t ended_us) {
+    uint64_t worked_us = took_us;
+    if (took_us >= CPU_LOOK_US || ended_us - process->looked_us >= CPU_LOOK_US) {
+        uint64_t cpu_us = instant_cpu_us(), used_us = cpu_us - process->looked_cpu_us;
+        worked_us = used_us < took_us ? used_us : took_us;
+        process->looked_us = ended_us;
+        process->looked_cpu_us = cpu_us;
+    }
+    node_stalled(process->node, took_us);
+    node_worked(process->node, worked_us);
+}
+
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
     (void)events;
     struct process *process = watcher->data;
@@ -62,7 +82,7 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
     bool more = node_turn(process->node, &begun);
     uint64_t ended_us = instant_mono_us();
     if (process->polled_us)
-        node_stalled(process->node, ended_us - process->polled_us);
+        account(process, ended_us - process->polled_us, ended_us);
     if (node_ended(process->node) != NODE_RUNNING) {
         ev_break(loop, EVBREAK_ALL);
         more = true;

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How much memory this process uses. The allocator can tell, but walks through all that is free to do so: 80 ms when half a million
- * pieces are, as they may be after many keys expired or were evicted. So it is asked the less often the longer it takes, for a
- * thousandth of the time at most, and in between the keyspace's own count says how that has changed.
+ * How much memory this process uses. The allocator can tell, but walks through all that is free to do so: 5 ms after a million keys have
+ * been written over, 80 ms when half a million pieces are free, as they may be after many keys expired or were evicted; and the loop
+ * stands still. So it is asked the less often the longer it takes, for a thousandth of the time at most, and much more seldom when it
+ * takes longer than a turn should: after 5 ms for two minutes not again. In between the keyspace's own count says how that has changed.
  */
 #include <malloc.h>
 #include <stdio.h>
@@ -10,19 +11,27 @@
 
 #include "node_state.h"
 
-enum { REST = 1000 }; /* times what it took */
+enum {
+    REST = 1000,   /* times what it took ... */
+    LONG_US = 250, /* ... and as often again as it took so long */
+};
+
+uint64_t memory_rest_us(uint64_t took_us) {
+    return REST * took_us * (1 + took_us / LONG_US);
+}
 
 static size_t used_now(struct node *node) {
     size_t keyspace = keyspace_memory(node->keyspace);
     uint64_t begun_us = apply_clock_us();
     if (node->memory_look.at_us == 0 ||
-        begun_us - node->memory_look.at_us >= REST * node->memory_look.took_us) {
+        begun_us - node->memory_look.at_us >= memory_rest_us(node->memory_look.took_us)) {
+        uint64_t cpu_us = instant_cpu_us();
         struct mallinfo2 info = mallinfo2();
         node->memory_look.used = info.uordblks + info.hblkhd;
         node->memory_look.active = info.arena + info.hblkhd;
         node->memory_look.keyspace = keyspace;
         node->memory_look.at_us = begun_us;
-        node->memory_look.took_us = apply_clock_us() - begun_us;
+        node->memory_look.took_us = instant_cpu_us() - cpu_us;
     }
     size_t used = node->memory_look.used + keyspace;
     return used > node->memory_look.keyspace ? used - node->memory_look.keyspace : 0;

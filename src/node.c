@@ -354,8 +354,8 @@ static bool turn_raft(struct node *node) {
     proxy_settle_turn(node);
     block_turn(node);
     more |= membership_turn(node);
+    more |= compact_turn(node);
     more |= checkpoint_turn(node);
-    compact_turn(node);
     status_watch(node);
     doubt_overdue(node);
     return more || (node->writing && !must_wait(node, node->writing)) || node->reading || node->serve_first;

@@ -27,6 +27,8 @@ bool node_turn(struct node *node, const struct instant *now);
 uint64_t node_deadline_ms(const struct node *node);
 /* The loop was kept from turning for so long. */
 void node_stalled(struct node *node, uint64_t us);
+/* Of that, so long it was on a CPU, or less. */
+void node_worked(struct node *node, uint64_t us);
 /* Ends service in order: no new clients, what is under way gets its answer or -INDOUBT; then node_ended says so. */
 void node_stop(struct node *node);
 

@@ -270,7 +270,9 @@ struct node {
     struct promise *promises, *promises_last;
     uint64_t unsaved_bytes, log_bytes;
     raft_index log_first;
-    struct latency fsync, commit, turn; /* turn: how long the loop worked before it could wait again */
+    struct latency fsync, commit, turn,
+        turn_cpu; /* turn: how long the loop worked before it could wait again */
+    struct latency checkpoint_us, checkpoint_cpu_us; /* of that, turn by turn, for a checkpoint */
     struct checkpointing checkpoint;
     struct backup backup;
     struct disk disk;
@@ -478,6 +480,9 @@ void checkpoint_applied(struct node *node, const struct raft_entry *entry);
 void checkpoint_take(struct node *node);
 /* Begins one when it is time, and hands over this turn's pages. True: there is more to do at once. */
 bool checkpoint_turn(struct node *node);
+/* What else a checkpoint makes the loop do: from the one to the other counts as its part of this turn, if checkpoint_turn comes later. */
+struct checkpoint_pause checkpoint_stopwatch(void);
+void checkpoint_spent(struct node *node, const struct checkpoint_pause *begun);
 /* So much is kept for the checkpoint that writers must wait for it. */
 bool checkpoint_is_behind(const struct node *node);
 /* Gives up the one under way; checkpoint_idle says when nothing of it is left. */
@@ -517,6 +522,8 @@ void audit_report(const struct node *node, struct report *report);
 
 /* memory.c */
 void memory_begin(struct node *node); /* what is used now is what a node without data takes */
+/* For so long the allocator is not asked again when that took so much CPU. */
+uint64_t memory_rest_us(uint64_t took_us);
 void memory_report(struct node *node, struct report *report);
 
 /* disk.c */
@@ -524,7 +531,8 @@ void disk_watch(struct node *node);
 void disk_report(const struct node *node, struct report *report);
 
 /* compact.c */
-void compact_turn(struct node *node); /* cuts the log when a checkpoint holds its beginning */
+bool compact_turn(
+    struct node *node); /* cuts the log when a checkpoint holds its beginning; true: there is more to cut */
 void compact_taken(struct node *node, const struct store_job *job); /* a step is done */
 
 /* snapshot_out.c */

@@ -260,6 +260,10 @@ void node_stalled(struct node *node, uint64_t us) {
     latency_add(&node->turn, node->now_ms, us);
 }
 
+void node_worked(struct node *node, uint64_t us) {
+    latency_add(&node->turn_cpu, node->now_ms, us);
+}
+
 void status_reset(struct node *node) {
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
@@ -277,7 +281,8 @@ void status_reset(struct node *node) {
                                .base_in = counters.bytes_in,
                                .base_out = counters.bytes_out};
     *statistics = fresh;
-    node->turn = node->fsync = node->commit = (struct latency){.slice = 0};
+    node->fsync = node->commit = node->turn = node->turn_cpu = (struct latency){.slice = 0};
+    node->checkpoint_us = node->checkpoint_cpu_us = (struct latency){.slice = 0};
     node->eviction.over_ms = node->eviction.over_since_ms = 0;
 }
 
@@ -413,6 +418,15 @@ static void report_checkpoint(struct node *node, struct report *report) {
     report->checkpoint_failures = checkpoint->failures;
     snprintf(report->checkpoint_error, sizeof report->checkpoint_error, "%s", checkpoint->why);
     report->data_file_bytes = checkpoint->file_bytes;
+    report->checkpoint_rate = checkpoint->rate;
+    report->checkpoint_longest_us = checkpoint->longest.us;
+    report->checkpoint_longest_cpu_us = checkpoint->longest.cpu_us;
+    struct keyspace_copied copied;
+    keyspace_checkpoint_copied(node->keyspace, &copied);
+    report->checkpoint_copied_pages = copied.pages;
+    report->checkpoint_copied_bytes = copied.bytes;
+    latency_read(&node->checkpoint_us, node->now_ms, &report->checkpoint_pause);
+    latency_read(&node->checkpoint_cpu_us, node->now_ms, &report->checkpoint_pause_cpu);
     report->log_first_index = node->raft ? node->raft_status.base_index + 1 : 0;
     for (size_t i = 0; i < SNAPSHOTS_OUT_MAX; i++)
         report->snapshots_sending += node->snapshots_out.at[i].to != 0;
@@ -458,6 +472,7 @@ static void report_raft(struct node *node, struct report *report) {
     latency_read(&node->fsync, node->now_ms, &report->fsync);
     latency_read(&node->commit, node->now_ms, &report->commit);
     latency_read(&node->turn, node->now_ms, &report->turn);
+    latency_read(&node->turn_cpu, node->now_ms, &report->turn_cpu);
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
     static const char *const levels[] = {"linearizable", "lease", "stale"};

@@ -8,18 +8,30 @@
  *
  * The lock is held for a few pointer moves only, never while a batch runs, so neither side waits for the other's work. Once a batch has
  * been handed back, the thread runs housekeeping that nobody waits for (run with no batch).
+ *
+ * A worker in the background is nice and SCHED_BATCH, so that the loop and the log's thread get the CPU first and are not interrupted
+ * when it wakes; and of a disk whose scheduler knows priorities it has the lowest of the usual class. Not the idle class of either:
+ * while the loop waits for the worker, others would keep both waiting.
  */
-#define _GNU_SOURCE /* pthread_setname_np */
+#define _GNU_SOURCE /* pthread_setname_np, SCHED_BATCH */
 #include "worker.h"
 
 #include <assert.h>
 #include <ev.h>
+#include <linux/ioprio.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
+#include <time.h>
+#include <unistd.h>
+
+enum { BACKGROUND_NICER = 10, IO_PRIORITY_LOWEST = 7 };
 
 struct queue {
     struct worker_job *first;
@@ -40,6 +52,7 @@ struct worker {
     struct queue waiting;  /* under lock */
     struct queue finished; /* under lock */
     bool stopping;         /* under lock */
+    bool background;       /* under lock: wanted */
 };
 
 /* Moves all of `from` behind `to`. */
@@ -56,14 +69,26 @@ static void queue_move(struct queue *to, struct queue *from) {
     *from = (struct queue){0};
 }
 
+/* Of the calling thread. Where a system forbids or lacks one of these, it goes on without. */
+static void step_back(void) {
+    static const struct sched_param none = {0};
+    pid_t thread = (pid_t)syscall(SYS_gettid);
+
+    (void)pthread_setschedparam(pthread_self(), SCHED_BATCH, &none);
+    (void)setpriority(PRIO_PROCESS, (id_t)thread, getpriority(PRIO_PROCESS, (id_t)thread) + BACKGROUND_NICER);
+    (void)syscall(SYS_ioprio_set, IOPRIO_WHO_PROCESS, thread,
+                  IOPRIO_PRIO_VALUE(IOPRIO_CLASS_BE, IO_PRIORITY_LOWEST));
+}
+
 /* Waits for jobs and takes them all; empty when the worker is to stop and nothing waits. */
-static struct queue next_batch(struct worker *worker) {
+static struct queue next_batch(struct worker *worker, bool *background) {
     struct queue batch = {0};
 
     pthread_mutex_lock(&worker->lock);
     while (worker->waiting.first == NULL && !worker->stopping)
         pthread_cond_wait(&worker->more, &worker->lock);
     queue_move(&batch, &worker->waiting);
+    *background = worker->background;
     pthread_mutex_unlock(&worker->lock);
     return batch;
 }
@@ -77,10 +102,14 @@ static void hand_back(struct worker *worker, struct queue *batch) {
 
 static void *thread_main(void *context) {
     struct worker *worker = context;
+    bool background, stepped_back = false;
     struct queue batch;
 
     pthread_setname_np(pthread_self(), worker->name);
-    for (batch = next_batch(worker); batch.first != NULL; batch = next_batch(worker)) {
+    while ((batch = next_batch(worker, &background)).first != NULL) {
+        if (background && !stepped_back)
+            step_back();
+        stepped_back = background;
         worker->run(worker->context, batch.first);
         hand_back(worker, &batch);
         worker->run(worker->context, NULL);
@@ -124,6 +153,18 @@ struct worker *worker_new(struct ev_loop *loop, const char *name, worker_run *ru
     ev_async_start(loop, &worker->wake);
     start_thread(worker);
     return worker;
+}
+
+void worker_background(struct worker *worker) {
+    pthread_mutex_lock(&worker->lock);
+    worker->background = true;
+    pthread_mutex_unlock(&worker->lock);
+}
+
+void worker_rest(unsigned us) {
+    struct timespec rest = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
+
+    nanosleep(&rest, NULL);
 }
 
 void worker_stop(struct worker *worker) {

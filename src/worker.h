@@ -27,12 +27,16 @@ typedef void worker_run(void *context, struct worker_job *batch);
 /* Starts a worker. Each finished batch wakes `loop` (an ev_async with an empty callback): take it in the loop's turn.
  * Ends the process when no thread can be had. */
 struct worker *worker_new(struct ev_loop *loop, const char *name, worker_run *run, void *context);
+/* From its next batch on, its thread takes the CPU and the disk behind others: for work that nobody waits for. */
+void worker_background(struct worker *worker);
 /* Waits until all that was submitted has run, then ends the thread. Finished jobs not taken are returned by worker_take before this. */
 void worker_stop(struct worker *worker);
 /* After worker_stop and after every job was taken. */
 void worker_free(struct worker *worker);
 
 void worker_submit(struct worker *worker, struct worker_job *job);
+/* For run functions: the thread does nothing for so long, so that others have the disk. */
+void worker_rest(unsigned us);
 /* The oldest finished job not yet taken; NULL when there is none. Never blocks. */
 struct worker_job *worker_take(struct worker *worker);
 

@@ -327,6 +327,11 @@ static struct {
     long count, at;
     long wrote; /* bytes */
     long syncs;
+    struct {
+        sqlite3_file *file;
+        long bytes; /* written since its last sync */
+    } waiting[16];
+    long waiting_max; /* bytes that a sync had to carry, or would have had to */
     sqlite3_vfs *real[2], shim[2];
     struct {
         const sqlite3_io_methods *real;
@@ -346,6 +351,16 @@ static inline size_t disk_kind(sqlite3_file *file) {
 }
 
 /* file: NULL when it is a name that goes. */
+/* Its place among those that were written to; the first free one if it was not yet. */
+static inline size_t disk_file(sqlite3_file *file) {
+    size_t i = 0;
+
+    while (i < 15 && disk.waiting[i].file != file && disk.waiting[i].file != NULL)
+        i++;
+    disk.waiting[i].file = file;
+    return i;
+}
+
 static inline int disk_meets(sqlite3_file *file) {
     if (disk.main_only && (file == NULL || !disk.methods[disk_kind(file)].main))
         return SQLITE_OK;
@@ -369,6 +384,9 @@ static inline int disk_write(sqlite3_file *file, const void *bytes, int length, 
         disk_real(file)->xWrite(file, bytes, length / 2, offset);
     result = disk_meets(file);
     disk.wrote += length;
+    disk.waiting[disk_file(file)].bytes += length;
+    if (disk.waiting[disk_file(file)].bytes > disk.waiting_max)
+        disk.waiting_max = disk.waiting[disk_file(file)].bytes;
     return result != SQLITE_OK ? result : disk_real(file)->xWrite(file, bytes, length, offset);
 }
 
@@ -376,6 +394,7 @@ static inline int disk_sync(sqlite3_file *file, int flags) {
     int result = disk_meets(file);
 
     disk.syncs++;
+    disk.waiting[disk_file(file)].bytes = 0;
     return result != SQLITE_OK ? (result == SQLITE_FULL ? SQLITE_FULL : SQLITE_IOERR_FSYNC)
                                : disk_real(file)->xSync(file, flags);
 }

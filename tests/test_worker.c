@@ -12,6 +12,8 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "../src/worker.h"
@@ -228,6 +230,37 @@ static void two_workers_of_one_loop_do_not_wait_for_each_other(void **state) {
     bench_close(&fast);
 }
 
+static void note_niceness(void *context, struct worker_job *batch) {
+    if (batch != NULL)
+        *(int *)context = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
+}
+
+static int niceness_of_a_job(struct worker *worker, int *niceness) {
+    struct worker_job *job = calloc(1, sizeof *job), *done = NULL;
+
+    assert_non_null(job);
+    worker_submit(worker, job);
+    while ((done = worker_take(worker)) == NULL)
+        worker_rest(1000);
+    free(done);
+    return *niceness;
+}
+
+static void in_the_background_its_thread_steps_back_and_no_other(void **state) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    int niceness = -100, mine = getpriority(PRIO_PROCESS, 0);
+    struct worker *worker = worker_new(loop, "test", note_niceness, &niceness);
+
+    (void)state;
+    assert_int_equal(niceness_of_a_job(worker, &niceness), mine);
+    worker_background(worker);
+    assert_true(niceness_of_a_job(worker, &niceness) > mine || mine == 19);
+    assert_int_equal(getpriority(PRIO_PROCESS, 0), mine);
+    worker_stop(worker);
+    worker_free(worker);
+    ev_loop_destroy(loop);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_come_back_in_the_order_of_their_submission),
@@ -237,6 +270,7 @@ int main(void) {
         cmocka_unit_test(housekeeping_follows_every_batch),
         cmocka_unit_test(jobs_run_on_a_thread_of_their_own_that_takes_no_signals),
         cmocka_unit_test(two_workers_of_one_loop_do_not_wait_for_each_other),
+        cmocka_unit_test(in_the_background_its_thread_steps_back_and_no_other),
     };
 
     return cmocka_run_group_tests_name("worker", tests, NULL, NULL);

@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: MIT */
 #include <errno.h>
-#include <pthread.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -53,7 +52,7 @@ void measure_failover(void) {
 
 /* ---- memory, restart --------------------------------------------------------------------------------------- */
 
-static void fill_keys(unsigned port, uint64_t keys) {
+void fill_keys(unsigned port, uint64_t keys) {
     struct wire *wire = wire_open(port, 60000);
     char *bytes = malloc((size_t)FILL_BATCH * 256), value[VALUE_BYTES + 1];
     memset(value, 'v', VALUE_BYTES);
@@ -164,103 +163,4 @@ void compare_restart(uint64_t keys) {
     say("%-18s %12s %12s %12s\n", "", "used_memory", "resident", "restart");
     compare_redis(keys);
     compare_cluster(keys);
-}
-
-/* ---- checkpoints under load ------------------------------------------------------------------------------------ */
-
-enum {
-    TEXT_BYTES = 100 * 1000 * 1000,
-    TEXT_PART = 1000 * 1000,
-    STEADY_RATE = 20000, /* writes a second */
-    CHANGE_EVERY_MS = 5, /* a place of the long string */
-};
-
-static void ask_ok(struct wire *wire, const char *words, const char *expected) {
-    const char *reply = wire ? wire_ask(wire, words) : "nothing";
-    if (strncmp(reply, expected, strlen(expected)) != 0)
-        harness_fail("%.60s is answered with %.200s", words, reply);
-}
-
-static void make_text(struct wire *wire) {
-    char *words = malloc(TEXT_PART + 64);
-    size_t head = (size_t)sprintf(words, "APPEND a-text ");
-    memset(words + head, 't', TEXT_PART);
-    words[head + TEXT_PART] = '\0';
-    for (size_t length = 0; length < TEXT_BYTES; length += TEXT_PART)
-        ask_ok(wire, words, ":");
-    free(words);
-}
-
-struct changing {
-    unsigned port;
-    volatile bool ends;
-};
-
-static void *change_text(void *context) {
-    struct changing *changing = context;
-    struct wire *wire = wire_open(changing->port, 60000);
-    char words[128];
-    for (uint64_t chance = 1; !changing->ends && wire; harness_sleep_ms(CHANGE_EVERY_MS)) {
-        snprintf(words, sizeof words, "SETRANGE a-text %llu %s",
-                 (unsigned long long)(harness_random(&chance) % (TEXT_BYTES - 100)), "some-other-bytes");
-        if (wire_ask(wire, words)[0] != ':')
-            break;
-    }
-    wire_close(wire);
-    return NULL;
-}
-
-static void run_steady(const struct cluster *cluster, size_t leader, const char *name, uint64_t keys,
-                       bool checkpoint) {
-    static struct info info;
-    struct drive_load load = {DRIVE_SET, 50, 1, VALUE_BYTES, keys};
-    struct drive_result result;
-    struct wire *wire = wire_open(cluster->nodes[leader].port, 60000);
-    char why[256];
-    ask_ok(wire, "CONFIG RESETSTAT", "+OK");
-    size_t before = process_bytes(cluster->nodes[leader].pid, "VmRSS");
-    if (checkpoint)
-        ask_ok(wire, "RAFT.SNAPSHOT", "+OK");
-    if (!drive(&speak_redis, cluster->nodes[leader].port, &load, 5000, STEADY_RATE, &result, why))
-        harness_fail("%s: %s", name, why);
-    while (checkpoint && cluster_info(cluster, leader, &info) && info_number(&info, "checkpoint_in_progress"))
-        harness_sleep_ms(20);
-    size_t after = process_bytes(cluster->nodes[leader].pid, "VmRSS");
-    if (!cluster_info(cluster, leader, &info))
-        harness_fail("the leader does not answer");
-    say("%-34s %8.0f %8.2f %8.2f %8.2f | %8.2f %8.2f | %8llu %8.1f %8.1f | %6.0f %6.0f\n", name,
-        (double)result.requests / result.seconds, result.p99_ms, result.p999_ms, result.max_ms,
-        (double)info_number(&info, "loop_p999_us") / 1000, (double)info_number(&info, "loop_max_us") / 1000,
-        (unsigned long long)(checkpoint ? info_number(&info, "checkpoint_last_pages") : 0),
-        checkpoint ? (double)info_number(&info, "checkpoint_last_bytes") / 1e6 : 0,
-        checkpoint ? (double)info_number(&info, "checkpoint_last_ms") / 1000 : 0, (double)before / 1048576,
-        (double)after / 1048576);
-    wire_close(wire);
-}
-
-void measure_checkpoints(uint64_t keys) {
-    static const char *const by_hand[] = {"--raft-checkpoint-log-size", "100gb", "--raft-checkpoint-entries",
-                                          "1000000000", NULL};
-    struct cluster *cluster = cluster_prepare(3, by_hand, "build/bench");
-    cluster_spawn_all(cluster);
-    size_t leader = cluster_wait_equal(cluster);
-    struct changing changing = {.port = cluster->nodes[leader].port};
-    pthread_t thread;
-    struct wire *wire = wire_open(changing.port, 60000);
-    fill_keys(changing.port, keys);
-    make_text(wire);
-    say("\nCheckpoints: %llu keys of %d bytes, a string of %d MB of which a place changes every %d ms, %d "
-        "SETs a second\n\n",
-        (unsigned long long)keys, VALUE_BYTES, TEXT_BYTES / 1000000, CHANGE_EVERY_MS, STEADY_RATE);
-    say("%-34s %8s %8s %8s %8s | %8s %8s | %8s %8s %8s | %6s %6s\n", "", "SETs/s", "p99 ms", "p99.9", "max",
-        "loop99.9", "max ms", "pages", "MB", "seconds", "RSS", "after");
-    pthread_create(&thread, NULL, change_text, &changing);
-    run_steady(cluster, leader, "no checkpoint", keys, false);
-    run_steady(cluster, leader, "the first, of all there is", keys, true);
-    run_steady(cluster, leader, "no checkpoint", keys, false);
-    run_steady(cluster, leader, "the second, of what has changed", keys, true);
-    changing.ends = true;
-    pthread_join(thread, NULL);
-    wire_close(wire);
-    cluster_free(cluster);
 }

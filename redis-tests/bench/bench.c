@@ -7,10 +7,12 @@
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
  *      bench --collections   memory of small and large collections, and large ones that are written to
+ *      bench --checkpoints   of that only the checkpoints
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
- * REDRAFT_SLOW_MS (4; 0: no slow disk).
+ * REDRAFT_SLOW_MS (4; 0: no slow disk), REDRAFT_STEADY_MS (10000, of one period beside checkpoints), REDRAFT_NODES (3) and
+ * REDRAFT_RATE (20000, SETs a second) of that.
  */
 #include <stdio.h>
 #include <stdlib.h>
@@ -285,30 +287,51 @@ static void compare_loads(const char *title) {
     figures_close();
 }
 
-static void measure_aside(void) {
+static void compare_aside(void) {
     measure_failover();
     compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
 }
 
+static void measure_only_checkpoints(void) {
+    measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+}
+
+static void compare_collections(void) {
+    compare_memory();
+    measure_collections();
+}
+
+static const struct part {
+    const char *option, *report;
+    void (*measure)(void);
+} parts[] = {
+    {"--aside", "build/bench/part.txt", compare_aside},
+    {"--checkpoints", "build/bench/part.txt", measure_only_checkpoints},
+    {"--collections", "build/bench/collections.txt", compare_collections},
+};
+
+static const struct part *part_of(int argc, char **argv) {
+    for (size_t i = 0; argc == 2 && i < sizeof parts / sizeof parts[0]; i++)
+        if (strcmp(argv[1], parts[i].option) == 0)
+            return &parts[i];
+    return NULL;
+}
+
 int main(int argc, char **argv) {
     char title[128];
-    bool collections = argc == 2 && strcmp(argv[1], "--collections") == 0;
+    const struct part *part = part_of(argc, argv);
     mkdir("build", 0755);
     mkdir("build/bench", 0755);
-    report_open(argc == 1     ? "build/bench/report.txt"
-                : collections ? "build/bench/collections.txt"
-                              : "build/bench/part.txt");
+    report_open(part ? part->report : argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
     report_machine(title, sizeof title);
     if (argc == 3 && strcmp(argv[1], "--check") == 0)
         return check(argv[2]);
-    if (collections) {
-        compare_memory();
-        measure_collections();
+    if (part) {
+        part->measure();
     } else {
-        if (argc == 1)
-            compare_loads(title);
-        measure_aside();
+        compare_loads(title);
+        compare_aside();
     }
     report_close();
     return 0;

@@ -15,6 +15,10 @@ void report_machine(char *title, size_t size);
 /* aside.c: what no load shows. Each makes its own clusters below build/. */
 void measure_failover(void);
 void compare_restart(uint64_t keys);
+/* Keys of 100 bytes, named key:000000000000 and so on. */
+void fill_keys(unsigned port, uint64_t keys);
+
+/* steady.c: what a checkpoint does to writes at a steady rate. */
 void measure_checkpoints(uint64_t keys);
 /* collections.c: likewise. */
 void compare_memory(void);

@@ -11,6 +11,11 @@
  *      removed_nodes     ids of the removed members, by commas
  *      nodeN             the member with id N; match_index and lag are known to the leader (lag=-1: not known), last_contact_ms=-1: never
  *      checkpoint_index  the entry up to which the state is in the data file; 0: there is none yet. checkpoint_last_: of the last one
+ *      checkpoint_pause_ how long turns of the loop had to do with a checkpoint, microseconds, of the last minute: handing pages to the
+ *                        worker, and copying them before commands changed them; _cpu_: of that on a CPU, which no other process can make
+ *                        longer. checkpoint_last_pause_us: the longest of the last checkpoint; copied_: for all its commands
+ *      checkpoint_rate   bytes a second that one may write now; 0: as many as the disk takes
+ *      loop_             how long turns of the loop took, of the last minute; loop_cpu_: of that on a CPU, at most 1 ms too much
  *      feature_level     what the members agree to put into entries; feature_level_offered: what this node would agree to
  *      feature_level_held_by  ids of the members that do not offer more than it, or were not met yet; when this node does
  *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
@@ -148,6 +153,13 @@ static void checkpoint_lines(struct resp_buf *text, const struct report *report,
     line_number(text, prefix, "checkpoint_count", report->checkpoint_count);
     line_number(text, prefix, "checkpoint_failures", report->checkpoint_failures);
     line_text(text, prefix, "checkpoint_error", report->checkpoint_error);
+    line_number(text, prefix, "checkpoint_rate", report->checkpoint_rate);
+    line_number(text, prefix, "checkpoint_last_pause_us", report->checkpoint_longest_us);
+    line_number(text, prefix, "checkpoint_last_pause_cpu_us", report->checkpoint_longest_cpu_us);
+    line_number(text, prefix, "checkpoint_last_copied_pages", report->checkpoint_copied_pages);
+    line_number(text, prefix, "checkpoint_last_copied_bytes", report->checkpoint_copied_bytes);
+    latency_lines(text, &report->checkpoint_pause, prefix, "checkpoint_pause");
+    latency_lines(text, &report->checkpoint_pause_cpu, prefix, "checkpoint_pause_cpu");
     line_number(text, prefix, "data_file_bytes", report->data_file_bytes);
     line_number(text, prefix, "snapshots_sending", report->snapshots_sending);
     line_number(text, prefix, "snapshot_in_progress", report->snapshot_coming);
@@ -190,6 +202,7 @@ static void figure_lines(struct resp_buf *text, const struct report *report, con
     line_number(text, prefix, "outcomes_in_doubt", report->outcomes_in_doubt);
     text_add(text, "%sloop_stall_max_ms:%.3f\r\n", prefix, (double)report->turn.max_us / 1000);
     latency_lines(text, &report->turn, prefix, "loop");
+    latency_lines(text, &report->turn_cpu, prefix, "loop_cpu");
     latency_lines(text, &report->fsync, prefix, "fsync");
     latency_lines(text, &report->commit, prefix, "commit");
     line_number(text, prefix, "fsync_count", report->fsync_count);

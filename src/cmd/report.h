@@ -169,9 +169,11 @@ struct report {
     uint64_t pending_writes;                    /* proposed, not yet answered */
     uint64_t unsaved_bytes;                     /* handed to the disk, not yet durable */
     uint64_t outcomes_in_doubt;                 /* writes answered with -INDOUBT, since the start */
-    struct latency_figures fsync, commit, turn; /* of the last minute; turn: of the loop */
-    uint64_t fsync_count;                       /* since the start */
-    uint64_t writes_logged;                     /* commands in the entries that those made durable */
+    struct latency_figures fsync, commit;       /* of the last minute */
+    struct latency_figures turn,
+        turn_cpu;           /* the same of the loop's turns; of that on a CPU, at most 1 ms too long */
+    uint64_t fsync_count;   /* since the start */
+    uint64_t writes_logged; /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;
     bool handing_over; /* the leadership is being handed over */
     uint64_t transfers,
@@ -190,6 +192,11 @@ struct report {
     uint64_t checkpoint_under_way_ms;       /* for how long one is being written; 0: none is */
     uint64_t checkpoint_failures;           /* in a row */
     char checkpoint_error[REPORT_TEXT_MAX]; /* of the last one; "" when it succeeded */
+    uint64_t checkpoint_rate;       /* bytes a second that one may write now; 0: as many as the disk takes */
+    uint64_t checkpoint_longest_us; /* the longest that a turn had to do with the last one ... */
+    uint64_t checkpoint_longest_cpu_us;                        /* ... and was on a CPU for */
+    uint64_t checkpoint_copied_pages, checkpoint_copied_bytes; /* before they changed while it was written */
+    struct latency_figures checkpoint_pause, checkpoint_pause_cpu; /* of such turns of the last minute */
     uint64_t data_file_bytes;
     bool backup_under_way;
     uint64_t backup_count; /* made since the start */

@@ -46,7 +46,7 @@ struct orphan {
     size_t bytes;
 };
 
-enum { REMOVALS = 510 };
+enum { REMOVALS = 510, LONG_PAGE = 256 * 1024 };
 
 struct removal_block {
     struct removal_block *next;
@@ -103,10 +103,17 @@ static void removals_join(struct removals *removals, struct removals *front) {
 
 /* ---- pages --- */
 
-/* Just as much memory as there are bytes: many of these may wait. */
-static struct keyspace_page page_of(uint64_t object, size_t number, const char *bytes, size_t length) {
+/* Just as much memory as there are bytes, for many of these may wait; but a long one takes `from` itself: copying takes time. */
+static struct keyspace_page page_of(uint64_t object, size_t number, struct resp_buf *from) {
+    const char *bytes = resp_buf_bytes(from);
+    size_t length = resp_buf_length(from);
     assert(length > 0);
     struct keyspace_page page = {.type = KEYSPACE_PAGE_WRITE, .object = object, .number = number};
+    if (length >= LONG_PAGE) {
+        page.bytes = *from;
+        *from = (struct resp_buf){0};
+        return page;
+    }
     page.bytes = (struct resp_buf){.bytes = malloc(length), .end = length, .capacity = length};
     if (!page.bytes.bytes)
         abort();
@@ -118,16 +125,20 @@ static struct keyspace_page items_page(struct keyspace *keyspace, const struct d
                                        uint64_t object, size_t number) {
     struct resp_buf *scratch = &keyspace->checkpoint.scratch;
     page_write_items(&database->keys, number, scratch);
-    return page_of(object, number, resp_buf_bytes(scratch), resp_buf_length(scratch));
+    return page_of(object, number, scratch);
 }
 
 struct keyspace_page page_of_object(const struct object *object, size_t number, struct resp_buf *scratch) {
     resp_buf_truncate(scratch, 0);
     object_kind(object)->write_page(object, number, scratch);
-    return page_of(object->id, number, resp_buf_bytes(scratch), resp_buf_length(scratch));
+    return page_of(object->id, number, scratch);
 }
 
-static void enqueue(struct keyspace *keyspace, struct keyspace_page page) {
+static uint64_t read_clock(const struct keyspace *keyspace) {
+    return keyspace->checkpoint.clock ? keyspace->checkpoint.clock() : 0;
+}
+
+static void enqueue(struct keyspace *keyspace, struct keyspace_page page, uint64_t begun_us) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     struct queued_page *queued = allocate(keyspace, sizeof *queued);
     *queued = (struct queued_page){NULL, page};
@@ -135,18 +146,23 @@ static void enqueue(struct keyspace *keyspace, struct keyspace_page page) {
     checkpoint->kept += page.bytes.capacity;
     *(checkpoint->queue ? checkpoint->queue_last : &checkpoint->queue) = queued;
     checkpoint->queue_last = &queued->next;
+    checkpoint->copied.pages++;
+    checkpoint->copied.bytes += page.bytes.capacity;
+    checkpoint->copied.us += read_clock(keyspace) - begun_us;
 }
 
 void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
     assert(keyspace->checkpoint.active);
     assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
-    enqueue(keyspace, items_page(keyspace, database, (uint64_t)(database - keyspace->db), page));
+    uint64_t begun_us = read_clock(keyspace);
+    enqueue(keyspace, items_page(keyspace, database, (uint64_t)(database - keyspace->db), page), begun_us);
     page_set_done(&database->pages, page);
 }
 
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
     assert(keyspace->checkpoint.active);
-    enqueue(keyspace, page_of_object(object, page, &keyspace->checkpoint.scratch));
+    uint64_t begun_us = read_clock(keyspace);
+    enqueue(keyspace, page_of_object(object, page, &keyspace->checkpoint.scratch), begun_us);
 }
 
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
@@ -237,6 +253,7 @@ void keyspace_checkpoint_begin(struct keyspace *keyspace) {
     assert(!checkpoint->queue && !checkpoint->orphans && checkpoint->rest == 0);
     checkpoint->active = true;
     checkpoint->number++;
+    checkpoint->copied = (struct keyspace_copied){0};
     write_head(keyspace, &checkpoint->head);
     freeze(keyspace);
     checkpoint->telling = checkpoint->told.first;
@@ -355,6 +372,14 @@ size_t keyspace_checkpoint_rest(const struct keyspace *keyspace) {
 
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace) {
     return keyspace->checkpoint.kept;
+}
+
+void keyspace_checkpoint_copied(const struct keyspace *keyspace, struct keyspace_copied *copied) {
+    *copied = keyspace->checkpoint.copied;
+}
+
+void keyspace_checkpoint_time(struct keyspace *keyspace, uint64_t (*clock)(void)) {
+    keyspace->checkpoint.clock = clock;
 }
 
 /* ---- end --- */

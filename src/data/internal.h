@@ -75,6 +75,8 @@ struct checkpoint {
     size_t telling_at;
     unsigned db;      /* databases before it have nothing to do */
     unsigned rows_db; /* databases before it have been cut */
+    uint64_t (*clock)(void);
+    struct keyspace_copied copied;
 };
 
 enum { KEYSPACE_MARKS = 256 };

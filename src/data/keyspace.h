@@ -204,6 +204,14 @@ size_t keyspace_checkpoint_rest(const struct keyspace *keyspace);
 /* Bytes that are kept only for the checkpoint: pages copied before they changed, and long values that were
  * overwritten or deleted. They are handed out first: slow the writers down when this grows. */
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace);
+/* What changes had to copy before they changed it, since the last checkpoint began: the rest of what a checkpoint costs the loop. */
+struct keyspace_copied {
+    uint64_t pages, bytes;
+    uint64_t us; /* by `clock`; 0 without one */
+};
+void keyspace_checkpoint_copied(const struct keyspace *keyspace, struct keyspace_copied *copied);
+/* A clock by which copies are timed, microseconds from whenever: for statistics, nothing depends on it. NULL: none. */
+void keyspace_checkpoint_time(struct keyspace *keyspace, uint64_t (*clock)(void));
 /* All that was handed out is durable; or it is not known to be, and all of it will come again. */
 void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed);
 

@@ -21,10 +21,8 @@
  * space back. The next job opens the file again; if the cutting fails, so does the job, and the next tries again. A read
  * connection that is copying meanwhile never looks behind the last good commit.
  *
- * What a checkpoint may not do is to hold up the log on the same disk. Its pages leave the cache for the -wal as they come, and
- * the -wal is synced every 8 MB, so that the commit has little left to sync. Then the WAL is moved at a pace (pace.c).
- * A checkpoint of 400 MB in 3 s beside commits of 100 bytes in raft.db: its own commit took 20 ms, with one sync at the end
- * 200-250 ms; the longest of theirs took 15 ms (p99 5-8 ms), without the pace 110-220 ms.
+ * What a checkpoint may not do is to hold up the log on the same disk. So its pages leave the cache for the -wal as they come, and
+ * whatever is written, to the -wal and later to the file, is written and synced in small pieces, at a rate that the loop sets (pace.c).
  *
  * SQLite's settings, and why. Figures: pages of 3,600 to 4,040 bytes, 300 MB, checkpoints of 1,000 pages changed at random.
  *
@@ -55,7 +53,6 @@ enum {
     WAL_FRAMES = 1024, /* from which on housekeeping moves the WAL: 4 MB */
     WAL_HEADER_BYTES = 32,
     WAL_FRAME_BYTES = 24 + STORE_PAGE_BYTES,
-    SYNC_BYTES = 8 * 1024 * 1024,
     BUSY_MS = 10000, /* a copy that begins or ends holds a lock for moments */
 };
 
@@ -85,8 +82,8 @@ struct store_data {
     uint64_t checkpoint;     /* its number, or that of the last one */
     bool failed;             /* that one has failed ... */
     char why[STORE_WHY_MAX]; /* ... and why */
-    uint64_t unsynced;       /* bytes written since the -wal was synced */
     struct totals committed, totals;
+    struct store_pace pace;
 
     int durable_frames;                   /* in the -wal */
     int moved_frames;                     /* of them, in the file too */
@@ -221,7 +218,7 @@ static bool be_open(struct store_data *data, struct store_data_job *job) {
 /* Not durable yet in the file when it fails, but still in the -wal: the next checkpoint tries again first, on a fresh connection,
  * and says so if it fails again; or the -wal would grow with each. A reader may hold some of it back. */
 static int move_wal(struct store_data *data) {
-    int moved, result = store_sql_move_wal(data->db, &moved);
+    int moved, result = store_sql_move_wal(data->db, &data->pace, &moved);
 
     data->unmoved = result != SQLITE_OK;
     if (result == SQLITE_OK)
@@ -245,7 +242,6 @@ static bool begin(struct store_data *data, struct store_data_job *job) {
     if (!done(data, job, "begin", store_sql_exec(data->db, "BEGIN IMMEDIATE")))
         return false;
     data->open = true;
-    data->unsynced = 0;
     return true;
 }
 
@@ -307,20 +303,7 @@ static int put_page(struct store_data *data, const struct store_page *page, cons
     data->totals.pages++;
     data->totals.bytes += page->length;
     data->totals.sum += checksum;
-    data->unsynced += page->length;
     return result;
-}
-
-/* The disk gets its work as it comes, not all of it at the commit. */
-static int sync_wal(struct store_data *data) {
-    sqlite3_file *wal = NULL;
-    int result = sqlite3_file_control(data->db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal);
-
-    data->unsynced = 0;
-    if (result != SQLITE_OK || wal == NULL || wal->pMethods == NULL)
-        return result;
-    errno = 0;
-    return wal->pMethods->xSync(wal, SQLITE_SYNC_NORMAL);
 }
 
 static bool run_pages(struct store_data *data, struct store_data_job *job) {
@@ -329,12 +312,12 @@ static bool run_pages(struct store_data *data, struct store_data_job *job) {
 
     if (!begin(data, job))
         return false;
+    store_pace_begin(&data->pace, data->db);
     for (size_t i = 0; i < job->delete_count && result == SQLITE_OK; i++)
         result = delete_range(data, &job->deletes[i]);
     for (size_t i = 0; i < job->pages.count && result == SQLITE_OK; i++)
         result = put_page(data, &job->pages.at[i], bytes != NULL ? bytes + job->pages.at[i].offset : NULL);
-    if (result == SQLITE_OK && data->unsynced >= SYNC_BYTES)
-        result = sync_wal(data);
+    store_pace_end(&data->pace);
     return done(data, job, "write pages", result);
 }
 
@@ -347,9 +330,11 @@ static bool run_commit(struct store_data *data, struct store_data_job *job) {
     job->meta->pages = data->totals.pages;
     job->meta->bytes = data->totals.bytes;
     job->meta->sum = data->totals.sum;
+    store_pace_begin(&data->pace, data->db);
     result = store_meta_put(data->db, job->meta);
     if (result == SQLITE_OK)
         result = store_sql_exec(data->db, "COMMIT");
+    store_pace_end(&data->pace);
     if (!done(data, job, "commit", result))
         return false;
     data->open = false;
@@ -476,6 +461,10 @@ static void run_job(struct store_data *data, struct store_data_job *job) {
     job->us = now_us() - started;
     job->file_bytes = file_bytes(data);
     assert(job->failed == (job->why[0] != '\0'));
+}
+
+void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s) {
+    atomic_store(&data->pace.rate, bytes_per_s);
 }
 
 void store_data_run(void *context, struct worker_job *batch) {

@@ -73,11 +73,11 @@
 
 enum {
     STORE_PAGE_FIT = 4050, /* a page up to this long takes one block of the file; a longer one at least two */
-    STORE_PAGE_MAX = 1024 * 1024,     /* the longest */
-    STORE_OBJECT_BITS = 39,           /* object ids are below 1 << this */
-    STORE_NUMBER_BITS = 24,           /* page numbers likewise */
-    STORE_FRAGMENT_MAX = 1024 * 1024, /* bytes of one fragment */
-    STORE_NAME_MAX = 100,             /* bytes of a snapshot's id, of a backup's name */
+    STORE_PAGE_MAX = 900 * 1000 * 1000, /* the longest: a row may have 10^9 bytes */
+    STORE_OBJECT_BITS = 39,             /* object ids are below 1 << this */
+    STORE_NUMBER_BITS = 24,             /* page numbers likewise */
+    STORE_FRAGMENT_MAX = 1024 * 1024,   /* bytes of one fragment */
+    STORE_NAME_MAX = 100,               /* bytes of a snapshot's id, of a backup's name */
 };
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
@@ -103,6 +103,9 @@ struct store_pages {
 /* Adds a copy at the end. */
 void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number, const void *bytes,
                      size_t length);
+/* The same, of bytes that become the pages' own: there must be none yet, and none is added behind. */
+void store_pages_take(struct store_pages *pages, uint64_t object, uint32_t number, void *bytes,
+                      size_t length);
 void store_pages_close(struct store_pages *pages);
 
 /* Pages from (object, number) up to and including the last, in the order of object, then number. */
@@ -167,6 +170,9 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
                                   char why[STORE_WHY_MAX]);
 /* No worker may be using it. A checkpoint that is not committed is rolled back. */
 void store_data_close(struct store_data *data);
+/* How many bytes a second a checkpoint writes at most, and how many are moved from the WAL into the file then; 0: as many as the disk
+ * takes, as it is at first. From any thread; it counts at once. */
+void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s);
 
 enum store_data_type {
     STORE_DATA_PAGES,  /* pages of a checkpoint; its first begins it */

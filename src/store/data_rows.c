@@ -61,13 +61,24 @@ static void make_room(struct store_bytes *bytes, size_t length) {
         bytes->at = grown(bytes->at, after, 1);
 }
 
-void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number, const void *bytes,
-                     size_t length) {
+static void add_page(struct store_pages *pages, uint64_t object, uint32_t number, size_t length) {
     assert(object < 1ull << STORE_OBJECT_BITS && number < 1u << STORE_NUMBER_BITS &&
            length <= STORE_PAGE_MAX);
     if ((pages->count & (pages->count - 1)) == 0)
         pages->at = grown(pages->at, pages->count == 0 ? 1 : 2 * pages->count, sizeof(*pages->at));
     pages->at[pages->count++] = (struct store_page){object, number, (uint32_t)length, pages->bytes.length};
+}
+
+void store_pages_take(struct store_pages *pages, uint64_t object, uint32_t number, void *bytes,
+                      size_t length) {
+    assert(pages->count == 0 && pages->bytes.at == NULL && length > 0);
+    add_page(pages, object, number, length);
+    pages->bytes = (struct store_bytes){bytes, length};
+}
+
+void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number, const void *bytes,
+                     size_t length) {
+    add_page(pages, object, number, length);
     if (length == 0)
         return;
     make_room(&pages->bytes, length);

@@ -85,10 +85,29 @@ int store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
 int store_sql_run(sqlite3_stmt *statement);
 /* Moves all of the WAL into the file and makes it durable. */
 int store_sql_checkpoint(sqlite3 *db, int mode);
-/* Moves as much of the WAL as no reader needs, with a sync every few MB: see pace.c. *moved: frames of it that are in the file. */
-int store_sql_move_wal(sqlite3 *db, int *moved);
 /* Reads a text column of at most `max` bytes; false when it is another type, too long, or holds a NUL. */
 bool store_sql_text(sqlite3_stmt *statement, int column, char *text, size_t max);
+
+/* ---- pace.c ---------------------------------------------------------------------------------------------- */
+
+/* A file whose writes are paced. */
+struct store_paced {
+    sqlite3_file *file; /* NULL: it is not open */
+    const sqlite3_io_methods *own;
+    sqlite3_io_methods methods; /* in place of its own */
+    int unsynced;               /* bytes */
+};
+enum { STORE_PACED_FILES = 2 };
+struct store_pace {
+    atomic_uint_least64_t rate; /* bytes a second; 0: no rests */
+    uint64_t rested_us;         /* when the last rest ended */
+    struct store_paced files[STORE_PACED_FILES];
+};
+/* Between the two whatever this connection writes is written at a pace. It must not be closed meanwhile. */
+void store_pace_begin(struct store_pace *pace, sqlite3 *db);
+void store_pace_end(struct store_pace *pace);
+/* Moves as much of the WAL as no reader needs, at a pace. *moved: frames of it that are in the file. */
+int store_sql_move_wal(sqlite3 *db, struct store_pace *pace, int *moved);
 
 /* ---- file.c ---------------------------------------------------------------------------------------------- */
 

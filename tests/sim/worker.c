@@ -37,6 +37,7 @@ struct worker {
 };
 
 static struct worker *workers;
+static uint64_t rested_us; /* of the run under way */
 
 static void push_all(struct queue *to, struct queue *from) {
     if (!from->first)
@@ -71,18 +72,23 @@ static void begin(struct worker *worker) {
     worker->due = sim->now + sim_below(BEGIN_US_MAX);
 }
 
-static void run(struct worker *worker) {
+static void run_batch(struct worker *worker, struct worker_job *batch) {
     struct sim_node *before = sim->current;
     sim->current = worker->node;
-    worker->run(worker->context, worker->batch.first);
+    rested_us = 0;
+    worker->run(worker->context, batch);
     sim->current = before;
+    worker->due += rested_us;
     worker->has_run = true;
+}
+
+static void run(struct worker *worker) {
+    run_batch(worker, worker->batch.first);
     if (worker->batch.first->next)
         sim_cover(COVER_SHARED_BATCHES, 1);
 }
 
 static void advance(struct worker *worker) {
-    struct sim_node *before = sim->current;
     switch (worker->phase) {
     case BEGINNING:
         push_all(&worker->batch, &worker->waiting);
@@ -95,23 +101,36 @@ static void advance(struct worker *worker) {
     case RUNNING:
         if (!worker->has_run)
             run(worker);
-        if (disk_stopped(worker->node->disk))
-            return; /* it dies here: world.c sees to it */
+        if (disk_stopped(worker->node->disk) || worker->due > sim->now)
+            return; /* it dies here: world.c sees to it; or it has rested */
         push_all(&worker->finished, &worker->batch);
         world_poke(worker->node->host);
         worker->phase = TIDYING;
+        worker->has_run = false;
         worker->due = sim->now + sim_below(BEGIN_US_MAX);
         break;
     case TIDYING:
-        sim->current = worker->node;
-        worker->run(worker->context, NULL);
-        sim->current = before;
+        if (!worker->has_run) {
+            worker->due = sim->now;
+            run_batch(worker, NULL);
+        }
+        if (worker->due > sim->now)
+            return;
         worker->phase = IDLE;
         begin(worker);
         break;
     case IDLE:
         break;
     }
+}
+
+/* All have a CPU of their own. */
+void worker_background(struct worker *worker) {
+    (void)worker;
+}
+
+void worker_rest(unsigned us) {
+    rested_us += us;
 }
 
 void worker_submit(struct worker *worker, struct worker_job *job) {
@@ -139,8 +158,10 @@ static bool works(const struct worker *worker) {
 
 /* After a crash nothing more is run. */
 void worker_stop(struct worker *worker) {
-    while (!sim->crashing && works(worker))
+    while (!sim->crashing && works(worker)) {
+        worker->due = 0;
         advance(worker);
+    }
     push_all(&worker->finished, &worker->batch);
     push_all(&worker->finished, &worker->waiting);
     worker->stopped = true;
