@@ -12,7 +12,7 @@
  *      D                        |-- GET: 2 --|
  *
  * A key has fewer than 64 operations, so a set is a word. Operations that certainly did not happen are left out; one of unknown
- * outcome never has to be done. A value with a deadline may be gone at any time (how soon is another check's business), and once
+ * outcome never has to be done, unless whoever made the history knows that it was, and before when. A value with a deadline may be gone at any time (how soon is another check's business), and once
  * seen gone it is.
  */
 #include <stdio.h>
@@ -37,7 +37,7 @@ struct dead_end { /* known: 0 is none */
 static const struct op *ops; /* all of them */
 static const struct op *history[CHECKER_HISTORY_MAX];
 static size_t history_count;
-static uint64_t must; /* those that were answered */
+static uint64_t must; /* those that certainly took effect */
 static struct state *states;
 static size_t state_count;
 static struct dead_end *dead_ends;
@@ -210,7 +210,7 @@ static void take_history(const struct op *const *sorted, size_t count) {
     while (history_count < count && history_count < CHECKER_HISTORY_MAX &&
            same_key(sorted[history_count], sorted[0])) {
         history[history_count] = sorted[history_count];
-        must |= (uint64_t)(history[history_count]->outcome == OP_DONE) << history_count;
+        must |= (uint64_t)(history[history_count]->outcome != OP_MAYBE) << history_count;
         history_count++;
     }
 }
@@ -225,7 +225,8 @@ void checker_run(const struct op *all, size_t op_count, struct checker_report *r
     *report = (struct checker_report){.histories = 0};
     size_t count = 0;
     for (size_t i = 0; i < op_count; i++)
-        if (ops[i].outcome == OP_DONE || (ops[i].outcome == OP_MAYBE && ops[i].kind != OP_GET))
+        if (ops[i].outcome == OP_DONE || ops[i].outcome == OP_SILENT ||
+            (ops[i].outcome == OP_MAYBE && ops[i].kind != OP_GET))
             sorted[count++] = &ops[i];
     qsort(sorted, count, sizeof *sorted, by_key);
     for (size_t i = 0; i < count && report->count == 0; i += history_count) {
@@ -249,7 +250,8 @@ void checker_tell(const struct op *op, size_t number, char line[CHECKER_LINE_MAX
     snprintf(reply, sizeof reply, "%lld", (long long)op->number);
     snprintf(line, CHECKER_LINE_MAX, "op %zu %s %lld  [%llu, %lld]  -> %.300s", number, names[op->kind],
              (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
-             op->outcome == OP_MAYBE ? "?"
+             op->outcome == OP_MAYBE    ? "?"
+             : op->outcome == OP_SILENT ? "done"
              : op->text              ? op->text
              : op->null              ? "(nil)"
                                      : reply);

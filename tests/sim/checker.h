@@ -16,7 +16,13 @@
 enum { CHECKER_HISTORY_MAX = 64, CHECKER_LINE_MAX = 512 };
 
 enum op_kind { OP_SET, OP_SET_PX, OP_GET, OP_APPEND, OP_DEL, OP_INCR };
-enum op_outcome { OP_PENDING, OP_DONE, OP_NEVER, OP_MAYBE };
+enum op_outcome {
+    OP_PENDING,
+    OP_DONE,
+    OP_NEVER,
+    OP_MAYBE,
+    OP_SILENT, /* it took effect, before `ended`, and nobody was told what it replied */
+};
 struct op {
     enum op_kind kind;
     enum op_outcome outcome;
@@ -29,7 +35,9 @@ struct op {
     int64_t number;          /* reply: a number */
     char *text;              /* reply: a value */
     size_t length;
-    unsigned applied; /* times that the log's commands hold its token: the simulator's business */
+    /* the simulator's business: */
+    unsigned applied;       /* times that the log's commands hold its token */
+    uint64_t applied_event; /* when one of them was applied for the first time */
 };
 
 struct checker_report {

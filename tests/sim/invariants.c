@@ -139,12 +139,13 @@ static void see_token(const struct resp_command *command) {
     text[command->args[2].length] = 0;
     if (resp_arg_is(&command->args[0], "INCRBY") && sscanf(text, "%lld", &amount) == 1)
         number = (unsigned long)amount - 2;
-    else if (sscanf(text, "%*1[ta]%lu", &number) != 1)
+    else if (sscanf(text, "%*1[tad]%lu", &number) != 1)
         return;
     if (number >= op_count)
         sim_fail("an entry holds an operation that nobody asked for: %s", text);
     if (++ops[number].applied > 1)
         sim_fail("operation %lu is in the committed log twice", number);
+    ops[number].applied_event = ++sim->event;
     if (ops[number].outcome == OP_NEVER)
         sim_fail("operation %lu was definitely refused, and is committed", number);
 }
@@ -457,8 +458,7 @@ void invariants_end(void) {
     count_doubts();
     for (size_t i = 0; i < op_count; i++) {
         const struct op *op = &ops[i];
-        bool marked = op->kind == OP_SET || op->kind == OP_SET_PX || op->kind == OP_APPEND ||
-                      (op->kind == OP_INCR && op->amount != 1);
+        bool marked = load_is_marked(op);
         if (marked && op->outcome == OP_DONE && op->applied != 1)
             sim_fail("operation %zu was acknowledged, and is not in the committed log", i);
         if (marked && op->outcome == OP_NEVER && op->applied > 0)

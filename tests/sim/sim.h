@@ -314,6 +314,7 @@ void load_finish(void); /* no new load: what is under way, then the last reads *
 bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */
+bool load_is_marked(const struct op *op);
 void load_judge(void);      /* what the clients saw */
 
 /* invariants.c */
