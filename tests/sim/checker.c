@@ -252,7 +252,7 @@ void checker_tell(const struct op *op, size_t number, char line[CHECKER_LINE_MAX
              (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
              op->outcome == OP_MAYBE    ? "?"
              : op->outcome == OP_SILENT ? "done"
-             : op->text              ? op->text
-             : op->null              ? "(nil)"
-                                     : reply);
+             : op->text                 ? op->text
+             : op->null                 ? "(nil)"
+                                        : reply);
 }

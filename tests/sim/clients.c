@@ -204,6 +204,11 @@ static void op_error(struct load_client *client, struct op *op, const redisReply
         op_ends(op, OP_MAYBE);
         return;
     }
+    if (begins(reply, "MISCONF ") && sim->disk_reserve > 0) {
+        sim_cover(COVER_DISK_LOW, 1);
+        op_ends(op, OP_NEVER);
+        return;
+    }
     if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
         sim_fail("operation %zu got -%s", (size_t)(op - ops), reply->str);
     op_ends(op, OP_NEVER);

@@ -25,6 +25,7 @@ enum fault {
     FAULT_SLOW_DISK,
     FAULT_SLOW_LINKS,
     FAULT_BAD_DISK,
+    FAULT_FULL_DISK,
     FAULT_STOP,
     FAULT_LATE_ACKS,
     FAULT_FIGURE_8,
@@ -85,6 +86,32 @@ static void fail_disk(struct sim_node *node) {
         return;
     node->expect_failure = true;
     disk_arm(node->disk, 1 + sim_below(30), true);
+}
+
+static void fill_disk(struct sim_node *node) {
+    uint64_t spare = sim_chance(50) ? sim_below(16384) : sim_below(2 * sim->disk_reserve + 1);
+    disk_fill(node->disk, spare);
+    node->expect_failure = true;
+    node->full_until = sim->now + sim_between(200000, sim_chance(30) ? 12000000 : 3000000);
+    quicken_at = node->full_until > quicken_at ? node->full_until : quicken_at;
+}
+
+static void fill_disks(void) {
+    bool all = sim_chance(25);
+    if (!all)
+        fill_disk(victim());
+    for (size_t i = 0; all && i < sim->node_count; i++)
+        fill_disk(&sim->nodes[i]);
+}
+
+static void make_room(void) {
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        if (!node->full_until || node->full_until > sim->now)
+            continue;
+        disk_clear(node->disk);
+        node->full_until = 0;
+    }
 }
 
 static void block(int from, int to) {
@@ -304,6 +331,9 @@ static void do_fault(enum fault fault) {
     case FAULT_BAD_DISK:
         fail_disk(victim());
         break;
+    case FAULT_FULL_DISK:
+        fill_disks();
+        break;
     case FAULT_STOP:
         stop(victim());
         break;
@@ -329,6 +359,7 @@ void faults_work(void) {
         quicken();
     if (deafen_at && deafen_at <= sim->now)
         deafen();
+    make_room();
     figure8_work();
     if (sim->calm || fault_at > sim->now)
         return;
@@ -348,6 +379,9 @@ uint64_t faults_next(void) {
     uint64_t next = sim->calm ? UINT64_MAX : fault_at;
     if (figure8_next() < next)
         next = figure8_next();
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].full_until && sim->nodes[i].full_until < next)
+            next = sim->nodes[i].full_until;
     if (heal_at && heal_at < next)
         next = heal_at;
     if (quicken_at && quicken_at < next)

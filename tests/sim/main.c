@@ -7,7 +7,7 @@
  *
  *      processes    killed at any step, in the middle of a disk job too; stalled while the world goes on; stopped in order
  *      machines     lose power: alone, all at once; what was not synced is lost, torn by sectors, or there
- *      disks        slow; failing for good at some operation, a failed sync's pages dropped in silence
+ *      disks        slow; full for a while, one or all; failing for good at some operation, a failed sync's pages dropped in silence
  *      network      partitions: in two, one node alone, one way, a ring; connections that fall, with what they carry or
  *                   without; that stay half open; slow links; an old connection's bytes that arrive after a new one's
  *      clocks       skewed, drifting, jumping by a millisecond or a year, back and forth

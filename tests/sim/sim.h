@@ -55,6 +55,8 @@ enum coverage {
     COVER_LOST_WRITES,
     COVER_TORN_WALS,
     COVER_SYNC_ERRORS,
+    COVER_FULL,
+    COVER_DISK_LOW,
     COVER_PARTITIONS,
     COVER_FALLS,
     COVER_HALF_OPEN,
@@ -181,6 +183,7 @@ struct sim_node {
     raft_term led;       /* the newest term that it was seen leading */
     raft_index read_at;  /* its keyspace was last digested here */
     uint64_t fsync_slow; /* its disk takes so many times longer */
+    uint64_t full_until; /* its disk is full, or nearly; 0: it is not */
 };
 
 /* ---- the world -------------------------------------------------------------------------------------------- */
@@ -200,6 +203,7 @@ struct sim {
     raft_id last_id;                                /* given to a new node */
     bool destroyed[SIM_IDS_MAX];                    /* the disk of this member is gone */
     unsigned election_ms;
+    uint64_t disk_reserve;            /* bytes; 0: none */
     size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
@@ -302,6 +306,9 @@ bool disk_stopped(const struct disk *disk);
 void disk_stop(struct disk *disk);
 /* It fails since it was made to. */
 bool disk_broken(const struct disk *disk);
+void disk_fill(struct disk *disk, uint64_t spare); /* its files may grow by so much */
+void disk_clear(struct disk *disk);
+bool disk_bounded(const struct disk *disk);
 void disk_mend(struct disk *disk);
 
 /* clients.c */
@@ -315,7 +322,7 @@ bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */
 bool load_is_marked(const struct op *op);
-void load_judge(void);      /* what the clients saw */
+void load_judge(void); /* what the clients saw */
 
 /* invariants.c */
 void invariants_open(void);

@@ -20,6 +20,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/note.h"
 #include "../../src/store/internal.h"
 #include "locks.h"
 #include "sim.h"
@@ -64,6 +65,11 @@ struct disk {
     uint64_t stops_in; /* operations; 0: not decided */
     bool fails;        /* ... and then fails, instead of stopping with the process */
     bool stopped, broken;
+    uint64_t room; /* bytes that its files may take; 0: no bound */
+    struct note {
+        char name[16], text[64];
+    } notes[4];
+    size_t note_count;
 };
 
 struct sim_file {
@@ -258,6 +264,36 @@ void disk_mend(struct disk *disk) {
     disk->stops_in = 0;
 }
 
+static uint64_t used(const struct disk *disk) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < disk->now.count; i++)
+        bytes += (uint64_t)disk->now.at[i].inode->seen.size;
+    return bytes;
+}
+
+void disk_fill(struct disk *disk, uint64_t spare) {
+    disk->room = 1 + used(disk) + spare;
+    sim_trace("disk %d has room for %llu bytes more", disk->host + 1, (unsigned long long)spare);
+}
+
+void disk_clear(struct disk *disk) {
+    if (disk->room)
+        sim_trace("disk %d has room again", disk->host + 1);
+    disk->room = 0;
+}
+
+bool disk_bounded(const struct disk *disk) {
+    return disk->room > 0;
+}
+
+static bool has_room(const struct disk *disk, uint64_t growth) {
+    if (!disk->room || growth == 0 || used(disk) + growth <= disk->room)
+        return true;
+    sim_trace("disk %d is full", disk->host + 1);
+    sim_cover(COVER_FULL, 1);
+    return false;
+}
+
 /* Whether an operation that changes something goes through. */
 static bool goes(struct disk *disk) {
     if (disk->stops_in > 0 && --disk->stops_in == 0) {
@@ -378,6 +414,9 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
     sim_trace("%s: %d bytes at %lld", disk_name(file->disk, file->inode), length, at);
     if (!goes(file->disk))
         return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    int64_t growth = at + length - file->inode->seen.size;
+    if (!has_room(file->disk, growth > 0 ? (uint64_t)growth : 0))
+        return SQLITE_FULL;
     inode_push(file->inode, at, bytes, (size_t)length, length < 100);
     return SQLITE_OK;
 }
@@ -623,6 +662,17 @@ int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]) {
     return 0;
 }
 
+bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes);
+bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes) {
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/", dir);
+    const struct disk *disk = disk_of(path);
+    uint64_t taken = used(disk);
+    *total_bytes = disk->room ? disk->room : (uint64_t)1 << 40;
+    *free_bytes = *total_bytes > taken ? *total_bytes - taken : 0;
+    return true;
+}
+
 char **__wrap_store_dir_names(const char *dir);
 char **__wrap_store_dir_names(const char *dir) {
     char path[PATH_MAX_BYTES];
@@ -654,4 +704,50 @@ int __wrap_store_file_rename(const char *dir, const char *from, const char *to) 
     snprintf(name->path, sizeof name->path, "%s", to);
     names_changed(disk);
     return __wrap_store_dir_sync(dir);
+}
+
+/* ---- what note.c does: a small file that is there whole and synced, or as it was -------------------------------- */
+
+enum note_result __wrap_note_read(const char *dir, const char *name, char *text, size_t size);
+bool __wrap_note_write(const char *dir, const char *name, const char *text);
+bool __wrap_note_remove(const char *dir, const char *name);
+
+static struct note *note_find(const char *dir, const char *name) {
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/", dir);
+    struct disk *disk = disk_of(path);
+    for (size_t i = 0; i < disk->note_count; i++)
+        if (strcmp(disk->notes[i].name, name) == 0)
+            return &disk->notes[i];
+    return NULL;
+}
+
+enum note_result __wrap_note_read(const char *dir, const char *name, char *text, size_t size) {
+    const struct note *note = note_find(dir, name);
+    snprintf(text, size, "%s", note ? note->text : "");
+    return note ? NOTE_READ : NOTE_NONE;
+}
+
+bool __wrap_note_write(const char *dir, const char *name, const char *text) {
+    struct note *note = note_find(dir, name);
+    struct disk *disk = sim->current->disk;
+    if (!goes(disk) || !has_room(disk, strlen(text)))
+        return false;
+    if (!note) {
+        assert(disk->note_count < sizeof disk->notes / sizeof *disk->notes);
+        note = &disk->notes[disk->note_count++];
+        snprintf(note->name, sizeof note->name, "%s", name);
+    }
+    snprintf(note->text, sizeof note->text, "%s", text);
+    return true;
+}
+
+bool __wrap_note_remove(const char *dir, const char *name) {
+    struct note *note = note_find(dir, name);
+    struct disk *disk = sim->current->disk;
+    if (!goes(disk))
+        return false;
+    if (note)
+        *note = disk->notes[--disk->note_count];
+    return true;
 }

@@ -40,6 +40,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LOST_WRITES] = "files that lost unsynced writes",
     [COVER_TORN_WALS] = "torn WALs at a restart",
     [COVER_SYNC_ERRORS] = "failed syncs",
+    [COVER_FULL] = "writes to a full disk",
+    [COVER_DISK_LOW] = "commands refused while the disk was nearly full",
     [COVER_PARTITIONS] = "partitions",
     [COVER_FALLS] = "connections that fell",
     [COVER_HALF_OPEN] = "half-open connections",
@@ -210,6 +212,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
         {"--raft-feature-level-max", level_max(node)},
+        {"--raft-disk-reserve", sim->disk_reserve},
     };
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++) {
@@ -237,7 +240,8 @@ static void start(struct sim_node *node) {
         node->crash_by = sim->now + sim_below(1000000);
     }
     node->doomed = false;
-    node->dark = node->stopping = node->expect_failure = false;
+    node->dark = node->stopping = false;
+    node->expect_failure = disk_bounded(node->disk);
     node->applied = node->read_at = 0;
     node->led = 0;
     node->stalled_to = node->wakes_at = 0;
@@ -361,7 +365,8 @@ static void calm_down(void) {
     faults_end();
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
-        node->stalled_to = 0;
+        node->stalled_to = node->full_until = 0;
+        disk_clear(node->disk);
         if (node->node && disk_broken(node->disk))
             world_crash(node,
                         false); /* it may have nothing to write, and so not know: its disk is replaced */
@@ -424,6 +429,7 @@ static void draw_shape(void) {
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     sim->append_bytes = (size_t)(sim_chance(40) ? sim_between(1, 400) : 1 << 20);
     sim->appends_max = (size_t)(sim_chance(30) ? sim_between(1, 4) : 256);
+    sim->disk_reserve = sim_chance(50) ? 0 : sim_between(4096, 131072);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
 
