@@ -18,6 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/node_state.h"
 #include "sim.h"
 
 enum {
@@ -28,10 +29,11 @@ enum {
     PAUSE_US = 20000,
     PIECES_US = 2000,
     WANDERS_PERCENT = 3,
+    WANTED_MAX = 2 * PIPELINE_MAX + 2,
 };
 
 struct wanted { /* a reply that is owed */
-    bool echo;
+    enum { WANT_OP, WANT_ECHO, WANT_OK } what;
     size_t number; /* of the operation, or what is echoed */
 };
 
@@ -39,13 +41,17 @@ struct load_client {
     int host, target;
     struct stream *stream;
     redisReader *reader;
-    struct wanted wanted[2 * PIPELINE_MAX];
+    struct wanted wanted[WANTED_MAX];
     size_t owed, answered;
     struct resp_buf unsent; /* of the pipeline: it goes in pieces */
     uint64_t sends_at;
     uint64_t wakes_at, give_up_at, patience_us;
     uint64_t reads_percent;
-    bool moved; /* the next command goes elsewhere */
+    uint64_t only_reads_until;
+    bool moved;       /* the next command goes elsewhere */
+    bool reads_there; /* on followers too, what is newest */
+    bool on_lease;    /* asks for it */
+    bool greets;      /* the connection is new */
 };
 
 static struct {
@@ -58,6 +64,7 @@ size_t op_count;
 static size_t op_capacity;
 static struct load_client clients[SIM_CLIENTS_MAX];
 static uint64_t think_us, px_ms_max, px_percent, writes;
+static uint64_t quiet_until;
 static bool finishing, reading_last;
 static uint64_t finish_event;
 static int last_slot; /* the last reads: what is read next */
@@ -127,14 +134,19 @@ static void write_op(struct resp_buf *out, size_t number) {
     }
 }
 
+static bool reads_only(const struct load_client *client) {
+    return client->only_reads_until > sim->now;
+}
+
 static size_t some_op(const struct load_client *client) {
     int slot = (int)sim_below(SLOTS);
-    enum op_kind kind = sim_below(100) < client->reads_percent ? OP_GET
-                        : sim_chance(12)                       ? OP_DEL
-                        : slots[slot].counter                  ? OP_INCR
-                        : sim_below(100) < px_percent          ? OP_SET_PX
-                        : sim_chance(40)                       ? OP_SET
-                                                               : OP_APPEND;
+    enum op_kind kind = reads_only(client) || quiet_until > sim->now || sim_below(100) < client->reads_percent
+                            ? OP_GET
+                        : sim_chance(12)              ? OP_DEL
+                        : slots[slot].counter         ? OP_INCR
+                        : sim_below(100) < px_percent ? OP_SET_PX
+                        : sim_chance(40)              ? OP_SET
+                                                      : OP_APPEND;
     if (++slots[slot].used > OPS_PER_KEY) {
         slots[slot].generation++;
         slots[slot].used = 1;
@@ -223,7 +235,12 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
         sim_fail("client %d got a reply too many", client->host + 1);
     struct wanted wanted = client->wanted[client->answered++];
     char text[32];
-    if (wanted.echo) {
+    if (wanted.what == WANT_OK) {
+        if (reply->type != REDIS_REPLY_STATUS)
+            sim_fail("client %d: its greeting is answered with %s", client->host + 1, reply->str);
+        return;
+    }
+    if (wanted.what == WANT_ECHO) {
         snprintf(text, sizeof text, "e%zu", wanted.number);
         if (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, text) != 0)
             sim_fail("client %d: replies are out of order: %s instead of %s", client->host + 1,
@@ -237,6 +254,9 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
         op_error(client, op, reply);
     else
         op_value(op, reply);
+    const struct node *node = sim->nodes[client->target].node;
+    sim_cover(COVER_FOLLOWER_READS, client->reads_there && reply->type != REDIS_REPLY_ERROR && node &&
+                                        node->raft_status.role != RAFT_LEADER);
 }
 
 /* ---- a client ------------------------------------------------------------------------------------------------------- */
@@ -246,7 +266,7 @@ static void disconnect(struct load_client *client) {
         return;
     for (; client->answered < client->owed; client->answered++) {
         struct wanted wanted = client->wanted[client->answered];
-        if (!wanted.echo)
+        if (wanted.what == WANT_OP)
             op_ends(&ops[wanted.number], ops[wanted.number].kind == OP_GET ? OP_NEVER : OP_MAYBE);
     }
     stream_close(client->stream);
@@ -262,6 +282,7 @@ static void connect_to(struct load_client *client, int target) {
     client->stream = stream_open(client->host, target);
     client->reader = redisReaderCreate();
     client->owed = client->answered = 0;
+    client->greets = true;
 }
 
 static void receive(struct load_client *client) {
@@ -282,7 +303,7 @@ static void want_echo(struct load_client *client, struct resp_buf *out) {
     size_t number = (size_t)sim_below(1000000);
     snprintf(text, sizeof text, "e%zu", number);
     request(out, 2, (const char *[]){"ECHO", text});
-    client->wanted[client->owed++] = (struct wanted){.echo = true, .number = number};
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_ECHO, .number = number};
 }
 
 static void want(struct load_client *client, struct resp_buf *out, size_t number) {
@@ -291,6 +312,18 @@ static void want(struct load_client *client, struct resp_buf *out, size_t number
     client->wanted[client->owed++] = (struct wanted){.number = number};
     sim_trace("client %d: op %zu %s k%d.%u to node %d", client->host + 1, number, names[ops[number].kind],
               ops[number].slot, ops[number].generation, client->target + 1);
+}
+
+static void greet(struct load_client *client, struct resp_buf *out) {
+    if (client->reads_there) {
+        request(out, 1, (const char *[]){"READONLY"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+    }
+    if (client->reads_there || client->on_lease) {
+        request(out, 2, (const char *[]){"RAFT.CONSISTENCY", client->on_lease ? "lease" : "linearizable"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+    }
+    client->greets = false;
 }
 
 /* The next of the last reads: again until it is answered. */
@@ -319,6 +352,8 @@ static void send_piece(struct load_client *client) {
 static void send_some(struct load_client *client) {
     struct resp_buf *out = &client->unsent;
     client->owed = client->answered = 0;
+    if (client->greets)
+        greet(client, out);
     if (finishing) {
         reading_last = true;
         want_last(client, out);
@@ -352,11 +387,11 @@ static void client_work(struct load_client *client) {
         if (reading_last && client == clients)
             last_is_read();
         client->owed = client->answered = 0;
-        client->wakes_at = sim->now + sim_below(think_us);
+        client->wakes_at = sim->now + sim_below(reads_only(client) ? PAUSE_US / 4 : think_us);
     }
     if (client->wakes_at > sim->now || (finishing && client != clients) || (finishing && last_slot == SLOTS))
         return;
-    if (sim_chance(WANDERS_PERCENT) && !finishing) {
+    if (sim_chance(WANDERS_PERCENT) && !finishing && !reads_only(client)) {
         client->target = (int)sim_below(sim->node_count);
         client->moved = true;
     }
@@ -370,7 +405,7 @@ static void client_work(struct load_client *client) {
 
 void load_open(void) {
     op_count = 0;
-    writes = 0;
+    writes = quiet_until = 0;
     finishing = reading_last = false;
     finish_event = UINT64_MAX;
     last_slot = 0;
@@ -388,6 +423,8 @@ void load_open(void) {
                                  .target = (int)sim_below(sim->node_count),
                                  .patience_us = sim_between(100000, sim_chance(50) ? 800000 : 8000000),
                                  .reads_percent = i > 0 && sim_chance(25) ? 100 : sim_between(10, 70),
+                                 .reads_there = i > 0 && sim_chance(30),
+                                 .on_lease = sim_chance(30),
                                  .wakes_at = 1 + sim_below(500000)};
 }
 
@@ -409,6 +446,26 @@ uint64_t load_next(void) {
 void load_work(void) {
     for (size_t i = 0; i < sim->client_count; i++)
         client_work(&clients[i]);
+}
+
+void load_quiet(uint64_t until) {
+    quiet_until = until;
+}
+
+/* Writers that wait for something, wait. */
+void load_divide(int reader_host, int writer_host, uint64_t until) {
+    for (size_t i = 0; i < sim->client_count; i++) {
+        struct load_client *client = &clients[i];
+        bool reads = i % 2 == 1;
+        if (reads)
+            disconnect(client);
+        else if (client->stream && client->answered < client->owed)
+            continue;
+        client->only_reads_until = reads ? until : 0;
+        client->target = reads ? reader_host : writer_host;
+        client->moved = !client->stream || client->target != stream_to(client->stream);
+        client->wakes_at = sim->now + sim_below(PAUSE_US);
+    }
 }
 
 void load_finish(void) {

@@ -29,13 +29,14 @@ enum fault {
     FAULT_STOP,
     FAULT_LATE_ACKS,
     FAULT_FIGURE_8,
+    FAULT_DEAF,
     FAULT_YOUNG_LEADERS, /* these two: at an election */
     FAULT_VOTERS,
     FAULT_MEMBERS, /* operator.c; and at a change of theirs */
     FAULT_COUNT,
 };
 
-static bool enabled[FAULT_COUNT], only_young_leaders;
+static bool enabled[FAULT_COUNT], only_young_leaders, only_deaf;
 static unsigned change_percent; /* of changes of members that something happens to */
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
 static uint64_t
@@ -47,6 +48,11 @@ bool faults_move_clocks(void) {
 
 bool faults_move_members(void) {
     return enabled[FAULT_MEMBERS];
+}
+
+/* A fault in several acts is on. */
+static bool staged(void) {
+    return figure8_runs() || deaf_runs();
 }
 
 static struct sim_node *some_node(void) {
@@ -205,6 +211,7 @@ static void deafen(void) {
     for (int i = 0; i < (int)sim->node_count; i++)
         if (i != sim->lag_host)
             block(sim->lag_host, i);
+    load_divide(sim->lag_host, (sim->lag_host + 1) % (int)sim->node_count, heal_at);
 }
 
 static void dies_soon(struct sim_node *node, uint64_t within_us) {
@@ -219,8 +226,7 @@ static void dies_soon(struct sim_node *node, uint64_t within_us) {
  * reach one other node at most, and some die with their first commit. */
 void faults_leads(struct sim_node *node) {
     figure8_leads(node);
-    if (sim->calm || figure8_runs() || !enabled[FAULT_YOUNG_LEADERS] ||
-        sim_chance(only_young_leaders ? 5 : 30))
+    if (sim->calm || staged() || !enabled[FAULT_YOUNG_LEADERS] || sim_chance(only_young_leaders ? 5 : 30))
         return;
     node->dies_young = true;
     dies_soon(node, sim_chance(50) ? 5000 : 50000);
@@ -242,13 +248,14 @@ void faults_commits(struct sim_node *node, raft_index index) {
 }
 
 void faults_votes(struct sim_node *node) {
-    if (!sim->calm && !figure8_runs() && enabled[FAULT_VOTERS] && sim_chance(20))
+    deaf_votes();
+    if (!sim->calm && !staged() && enabled[FAULT_VOTERS] && sim_chance(20))
         dies_soon(node, 2000);
 }
 
 /* Whoever begins a change dies with it, or is alone with it, in some runs often: else it is committed before anything happens. */
 void faults_changes(struct sim_node *node) {
-    if (sim->calm || figure8_runs() || heal_at || deafen_at || !sim_chance(change_percent))
+    if (sim->calm || staged() || heal_at || deafen_at || !sim_chance(change_percent))
         return;
     if (sim_chance(50)) {
         dies_soon(node, 4000);
@@ -258,7 +265,7 @@ void faults_changes(struct sim_node *node) {
 }
 
 bool faults_cut_off(const struct sim_node *node, uint64_t for_us) {
-    if (sim->calm || figure8_runs() || heal_at || deafen_at)
+    if (sim->calm || staged() || heal_at || deafen_at)
         return false;
     partition_begins();
     heal_at = sim->now + for_us;
@@ -344,6 +351,10 @@ static void do_fault(enum fault fault) {
         if (!heal_at && !deafen_at)
             figure8_begin(some_leader());
         break;
+    case FAULT_DEAF:
+        if (!heal_at && !deafen_at)
+            deaf_begin(some_leader());
+        break;
     case FAULT_YOUNG_LEADERS:
     case FAULT_VOTERS:
     case FAULT_MEMBERS:
@@ -361,13 +372,18 @@ void faults_work(void) {
         deafen();
     make_room();
     figure8_work();
+    deaf_work();
     if (sim->calm || fault_at > sim->now)
         return;
     fault_at = sim->now + 1 + sim_below(2 * fault_every);
     enum fault fault = (enum fault)sim_below(FAULT_COUNT);
-    if (enabled[FAULT_FIGURE_8] && sim_chance(20))
+    if (only_deaf && sim_chance(80))
+        fault = FAULT_DEAF;
+    else if (enabled[FAULT_FIGURE_8] && sim_chance(20))
         fault = FAULT_FIGURE_8; /* its stage is seldom set */
-    if (!enabled[fault] || figure8_runs())
+    else if (enabled[FAULT_DEAF] && sim_chance(15))
+        fault = FAULT_DEAF;
+    if (!enabled[fault] || staged())
         return;
     do_fault(fault);
     sim->peace_from = heal_at > quicken_at ? heal_at : quicken_at;
@@ -379,6 +395,8 @@ uint64_t faults_next(void) {
     uint64_t next = sim->calm ? UINT64_MAX : fault_at;
     if (figure8_next() < next)
         next = figure8_next();
+    if (deaf_next() < next)
+        next = deaf_next();
     for (size_t i = 0; i < sim->node_count; i++)
         if (sim->nodes[i].full_until && sim->nodes[i].full_until < next)
             next = sim->nodes[i].full_until;
@@ -394,6 +412,7 @@ uint64_t faults_next(void) {
 void faults_open(void) {
     for (size_t i = 0; i < FAULT_COUNT; i++)
         enabled[i] = sim_chance(i < FAULT_YOUNG_LEADERS || i == FAULT_MEMBERS ? 50 : 25);
+    enabled[FAULT_DEAF] &= sim->leases;
     change_percent = (unsigned)sim_below(60);
     only_young_leaders = sim_chance(10);
     if (only_young_leaders) {
@@ -406,12 +425,19 @@ void faults_open(void) {
         memset(enabled, 0, sizeof enabled);
         enabled[FAULT_BAD_DISK] = true;
     }
+    only_deaf = sim->leases && !only_young_leaders && !sim->only_bad_disks && sim_chance(20);
+    if (only_deaf) {
+        memset(enabled, 0, sizeof enabled);
+        enabled[FAULT_DEAF] = enabled[FAULT_LATE_ACKS] = true;
+        sim->all_lease = true;
+    }
     fault_every = sim->only_bad_disks ? 30000 : sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
     heal_at = quicken_at = deafen_at = 0;
 }
 
 void faults_end(void) {
+    deaf_stop();
     figure8_stop();
     deafen_at = 0;
     heal();

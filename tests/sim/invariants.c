@@ -41,7 +41,7 @@ static struct memory {  /* what a node must know after any crash; and what was c
     raft_index on_disk; /* its durable log reached this far */
     raft_term promised; /* it has sent something in this term */
     bool looked_at;     /* in this life */
-    uint64_t expired, checkpoints, installed;
+    uint64_t expired, checkpoints, installed, leased;
     bool loads;
 } memories[SIM_IDS_MAX];
 
@@ -377,7 +377,7 @@ void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
 void invariants_started(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
-    memory->expired = memory->checkpoints = memory->installed = 0;
+    memory->expired = memory->checkpoints = memory->installed = memory->leased = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
@@ -387,6 +387,8 @@ void invariants_turned(struct sim_node *node) {
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
     sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
     sim_cover(COVER_LOADS, inner->loading == NULL && memory->loads);
+    sim_cover(COVER_LEASE_READS, inner->statistics.lease_reads - memory->leased);
+    memory->leased = inner->statistics.lease_reads;
     memory->expired = inner->statistics.expired_keys;
     memory->checkpoints = inner->checkpoint.done_count;
     memory->installed = inner->snapshot_in.installed;

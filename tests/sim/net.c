@@ -406,6 +406,10 @@ struct resp_buf *stream_in(struct stream *stream) {
     return &stream->in;
 }
 
+int stream_to(const struct stream *stream) {
+    return stream->acceptor;
+}
+
 bool stream_gone(const struct stream *stream) {
     return stream->gone;
 }

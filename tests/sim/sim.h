@@ -6,6 +6,7 @@
  *      world.c       time, steps; nodes that start, crash, stop
  *      faults.c      what goes wrong
  *      figure8.c     a fault in several acts
+ *      deaf.c        another
  *      operator.c    members that come and go, leaderships handed over
  *      host.c        the clock, chance, the log
  *      worker.c      worker.h as a seeded queue
@@ -65,6 +66,10 @@ enum coverage {
     COVER_LEADER_CHANGES,
     COVER_DEPOSED,
     COVER_DEPOSED_READS,
+    COVER_LEASE_READS,
+    COVER_FOLLOWER_READS,
+    COVER_NO_PROMISES,
+    COVER_LEFT_ALONE,
     COVER_LATE_ACKS,
     COVER_FIGURE_8,
     COVER_TRUNCATED,
@@ -126,6 +131,9 @@ enum plant {
     PLANT_READ_AT_ONCE,
     PLANT_READ_BEFORE_NOOP,
     PLANT_COUNT_OLD_TERM,
+    PLANT_LEASE_FROM_ACK,
+    PLANT_PROMISE_FORGOTTEN,
+    PLANT_IMPATIENT,
     PLANT_CUT_BLINDLY,
     PLANT_CHANGE_EARLY,
     PLANT_CHANGES_AT_ONCE,
@@ -204,6 +212,8 @@ struct sim {
     bool destroyed[SIM_IDS_MAX];                    /* the disk of this member is gone */
     unsigned election_ms;
     uint64_t disk_reserve;            /* bytes; 0: none */
+    bool all_lease;                   /* every read stands on one */
+    bool leases;                      /* are possible */
     size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
@@ -267,6 +277,14 @@ void figure8_work(void);
 bool figure8_runs(void);
 void figure8_stop(void);
 
+/* deaf.c */
+void deaf_begin(struct sim_node *node); /* if it leads, and the stage is set */
+void deaf_votes(void);                  /* somebody has given its vote */
+uint64_t deaf_next(void);
+void deaf_work(void);
+bool deaf_runs(void);
+void deaf_stop(void);
+
 /* operator.c */
 void operator_open(void); /* draws how many machines there are beside the founders' */
 uint64_t operator_next(void);
@@ -293,6 +311,7 @@ struct stream;
 struct stream *stream_open(int client_host, int node_host);
 void stream_send(struct stream *stream, const void *bytes, size_t length);
 struct resp_buf *stream_in(struct stream *stream);
+int stream_to(const struct stream *stream);
 bool stream_gone(const struct stream *stream);
 void stream_close(struct stream *stream);
 
@@ -317,7 +336,10 @@ extern size_t op_count;
 void load_open(void);
 uint64_t load_next(void);
 void load_work(void);
-void load_finish(void); /* no new load: what is under way, then the last reads */
+void load_divide(int reader_host, int writer_host,
+                 uint64_t until); /* who reads at one node, who writes at another */
+void load_quiet(uint64_t until);  /* nobody writes before then */
+void load_finish(void);           /* no new load: what is under way, then the last reads */
 bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */

@@ -24,6 +24,7 @@ enum {
     LIVE_WITHIN_US = 15000000,   /* after the last fault a write commits within so long */
     FINISH_WITHIN_US = 60000000, /* ... and the last reads are answered */
     STUCK_STEPS = 10000,
+    DRIFT_PPM_MAX = 9900, /* two clocks differ in speed by less than a lease allows for: 2 % */
     WALL_US = 1700000000, /* seconds, at the start */
 };
 
@@ -50,6 +51,10 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LEADER_CHANGES] = "leaders",
     [COVER_DEPOSED] = "leaders that did not know of their successor",
     [COVER_DEPOSED_READS] = "reads asked of them",
+    [COVER_LEASE_READS] = "reads on a lease",
+    [COVER_FOLLOWER_READS] = "linearizable reads that followers answered",
+    [COVER_NO_PROMISES] = "starts without the promises of the others",
+    [COVER_LEFT_ALONE] = "leaders left alone while another stood",
     [COVER_LATE_ACKS] = "leaders cut off while old answers were on their way",
     [COVER_FIGURE_8] = "figures 8, played to the end",
     [COVER_TRUNCATED] = "persisted entries truncated",
@@ -152,6 +157,8 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
+static bool lease_by_default;
+static unsigned drift_ppm_max;
 static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
     checkpoint_bytes;
 
@@ -223,6 +230,12 @@ static void load_conf(struct sim_node *node) {
     snprintf(words[count], sizeof words[count], "/sim/%d", node->host + 1);
     argv[argc++] = word("--dir");
     argv[argc++] = words[count];
+    bool promises = sim->leases && (sim->all_lease || !sim_chance(8));
+    sim_cover(COVER_NO_PROMISES, sim->leases && !promises);
+    argv[argc++] = word("--raft-leases");
+    argv[argc++] = word(promises ? "yes" : "no");
+    argv[argc++] = word("--raft-read-consistency");
+    argv[argc++] = word(promises && (lease_by_default || sim->all_lease) ? "lease" : "linearizable");
     argc = add_members(node, argv, argc);
     if (!conf_load(&node->conf, NULL, argc, argv, why))
         sim_fail("the configuration is refused: %s", why);
@@ -233,7 +246,7 @@ static void start(struct sim_node *node) {
     load_conf(node);
     node->born = sim->now;
     node->mono_base = 1000000 + sim_below(1000000000);
-    node->drift_ppm = (int64_t)sim_below(2001) - 1000;
+    node->drift_ppm = (int64_t)sim_below(2 * drift_ppm_max + 1) - drift_ppm_max;
     node->restart_at = node->crash_by = 0;
     if (node->doomed && !sim->calm) {
         node->crash_power = true;
@@ -429,6 +442,9 @@ static void draw_shape(void) {
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     sim->append_bytes = (size_t)(sim_chance(40) ? sim_between(1, 400) : 1 << 20);
     sim->appends_max = (size_t)(sim_chance(30) ? sim_between(1, 4) : 256);
+    sim->leases = sim_chance(50);
+    lease_by_default = sim_chance(50);
+    drift_ppm_max = sim_chance(50) ? 1000 : DRIFT_PPM_MAX;
     sim->disk_reserve = sim_chance(50) ? 0 : sim_between(4096, 131072);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
