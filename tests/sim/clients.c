@@ -227,7 +227,7 @@ static void op_error(struct load_client *client, struct op *op, const redisReply
     client->moved = true;
     client->target = (int)sim_below(sim->node_count);
     if (begins(reply, "MOVED ") && colon && sscanf(colon + 1, "%u", &port) == 1)
-        client->target = (int)port - SIM_PORT;
+        client->target = world_host(port);
 }
 
 static void take_reply(struct load_client *client, const redisReply *reply) {

@@ -8,7 +8,10 @@
 #include "../../src/node_state.h"
 #include "sim.h"
 
-enum { ARMED_US = 2000000 }; /* a crash that is to happen in the middle of a batch waits so long for one */
+enum {
+    MOVES_MAX = 20,
+    ARMED_US = 2000000
+}; /* a crash that is to happen in the middle of a batch waits so long for one */
 
 enum fault {
     FAULT_KILL,
@@ -27,6 +30,7 @@ enum fault {
     FAULT_BAD_DISK,
     FAULT_FULL_DISK,
     FAULT_STOP,
+    FAULT_MOVE,
     FAULT_LATE_ACKS,
     FAULT_FIGURE_8,
     FAULT_DEAF,
@@ -36,7 +40,7 @@ enum fault {
     FAULT_COUNT,
 };
 
-static bool enabled[FAULT_COUNT], only_young_leaders, only_deaf;
+static bool enabled[FAULT_COUNT], only_young_leaders, only_deaf, formed;
 static unsigned change_percent; /* of changes of members that something happens to */
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
 static uint64_t
@@ -292,6 +296,22 @@ static void stop(struct sim_node *node) {
     world_poke(node->host);
 }
 
+/* Until all founders have met, their files must say the same. */
+static bool has_formed(void) {
+    for (size_t i = 0; i < sim->founder_count && !formed; i++)
+        if (!sim->nodes[i].node || sim->nodes[i].node->raft_status.applied == 0)
+            return false;
+    return formed = true;
+}
+
+/* It comes back at another address. */
+static void move(struct sim_node *node) {
+    if (!has_formed() || node->standing != STANDING_MEMBER || node->moves >= MOVES_MAX)
+        return;
+    crash_if_up(node, sim_chance(20));
+    node->moving = true;
+}
+
 static void do_fault(enum fault fault) {
     switch (fault) {
     case FAULT_KILL:
@@ -343,6 +363,9 @@ static void do_fault(enum fault fault) {
         break;
     case FAULT_STOP:
         stop(victim());
+        break;
+    case FAULT_MOVE:
+        move(some_node());
         break;
     case FAULT_LATE_ACKS:
         late_acks(some_leader());
@@ -434,6 +457,7 @@ void faults_open(void) {
     fault_every = sim->only_bad_disks ? 30000 : sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
     heal_at = quicken_at = deafen_at = 0;
+    formed = false;
 }
 
 void faults_end(void) {

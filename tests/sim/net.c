@@ -109,6 +109,7 @@ struct stream *stream_new(int opener, int acceptor) {
         abort();
     stream->opener = opener;
     stream->acceptor = acceptor;
+    stream->port = acceptor < SIM_NODES_MAX ? world_port(acceptor) : 0;
     stream->arrives_at = sim->now + network_delay(opener, acceptor);
     pipe_init(&stream->up);
     pipe_init(&stream->down);
@@ -155,7 +156,7 @@ static void deliver_open(struct stream *stream) {
         stream_note_unheard(stream);
         return;
     }
-    if (!own || !own->listening) {
+    if (!own || !own->listening || stream->port != world_port(stream->acceptor)) {
         reset_opener(stream, true);
         return;
     }

@@ -40,8 +40,9 @@ enum {
     SIM_CLIENTS_MAX = 6,
     SIM_OPERATORS = 2,
     SIM_HOSTS_MAX = SIM_NODES_MAX + SIM_CLIENTS_MAX + SIM_OPERATORS, /* in this order */
-    SIM_PORT = 7001,                                                 /* of host 0 */
-    SIM_IDS_MAX = 64,                                                /* of members, all that ever were */
+    SIM_PORT = 7001,
+    SIM_PORTS = 100,  /* of host 0; a machine that has moved n times has n times SIM_PORTS more */
+    SIM_IDS_MAX = 64, /* of members, all that ever were */
 };
 
 /* Rare things that must have happened, or all that passes proves little. */
@@ -77,6 +78,8 @@ enum coverage {
     COVER_REMOVED,
     COVER_REMOVED_LEADERS,
     COVER_TOLD_REMOVED,
+    COVER_MOVED,
+    COVER_TOLD_MOVED,
     COVER_LOST_DISKS,
     COVER_CHANGES_REFUSED,
     COVER_IDS_REFUSED,
@@ -166,7 +169,10 @@ struct sim_node {
     int host;
     raft_id id; /* of the member that lives on this machine */
     enum sim_standing standing;
-    uint64_t out_until; /* OUT: then it is made EMPTY */
+    uint64_t out_until;                  /* OUT: then it is made EMPTY */
+    unsigned moves;                      /* addresses that it had before */
+    unsigned known_moves[SIM_NODES_MAX]; /* the others' addresses as its configuration has them */
+    bool moving;                         /* is down, and comes back at another address */
     struct conf conf;
     struct node *node; /* NULL: down */
     struct disk *disk;
@@ -250,6 +256,8 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
 struct instant world_instant(const struct sim_node *node);
 void world_poke(int host); /* there is news for it */
 void world_crash(struct sim_node *node, bool power);
+unsigned world_port(int host);                /* as it is now */
+int world_host(unsigned port);                /* whose it is or was */
 void world_empty_disk(struct sim_node *node); /* of one that is down */
 static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed) {
     return base + elapsed + (uint64_t)((int64_t)elapsed * ppm / 1000000);
@@ -360,6 +368,7 @@ raft_term invariants_newest_term(void);         /* that has had a leader */
 size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count);
 
 /* quorums.c */
+bool quorums_knows(raft_id id, const char *address); /* the newest committed list has it there */
 void quorums_open(void);
 void quorums_close(void);
 void quorums_committed(const struct raft_entry *entry); /* for the first time somebody applies it */

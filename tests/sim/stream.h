@@ -26,6 +26,7 @@ struct pipe {
 struct stream {
     struct stream *next; /* of all */
     int opener, acceptor;
+    unsigned port; /* that was dialled */
     struct pipe up, down;
     uint64_t arrives_at; /* the opening request; 0: it has */
     uint64_t up_at;      /* the opener knows that it is open; 0: it does */
@@ -61,7 +62,7 @@ struct link {
     unsigned port;
     uint64_t timeout_us;
     enum link_state state;
-    bool freed, opened, dropped, came_up, fallen, refused, touched;
+    bool dial_at_once, freed, opened, dropped, came_up, fallen, refused, touched;
     uint64_t dial_at;    /* while it waits */
     uint64_t give_up_at; /* while it connects */
     uint64_t backoff_us, connected_at, connects;

@@ -62,6 +62,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_REMOVED] = "members removed",
     [COVER_REMOVED_LEADERS] = "leaders that removed themselves",
     [COVER_TOLD_REMOVED] = "nodes that learnt of their removal",
+    [COVER_MOVED] = "members that came back at another address",
+    [COVER_TOLD_MOVED] = "addresses that an operator set",
     [COVER_LOST_DISKS] = "members that came back without their disk",
     [COVER_CHANGES_REFUSED] = "changes of members refused",
     [COVER_IDS_REFUSED] = "used ids refused",
@@ -174,6 +176,25 @@ static char *word(const char *text) {
     return (char *)(uintptr_t)text;
 }
 
+unsigned world_port(int host) {
+    return (unsigned)SIM_PORT + (unsigned)host + sim->nodes[host].moves * SIM_PORTS;
+}
+
+int world_host(unsigned port) {
+    return (int)(port - SIM_PORT) % SIM_PORTS;
+}
+
+/* Who moves is told where the others are now; else its file is what it was when it was written. */
+static void write_file(struct sim_node *node) {
+    if (node->starts > 0 && !node->moving)
+        return;
+    sim_cover(COVER_MOVED, node->moving);
+    node->moves += node->moving;
+    node->moving = false;
+    for (size_t i = 0; i < sim->node_count; i++)
+        node->known_moves[i] = sim->nodes[i].moves;
+}
+
 /* Who founds a cluster knows all founders; who joins one knows the address of one member, and its own or not even that. */
 static int add_members(const struct sim_node *node, char **argv, int argc) {
     static char nodes[SIM_NODES_MAX][2][64];
@@ -183,7 +204,8 @@ static int add_members(const struct sim_node *node, char **argv, int argc) {
         if (founder ? i >= sim->founder_count : !own || node->id % 2 == 0)
             continue;
         snprintf(nodes[i][0], sizeof nodes[i][0], "%zu", founder ? i + 1 : (size_t)node->id);
-        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu", SIM_PORT + i);
+        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu",
+                 SIM_PORT + i + node->known_moves[i] * SIM_PORTS);
         argv[argc++] = word("--raft-node");
         argv[argc++] = nodes[i][0];
         argv[argc++] = nodes[i][1];
@@ -194,7 +216,7 @@ static int add_members(const struct sim_node *node, char **argv, int argc) {
     int via = (int)sim_below(sim->node_count);
     for (size_t i = 0; i < sim->node_count && sim->nodes[via].standing != STANDING_MEMBER; i++)
         via = (via + 1) % (int)sim->node_count;
-    snprintf(join, sizeof join, "127.0.0.1:%d", SIM_PORT + via);
+    snprintf(join, sizeof join, "127.0.0.1:%u", world_port(via));
     argv[argc++] = word("--raft-join");
     argv[argc++] = join;
     return argc;
@@ -204,11 +226,12 @@ static void load_conf(struct sim_node *node) {
     char words[16][64], why[CONF_WHY_MAX];
     char *argv[64];
     int argc = 0;
+    write_file(node);
     const struct {
         const char *name;
         unsigned long value;
     } numbers[] = {
-        {"--port", (unsigned long)(SIM_PORT + node->host)},
+        {"--port", world_port(node->host)},
         {"--raft-id", (unsigned long)node->id},
         {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
