@@ -19,7 +19,8 @@
  * CLIENT UNBLOCK end it: its outcome comes first. When that cannot be known the reply is -INDOUBT, as for any write.
  *
  * Nothing is told that is not true at some point of the log behind the command's arrival: a wait that ends without an element has
- * asked the log, or looked behind a confirmed round, at least once.
+ * asked the log at least once, or looked behind a confirmed round and found nothing. Who found elements that were for others asks when its
+ * time is over: there may be some left.
  *
  * When this node no longer leads, those whose pop is under way learn its outcome as others do (outcome.c); the rest certainly took
  * nothing, and are sent on as soon as another leads: -MOVED. If this node is elected again before that, they have kept their places.
@@ -30,6 +31,8 @@
 #include <stdlib.h>
 
 #include "node_state.h"
+
+enum { ASK_AGAIN_MS = 5 };
 
 /* ---- begin and end of a wait -------------------------------------------------------------------------------------- */
 
@@ -204,6 +207,10 @@ void block_begin(struct node *node, struct connection *connection, const struct 
 /* There was nothing for it. Marks that came while it was asking have passed it by. */
 static void stay(struct node *node, struct wait *wait) {
     wait->asked = true;
+    if (wait->verdict == WAIT_TIMED_OUT && !wait->found_none) { /* asks, in this turn */
+        wait->verdict = WAIT_GOES_ON;
+        alarm_set(&node->block.alarms, &wait->alarm, node->now_ms, wait);
+    }
     if (wait->verdict != WAIT_GOES_ON) {
         block_conclude(node, wait, wait->verdict);
         return;
@@ -229,17 +236,31 @@ void block_apply(struct node *node, const struct pending_item *item, const struc
     }
     if (buf)
         resp_buf_truncate(buf, mark);
+    wait->found_none = true;
     stay(node, wait);
+}
+
+/* In one of its keys there is something, be it for those before it. */
+static bool has_elements(const struct node *node, const struct wait *wait) {
+    for (size_t i = 0; i < wait->count; i++) {
+        const struct queue *queue = wait->places[i].queue;
+        const struct item *item = keyspace_find(node->keyspace, queue->db, &queue->key);
+        if (item && item_type(item) == queue->type && collection_count(item) > 0)
+            return true;
+    }
+    return false;
 }
 
 void block_looked(struct node *node, struct connection *connection, const struct call *call) {
     struct wait *wait = connection->wait;
     if (!wait)
         return; /* its connection is gone */
-    if (call->end == CALL_DONE)
+    if (call->end == CALL_DONE) {
         finish(node, wait);
-    else
-        stay(node, wait);
+        return;
+    }
+    wait->found_none = !has_elements(node, wait);
+    stay(node, wait);
 }
 
 bool block_failed(struct node *node, struct connection *connection, bool undone) {
@@ -336,6 +357,18 @@ static void mark_ready(struct node *node) {
     }
 }
 
+/* Its time is over, and it was never told that there is nothing: it asks, as soon as that can be. */
+static void ask_at_last(struct node *node, struct wait *wait, bool served) {
+    const struct resp_buf *request = &wait->request;
+    const struct resp_command command = {
+        .count = 1, .raw = resp_buf_bytes(request), .raw_length = resp_buf_length(request)};
+    alarm_unset(&node->block.alarms, &wait->alarm);
+    if (served && serve_again(node, wait->connection, wait->db, &command, wait->quiet))
+        wait->verdict = WAIT_TIMED_OUT;
+    else
+        alarm_set(&node->block.alarms, &wait->alarm, node->now_ms + ASK_AGAIN_MS, wait);
+}
+
 /* ---- who leads ---------------------------------------------------------------------------------------------------- */
 
 static void send_on(struct node *node) {
@@ -380,8 +413,13 @@ void block_turn(struct node *node) {
         serve_marked(node);
     if (served && block->for_members > 0)
         acks_turn(node);
-    for (struct alarm *alarm; (alarm = alarms_first(&block->alarms)) && alarm->at_ms <= node->now_ms;)
-        end_or_note(node, alarm->owner, WAIT_TIMED_OUT);
+    for (struct alarm *alarm; (alarm = alarms_first(&block->alarms)) && alarm->at_ms <= node->now_ms;) {
+        struct wait *wait = alarm->owner;
+        if (wait->members == 0 && wait->connection->pending == 0 && !wait->found_none)
+            ask_at_last(node, wait, served && !handover_holds(node));
+        else
+            end_or_note(node, wait, WAIT_TIMED_OUT);
+    }
 }
 
 uint64_t block_deadline_ms(const struct node *node) {
