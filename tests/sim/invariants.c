@@ -129,20 +129,30 @@ static void see_saved(struct sim_node *node, struct raft *raft, const struct raf
 
 /* ---- what is applied --------------------------------------------------------------------------------------------------- */
 
-static void see_token(const struct resp_command *command) {
-    unsigned long number;
+/* Which of the clients' operations a command carries out; false: none that could be told. */
+static bool token_of(const struct resp_command *command, unsigned long *number) {
+    bool script = command->count == 6 && resp_arg_is(&command->args[0], "EVAL");
+    const struct resp_arg *word = &command->args[script ? 5 : 2];
     long long amount;
     char text[32];
-    if (command->count < 3 || command->args[2].length >= sizeof text)
-        return;
-    memcpy(text, command->args[2].bytes, command->args[2].length);
-    text[command->args[2].length] = 0;
-    if (resp_arg_is(&command->args[0], "INCRBY") && sscanf(text, "%lld", &amount) == 1)
-        number = (unsigned long)amount - 2;
-    else if (sscanf(text, "%*1[tad]%lu", &number) != 1)
+    if (command->count < 3 || word->length >= sizeof text)
+        return false;
+    memcpy(text, word->bytes, word->length);
+    text[word->length] = 0;
+    if (!script && !resp_arg_is(&command->args[0], "INCRBY"))
+        return sscanf(text, "%*1[tadp]%lu", number) == 1;
+    if (sscanf(text, "%lld", &amount) != 1 || amount < 0)
+        return false; /* a transfer's other half */
+    *number = (unsigned long)amount - 2;
+    return true;
+}
+
+static void see_token(const struct resp_command *command) {
+    unsigned long number;
+    if (!token_of(command, &number))
         return;
     if (number >= op_count)
-        sim_fail("an entry holds an operation that nobody asked for: %s", text);
+        sim_fail("an entry holds an operation that nobody asked for: %lu", number);
     if (++ops[number].applied > 1)
         sim_fail("operation %lu is in the committed log twice", number);
     ops[number].applied_event = ++sim->event;
@@ -223,7 +233,9 @@ static void digest(struct keyspace *keyspace, uint64_t *sum, uint64_t *order) {
             const struct item *item = keyspace_at(keyspace, db, slot);
             if (!item)
                 continue;
-            struct resp_arg key = item_key(item), value = item_string(item);
+            struct resp_arg key = item_key(item);
+            struct resp_arg value =
+                item_type(item) == VALUE_STRING ? item_string(item) : (struct resp_arg){0};
             uint64_t hash = sim_hash(db, key.bytes, key.length);
             hash = sim_hash(hash, value.bytes, value.length);
             hash = sim_mix(hash ^ item_deadline(item)) + item_version(item);
