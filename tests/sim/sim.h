@@ -13,6 +13,7 @@
  *      net.c         byte streams that are late, cut, half open
  *      endpoints.c   net.h on them
  *      vfs.c         SQLite's file layer as a disk that loses and tears what was not synced
+ *      notes.c       the small files beside
  *      clients.c     the load, and the history that it leaves
  *      checker.c     is a history linearizable?
  *      invariants.c  what must hold at every step
@@ -339,6 +340,9 @@ bool disk_broken(const struct disk *disk);
 void disk_fill(struct disk *disk, uint64_t spare); /* its files may grow by so much */
 void disk_clear(struct disk *disk);
 bool disk_bounded(const struct disk *disk);
+bool disk_has_room(const struct disk *disk, uint64_t growth);
+bool disk_goes(struct disk *disk);          /* an operation that changes something goes through */
+void notes_forget(const struct disk *disk); /* notes.c */
 void disk_mend(struct disk *disk);
 
 /* clients.c */

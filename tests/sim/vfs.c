@@ -20,7 +20,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "../../src/note.h"
 #include "../../src/store/internal.h"
 #include "locks.h"
 #include "sim.h"
@@ -66,10 +65,6 @@ struct disk {
     bool fails;        /* ... and then fails, instead of stopping with the process */
     bool stopped, broken;
     uint64_t room; /* bytes that its files may take; 0: no bound */
-    struct note {
-        char name[16], text[64];
-    } notes[4];
-    size_t note_count;
 };
 
 struct sim_file {
@@ -236,6 +231,7 @@ struct disk *disk_new(int host) {
 }
 
 void disk_free(struct disk *disk) {
+    notes_forget(disk);
     journal_drop(disk);
     names_unref(&disk->now);
     names_unref(&disk->durable);
@@ -286,7 +282,7 @@ bool disk_bounded(const struct disk *disk) {
     return disk->room > 0;
 }
 
-static bool has_room(const struct disk *disk, uint64_t growth) {
+bool disk_has_room(const struct disk *disk, uint64_t growth) {
     if (!disk->room || growth == 0 || used(disk) + growth <= disk->room)
         return true;
     sim_trace("disk %d is full", disk->host + 1);
@@ -295,7 +291,7 @@ static bool has_room(const struct disk *disk, uint64_t growth) {
 }
 
 /* Whether an operation that changes something goes through. */
-static bool goes(struct disk *disk) {
+bool disk_goes(struct disk *disk) {
     if (disk->stops_in > 0 && --disk->stops_in == 0) {
         if (disk->fails)
             disk->broken = true;
@@ -412,10 +408,10 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
     if (file->read_only)
         sim_fail("%s is written through a descriptor that may only read", disk_name(file->disk, file->inode));
     sim_trace("%s: %d bytes at %lld", disk_name(file->disk, file->inode), length, at);
-    if (!goes(file->disk))
+    if (!disk_goes(file->disk))
         return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
     int64_t growth = at + length - file->inode->seen.size;
-    if (!has_room(file->disk, growth > 0 ? (uint64_t)growth : 0))
+    if (!disk_has_room(file->disk, growth > 0 ? (uint64_t)growth : 0))
         return SQLITE_FULL;
     inode_push(file->inode, at, bytes, (size_t)length, length < 100);
     return SQLITE_OK;
@@ -424,7 +420,7 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
     struct sim_file *file = (struct sim_file *)base;
     sim_trace("%s: cut to %lld", disk_name(file->disk, file->inode), size);
-    if (!goes(file->disk))
+    if (!disk_goes(file->disk))
         return SQLITE_IOERR_TRUNCATE;
     inode_push(file->inode, size, NULL, 0, false);
     return SQLITE_OK;
@@ -434,7 +430,7 @@ static int file_sync(sqlite3_file *base, int flags) {
     struct sim_file *file = (struct sim_file *)base;
     (void)flags;
     sim_trace("%s: sync", disk_name(file->disk, file->inode));
-    if (!goes(file->disk)) {
+    if (!disk_goes(file->disk)) {
         if (file->disk->broken) {
             inode_settle(file->inode, false); /* the system calls them clean */
             sim_cover(COVER_SYNC_ERRORS, 1);
@@ -538,7 +534,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
     if (!name && !(flags & SQLITE_OPEN_CREATE))
         return SQLITE_CANTOPEN;
     if (!name) {
-        if (!goes(disk))
+        if (!disk_goes(disk))
             return SQLITE_CANTOPEN;
         struct inode *inode = calloc(1, sizeof *inode);
         if (!inode)
@@ -565,7 +561,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync) {
     (void)vfs;
     if (!name)
         return SQLITE_IOERR_DELETE_NOENT;
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return SQLITE_IOERR_DELETE;
     names_remove(&disk->now, name);
     names_changed(disk);
@@ -605,11 +601,6 @@ static int vfs_time(sqlite3_vfs *vfs, double *julian) {
     return SQLITE_OK;
 }
 
-static int vfs_last_error(sqlite3_vfs *vfs, int length, char *text) {
-    (void)vfs, (void)length, (void)text;
-    return 0;
-}
-
 void vfs_register(void) {
     static sqlite3_vfs layers[2];
     static const char *const names[2] = {"sim", STORE_VFS_UNLOCKED};
@@ -626,7 +617,6 @@ void vfs_register(void) {
             .xRandomness = vfs_randomness,
             .xSleep = vfs_sleep,
             .xCurrentTime = vfs_time,
-            .xGetLastError = vfs_last_error,
         };
         sqlite3_vfs_register(&layers[i], i == 0);
     }
@@ -651,7 +641,7 @@ int __wrap_store_dir_sync(const char *dir) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/", dir);
     struct disk *disk = disk_of(path);
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return 5; /* EIO */
     names_sync(disk);
     return 0;
@@ -695,7 +685,7 @@ int __wrap_store_file_rename(const char *dir, const char *from, const char *to) 
     struct disk *disk = disk_of(from);
     struct name *name = names_find(&disk->now, from), *old;
     assert(name);
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return 5;
     if ((old = names_find(&disk->now, to)) != NULL) {
         names_remove(&disk->now, old);
@@ -704,50 +694,4 @@ int __wrap_store_file_rename(const char *dir, const char *from, const char *to) 
     snprintf(name->path, sizeof name->path, "%s", to);
     names_changed(disk);
     return __wrap_store_dir_sync(dir);
-}
-
-/* ---- what note.c does: a small file that is there whole and synced, or as it was -------------------------------- */
-
-enum note_result __wrap_note_read(const char *dir, const char *name, char *text, size_t size);
-bool __wrap_note_write(const char *dir, const char *name, const char *text);
-bool __wrap_note_remove(const char *dir, const char *name);
-
-static struct note *note_find(const char *dir, const char *name) {
-    char path[PATH_MAX_BYTES];
-    snprintf(path, sizeof path, "%s/", dir);
-    struct disk *disk = disk_of(path);
-    for (size_t i = 0; i < disk->note_count; i++)
-        if (strcmp(disk->notes[i].name, name) == 0)
-            return &disk->notes[i];
-    return NULL;
-}
-
-enum note_result __wrap_note_read(const char *dir, const char *name, char *text, size_t size) {
-    const struct note *note = note_find(dir, name);
-    snprintf(text, size, "%s", note ? note->text : "");
-    return note ? NOTE_READ : NOTE_NONE;
-}
-
-bool __wrap_note_write(const char *dir, const char *name, const char *text) {
-    struct note *note = note_find(dir, name);
-    struct disk *disk = sim->current->disk;
-    if (!goes(disk) || !has_room(disk, strlen(text)))
-        return false;
-    if (!note) {
-        assert(disk->note_count < sizeof disk->notes / sizeof *disk->notes);
-        note = &disk->notes[disk->note_count++];
-        snprintf(note->name, sizeof note->name, "%s", name);
-    }
-    snprintf(note->text, sizeof note->text, "%s", text);
-    return true;
-}
-
-bool __wrap_note_remove(const char *dir, const char *name) {
-    struct note *note = note_find(dir, name);
-    struct disk *disk = sim->current->disk;
-    if (!goes(disk))
-        return false;
-    if (note)
-        *note = disk->notes[--disk->note_count];
-    return true;
 }
