@@ -42,7 +42,7 @@ struct wanted { /* a reply that is owed */
 
 struct load_client {
     int host, target;
-    struct stream *stream;
+    struct flow *stream;
     redisReader *reader;
     struct wanted wanted[WANTED_MAX];
     size_t owed, answered;
@@ -387,7 +387,7 @@ static void disconnect(struct load_client *client) {
         if (wanted.what == WANT_OP)
             op_ends(&ops[wanted.number], op_reads(&ops[wanted.number]) ? OP_NEVER : OP_MAYBE);
     }
-    stream_close(client->stream);
+    flow_close(client->stream);
     redisReaderFree(client->reader);
     resp_buf_close(&client->unsent);
     client->stream = NULL;
@@ -397,14 +397,14 @@ static void disconnect(struct load_client *client) {
 static void connect_to(struct load_client *client, int target) {
     disconnect(client);
     client->target = target;
-    client->stream = stream_open(client->host, target);
+    client->stream = flow_open(client->host, target);
     client->reader = redisReaderCreate();
     client->owed = client->answered = 0;
     client->greets = true;
 }
 
 static void receive(struct load_client *client) {
-    struct resp_buf *in = stream_in(client->stream);
+    struct resp_buf *in = flow_in(client->stream);
     if (resp_buf_length(in) > 0)
         redisReaderFeed(client->reader, resp_buf_bytes(in), resp_buf_length(in));
     resp_buf_consume(in, resp_buf_length(in), 0);
@@ -461,7 +461,7 @@ static void last_is_read(void) {
 static void send_piece(struct load_client *client) {
     size_t length = resp_buf_length(&client->unsent);
     size_t piece = sim_chance(70) ? length : (size_t)sim_between(1, length);
-    stream_send(client->stream, resp_buf_bytes(&client->unsent), piece);
+    flow_send(client->stream, resp_buf_bytes(&client->unsent), piece);
     resp_buf_consume(&client->unsent, piece, 0);
     client->sends_at = sim->now + sim_below(sim_chance(70) ? PIECES_US : 10 * PIECES_US);
 }
@@ -489,7 +489,7 @@ static void send_some(struct load_client *client) {
 static void client_work(struct load_client *client) {
     if (client->stream) {
         receive(client);
-        if (stream_gone(client->stream) ||
+        if (flow_gone(client->stream) ||
             (client->owed > client->answered && client->give_up_at <= sim->now)) {
             disconnect(client);
             client->target = (int)sim_below(sim->node_count);
@@ -580,7 +580,7 @@ void load_divide(int reader_host, int writer_host, uint64_t until) {
             continue;
         client->only_reads_until = reads ? until : 0;
         client->target = reads ? reader_host : writer_host;
-        client->moved = !client->stream || client->target != stream_to(client->stream);
+        client->moved = !client->stream || client->target != flow_to(client->stream);
         client->wakes_at = sim->now + sim_below(PAUSE_US);
     }
 }

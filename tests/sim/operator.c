@@ -26,7 +26,7 @@ enum request { REQUEST_NONE, REQUEST_ADD, REQUEST_REMOVE, REQUEST_SET, REQUEST_T
 
 static struct admin {
     int host, target;
-    struct stream *stream; /* NULL: nothing is asked */
+    struct flow *stream; /* NULL: nothing is asked */
     redisReader *reader;
     enum request request;
     raft_id id;         /* whom it is about */
@@ -150,7 +150,7 @@ static void ask(struct admin *admin, enum request request, raft_id id) {
     admin->request = request;
     admin->id = id;
     admin->asked_in = invariants_newest_term();
-    admin->stream = stream_open(admin->host, admin->target);
+    admin->stream = flow_open(admin->host, admin->target);
     admin->reader = redisReaderCreate();
     admin->give_up_at = sim->now + sim_between(100000, sim_chance(50) ? 1000000 : 8000000);
     asked[id].additions += request == REQUEST_ADD;
@@ -162,7 +162,7 @@ static void ask(struct admin *admin, enum request request, raft_id id) {
               : request == REQUEST_REMOVE ? "remove"
                                           : "transfer to",
               (int)id);
-    stream_send(admin->stream, resp_buf_bytes(&out), resp_buf_length(&out));
+    flow_send(admin->stream, resp_buf_bytes(&out), resp_buf_length(&out));
     resp_buf_close(&out);
 }
 
@@ -283,7 +283,7 @@ static void act(struct admin *admin) {
 /* ---- what is answered ------------------------------------------------------------------------------------------------------ */
 
 static void finish(struct admin *admin) {
-    stream_close(admin->stream);
+    flow_close(admin->stream);
     redisReaderFree(admin->reader);
     admin->stream = NULL;
     admin->reader = NULL;
@@ -342,14 +342,14 @@ static void take(struct admin *admin, const redisReply *reply) {
 static void work(struct admin *admin) {
     void *reply;
     if (admin->stream) {
-        struct resp_buf *in = stream_in(admin->stream);
+        struct resp_buf *in = flow_in(admin->stream);
         if (resp_buf_length(in) > 0)
             redisReaderFeed(admin->reader, resp_buf_bytes(in), resp_buf_length(in));
         resp_buf_consume(in, resp_buf_length(in), 0);
         if (redisReaderGetReply(admin->reader, &reply) == REDIS_OK && reply) {
             take(admin, reply);
             freeReplyObject(reply);
-        } else if (stream_gone(admin->stream) || admin->give_up_at <= sim->now) {
+        } else if (flow_gone(admin->stream) || admin->give_up_at <= sim->now) {
             finish(admin);
         }
     }

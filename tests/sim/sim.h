@@ -319,13 +319,13 @@ void network_heal(void);                  /* links that were blocked are open ag
 void network_fall(void);                  /* some connection falls */
 void network_close(void);
 /* A client's connection. */
-struct stream;
-struct stream *stream_open(int client_host, int node_host);
-void stream_send(struct stream *stream, const void *bytes, size_t length);
-struct resp_buf *stream_in(struct stream *stream);
-int stream_to(const struct stream *stream);
-bool stream_gone(const struct stream *stream);
-void stream_close(struct stream *stream);
+struct flow;
+struct flow *flow_open(int client_host, int node_host);
+void flow_send(struct flow *stream, const void *bytes, size_t length);
+struct resp_buf *flow_in(struct flow *stream);
+int flow_to(const struct flow *stream);
+bool flow_gone(const struct flow *stream);
+void flow_close(struct flow *stream);
 
 /* vfs.c */
 void vfs_register(void);
