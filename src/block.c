@@ -19,7 +19,8 @@
  * CLIENT UNBLOCK end it: its outcome comes first. When that cannot be known the reply is -INDOUBT, as for any write.
  *
  * Nothing is told that is not true at some point of the log behind the command's arrival: a wait that ends without an element has
- * asked the log, or looked behind a confirmed round, at least once.
+ * asked the log at least once, or looked behind a confirmed round and found nothing. Who found elements that were for others asks when its
+ * time is over: there may be some left.
  *
  * When this node no longer leads, those whose pop is under way learn its outcome as others do (outcome.c); the rest certainly took
  * nothing, and are sent on as soon as another leads: -MOVED. If this node is elected again before that, they have kept their places.
@@ -31,6 +32,8 @@
 #include <string.h>
 
 #include "node_state.h"
+
+enum { ASK_AGAIN_MS = 5 };
 
 /* ---- begin and end of a wait -------------------------------------------------------------------------------------- */
 
@@ -216,6 +219,10 @@ void block_begin(struct node *node, struct connection *connection, const struct 
 /* There was nothing for it. Marks that came while it was asking have passed it by. */
 static void stay(struct node *node, struct wait *wait) {
     wait->asked = true;
+    if (wait->verdict == WAIT_TIMED_OUT && !wait->found_none) { /* asks, in this turn */
+        wait->verdict = WAIT_GOES_ON;
+        alarm_set(&node->block.alarms, &wait->alarm, node->now_ms, wait);
+    }
     if (wait->verdict != WAIT_GOES_ON || proxied_is_stale(node, wait->connection)) {
         block_conclude(node, wait, wait->verdict);
         return;
@@ -241,6 +248,7 @@ void block_apply(struct node *node, const struct pending_item *item, const struc
     }
     if (buf)
         resp_buf_truncate(buf, mark);
+    wait->found_none = true;
     stay(node, wait);
 }
 
@@ -263,6 +271,7 @@ void block_looked(struct node *node, struct connection *connection, const struct
     }
     if (!wait->asked && call->end == CALL_BLOCKS)
         settle(wait, call);
+    wait->found_none = call->end == CALL_BLOCKS; /* else there is something, for those before it */
     stay(node, wait);
 }
 
@@ -390,6 +399,18 @@ static void mark_ready(struct node *node) {
     }
 }
 
+/* Its time is over, and it was never told that there is nothing: it asks, as soon as that can be. */
+static void ask_at_last(struct node *node, struct wait *wait, bool served) {
+    const struct resp_buf *request = &wait->request;
+    const struct resp_command command = {
+        .count = 1, .raw = resp_buf_bytes(request), .raw_length = resp_buf_length(request)};
+    alarm_unset(&node->block.alarms, &wait->alarm);
+    if (served && serve_again(node, wait->connection, wait->db, &command, wait->quiet))
+        wait->verdict = WAIT_TIMED_OUT;
+    else
+        alarm_set(&node->block.alarms, &wait->alarm, node->now_ms + ASK_AGAIN_MS, wait);
+}
+
 /* ---- who leads ---------------------------------------------------------------------------------------------------- */
 
 static void send_on(struct node *node) {
@@ -434,8 +455,13 @@ void block_turn(struct node *node) {
         serve_marked(node);
     if (served && block->for_members > 0)
         acks_turn(node);
-    for (struct alarm *alarm; (alarm = alarms_first(&block->alarms)) && alarm->at_ms <= node->now_ms;)
-        end_or_note(node, alarm->owner, WAIT_TIMED_OUT);
+    for (struct alarm *alarm; (alarm = alarms_first(&block->alarms)) && alarm->at_ms <= node->now_ms;) {
+        struct wait *wait = alarm->owner;
+        if (wait->members == 0 && wait->connection->pending == 0 && !wait->found_none)
+            ask_at_last(node, wait, served && !handover_holds(node));
+        else
+            end_or_note(node, wait, WAIT_TIMED_OUT);
+    }
 }
 
 uint64_t block_deadline_ms(const struct node *node) {

@@ -39,7 +39,8 @@ struct wait {
     struct wait *next_later, *next_earlier; /* that wait for as many, by index */
 
     /* for an element */
-    bool asked; /* the log was asked at least once, and had nothing */
+    bool asked;      /* the log was asked, or looked at, at least once, and had nothing for it */
+    bool found_none; /* not even for others */
     unsigned db;
     struct command_wait wanted;
     struct resp_buf request; /* the command as it came */

@@ -148,7 +148,9 @@ static bool is_time(const struct node *node) {
     const struct checkpointing *checkpoint = &node->checkpoint;
     raft_index applied = node->raft_status.applied;
     if (applied <= checkpoint->done_index || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING ||
-        node->now_ms < checkpoint->retry_ms || node->stopping || node->end == NODE_FAILED)
+        node->now_ms < checkpoint->retry_ms || node->stopping || node->end == NODE_FAILED ||
+        raft_members_applied(node->raft)->length ==
+            0) /* taken in, and not told yet by whom: a state without members leads nowhere */
         return false;
     return checkpoint->wanted || checkpoint->behind_bytes >= node->conf->checkpoint_log_bytes ||
            applied - checkpoint->done_index >= node->conf->checkpoint_entries;
@@ -182,6 +184,7 @@ static void begin(struct node *node) {
     meta->clock_ms = keyspace_clock(node->keyspace);
     meta->feature_level = node->admission.level;
     const struct raft_blob *members = raft_members_applied(node->raft);
+    assert(members->length > 0);
     store_bytes_set(&meta->members, members->bytes, members->length);
     keyspace_checkpoint_head(node->keyspace, &head);
     store_bytes_set(&meta->head, resp_buf_bytes(&head), resp_buf_length(&head));

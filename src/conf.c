@@ -76,7 +76,7 @@ static bool check_joining(const struct conf *conf, char why[CONF_WHY_MAX]) {
 }
 
 static bool check_membership(const struct conf *conf, char why[CONF_WHY_MAX]) {
-    if (conf->join.port != 0)
+    if (conf->join_count > 0)
         return check_joining(conf, why);
     if (own_node(conf) != NULL)
         return true;
@@ -120,11 +120,12 @@ static bool check_secret(const struct conf *conf, bool alone, char why[CONF_WHY_
                 "Without it whoever reaches the port could join. Make one with `openssl rand -hex 32`, "
                 "give every member the same",
                 conf->nodes[i].id, conf->nodes[i].host);
-    if (conf->join.port != 0 && !conf_is_loopback(conf->join.host))
-        return wrong(why,
-                     "raft-join names %s, not on this machine: raft-secret-file is needed\n"
-                     "Copy the secret of the cluster's other members",
-                     conf->join.host);
+    for (size_t i = 0; i < conf->join_count; i++)
+        if (!conf_is_loopback(conf->joins[i].host))
+            return wrong(why,
+                         "raft-join names %s, not on this machine: raft-secret-file is needed\n"
+                         "Copy the secret of the cluster's other members",
+                         conf->joins[i].host);
     return true;
 }
 
@@ -157,7 +158,7 @@ bool conf_load(struct conf *conf, const char *path, int argc, char *const *argv,
     if (!conf_read_arguments(conf, argc, argv, why))
         return false;
     set_file(conf, path);
-    bool alone = conf->node_count == 0 && conf->join.port == 0;
+    bool alone = conf->node_count == 0 && conf->join_count == 0;
     if (alone)
         be_the_only_member(conf);
     return check(conf, alone, why);
@@ -177,7 +178,7 @@ void conf_own_address(const struct conf *conf, char *address, size_t size) {
     else if (conf->announce_host[0] != '\0')
         snprintf(address, size, "%.240s:%u", conf->announce_host,
                  conf->announce_port != 0 ? conf->announce_port : conf->port);
-    else if (!any && conf_is_loopback(bind) == conf_is_loopback(conf->join.host))
+    else if (!any && conf_is_loopback(bind) == conf_is_loopback(conf->joins[0].host))
         snprintf(address, size, "%.240s:%u", bind, conf->port);
 }
 

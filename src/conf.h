@@ -19,6 +19,7 @@ enum {
     CONF_TEXT_MAX = 512,
     CONF_BINDS_MAX = 16,
     CONF_NODES_MAX = 64,
+    CONF_JOINS_MAX = 8,
     CONF_HOST_MAX = 256,
     CONF_IGNORED_MAX = 192,
 };
@@ -88,7 +89,9 @@ struct conf {
     uint64_t raft_id;
     struct conf_node nodes[CONF_NODES_MAX]; /* raft-node: initial members, the same in every file */
     size_t node_count;
-    struct conf_node join; /* raft-join: a member of the cluster that is to take this node in; port 0: none */
+    struct conf_node
+        joins[CONF_JOINS_MAX]; /* raft-join: members of the cluster that is to take this node in */
+    size_t join_count;
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;

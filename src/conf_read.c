@@ -281,18 +281,27 @@ static char *gather_line(int argc, char *const *argv, int *at) {
     return line;
 }
 
+static bool sets(const char *line, const char *name) {
+    size_t length = strlen(name);
+    return strncasecmp(line, name, length) == 0 && (line[length] == ' ' || line[length] == '\0');
+}
+
 bool conf_read_arguments(struct conf *conf, int argc, char *const *argv, char why[CONF_WHY_MAX]) {
     struct source source = {.conf = conf, .why = why};
-    bool members = false;
+    bool members = false, joins = false; /* the first line of a kind replaces the file's */
     for (int at = 0; at < argc;) {
         if (strcmp(argv[at], "-") == 0 && at == argc - 1)
             return read_file(conf, "-", 0, why);
         if (!is_option(argv[at]))
             return refuse(&source, argv[at], "expected --directive");
         char *line = gather_line(argc, argv, &at);
-        if (!members && strncasecmp(line, "raft-node", 9) == 0 && (line[9] == ' ' || line[9] == '\0')) {
+        if (!members && sets(line, "raft-node")) {
             members = true;
             conf->node_count = 0;
+        }
+        if (!joins && sets(line, "raft-join")) {
+            joins = true;
+            conf->join_count = 0;
         }
         bool ok = take_line(&source, line);
         free(line);

@@ -29,7 +29,7 @@ enum conf_type {
     CONF_OUTPUT_LIMIT, /* (class hard soft seconds)... */
     CONF_RAFT_NODE,    /* id host:port; each line adds one */
     CONF_EVENTS,       /* letters for bits of enum event_class */
-    CONF_ADDRESS,      /* struct conf_node: host:port, or nothing */
+    CONF_JOIN,         /* host:port; each line adds one, an empty one forgets those before it */
 };
 
 enum conf_flag {

@@ -255,12 +255,17 @@ static bool add_raft_node(struct conf *conf, int count, char *const *words, char
     return true;
 }
 
-static bool set_address(const struct conf_directive *row, struct conf *conf, const char *word,
-                        char why[CONF_WHY_MAX]) {
+static bool add_join(struct conf *conf, const char *word, char why[CONF_WHY_MAX]) {
     struct conf_node node = {0};
-    if (word[0] != '\0' && !conf_read_address(word, &node))
+    if (word[0] == '\0') {
+        conf->join_count = 0;
+        return true;
+    }
+    if (!conf_read_address(word, &node))
         return fail(why, "argument must be <host>:<port> or [<IPv6 address>]:<port>");
-    memcpy((char *)conf + row->offset, &node, sizeof node);
+    if (conf->join_count == CONF_JOINS_MAX)
+        return fail(why, "more than %d addresses", CONF_JOINS_MAX);
+    conf->joins[conf->join_count++] = node;
     return true;
 }
 
@@ -371,8 +376,8 @@ bool conf_value_set(const struct conf_directive *row, struct conf *conf, int cou
         return add_raft_node(conf, count, words, why);
     case CONF_EVENTS:
         return set_events(row, conf, words[0], why);
-    case CONF_ADDRESS:
-        return set_address(row, conf, words[0], why);
+    case CONF_JOIN:
+        return add_join(conf, words[0], why);
     }
     abort();
 }
@@ -448,9 +453,11 @@ void conf_value_get(const struct conf_directive *row, const struct conf *conf, c
     case CONF_EVENTS:
         add_events(out, load_number(row, conf));
         return;
-    case CONF_ADDRESS:
-        if (((const struct conf_node *)field_of(row, conf))->port != 0)
-            add_address(out, field_of(row, conf));
+    case CONF_JOIN:
+        for (size_t i = 0; i < conf->join_count; i++) {
+            add_text(out, "%s", i == 0 ? "" : " ");
+            add_address(out, &conf->joins[i]);
+        }
         return;
     }
 }

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How a new node comes into a cluster that others have formed. It knows the address of one member (raft-join), and asks there until it
- * is taken in; somebody says RAFT.NODE ADD to the leader, before or after.
+ * How a new node comes into a cluster that others have formed. It knows the addresses of some members (raft-join), and asks them in turn
+ * until it is taken in; somebody says RAFT.NODE ADD to the leader, before or after.
  *
  *      new node                                        a member                             the leader
  *      RAFT.HELLO to 0, no cluster, no members  --->
@@ -18,14 +18,15 @@
 
 #include "node_state.h"
 
-enum { REDIRECT_EVERY_MS = 200 };
+enum { REDIRECT_EVERY_MS = 200, ANSWER_TIMEOUT_MS = 3000 };
 
 bool join_wanted(const struct node *node) {
-    return node->conf->join.port != 0 && !node->admission.identity.cluster[0];
+    return node->conf->join_count > 0 && !node->admission.identity.cluster[0];
 }
 
 void join_begin(struct node *node) {
-    const struct conf_node *join = &node->conf->join;
+    const struct conf_node *join = &node->conf->joins[0];
+    node->host.dialled_ms = node->now_ms;
     peers_link(node, &node->host, join->host, join->port);
     log_notice(node->logger, "node %" PRIu64 " is new, and asks %s:%u to be taken in",
                node->admission.identity.node, join->host, join->port);
@@ -113,7 +114,7 @@ static void take_reply(struct node *node, const struct link_event *event) {
     }
 }
 
-/* Nobody is there: back to where the configuration says. */
+/* Nobody is there, or nobody who takes us in yet: on to the next that the configuration names. */
 static void fell(struct node *node, const char *why) {
     if (node->host.refusal[0] == 0)
         log_notice(node->logger, "not taken in yet: %s", why);
@@ -121,13 +122,16 @@ static void fell(struct node *node, const char *why) {
         snprintf(node->host.refusal, sizeof node->host.refusal, "%s", why);
     if (node->now_ms - node->host.dialled_ms >= REDIRECT_EVERY_MS) {
         node->host.dialled_ms = node->now_ms;
-        link_set_address(node->host.link, node->conf->join.host, node->conf->join.port);
+        node->join_at = (node->join_at + 1) % node->conf->join_count;
+        const struct conf_node *join = &node->conf->joins[node->join_at];
+        link_set_address(node->host.link, join->host, join->port);
     }
 }
 
 void join_take(struct node *node) {
     struct peer *host = &node->host;
     for (struct link_event event; !host->open && link_take(host->link, &event);) {
+        host->heard_mono_ms = node->now_ms;
         if (event.type == LINK_UP) {
             admission_hello(&node->admission, 0, host->exchange, link_out(host->link));
             link_touch(host->link);
@@ -138,4 +142,14 @@ void join_take(struct node *node) {
     }
     if (host->open)
         peers_unlink(host);
+}
+
+/* Who takes the connection and says nothing (a stopped process) is not waited for. */
+void join_turn(struct node *node) {
+    struct peer *host = &node->host;
+    if (host->link && link_state(host->link) == LINK_CONNECTED &&
+        node->now_ms - host->heard_mono_ms >= ANSWER_TIMEOUT_MS) {
+        host->heard_mono_ms = node->now_ms;
+        refused(node, "it does not answer");
+    }
 }

@@ -378,6 +378,7 @@ bool node_turn(struct node *node, const struct instant *now) {
     snapshot_out_take(node);
     snapshot_in_take(node);
     peers_take(node);
+    join_turn(node);
     proxy_turn(node);
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)

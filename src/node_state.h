@@ -306,6 +306,7 @@ struct node {
     struct peer peers[NODE_PEERS_MAX];
     size_t peer_count; /* places in use, free ones among them */
     struct peer host;  /* of a new node: the member that it asks to be taken in */
+    size_t join_at;    /* ... by which of the configuration's addresses */
     struct membership membership;
 
     /* the keyspace, and the way to it */
@@ -610,6 +611,7 @@ void membership_dismissed(struct node *node, raft_id by);
 bool join_wanted(const struct node *node); /* it is new, and is to ask a cluster */
 void join_begin(struct node *node);
 void join_take(struct node *node);
+void join_turn(struct node *node);
 
 /* status.c */
 struct report_member;

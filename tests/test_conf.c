@@ -305,6 +305,18 @@ static void members_on_the_command_line_replace_those_of_the_file(void **state) 
     assert_string_equal(get(f, "raft-node"), "raft-node=2 127.0.0.1:9102 3 127.0.0.1:9103\n");
 }
 
+static void each_raft_join_adds_an_address_and_an_empty_one_forgets_them(void **state) {
+    static const char file[] = "raft-id 4\nraft-join 127.0.0.1:7101\nraft-join [::1]:7102\n";
+    struct fixture *f = *state;
+    assert_true(load_arguments(f, file, "--port 7104"));
+    assert_int_equal(f->conf.join_count, 2);
+    assert_string_equal(get(f, "raft-join"), "raft-join=127.0.0.1:7101 [::1]:7102\n");
+    assert_true(load_arguments(f, file, "--raft-join 127.0.0.1:9101 --raft-join 127.0.0.1:9102"));
+    assert_string_equal(get(f, "raft-join"), "raft-join=127.0.0.1:9101 127.0.0.1:9102\n");
+    assert_true(load_arguments(f, "raft-join 127.0.0.1:7101\nraft-join \"\"\n", "--port 7104"));
+    assert_int_equal(f->conf.join_count, 0);
+}
+
 static void standard_input_can_be_read(void **state) {
     struct fixture *f = *state;
     char text[][32] = {"--timeout", "5", "-"};
@@ -340,6 +352,7 @@ int main(void) {
         TEST(an_argument_is_a_value_whatever_it_holds),
         TEST(a_bad_argument_is_shown_as_a_line),
         TEST(members_on_the_command_line_replace_those_of_the_file),
+        TEST(each_raft_join_adds_an_address_and_an_empty_one_forgets_them),
         TEST(standard_input_can_be_read),
     };
     return cmocka_run_group_tests_name("conf", tests, NULL, NULL);

@@ -146,6 +146,8 @@ static void append_op(struct client_thread *client, size_t number) {
     case OP_INCR:
         redisAppendCommand(context, "INCRBY %s %lld", key, (long long)op->amount);
         break;
+    default:
+        abort(); /* the others are the simulator's */
     }
 }
 

@@ -130,6 +130,8 @@ static bool copy_database(struct store_copy *copy, struct store_copy_job *job, c
     if (result == SQLITE_OK)
         result = store_sql_open(from, SQLITE_OPEN_READONLY, &db);
     if (result == SQLITE_OK) {
+        /* After a failure the writer has no connection: the last to close would move the WAL, through a descriptor that may only read. */
+        sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         sqlite3_busy_timeout(db, BUSY_MS);
         sqlite3_progress_handler(db, PROGRESS_STEPS, grew, &growth);
         result = store_sql_exec(db, "PRAGMA cache_size = -8192; PRAGMA temp_store = MEMORY; "

@@ -12,6 +12,9 @@
  * process too. After that of the machine the length may count bytes that never came to the disk; the CRC of the whole finds that,
  * and the transfer begins again.
  *
+ * What the system has failed to write it calls clean: the next sync says that all is well, and it is not. So after a failed sync, and for
+ * what another process has left, all that is there is written once more before anything is added.
+ *
  * At no moment does a file with a data file's name hold less than a whole, durable state; and one that raft.db does
  * not point to is a leftover.
  */
@@ -132,6 +135,7 @@ static void incoming_paths(struct store_data_paths *paths, const struct store_co
 static bool open_incoming(struct store_copy *copy, struct store_copy_job *job) {
     struct store_data_paths paths;
     int64_t size = -1;
+    bool trusted = strcmp(copy->trusted, job->id) == 0;
     int result;
 
     if (copy->file.file != NULL && strcmp(copy->id, job->id) == 0)
@@ -142,7 +146,10 @@ static bool open_incoming(struct store_copy *copy, struct store_copy_job *job) {
                              SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_SUPER_JOURNAL);
     if (result == SQLITE_OK && (size = store_file_size(&copy->file)) < 0)
         result = SQLITE_IOERR_FSTAT;
+    if (result == SQLITE_OK && size > 0 && !trusted)
+        result = store_wal_renew(paths.fresh);
     if (result == SQLITE_OK) {
+        memcpy(copy->trusted, job->id, sizeof(copy->trusted));
         memcpy(copy->id, job->id, sizeof(copy->id));
         copy->come = (uint64_t)size;
         copy->unsynced = copy->come;
@@ -191,13 +198,14 @@ static bool not_taken(struct store_copy *copy, struct store_copy_job *job, const
     return false;
 }
 
-/* Half a fragment must not stay: what failed may be half there. */
+/* Half a fragment must not stay: what failed may be half there. Nor is a failed sync made good by the next one. */
 static bool take_back(struct store_copy *copy, struct store_copy_job *job, int result) {
     struct store_data_paths paths;
 
     incoming_paths(&paths, copy, job->id);
     store_copy_fail(job, paths.fresh, "write", result);
     store_data_paths_close(&paths);
+    copy->trusted[0] = '\0';
     (void)store_file_cut(&copy->file, (int64_t)copy->come);
     store_file_close(&copy->file); /* its length is asked for again */
     job->offset = copy->come;
@@ -286,6 +294,8 @@ static bool put_in_place(struct store_copy *copy, struct store_copy_job *job,
         result = store_file_seal(from->fresh, 2);
     if (result != SQLITE_OK) {
         store_copy_fail(job, from->fresh, "make it durable", result);
+        copy->trusted[0] = '\0';
+        store_file_close(&copy->file);
     } else if ((error = store_file_rename(copy->dir, from->fresh, to.db)) != 0) {
         store_refuse_io(job->why, to.db, "install", error);
         job->failed = true;

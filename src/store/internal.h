@@ -390,7 +390,9 @@ struct store_copy {
     /* The file that is coming in; none: file.file is NULL. */
     char id[STORE_NAME_MAX + 1];
     struct store_file file;
-    uint64_t come;     /* bytes of it that are there */
+    uint64_t come; /* bytes of it that are there */
+    char trusted[STORE_NAME_MAX +
+                 1];   /* the id of that of which all was written by this process, and no sync has failed */
     uint64_t unsynced; /* of them, since it was synced */
 };
 enum { STORE_COPY_SYNC_BYTES = 8 * 1024 * 1024 };

@@ -12,7 +12,7 @@
  *      D                        |-- GET: 2 --|
  *
  * A key has fewer than 64 operations, so a set is a word. Operations that certainly did not happen are left out; one of unknown
- * outcome never has to be done. A value with a deadline may be gone at any time (how soon is another check's business), and once
+ * outcome never has to be done, unless whoever made the history knows that it was, and before when. A value with a deadline may be gone at any time (how soon is another check's business), and once
  * seen gone it is.
  */
 #include <stdio.h>
@@ -34,10 +34,16 @@ struct dead_end { /* known: 0 is none */
     uint64_t done, state;
 };
 
+const char *const op_names[] = {
+    [OP_SET] = "SET",       [OP_SET_PX] = "SET PX", [OP_GET] = "GET",   [OP_GET_LIST] = "LRANGE",
+    [OP_GET_PAIR] = "MGET", [OP_APPEND] = "APPEND", [OP_DEL] = "DEL",   [OP_INCR] = "INCR",
+    [OP_TRANSFER] = "EXEC", [OP_PUSH] = "RPUSH",    [OP_POP] = "BLPOP",
+};
+
 static const struct op *ops; /* all of them */
 static const struct op *history[CHECKER_HISTORY_MAX];
 static size_t history_count;
-static uint64_t must; /* those that were answered */
+static uint64_t must; /* those that certainly took effect */
 static struct state *states;
 static size_t state_count;
 static struct dead_end *dead_ends;
@@ -94,6 +100,45 @@ static int after_increment(const struct state *state, const struct op *op) {
     return state_of(true, state->mortal, text, (size_t)snprintf(text, sizeof text, "%lld", value));
 }
 
+static int after_transfer(const struct state *state, const struct op *op) {
+    char text[64];
+    long long to = 0, from = 0;
+    sscanf(state->text, "%lld %lld", &to, &from);
+    int length = snprintf(text, sizeof text, "%lld %lld", to + op->amount, from - op->amount);
+    if (op->outcome == OP_DONE && strcmp(op->text, text) != 0)
+        return IMPOSSIBLE;
+    return state_of(true, false, text, (size_t)length);
+}
+
+static int after_push(const struct state *state, const struct op *op) {
+    char text[4096];
+    int elements = 1, length = snprintf(text, sizeof text, "%sp%zu,", state->text, (size_t)(op - ops));
+    for (const char *at = state->text; *at; at++)
+        elements += *at == ',';
+    if (op->outcome == OP_DONE && op->number != elements)
+        return IMPOSSIBLE;
+    return state_of(true, false, text, (size_t)length);
+}
+
+/* Whoever waits in vain has found nothing when it began to wait. */
+static int after_pop(int at, const struct state *state, const struct op *op) {
+    if (!state->there || (op->outcome == OP_DONE && op->null))
+        return state->there || (op->outcome == OP_DONE && !op->null) ? IMPOSSIBLE : at;
+    size_t first = strcspn(state->text, ",") + 1;
+    if (op->outcome == OP_DONE && (op->length != first || memcmp(op->text, state->text, first) != 0))
+        return IMPOSSIBLE;
+    return first == state->length ? absent()
+                                  : state_of(true, false, state->text + first, state->length - first);
+}
+
+static int after_read(int at, const struct state *state, const struct op *op) {
+    if (op->null != !state->there)
+        return IMPOSSIBLE;
+    return op->null || (op->length == state->length && memcmp(op->text, state->text, op->length) == 0)
+               ? at
+               : IMPOSSIBLE;
+}
+
 /* The state after the operation, when its reply is what that state allows. */
 static int after(int at, const struct op *op) {
     struct state *state = &states[at];
@@ -104,17 +149,21 @@ static int after(int at, const struct op *op) {
         return state_of(true, op->kind == OP_SET_PX, text,
                         (size_t)snprintf(text, sizeof text, "t%zu,", (size_t)(op - ops)));
     case OP_GET:
-        if (op->null != !state->there)
-            return IMPOSSIBLE;
-        return op->null || (op->length == state->length && memcmp(op->text, state->text, op->length) == 0)
-                   ? at
-                   : IMPOSSIBLE;
+    case OP_GET_LIST:
+    case OP_GET_PAIR:
+        return after_read(at, state, op);
     case OP_DEL:
         return op->outcome == OP_DONE && op->number != state->there ? IMPOSSIBLE : absent();
     case OP_APPEND:
         return after_append(state, op);
     case OP_INCR:
         return after_increment(state, op);
+    case OP_TRANSFER:
+        return after_transfer(state, op);
+    case OP_PUSH:
+        return after_push(state, op);
+    case OP_POP:
+        return after_pop(at, state, op);
     }
     return IMPOSSIBLE;
 }
@@ -210,7 +259,7 @@ static void take_history(const struct op *const *sorted, size_t count) {
     while (history_count < count && history_count < CHECKER_HISTORY_MAX &&
            same_key(sorted[history_count], sorted[0])) {
         history[history_count] = sorted[history_count];
-        must |= (uint64_t)(history[history_count]->outcome == OP_DONE) << history_count;
+        must |= (uint64_t)(history[history_count]->outcome != OP_MAYBE) << history_count;
         history_count++;
     }
 }
@@ -225,7 +274,8 @@ void checker_run(const struct op *all, size_t op_count, struct checker_report *r
     *report = (struct checker_report){.histories = 0};
     size_t count = 0;
     for (size_t i = 0; i < op_count; i++)
-        if (ops[i].outcome == OP_DONE || (ops[i].outcome == OP_MAYBE && ops[i].kind != OP_GET))
+        if (ops[i].outcome == OP_DONE || ops[i].outcome == OP_SILENT ||
+            (ops[i].outcome == OP_MAYBE && !op_reads(&ops[i])))
             sorted[count++] = &ops[i];
     qsort(sorted, count, sizeof *sorted, by_key);
     for (size_t i = 0; i < count && report->count == 0; i += history_count) {
@@ -244,13 +294,13 @@ void checker_run(const struct op *all, size_t op_count, struct checker_report *r
 }
 
 void checker_tell(const struct op *op, size_t number, char line[CHECKER_LINE_MAX]) {
-    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
     char reply[32];
     snprintf(reply, sizeof reply, "%lld", (long long)op->number);
-    snprintf(line, CHECKER_LINE_MAX, "op %zu %s %lld  [%llu, %lld]  -> %.300s", number, names[op->kind],
+    snprintf(line, CHECKER_LINE_MAX, "op %zu %s %lld  [%llu, %lld]  -> %.300s", number, op_names[op->kind],
              (long long)op->amount, (unsigned long long)op->invoked, (long long)op->ended,
-             op->outcome == OP_MAYBE ? "?"
-             : op->text              ? op->text
-             : op->null              ? "(nil)"
-                                     : reply);
+             op->outcome == OP_MAYBE    ? "?"
+             : op->outcome == OP_SILENT ? "done"
+             : op->text                 ? op->text
+             : op->null                 ? "(nil)"
+                                        : reply);
 }

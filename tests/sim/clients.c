@@ -3,12 +3,15 @@
  * The load: clients that follow MOVED, send small pipelines, and write down what they asked and what they were told.
  *
  * Every write can be told from every other: the value of a SET and what an APPEND adds hold the operation's number, no
- * two increments are the same. An ECHO among the commands of a pipeline shows that replies come in their order.
+ * two increments are the same (but for those by one), and a DEL names a key beside that holds it. An ECHO among the commands of a pipeline shows that replies come in their order.
  *
  *      reply                                outcome of a write
  *      a value                              OP_DONE: it took effect between its call and its reply
  *      -MOVED -CLUSTERDOWN -LOADING ...     OP_NEVER: it must not have taken effect, ever
  *      -INDOUBT, the connection fell        OP_MAYBE: at any time after its call, or never
+ *
+ * Some keys are pairs of numbers, changed by transactions and scripts that take from one and give to the other; some are lists, from
+ * which elements are taken, also by those that wait for one.
  *
  * A key takes OPS_PER_KEY operations, then another takes its place: judging a history takes time that grows fast with its
  * length. At the end each key is read once more.
@@ -18,38 +21,44 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../../src/node_state.h"
 #include "sim.h"
 
 enum {
-    SLOTS = 6,
+    SLOTS = 8,
     OPS_PER_KEY = 56, /* less than 64, with those under way and the last read */
     PIPELINE_MAX = 8,
     OUTLIVE_US = 4000000,
     PAUSE_US = 20000,
     PIECES_US = 2000,
     WANDERS_PERCENT = 3,
+    WANTED_MAX = 5 * PIPELINE_MAX + 2,
 };
 
 struct wanted { /* a reply that is owed */
-    bool echo;
+    enum { WANT_OP, WANT_ECHO, WANT_OK, WANT_QUEUED } what;
     size_t number; /* of the operation, or what is echoed */
 };
 
 struct load_client {
     int host, target;
-    struct stream *stream;
+    struct flow *stream;
     redisReader *reader;
-    struct wanted wanted[2 * PIPELINE_MAX];
+    struct wanted wanted[WANTED_MAX];
     size_t owed, answered;
     struct resp_buf unsent; /* of the pipeline: it goes in pieces */
     uint64_t sends_at;
     uint64_t wakes_at, give_up_at, patience_us;
     uint64_t reads_percent;
-    bool moved; /* the next command goes elsewhere */
+    uint64_t only_reads_until;
+    bool moved;       /* the next command goes elsewhere */
+    bool reads_there; /* on followers too, what is newest */
+    bool on_lease;    /* asks for it */
+    bool greets;      /* the connection is new */
 };
 
 static struct {
-    bool counter;
+    enum { KEY_STRING, KEY_NUMBER, KEY_PAIR, KEY_LIST } type;
     unsigned generation, used;
 } slots[SLOTS];
 
@@ -58,6 +67,7 @@ size_t op_count;
 static size_t op_capacity;
 static struct load_client clients[SIM_CLIENTS_MAX];
 static uint64_t think_us, px_ms_max, px_percent, writes;
+static uint64_t quiet_until;
 static bool finishing, reading_last;
 static uint64_t finish_event;
 static int last_slot; /* the last reads: what is read next */
@@ -76,12 +86,17 @@ static size_t op_new(int slot, unsigned generation, enum op_kind kind) {
         .kind = kind,
         .slot = slot,
         .generation = generation,
-        .amount = sim_chance(20) ? 1 : (int64_t)op_count + 2,
+        .amount = kind == OP_INCR && sim_chance(20) ? 1 : (int64_t)op_count + 2,
         .invoked = ++sim->event,
         .ended = UINT64_MAX,
         .ended_at = UINT64_MAX,
     };
     return op_count++;
+}
+
+/* The log's commands hold its token. */
+bool load_is_marked(const struct op *op) {
+    return !op_reads(op) && op->kind != OP_POP && (op->kind != OP_INCR || op->amount != 1);
 }
 
 static void request(struct resp_buf *out, size_t count, const char *const *words) {
@@ -90,7 +105,50 @@ static void request(struct resp_buf *out, size_t count, const char *const *words
         resp_request_text(out, words[i]);
 }
 
-static void write_op(struct resp_buf *out, size_t number) {
+/* Of one kind or the other: a transaction, a script. */
+static void write_transfer(struct load_client *client, struct resp_buf *out, const struct op *op) {
+    static const char script[] = "return {redis.call('INCRBY', KEYS[1], ARGV[1]), "
+                                 "redis.call('INCRBY', KEYS[2], -ARGV[1])}";
+    char to[40], from[40], amount[24], negative[24];
+    snprintf(to, sizeof to, "{k%d.%u}to", op->slot, op->generation);
+    snprintf(from, sizeof from, "{k%d.%u}from", op->slot, op->generation);
+    snprintf(amount, sizeof amount, "%lld", (long long)op->amount);
+    snprintf(negative, sizeof negative, "%lld", -(long long)op->amount);
+    /* A disk that is nearly full stops a script in the middle, by an error in its place of the log. */
+    if (sim->disk_reserve == 0 && sim_chance(40)) {
+        request(out, 6, (const char *[]){"EVAL", script, "2", to, from, amount});
+        sim_cover(COVER_SCRIPTS, 1);
+        return;
+    }
+    request(out, 1, (const char *[]){"MULTI"});
+    request(out, 3, (const char *[]){"INCRBY", to, amount});
+    request(out, 3, (const char *[]){"INCRBY", from, negative});
+    request(out, 1, (const char *[]){"EXEC"});
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
+    sim_cover(COVER_TRANSACTIONS, 1);
+}
+
+static void write_pop(struct resp_buf *out, const char *key) {
+    char timeout[24];
+    if (sim_chance(40)) {
+        request(out, 2, (const char *[]){"LPOP", key});
+        return;
+    }
+    snprintf(timeout, sizeof timeout, "0.%03u", (unsigned)sim_between(1, 400));
+    request(out, 3, (const char *[]){"BLPOP", key, timeout});
+    sim_cover(COVER_WAITS, 1);
+}
+
+static void write_get_pair(struct resp_buf *out, const struct op *op) {
+    char to[40], from[40];
+    snprintf(to, sizeof to, "{k%d.%u}to", op->slot, op->generation);
+    snprintf(from, sizeof from, "{k%d.%u}from", op->slot, op->generation);
+    request(out, 3, (const char *[]){"MGET", to, from});
+}
+
+static void write_op(struct load_client *client, struct resp_buf *out, size_t number) {
     const struct op *op = &ops[number];
     char key[32], token[32], px[16];
     snprintf(key, sizeof key, "k%d.%u", op->slot, op->generation);
@@ -104,12 +162,29 @@ static void write_op(struct resp_buf *out, size_t number) {
     case OP_GET:
         request(out, 2, (const char *[]){"GET", key});
         break;
+    case OP_GET_LIST:
+        request(out, 4, (const char *[]){"LRANGE", key, "0", "-1"});
+        break;
+    case OP_GET_PAIR:
+        write_get_pair(out, op);
+        break;
+    case OP_TRANSFER:
+        write_transfer(client, out, op);
+        break;
+    case OP_PUSH:
+        snprintf(token, sizeof token, "p%zu,", number);
+        request(out, 3, (const char *[]){"RPUSH", key, token});
+        break;
+    case OP_POP:
+        write_pop(out, key);
+        break;
     case OP_APPEND:
         snprintf(token, sizeof token, "a%zu,", number);
         request(out, 3, (const char *[]){"APPEND", key, token});
         break;
     case OP_DEL:
-        request(out, 2, (const char *[]){"DEL", key});
+        snprintf(token, sizeof token, "d%zu,", number); /* no key has this name */
+        request(out, 3, (const char *[]){"DEL", key, token});
         break;
     case OP_INCR:
         snprintf(token, sizeof token, "%lld", (long long)op->amount);
@@ -121,14 +196,31 @@ static void write_op(struct resp_buf *out, size_t number) {
     }
 }
 
+static bool reads_only(const struct load_client *client) {
+    return client->only_reads_until > sim->now;
+}
+
+static enum op_kind read_of(int slot) {
+    return slots[slot].type == KEY_PAIR ? OP_GET_PAIR : slots[slot].type == KEY_LIST ? OP_GET_LIST : OP_GET;
+}
+
+static enum op_kind write_to(int slot) {
+    if (slots[slot].type == KEY_PAIR)
+        return OP_TRANSFER;
+    if (sim_chance(12))
+        return OP_DEL;
+    if (slots[slot].type == KEY_LIST)
+        return sim_chance(50) ? OP_PUSH : OP_POP;
+    return slots[slot].type == KEY_NUMBER ? OP_INCR
+           : sim_below(100) < px_percent  ? OP_SET_PX
+           : sim_chance(40)               ? OP_SET
+                                          : OP_APPEND;
+}
+
 static size_t some_op(const struct load_client *client) {
     int slot = (int)sim_below(SLOTS);
-    enum op_kind kind = sim_below(100) < client->reads_percent ? OP_GET
-                        : sim_chance(12)                       ? OP_DEL
-                        : slots[slot].counter                  ? OP_INCR
-                        : sim_below(100) < px_percent          ? OP_SET_PX
-                        : sim_chance(40)                       ? OP_SET
-                                                               : OP_APPEND;
+    bool reads = reads_only(client) || quiet_until > sim->now || sim_below(100) < client->reads_percent;
+    enum op_kind kind = reads ? read_of(slot) : write_to(slot);
     if (++slots[slot].used > OPS_PER_KEY) {
         slots[slot].generation++;
         slots[slot].used = 1;
@@ -142,14 +234,14 @@ static void op_ends(struct op *op, enum op_outcome outcome) {
     op->outcome = outcome;
     op->ended = outcome == OP_DONE ? ++sim->event : UINT64_MAX;
     op->ended_at = sim->now;
-    if (op->kind == OP_GET)
+    if (op_reads(op))
         sim_cover(COVER_READS, outcome == OP_DONE);
     else
         sim_cover(outcome == OP_DONE    ? COVER_WRITES
                   : outcome == OP_NEVER ? COVER_DEFINITE
                                         : COVER_AMBIGUOUS,
                   1);
-    writes += op->kind != OP_GET && outcome == OP_DONE;
+    writes += !op_reads(op) && outcome == OP_DONE;
 }
 
 /* A key that was set to expire, and nothing came after, is gone long after its deadline. */
@@ -164,21 +256,53 @@ static void check_outlived(const struct op *op) {
         sim_fail("k%d.%u outlived its deadline by far: \"%s\"", op->slot, op->generation, op->text);
 }
 
+static const struct {
+    int type, other; /* of its reply */
+} fitting[] = {
+    [OP_SET] = {REDIS_REPLY_STATUS, REDIS_REPLY_STATUS},
+    [OP_SET_PX] = {REDIS_REPLY_STATUS, REDIS_REPLY_STATUS},
+    [OP_GET] = {REDIS_REPLY_STRING, REDIS_REPLY_NIL},
+    [OP_GET_LIST] = {REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY},
+    [OP_GET_PAIR] = {REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY},
+    [OP_APPEND] = {REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER},
+    [OP_DEL] = {REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER},
+    [OP_INCR] = {REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER},
+    [OP_TRANSFER] = {REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY},
+    [OP_PUSH] = {REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER},
+    [OP_POP] = {REDIS_REPLY_ARRAY, REDIS_REPLY_STRING}, /* or nothing */
+};
+
+/* What a reply holds, as one text: a list's elements in a row, a pair's numbers with a space between. */
+static void write_text(FILE *out, enum op_kind kind, const redisReply *reply) {
+    bool pair = kind == OP_GET_PAIR || kind == OP_TRANSFER;
+    if (reply->type == REDIS_REPLY_STRING)
+        fwrite(reply->str, 1, reply->len, out);
+    for (size_t i = kind == OP_POP; reply->type == REDIS_REPLY_ARRAY && i < reply->elements; i++) {
+        const redisReply *element = reply->element[i];
+        if (i > 0 && pair && element->type != REDIS_REPLY_NIL)
+            fputc(' ', out);
+        if (element->type == REDIS_REPLY_INTEGER)
+            fprintf(out, "%lld", element->integer);
+        else if (element->type == REDIS_REPLY_STRING)
+            fwrite(element->str, 1, element->len, out);
+    }
+}
+
 static void op_value(struct op *op, const redisReply *reply) {
-    bool fits = op->kind == OP_GET ? reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_NIL
-                : op->kind == OP_SET || op->kind == OP_SET_PX ? reply->type == REDIS_REPLY_STATUS
-                                                              : reply->type == REDIS_REPLY_INTEGER;
+    bool fits = reply->type == fitting[op->kind].type || reply->type == fitting[op->kind].other ||
+                (op->kind == OP_POP && reply->type == REDIS_REPLY_NIL);
     if (!fits)
         sim_fail("operation %zu got the reply of another: type %d %s", (size_t)(op - ops), reply->type,
                  reply->str ? reply->str : "");
-    op->null = reply->type == REDIS_REPLY_NIL;
     op->number = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
-    if (reply->type == REDIS_REPLY_STRING) {
-        op->text = malloc(reply->len + 1);
-        if (!op->text)
+    op->null = reply->type == REDIS_REPLY_NIL;
+    if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_ARRAY) {
+        FILE *out = open_memstream(&op->text, &op->length);
+        if (!out)
             abort();
-        memcpy(op->text, reply->str, reply->len + 1);
-        op->length = reply->len;
+        write_text(out, op->kind, reply);
+        fclose(out);
+        op->null = op->length == 0;
     }
     op_ends(op, OP_DONE);
     check_outlived(op);
@@ -188,23 +312,33 @@ static bool begins(const redisReply *reply, const char *word) {
     return strncmp(reply->str, word, strlen(word)) == 0;
 }
 
-static void op_error(struct load_client *client, struct op *op, const redisReply *reply) {
+/* Certainly not done: elsewhere it may be. */
+static void turned_away(struct load_client *client, const redisReply *reply) {
     unsigned port;
     const char *colon = strrchr(reply->str, ':');
+    if (begins(reply, "MISCONF ") && sim->disk_reserve > 0) {
+        sim_cover(COVER_DISK_LOW, 1);
+        return;
+    }
+    if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
+        sim_fail("client %d got -%s", client->host + 1, reply->str);
+    client->moved = true;
+    client->target = (int)sim_below(sim->node_count);
+    if (begins(reply, "MOVED ") && colon && sscanf(colon + 1, "%u", &port) == 1)
+        client->target = world_host(port);
+}
+
+static void op_error(struct load_client *client, struct op *op, const redisReply *reply) {
     if (begins(reply, "INDOUBT ")) {
         sim_cover(COVER_INDOUBT, 1);
-        if (op->kind == OP_GET)
+        if (op_reads(op))
             sim_fail("a read is answered with -INDOUBT");
         op_ends(op, OP_MAYBE);
         return;
     }
-    if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
-        sim_fail("operation %zu got -%s", (size_t)(op - ops), reply->str);
+    if (op->kind != OP_TRANSFER || !begins(reply, "EXECABORT "))
+        turned_away(client, reply); /* else one of its commands was */
     op_ends(op, OP_NEVER);
-    client->moved = true;
-    client->target = (int)sim_below(sim->node_count);
-    if (begins(reply, "MOVED ") && colon && sscanf(colon + 1, "%u", &port) == 1)
-        client->target = (int)port - SIM_PORT;
 }
 
 static void take_reply(struct load_client *client, const redisReply *reply) {
@@ -212,7 +346,19 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
         sim_fail("client %d got a reply too many", client->host + 1);
     struct wanted wanted = client->wanted[client->answered++];
     char text[32];
-    if (wanted.echo) {
+    if (wanted.what == WANT_OK) {
+        if (reply->type != REDIS_REPLY_STATUS)
+            sim_fail("client %d: its greeting is answered with %s", client->host + 1, reply->str);
+        return;
+    }
+    if (wanted.what == WANT_QUEUED) {
+        if (reply->type == REDIS_REPLY_ERROR)
+            turned_away(client, reply);
+        else if (reply->type != REDIS_REPLY_STATUS || strcmp(reply->str, "QUEUED") != 0)
+            sim_fail("client %d: a command is not queued", client->host + 1);
+        return;
+    }
+    if (wanted.what == WANT_ECHO) {
         snprintf(text, sizeof text, "e%zu", wanted.number);
         if (reply->type != REDIS_REPLY_STRING || strcmp(reply->str, text) != 0)
             sim_fail("client %d: replies are out of order: %s instead of %s", client->host + 1,
@@ -226,6 +372,9 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
         op_error(client, op, reply);
     else
         op_value(op, reply);
+    const struct node *node = sim->nodes[client->target].node;
+    sim_cover(COVER_FOLLOWER_READS, client->reads_there && reply->type != REDIS_REPLY_ERROR && node &&
+                                        node->raft_status.role != RAFT_LEADER);
 }
 
 /* ---- a client ------------------------------------------------------------------------------------------------------- */
@@ -235,10 +384,10 @@ static void disconnect(struct load_client *client) {
         return;
     for (; client->answered < client->owed; client->answered++) {
         struct wanted wanted = client->wanted[client->answered];
-        if (!wanted.echo)
-            op_ends(&ops[wanted.number], ops[wanted.number].kind == OP_GET ? OP_NEVER : OP_MAYBE);
+        if (wanted.what == WANT_OP)
+            op_ends(&ops[wanted.number], op_reads(&ops[wanted.number]) ? OP_NEVER : OP_MAYBE);
     }
-    stream_close(client->stream);
+    flow_close(client->stream);
     redisReaderFree(client->reader);
     resp_buf_close(&client->unsent);
     client->stream = NULL;
@@ -248,13 +397,14 @@ static void disconnect(struct load_client *client) {
 static void connect_to(struct load_client *client, int target) {
     disconnect(client);
     client->target = target;
-    client->stream = stream_open(client->host, target);
+    client->stream = flow_open(client->host, target);
     client->reader = redisReaderCreate();
     client->owed = client->answered = 0;
+    client->greets = true;
 }
 
 static void receive(struct load_client *client) {
-    struct resp_buf *in = stream_in(client->stream);
+    struct resp_buf *in = flow_in(client->stream);
     if (resp_buf_length(in) > 0)
         redisReaderFeed(client->reader, resp_buf_bytes(in), resp_buf_length(in));
     resp_buf_consume(in, resp_buf_length(in), 0);
@@ -271,20 +421,31 @@ static void want_echo(struct load_client *client, struct resp_buf *out) {
     size_t number = (size_t)sim_below(1000000);
     snprintf(text, sizeof text, "e%zu", number);
     request(out, 2, (const char *[]){"ECHO", text});
-    client->wanted[client->owed++] = (struct wanted){.echo = true, .number = number};
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_ECHO, .number = number};
 }
 
 static void want(struct load_client *client, struct resp_buf *out, size_t number) {
-    static const char *const names[] = {"SET", "SET PX", "GET", "APPEND", "DEL", "INCR"};
-    write_op(out, number);
+    write_op(client, out, number);
     client->wanted[client->owed++] = (struct wanted){.number = number};
-    sim_trace("client %d: op %zu %s k%d.%u to node %d", client->host + 1, number, names[ops[number].kind],
+    sim_trace("client %d: op %zu %s k%d.%u to node %d", client->host + 1, number, op_names[ops[number].kind],
               ops[number].slot, ops[number].generation, client->target + 1);
+}
+
+static void greet(struct load_client *client, struct resp_buf *out) {
+    if (client->reads_there) {
+        request(out, 1, (const char *[]){"READONLY"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+    }
+    if (client->reads_there || client->on_lease) {
+        request(out, 2, (const char *[]){"RAFT.CONSISTENCY", client->on_lease ? "lease" : "linearizable"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+    }
+    client->greets = false;
 }
 
 /* The next of the last reads: again until it is answered. */
 static void want_last(struct load_client *client, struct resp_buf *out) {
-    size_t number = op_new(last_slot, last_generation, OP_GET);
+    size_t number = op_new(last_slot, last_generation, read_of(last_slot));
     want(client, out, number);
 }
 
@@ -300,7 +461,7 @@ static void last_is_read(void) {
 static void send_piece(struct load_client *client) {
     size_t length = resp_buf_length(&client->unsent);
     size_t piece = sim_chance(70) ? length : (size_t)sim_between(1, length);
-    stream_send(client->stream, resp_buf_bytes(&client->unsent), piece);
+    flow_send(client->stream, resp_buf_bytes(&client->unsent), piece);
     resp_buf_consume(&client->unsent, piece, 0);
     client->sends_at = sim->now + sim_below(sim_chance(70) ? PIECES_US : 10 * PIECES_US);
 }
@@ -308,6 +469,8 @@ static void send_piece(struct load_client *client) {
 static void send_some(struct load_client *client) {
     struct resp_buf *out = &client->unsent;
     client->owed = client->answered = 0;
+    if (client->greets)
+        greet(client, out);
     if (finishing) {
         reading_last = true;
         want_last(client, out);
@@ -326,7 +489,7 @@ static void send_some(struct load_client *client) {
 static void client_work(struct load_client *client) {
     if (client->stream) {
         receive(client);
-        if (stream_gone(client->stream) ||
+        if (flow_gone(client->stream) ||
             (client->owed > client->answered && client->give_up_at <= sim->now)) {
             disconnect(client);
             client->target = (int)sim_below(sim->node_count);
@@ -341,11 +504,11 @@ static void client_work(struct load_client *client) {
         if (reading_last && client == clients)
             last_is_read();
         client->owed = client->answered = 0;
-        client->wakes_at = sim->now + sim_below(think_us);
+        client->wakes_at = sim->now + sim_below(reads_only(client) ? PAUSE_US / 4 : think_us);
     }
     if (client->wakes_at > sim->now || (finishing && client != clients) || (finishing && last_slot == SLOTS))
         return;
-    if (sim_chance(WANDERS_PERCENT) && !finishing) {
+    if (sim_chance(WANDERS_PERCENT) && !finishing && !reads_only(client)) {
         client->target = (int)sim_below(sim->node_count);
         client->moved = true;
     }
@@ -359,7 +522,7 @@ static void client_work(struct load_client *client) {
 
 void load_open(void) {
     op_count = 0;
-    writes = 0;
+    writes = quiet_until = 0;
     finishing = reading_last = false;
     finish_event = UINT64_MAX;
     last_slot = 0;
@@ -368,7 +531,7 @@ void load_open(void) {
     px_ms_max = sim_between(50, 1500);
     px_percent = sim_between(5, 60);
     for (size_t i = 0; i < SLOTS; i++) {
-        slots[i].counter = i % 3 == 2;
+        slots[i].type = i == 6 ? KEY_PAIR : i == 7 ? KEY_LIST : i % 3 == 2 ? KEY_NUMBER : KEY_STRING;
         slots[i].generation = slots[i].used = 0;
     }
     for (size_t i = 0; i < sim->client_count; i++)
@@ -377,6 +540,8 @@ void load_open(void) {
                                  .target = (int)sim_below(sim->node_count),
                                  .patience_us = sim_between(100000, sim_chance(50) ? 800000 : 8000000),
                                  .reads_percent = i > 0 && sim_chance(25) ? 100 : sim_between(10, 70),
+                                 .reads_there = i > 0 && sim_chance(30),
+                                 .on_lease = sim_chance(30),
                                  .wakes_at = 1 + sim_below(500000)};
 }
 
@@ -400,6 +565,26 @@ void load_work(void) {
         client_work(&clients[i]);
 }
 
+void load_quiet(uint64_t until) {
+    quiet_until = until;
+}
+
+/* Writers that wait for something, wait. */
+void load_divide(int reader_host, int writer_host, uint64_t until) {
+    for (size_t i = 0; i < sim->client_count; i++) {
+        struct load_client *client = &clients[i];
+        bool reads = i % 2 == 1;
+        if (reads)
+            disconnect(client);
+        else if (client->stream && client->answered < client->owed)
+            continue;
+        client->only_reads_until = reads ? until : 0;
+        client->target = reads ? reader_host : writer_host;
+        client->moved = !client->stream || client->target != flow_to(client->stream);
+        client->wakes_at = sim->now + sim_below(PAUSE_US);
+    }
+}
+
 void load_finish(void) {
     finishing = true;
     finish_event = sim->event;
@@ -418,9 +603,20 @@ uint64_t load_writes(void) {
     return writes;
 }
 
+/* Of a write of unknown outcome the committed log knows whether it took effect; and it did before anybody applied it, for no read that
+ * begins later may miss what is committed. */
+static void resolve(struct op *op) {
+    if (op->outcome != OP_MAYBE || !load_is_marked(op))
+        return;
+    op->outcome = op->applied ? OP_SILENT : OP_NEVER;
+    op->ended = op->applied ? op->applied_event : UINT64_MAX;
+}
+
 void load_judge(void) {
     struct checker_report report;
     char line[CHECKER_LINE_MAX];
+    for (size_t i = 0; i < op_count; i++)
+        resolve(&ops[i]);
     checker_run(ops, op_count, &report);
     sim_cover(COVER_HISTORIES, report.histories);
     sim_cover(COVER_UNDECIDED, report.undecided);

@@ -8,7 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream.h"
+#include "flow.h"
 
 enum { BACKOFF_MIN_US = 50000, BACKOFF_MAX_US = 2000000 };
 
@@ -30,7 +30,7 @@ void client_lose(struct client_io *io, const char *why) {
     chain_push(&io->net->news, &io->news);
 }
 
-void client_take_stream(struct net *net, struct stream *stream) {
+void client_take_flow(struct net *net, struct flow *stream) {
     struct client_io *io = calloc(1, sizeof *io);
     if (!io)
         abort();
@@ -41,7 +41,7 @@ void client_take_stream(struct net *net, struct stream *stream) {
     io->client.id = net->last_id;
     io->client.loopback = true;
     snprintf(io->client.address, NET_ADDRESS_MAX, "127.0.0.1:%d", 20000 + stream->opener);
-    snprintf(io->client.local_address, NET_ADDRESS_MAX, "127.0.0.1:%d", SIM_PORT + stream->acceptor);
+    snprintf(io->client.local_address, NET_ADDRESS_MAX, "127.0.0.1:%u", world_port(stream->acceptor));
     chain_init(&io->all);
     chain_init(&io->news);
     chain_init(&io->touched);
@@ -134,7 +134,7 @@ size_t client_memory(const struct client *client) {
 
 static void client_send(struct client_io *io) {
     struct resp_buf *out = &io->client.out;
-    struct stream *stream = io->stream;
+    struct flow *stream = io->stream;
     if (stream && !sim->crashing)
         pipe_put(&stream->down, stream->acceptor, stream->opener, resp_buf_bytes(out), resp_buf_length(out));
     resp_buf_consume(out, resp_buf_length(out), 0);
@@ -182,7 +182,7 @@ void link_fall(struct link *link, bool refused, const char *why) {
 
 static void link_let_go(struct link *link) {
     if (link->stream && !sim->crashing)
-        stream_leave(link->stream, sim_chance(50));
+        flow_leave(link->stream, sim_chance(50));
     link->stream = NULL;
     if (link->reader)
         redisReaderFree(link->reader);
@@ -201,13 +201,15 @@ static void wait_to_dial(struct link *link) {
     link_let_go(link);
     link->state = LINK_WAITING;
     link->fallen = link->dropped = link->opened = link->touched = false;
-    link->dial_at = sim->now + wait;
+    link->dial_at = sim->now + (link->dial_at_once ? 0 : wait);
+    link->dial_at_once = false;
 }
 
 void link_dial(struct link *link) {
     int host = host_of(link->net);
     link->state = LINK_CONNECTING;
-    link->stream = stream_new(host, (int)link->port - SIM_PORT);
+    link->stream = flow_new(host, world_host(link->port));
+    link->stream->port = link->port;
     link->stream->link = link;
     link->give_up_at = sim->now + link->timeout_us;
 }
@@ -258,7 +260,12 @@ void link_set_address(struct link *link, const char *host, unsigned port) {
     if (port == link->port)
         return;
     link->port = port;
-    link->dropped = true;
+    link->backoff_us = BACKOFF_MIN_US;
+    if (link->state == LINK_WAITING) {
+        link->dial_at = sim->now;
+        return;
+    }
+    link->dropped = link->dial_at_once = true;
     link_fall(link, false, "another address");
 }
 
@@ -350,7 +357,7 @@ void link_set_owner(struct link *link, void *owner) {
 
 static void link_send(struct link *link) {
     struct iovec parts[64];
-    struct stream *stream = link->stream;
+    struct flow *stream = link->stream;
     link->touched = false;
     for (size_t count; (count = outbox_parts(&link->outbox, parts, 64)) > 0;) {
         size_t length = 0;
@@ -360,7 +367,7 @@ static void link_send(struct link *link) {
         }
         outbox_sent(&link->outbox, length);
     }
-    stream_note_unheard(stream);
+    flow_note_unheard(stream);
 }
 
 static void links_flush_all(struct net *net) {
@@ -428,13 +435,13 @@ void net_counters(const struct net *net, struct net_counters *counters) {
 
 bool net_listen(struct net *net, const char *host, unsigned port, char why[NET_WHY_MAX]) {
     (void)host, (void)why;
-    assert((int)port - SIM_PORT == host_of(net));
+    assert(port == world_port(host_of(net)));
     ((struct sim_net *)(void *)net)->listening = true;
     return true;
 }
 
 unsigned net_port(const struct net *net) {
-    return (unsigned)(SIM_PORT + host_of(net));
+    return world_port(host_of(net));
 }
 
 void net_stop_listening(struct net *net) {

@@ -8,7 +8,10 @@
 #include "../../src/node_state.h"
 #include "sim.h"
 
-enum { ARMED_US = 2000000 }; /* a crash that is to happen in the middle of a batch waits so long for one */
+enum {
+    MOVES_MAX = 20,
+    ARMED_US = 2000000
+}; /* a crash that is to happen in the middle of a batch waits so long for one */
 
 enum fault {
     FAULT_KILL,
@@ -25,16 +28,19 @@ enum fault {
     FAULT_SLOW_DISK,
     FAULT_SLOW_LINKS,
     FAULT_BAD_DISK,
+    FAULT_FULL_DISK,
     FAULT_STOP,
+    FAULT_MOVE,
     FAULT_LATE_ACKS,
     FAULT_FIGURE_8,
+    FAULT_DEAF,
     FAULT_YOUNG_LEADERS, /* these two: at an election */
     FAULT_VOTERS,
     FAULT_MEMBERS, /* operator.c; and at a change of theirs */
     FAULT_COUNT,
 };
 
-static bool enabled[FAULT_COUNT], only_young_leaders;
+static bool enabled[FAULT_COUNT], only_young_leaders, only_deaf, formed;
 static unsigned change_percent; /* of changes of members that something happens to */
 static uint64_t fault_every, fault_at, heal_at, quicken_at;
 static uint64_t
@@ -46,6 +52,11 @@ bool faults_move_clocks(void) {
 
 bool faults_move_members(void) {
     return enabled[FAULT_MEMBERS];
+}
+
+/* A fault in several acts is on. */
+static bool staged(void) {
+    return figure8_runs() || deaf_runs();
 }
 
 static struct sim_node *some_node(void) {
@@ -85,6 +96,32 @@ static void fail_disk(struct sim_node *node) {
         return;
     node->expect_failure = true;
     disk_arm(node->disk, 1 + sim_below(30), true);
+}
+
+static void fill_disk(struct sim_node *node) {
+    uint64_t spare = sim_chance(50) ? sim_below(16384) : sim_below(2 * sim->disk_reserve + 1);
+    disk_fill(node->disk, spare);
+    node->expect_failure = true;
+    node->full_until = sim->now + sim_between(200000, sim_chance(30) ? 12000000 : 3000000);
+    quicken_at = node->full_until > quicken_at ? node->full_until : quicken_at;
+}
+
+static void fill_disks(void) {
+    bool all = sim_chance(25);
+    if (!all)
+        fill_disk(victim());
+    for (size_t i = 0; all && i < sim->node_count; i++)
+        fill_disk(&sim->nodes[i]);
+}
+
+static void make_room(void) {
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        if (!node->full_until || node->full_until > sim->now)
+            continue;
+        disk_clear(node->disk);
+        node->full_until = 0;
+    }
 }
 
 static void block(int from, int to) {
@@ -178,6 +215,7 @@ static void deafen(void) {
     for (int i = 0; i < (int)sim->node_count; i++)
         if (i != sim->lag_host)
             block(sim->lag_host, i);
+    load_divide(sim->lag_host, (sim->lag_host + 1) % (int)sim->node_count, heal_at);
 }
 
 static void dies_soon(struct sim_node *node, uint64_t within_us) {
@@ -192,8 +230,7 @@ static void dies_soon(struct sim_node *node, uint64_t within_us) {
  * reach one other node at most, and some die with their first commit. */
 void faults_leads(struct sim_node *node) {
     figure8_leads(node);
-    if (sim->calm || figure8_runs() || !enabled[FAULT_YOUNG_LEADERS] ||
-        sim_chance(only_young_leaders ? 5 : 30))
+    if (sim->calm || staged() || !enabled[FAULT_YOUNG_LEADERS] || sim_chance(only_young_leaders ? 5 : 30))
         return;
     node->dies_young = true;
     dies_soon(node, sim_chance(50) ? 5000 : 50000);
@@ -215,13 +252,14 @@ void faults_commits(struct sim_node *node, raft_index index) {
 }
 
 void faults_votes(struct sim_node *node) {
-    if (!sim->calm && !figure8_runs() && enabled[FAULT_VOTERS] && sim_chance(20))
+    deaf_votes();
+    if (!sim->calm && !staged() && enabled[FAULT_VOTERS] && sim_chance(20))
         dies_soon(node, 2000);
 }
 
 /* Whoever begins a change dies with it, or is alone with it, in some runs often: else it is committed before anything happens. */
 void faults_changes(struct sim_node *node) {
-    if (sim->calm || figure8_runs() || heal_at || deafen_at || !sim_chance(change_percent))
+    if (sim->calm || staged() || heal_at || deafen_at || !sim_chance(change_percent))
         return;
     if (sim_chance(50)) {
         dies_soon(node, 4000);
@@ -231,7 +269,7 @@ void faults_changes(struct sim_node *node) {
 }
 
 bool faults_cut_off(const struct sim_node *node, uint64_t for_us) {
-    if (sim->calm || figure8_runs() || heal_at || deafen_at)
+    if (sim->calm || staged() || heal_at || deafen_at)
         return false;
     partition_begins();
     heal_at = sim->now + for_us;
@@ -256,6 +294,22 @@ static void stop(struct sim_node *node) {
     node->stopping = true;
     sim->current = NULL;
     world_poke(node->host);
+}
+
+/* Until all founders have met, their files must say the same. */
+static bool has_formed(void) {
+    for (size_t i = 0; i < sim->founder_count && !formed; i++)
+        if (!sim->nodes[i].node || sim->nodes[i].node->raft_status.applied == 0)
+            return false;
+    return formed = true;
+}
+
+/* It comes back at another address. */
+static void move(struct sim_node *node) {
+    if (!has_formed() || node->standing != STANDING_MEMBER || node->moves >= MOVES_MAX)
+        return;
+    crash_if_up(node, sim_chance(20));
+    node->moving = true;
 }
 
 static void do_fault(enum fault fault) {
@@ -304,8 +358,14 @@ static void do_fault(enum fault fault) {
     case FAULT_BAD_DISK:
         fail_disk(victim());
         break;
+    case FAULT_FULL_DISK:
+        fill_disks();
+        break;
     case FAULT_STOP:
         stop(victim());
+        break;
+    case FAULT_MOVE:
+        move(some_node());
         break;
     case FAULT_LATE_ACKS:
         late_acks(some_leader());
@@ -313,6 +373,10 @@ static void do_fault(enum fault fault) {
     case FAULT_FIGURE_8:
         if (!heal_at && !deafen_at)
             figure8_begin(some_leader());
+        break;
+    case FAULT_DEAF:
+        if (!heal_at && !deafen_at)
+            deaf_begin(some_leader());
         break;
     case FAULT_YOUNG_LEADERS:
     case FAULT_VOTERS:
@@ -329,14 +393,20 @@ void faults_work(void) {
         quicken();
     if (deafen_at && deafen_at <= sim->now)
         deafen();
+    make_room();
     figure8_work();
+    deaf_work();
     if (sim->calm || fault_at > sim->now)
         return;
     fault_at = sim->now + 1 + sim_below(2 * fault_every);
     enum fault fault = (enum fault)sim_below(FAULT_COUNT);
-    if (enabled[FAULT_FIGURE_8] && sim_chance(20))
+    if (only_deaf && sim_chance(80))
+        fault = FAULT_DEAF;
+    else if (enabled[FAULT_FIGURE_8] && sim_chance(20))
         fault = FAULT_FIGURE_8; /* its stage is seldom set */
-    if (!enabled[fault] || figure8_runs())
+    else if (enabled[FAULT_DEAF] && sim_chance(15))
+        fault = FAULT_DEAF;
+    if (!enabled[fault] || staged())
         return;
     do_fault(fault);
     sim->peace_from = heal_at > quicken_at ? heal_at : quicken_at;
@@ -348,6 +418,11 @@ uint64_t faults_next(void) {
     uint64_t next = sim->calm ? UINT64_MAX : fault_at;
     if (figure8_next() < next)
         next = figure8_next();
+    if (deaf_next() < next)
+        next = deaf_next();
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].full_until && sim->nodes[i].full_until < next)
+            next = sim->nodes[i].full_until;
     if (heal_at && heal_at < next)
         next = heal_at;
     if (quicken_at && quicken_at < next)
@@ -360,6 +435,7 @@ uint64_t faults_next(void) {
 void faults_open(void) {
     for (size_t i = 0; i < FAULT_COUNT; i++)
         enabled[i] = sim_chance(i < FAULT_YOUNG_LEADERS || i == FAULT_MEMBERS ? 50 : 25);
+    enabled[FAULT_DEAF] &= sim->leases;
     change_percent = (unsigned)sim_below(60);
     only_young_leaders = sim_chance(10);
     if (only_young_leaders) {
@@ -372,12 +448,20 @@ void faults_open(void) {
         memset(enabled, 0, sizeof enabled);
         enabled[FAULT_BAD_DISK] = true;
     }
+    only_deaf = sim->leases && !only_young_leaders && !sim->only_bad_disks && sim_chance(20);
+    if (only_deaf) {
+        memset(enabled, 0, sizeof enabled);
+        enabled[FAULT_DEAF] = enabled[FAULT_LATE_ACKS] = true;
+        sim->all_lease = true;
+    }
     fault_every = sim->only_bad_disks ? 30000 : sim_between(50000, 900000);
     fault_at = sim_between(200000, 1500000);
     heal_at = quicken_at = deafen_at = 0;
+    formed = false;
 }
 
 void faults_end(void) {
+    deaf_stop();
     figure8_stop();
     deafen_at = 0;
     heal();

@@ -41,7 +41,7 @@ static struct memory {  /* what a node must know after any crash; and what was c
     raft_index on_disk; /* its durable log reached this far */
     raft_term promised; /* it has sent something in this term */
     bool looked_at;     /* in this life */
-    uint64_t expired, checkpoints, installed;
+    uint64_t expired, checkpoints, installed, leased;
     bool loads;
 } memories[SIM_IDS_MAX];
 
@@ -129,22 +129,33 @@ static void see_saved(struct sim_node *node, struct raft *raft, const struct raf
 
 /* ---- what is applied --------------------------------------------------------------------------------------------------- */
 
-static void see_token(const struct resp_command *command) {
-    unsigned long number;
+/* Which of the clients' operations a command carries out; false: none that could be told. */
+static bool token_of(const struct resp_command *command, unsigned long *number) {
+    bool script = command->count == 6 && resp_arg_is(&command->args[0], "EVAL");
+    const struct resp_arg *word = &command->args[script ? 5 : 2];
     long long amount;
     char text[32];
-    if (command->count < 3 || command->args[2].length >= sizeof text)
-        return;
-    memcpy(text, command->args[2].bytes, command->args[2].length);
-    text[command->args[2].length] = 0;
-    if (resp_arg_is(&command->args[0], "INCRBY") && sscanf(text, "%lld", &amount) == 1)
-        number = (unsigned long)amount - 2;
-    else if (sscanf(text, "%*1[ta]%lu", &number) != 1)
+    if (command->count < 3 || word->length >= sizeof text)
+        return false;
+    memcpy(text, word->bytes, word->length);
+    text[word->length] = 0;
+    if (!script && !resp_arg_is(&command->args[0], "INCRBY"))
+        return sscanf(text, "%*1[tadp]%lu", number) == 1;
+    if (sscanf(text, "%lld", &amount) != 1 || amount < 0)
+        return false; /* a transfer's other half */
+    *number = (unsigned long)amount - 2;
+    return true;
+}
+
+static void see_token(const struct resp_command *command) {
+    unsigned long number;
+    if (!token_of(command, &number))
         return;
     if (number >= op_count)
-        sim_fail("an entry holds an operation that nobody asked for: %s", text);
+        sim_fail("an entry holds an operation that nobody asked for: %lu", number);
     if (++ops[number].applied > 1)
         sim_fail("operation %lu is in the committed log twice", number);
+    ops[number].applied_event = ++sim->event;
     if (ops[number].outcome == OP_NEVER)
         sim_fail("operation %lu was definitely refused, and is committed", number);
 }
@@ -222,7 +233,9 @@ static void digest(struct keyspace *keyspace, uint64_t *sum, uint64_t *order) {
             const struct item *item = keyspace_at(keyspace, db, slot);
             if (!item)
                 continue;
-            struct resp_arg key = item_key(item), value = item_string(item);
+            struct resp_arg key = item_key(item);
+            struct resp_arg value =
+                item_type(item) == VALUE_STRING ? item_string(item) : (struct resp_arg){0};
             uint64_t hash = sim_hash(db, key.bytes, key.length);
             hash = sim_hash(hash, value.bytes, value.length);
             hash = sim_mix(hash ^ item_deadline(item)) + item_version(item);
@@ -376,7 +389,7 @@ void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
 void invariants_started(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
-    memory->expired = memory->checkpoints = memory->installed = 0;
+    memory->expired = memory->checkpoints = memory->installed = memory->leased = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
@@ -386,6 +399,8 @@ void invariants_turned(struct sim_node *node) {
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
     sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
     sim_cover(COVER_LOADS, inner->loading == NULL && memory->loads);
+    sim_cover(COVER_LEASE_READS, inner->statistics.lease_reads - memory->leased);
+    memory->leased = inner->statistics.lease_reads;
     memory->expired = inner->statistics.expired_keys;
     memory->checkpoints = inner->checkpoint.done_count;
     memory->installed = inner->snapshot_in.installed;
@@ -457,8 +472,7 @@ void invariants_end(void) {
     count_doubts();
     for (size_t i = 0; i < op_count; i++) {
         const struct op *op = &ops[i];
-        bool marked = op->kind == OP_SET || op->kind == OP_SET_PX || op->kind == OP_APPEND ||
-                      (op->kind == OP_INCR && op->amount != 1);
+        bool marked = load_is_marked(op);
         if (marked && op->outcome == OP_DONE && op->applied != 1)
             sim_fail("operation %zu was acknowledged, and is not in the committed log", i);
         if (marked && op->outcome == OP_NEVER && op->applied > 0)

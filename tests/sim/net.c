@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * net.h without sockets: connections as pairs of byte streams through simulated time.
+ * net.h without sockets: connections as pairs of byte flows through simulated time.
  *
  *      opener (a link, or a load's client)                     acceptor (a node's struct client)
  *           |  up:    segments, each with the time it is due  ---->  |
@@ -18,7 +18,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "stream.h"
+#include "flow.h"
 
 enum {
     DELAY_US_MIN = 50,
@@ -26,9 +26,9 @@ enum {
     UNACKNOWLEDGED_US = 5000000,
 };
 
-/* ---- streams ------------------------------------------------------------------------------------------------ */
+/* ---- flows ------------------------------------------------------------------------------------------------ */
 
-static struct stream *streams;
+static struct flow *flows;
 
 static uint64_t lag(int from, int to) {
     uint64_t grown = (sim->now - sim->lag_from) / 2;
@@ -42,7 +42,7 @@ uint64_t network_delay(int from, int to) {
     return sim_between(DELAY_US_MIN, DELAY_US_MAX) * times + lag(from, to);
 }
 
-bool stream_is_cut(const struct stream *stream) {
+bool flow_is_cut(const struct flow *stream) {
     return sim->blocked[stream->opener][stream->acceptor] || sim->blocked[stream->acceptor][stream->opener];
 }
 
@@ -103,12 +103,13 @@ static void pipe_hold(struct pipe *pipe, uint64_t until) {
         pipe->closes_at = pipe->last_due;
 }
 
-struct stream *stream_new(int opener, int acceptor) {
-    struct stream *stream = calloc(1, sizeof *stream), **end = &streams;
+struct flow *flow_new(int opener, int acceptor) {
+    struct flow *stream = calloc(1, sizeof *stream), **end = &flows;
     if (!stream)
         abort();
     stream->opener = opener;
     stream->acceptor = acceptor;
+    stream->port = acceptor < SIM_NODES_MAX ? world_port(acceptor) : 0;
     stream->arrives_at = sim->now + network_delay(opener, acceptor);
     pipe_init(&stream->up);
     pipe_init(&stream->down);
@@ -118,15 +119,15 @@ struct stream *stream_new(int opener, int acceptor) {
     return stream;
 }
 
-void stream_leave(struct stream *stream, bool reset) {
+void flow_leave(struct flow *stream, bool reset) {
     stream->link = NULL;
     stream->client = false;
     pipe_close(&stream->up, stream->opener, stream->acceptor, reset);
     pipe_drop(&stream->down);
 }
 
-void stream_note_unheard(struct stream *stream) {
-    if (!stream->unheard && (stream_is_cut(stream) || stream->deaf))
+void flow_note_unheard(struct flow *stream) {
+    if (!stream->unheard && (flow_is_cut(stream) || stream->deaf))
         stream->unheard = sim->now;
 }
 
@@ -142,29 +143,29 @@ static bool dark(int host) {
 /* ---- delivery --------------------------------------------------------------------------------------------------- */
 
 /* The machine is there, but nobody has the connection: it answers with a reset. */
-static void reset_opener(struct stream *stream, bool refused) {
+static void reset_opener(struct flow *stream, bool refused) {
     stream->down.refused = refused;
     pipe_close(&stream->down, stream->acceptor, stream->opener, true);
 }
 
-static void deliver_open(struct stream *stream) {
+static void deliver_open(struct flow *stream) {
     struct sim_net *own = network_nodes[stream->acceptor];
     stream->arrives_at = 0;
     if (dark(stream->acceptor)) {
         stream->deaf = true;
-        stream_note_unheard(stream);
+        flow_note_unheard(stream);
         return;
     }
-    if (!own || !own->listening) {
+    if (!own || !own->listening || stream->port != world_port(stream->acceptor)) {
         reset_opener(stream, true);
         return;
     }
-    client_take_stream(&own->net, stream);
+    client_take_flow(&own->net, stream);
     world_poke(stream->acceptor);
     stream->up_at = sim->now + network_delay(stream->acceptor, stream->opener);
 }
 
-static void deliver_up_end(struct stream *stream) {
+static void deliver_up_end(struct flow *stream) {
     struct client_io *io = stream->io;
     stream->up.ended = true;
     if (!io)
@@ -178,7 +179,7 @@ static void deliver_up_end(struct stream *stream) {
     world_poke(stream->acceptor);
 }
 
-static void deliver_up(struct stream *stream) {
+static void deliver_up(struct flow *stream) {
     struct client_io *io = stream->io;
     struct segment *segment = stream->up.first;
     if (!segment) {
@@ -200,7 +201,7 @@ static void deliver_up(struct stream *stream) {
     free(segment);
 }
 
-static void deliver_down_end(struct stream *stream) {
+static void deliver_down_end(struct flow *stream) {
     const char *why = stream->down.refused ? "Connection refused"
                       : stream->down.reset ? "Connection reset by peer"
                                            : "the peer closed the connection";
@@ -210,7 +211,7 @@ static void deliver_down_end(struct stream *stream) {
         link_fall(stream->link, stream->down.refused, why);
 }
 
-static void deliver_down(struct stream *stream) {
+static void deliver_down(struct flow *stream) {
     struct segment *segment = stream->down.first;
     if (!segment) {
         deliver_down_end(stream);
@@ -235,7 +236,7 @@ static void deliver_down(struct stream *stream) {
     free(segment);
 }
 
-static bool paused(const struct stream *stream) {
+static bool paused(const struct flow *stream) {
     return stream->io && stream->io->paused && stream->up.first;
 }
 
@@ -243,7 +244,7 @@ static uint64_t earlier(uint64_t left, uint64_t right) {
     return left < right ? left : right;
 }
 
-static uint64_t stream_next(const struct stream *stream) {
+static uint64_t flow_next(const struct flow *stream) {
     bool to = sim->blocked[stream->opener][stream->acceptor],
          from = sim->blocked[stream->acceptor][stream->opener];
     uint64_t next = UINT64_MAX;
@@ -262,23 +263,23 @@ static uint64_t stream_next(const struct stream *stream) {
     return next;
 }
 
-static void stream_up(struct stream *stream) {
+static void flow_up(struct flow *stream) {
     stream->up_at = 0;
     if (stream->link && !stream->link->fallen)
         link_rise(stream->link);
 }
 
-static void stream_work(struct stream *stream) {
+static void flow_work(struct flow *stream) {
     bool to = sim->blocked[stream->opener][stream->acceptor],
          from = sim->blocked[stream->acceptor][stream->opener];
-    if (stream->unheard && !stream_is_cut(stream) && !stream->deaf)
+    if (stream->unheard && !flow_is_cut(stream) && !stream->deaf)
         stream->unheard = 0;
     if (stream->arrives_at && !to && stream->arrives_at <= sim->now)
         deliver_open(stream);
     while (!stream->arrives_at && !to && !paused(stream) && pipe_next(&stream->up) <= sim->now)
         deliver_up(stream);
     if (stream->up_at && !from && stream->up_at <= sim->now)
-        stream_up(stream);
+        flow_up(stream);
     while (!stream->up_at && !from && pipe_next(&stream->down) <= sim->now)
         deliver_down(stream);
     struct link *link = stream->link;
@@ -288,12 +289,12 @@ static void stream_work(struct stream *stream) {
         link_fall(link, false, "no answer in time");
 }
 
-static bool over(const struct stream *stream) {
+static bool over(const struct flow *stream) {
     return !stream->link && !stream->client && !stream->io && !stream->arrives_at && !stream->up.first;
 }
 
-static void stream_free(struct stream **at) {
-    struct stream *stream = *at;
+static void flow_free(struct flow **at) {
+    struct flow *stream = *at;
     *at = stream->next;
     if (stream->io)
         stream->io->stream = NULL;
@@ -305,8 +306,8 @@ static void stream_free(struct stream **at) {
 
 uint64_t network_next(void) {
     uint64_t next = UINT64_MAX;
-    for (const struct stream *stream = streams; stream; stream = stream->next)
-        next = earlier(next, stream_next(stream));
+    for (const struct flow *stream = flows; stream; stream = stream->next)
+        next = earlier(next, flow_next(stream));
     for (size_t i = 0; i < sim->node_count; i++)
         for (struct chain *at = network_nodes[i] ? network_nodes[i]->net.links.next : NULL;
              at && at != &network_nodes[i]->net.links; at = at->next)
@@ -321,10 +322,10 @@ void network_work(void) {
              at && at != &network_nodes[i]->net.links; at = at->next)
             if (link_of(at)->state == LINK_WAITING && !link_of(at)->freed && link_of(at)->dial_at <= sim->now)
                 link_dial(link_of(at));
-    for (struct stream **at = &streams; *at;) {
-        stream_work(*at);
+    for (struct flow **at = &flows; *at;) {
+        flow_work(*at);
         if (over(*at))
-            stream_free(at);
+            flow_free(at);
         else
             at = &(*at)->next;
     }
@@ -334,7 +335,7 @@ void network_work(void) {
 
 /* Called before the node is freed: from here on nothing it holds leads anywhere. */
 void network_crash(int host, bool power) {
-    for (struct stream *stream = streams; stream; stream = stream->next) {
+    for (struct flow *stream = flows; stream; stream = stream->next) {
         if (stream->opener == host && (stream->link || stream->client)) {
             if (stream->link)
                 stream->link->stream = NULL;
@@ -363,7 +364,7 @@ void network_crash(int host, bool power) {
 
 /* After a partition: what it held up is sent again, soon or late. */
 void network_heal(void) {
-    for (struct stream *stream = streams; stream; stream = stream->next) {
+    for (struct flow *stream = flows; stream; stream = stream->next) {
         if (stream->up.first && stream->up.first->due <= sim->now)
             pipe_hold(&stream->up, sim->now + sim_below(400000));
         if (stream->down.first && stream->down.first->due <= sim->now)
@@ -374,12 +375,12 @@ void network_heal(void) {
 /* One of the open connections, by chance. What is on its way may be lost. */
 void network_fall(void) {
     size_t count = 0;
-    for (struct stream *stream = streams; stream; stream = stream->next)
+    for (struct flow *stream = flows; stream; stream = stream->next)
         count += stream->io && (stream->link || stream->client);
     if (count == 0)
         return;
     size_t chosen = (size_t)sim_below(count);
-    struct stream *stream = streams;
+    struct flow *stream = flows;
     for (;; stream = stream->next)
         if (stream->io && (stream->link || stream->client) && chosen-- == 0)
             break;
@@ -391,30 +392,34 @@ void network_fall(void) {
 
 /* ---- the load's clients --------------------------------------------------------------------------------------------- */
 
-struct stream *stream_open(int client_host, int node_host) {
-    struct stream *stream = stream_new(client_host, node_host);
+struct flow *flow_open(int client_host, int node_host) {
+    struct flow *stream = flow_new(client_host, node_host);
     stream->client = true;
     return stream;
 }
 
-void stream_send(struct stream *stream, const void *bytes, size_t length) {
+void flow_send(struct flow *stream, const void *bytes, size_t length) {
     pipe_put(&stream->up, stream->opener, stream->acceptor, bytes, length);
-    stream_note_unheard(stream);
+    flow_note_unheard(stream);
 }
 
-struct resp_buf *stream_in(struct stream *stream) {
+struct resp_buf *flow_in(struct flow *stream) {
     return &stream->in;
 }
 
-bool stream_gone(const struct stream *stream) {
+int flow_to(const struct flow *stream) {
+    return stream->acceptor;
+}
+
+bool flow_gone(const struct flow *stream) {
     return stream->gone;
 }
 
-void stream_close(struct stream *stream) {
-    stream_leave(stream, sim_chance(50));
+void flow_close(struct flow *stream) {
+    flow_leave(stream, sim_chance(50));
 }
 
 void network_close(void) {
-    while (streams)
-        stream_free(&streams);
+    while (flows)
+        flow_free(&flows);
 }

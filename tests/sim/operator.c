@@ -22,11 +22,11 @@
 #include "sim.h"
 
 enum { PATIENCE_US = 3000000 };
-enum request { REQUEST_NONE, REQUEST_ADD, REQUEST_REMOVE, REQUEST_TRANSFER };
+enum request { REQUEST_NONE, REQUEST_ADD, REQUEST_REMOVE, REQUEST_SET, REQUEST_TRANSFER };
 
 static struct admin {
     int host, target;
-    struct stream *stream; /* NULL: nothing is asked */
+    struct flow *stream; /* NULL: nothing is asked */
     redisReader *reader;
     enum request request;
     raft_id id;         /* whom it is about */
@@ -127,11 +127,14 @@ static void word_request(const struct admin *admin, struct resp_buf *out) {
         if (sim->nodes[i].id == admin->id)
             host = (int)i;
     snprintf(id, sizeof id, "%d", (int)admin->id);
-    snprintf(address, sizeof address, "127.0.0.1:%d", SIM_PORT + host);
+    snprintf(address, sizeof address, "127.0.0.1:%u", world_port(host));
     const char *const words[][4] = {[REQUEST_ADD] = {"RAFT.NODE", "ADD", id, address},
+                                    [REQUEST_SET] = {"RAFT.NODE", "SET", id, address},
                                     [REQUEST_REMOVE] = {"RAFT.NODE", "REMOVE", id},
                                     [REQUEST_TRANSFER] = {"RAFT.TRANSFER_LEADER", id}};
-    size_t count = admin->request == REQUEST_ADD ? 4 : admin->request == REQUEST_REMOVE ? 3 : 2;
+    size_t count = admin->request == REQUEST_ADD || admin->request == REQUEST_SET ? 4
+                   : admin->request == REQUEST_REMOVE                             ? 3
+                                                                                  : 2;
     if (admin->request == REQUEST_TRANSFER && admin->id == 0)
         count = 1;
     resp_request(out, count);
@@ -147,7 +150,7 @@ static void ask(struct admin *admin, enum request request, raft_id id) {
     admin->request = request;
     admin->id = id;
     admin->asked_in = invariants_newest_term();
-    admin->stream = stream_open(admin->host, admin->target);
+    admin->stream = flow_open(admin->host, admin->target);
     admin->reader = redisReaderCreate();
     admin->give_up_at = sim->now + sim_between(100000, sim_chance(50) ? 1000000 : 8000000);
     asked[id].additions += request == REQUEST_ADD;
@@ -155,10 +158,11 @@ static void ask(struct admin *admin, enum request request, raft_id id) {
     word_request(admin, &out);
     sim_trace("operator %d asks node %d: %s %d", admin->host + 1, (int)sim->nodes[admin->target].id,
               request == REQUEST_ADD      ? "add"
+              : request == REQUEST_SET    ? "set"
               : request == REQUEST_REMOVE ? "remove"
                                           : "transfer to",
               (int)id);
-    stream_send(admin->stream, resp_buf_bytes(&out), resp_buf_length(&out));
+    flow_send(admin->stream, resp_buf_bytes(&out), resp_buf_length(&out));
     resp_buf_close(&out);
 }
 
@@ -214,6 +218,7 @@ static void take_one_in(void) {
     if (!node || sim->last_id + 1 >= SIM_IDS_MAX)
         return;
     node->id = ++sim->last_id;
+    node->starts = 0; /* its file is written anew */
     node->standing = STANDING_JOINING;
     node->restart_at = sim->now + 1 + sim_below(sim_chance(50) ? 10000 : 2000000);
 }
@@ -225,6 +230,18 @@ static void reuse(struct admin *admin) {
             ask(admin, REQUEST_ADD, id);
             return;
         }
+}
+
+/* A member that the list has at an address where it is not any more. */
+static struct sim_node *misplaced(void) {
+    char address[32];
+    for (size_t i = 0; i < sim->node_count; i++) {
+        struct sim_node *node = &sim->nodes[i];
+        snprintf(address, sizeof address, "127.0.0.1:%u", world_port((int)i));
+        if (node->moves > 0 && node->standing == STANDING_MEMBER && !quorums_knows(node->id, address))
+            return node;
+    }
+    return NULL;
 }
 
 static void act(struct admin *admin) {
@@ -243,6 +260,8 @@ static void act(struct admin *admin) {
         ask(admin, REQUEST_REMOVE, admin->victim);
     } else if (node && (sim->calm || eager || draw < 70)) {
         ask(admin, node->standing == STANDING_JOINING ? REQUEST_ADD : REQUEST_REMOVE, node->id);
+    } else if (misplaced() && (sim->calm || draw < 90)) {
+        ask(admin, REQUEST_SET, misplaced()->id);
     } else if (sim->calm || figure8_runs()) {
         return;
     } else if (eager) {
@@ -264,7 +283,7 @@ static void act(struct admin *admin) {
 /* ---- what is answered ------------------------------------------------------------------------------------------------------ */
 
 static void finish(struct admin *admin) {
-    stream_close(admin->stream);
+    flow_close(admin->stream);
     redisReaderFree(admin->reader);
     admin->stream = NULL;
     admin->reader = NULL;
@@ -280,6 +299,7 @@ static void granted(const struct admin *admin) {
     if (admin->request == REQUEST_TRANSFER && invariants_newest_term() == admin->asked_in)
         sim_fail("the leadership was handed over, it was said, and nobody has been elected");
     sim_cover(COVER_TRANSFERS, admin->request == REQUEST_TRANSFER);
+    sim_cover(COVER_TOLD_MOVED, admin->request == REQUEST_SET);
 }
 
 static void refused(struct admin *admin, const char *why) {
@@ -316,20 +336,20 @@ static void take(struct admin *admin, const redisReply *reply) {
         refused(admin, text);
     finish(admin);
     if (strncmp(text, "MOVED ", 6) == 0 && colon && sscanf(colon + 1, "%u", &port) == 1)
-        admin->target = (int)port - SIM_PORT;
+        admin->target = world_host(port);
 }
 
 static void work(struct admin *admin) {
     void *reply;
     if (admin->stream) {
-        struct resp_buf *in = stream_in(admin->stream);
+        struct resp_buf *in = flow_in(admin->stream);
         if (resp_buf_length(in) > 0)
             redisReaderFeed(admin->reader, resp_buf_bytes(in), resp_buf_length(in));
         resp_buf_consume(in, resp_buf_length(in), 0);
         if (redisReaderGetReply(admin->reader, &reply) == REDIS_OK && reply) {
             take(admin, reply);
             freeReplyObject(reply);
-        } else if (stream_gone(admin->stream) || admin->give_up_at <= sim->now) {
+        } else if (flow_gone(admin->stream) || admin->give_up_at <= sim->now) {
             finish(admin);
         }
     }
@@ -402,6 +422,8 @@ bool operator_done(void) {
     for (size_t i = 0; i < sim->node_count; i++)
         if (sim->nodes[i].standing == STANDING_MEMBER && quorums_kind(sim->nodes[i].id) != RAFT_VOTER)
             return false;
+    if (works && misplaced())
+        return false;
     works = false;
     return true;
 }

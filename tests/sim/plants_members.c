@@ -5,6 +5,7 @@
 
 #include "../../raft/internal.h"
 #include "../../src/node_state.h"
+#include "../../src/patience.h"
 #include "sim.h"
 
 static bool planted(enum plant plant) {
@@ -60,6 +61,42 @@ uint64_t __wrap_raft_member_reached(const struct raft *raft,
     return raft_quorum_reached(values, count);
 }
 
+/* ---- leases -------------------------------------------------------------------------------------------------------------- */
+
+void __real_raft_lease_acknowledged(struct raft *raft, struct raft_progress *peer);
+void __wrap_raft_lease_acknowledged(struct raft *raft, struct raft_progress *peer);
+bool __real_raft_lease_holds_back(const struct raft *raft);
+bool __wrap_raft_lease_holds_back(const struct raft *raft);
+bool __real_raft_election_ignores(const struct raft *raft, const struct raft_message *message);
+bool __wrap_raft_election_ignores(const struct raft *raft, const struct raft_message *message);
+bool __real_patience_open(const char *dir, uint32_t wanted_ms, uint32_t *promised_ms,
+                          char why[PATIENCE_WHY_MAX]);
+bool __wrap_patience_open(const char *dir, uint32_t wanted_ms, uint32_t *promised_ms,
+                          char why[PATIENCE_WHY_MAX]);
+
+void __wrap_raft_lease_acknowledged(struct raft *raft, struct raft_progress *peer) {
+    __real_raft_lease_acknowledged(raft, peer);
+    if (planted(PLANT_LEASE_FROM_ACK) && raft->config.leases)
+        peer->confirmed_ms = raft->now_ms;
+}
+
+bool __wrap_raft_lease_holds_back(const struct raft *raft) {
+    return !planted(PLANT_PROMISE_FORGOTTEN) && __real_raft_lease_holds_back(raft);
+}
+
+bool __wrap_patience_open(const char *dir, uint32_t wanted_ms, uint32_t *promised_ms,
+                          char why[PATIENCE_WHY_MAX]) {
+    bool opened = __real_patience_open(dir, wanted_ms, promised_ms, why);
+    if (planted(PLANT_PROMISE_FORGOTTEN))
+        *promised_ms = 0;
+    return opened;
+}
+
+bool __wrap_raft_election_ignores(const struct raft *raft, const struct raft_message *message) {
+    bool impatient = planted(PLANT_IMPATIENT) && raft->role != RAFT_LEADER;
+    return !impatient && __real_raft_election_ignores(raft, message);
+}
+
 /* ---- disks that are gone ------------------------------------------------------------------------------------------------ */
 
 void __real_admission_random_id(char id[STORE_ID_LENGTH + 1]);
@@ -86,17 +123,10 @@ static void remember(const struct node *node) {
 
 /* ---- checkpoints, snapshots, starts --------------------------------------------------------------------------------------- */
 
-struct raft_blob *__real_raft_members_applied(const struct raft *raft);
-struct raft_blob *__wrap_raft_members_applied(const struct raft *raft);
 void __real_checkpoint_applied(struct node *node, const struct raft_entry *entry);
 void __wrap_checkpoint_applied(struct node *node, const struct raft_entry *entry);
 void __real_store_data_run(void *context, struct worker_job *batch);
 void __wrap_store_data_run(void *context, struct worker_job *batch);
-
-struct raft_blob *__wrap_raft_members_applied(const struct raft *raft) {
-    static struct raft_blob nobody = {.references = 1};
-    return planted(PLANT_MEMBERS_MISSING) ? &nobody : __real_raft_members_applied(raft);
-}
 
 void __wrap_checkpoint_applied(struct node *node, const struct raft_entry *entry) {
     remember(node);
@@ -108,6 +138,11 @@ void __wrap_store_data_run(void *context, struct worker_job *batch) {
         struct store_data_job *pages = (struct store_data_job *)job;
         if (pages->type == STORE_DATA_PAGES && sim_chance(5))
             pages->pages.count = 0;
+    }
+    for (struct worker_job *job = batch; planted(PLANT_MEMBERS_MISSING) && job; job = job->next) {
+        struct store_data_job *commit = (struct store_data_job *)job;
+        if (commit->type == STORE_DATA_COMMIT)
+            store_bytes_set(&commit->meta->members, NULL, 0);
     }
     __real_store_data_run(context, batch);
 }

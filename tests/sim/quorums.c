@@ -82,6 +82,17 @@ size_t quorums_voters(void) {
     return committed ? list_of(committed).count : sim->founder_count;
 }
 
+bool quorums_knows(raft_id id, const char *address) {
+    struct raft_member member;
+    struct roster roster = {0};
+    if (!committed || !raft_members_find(committed, id, &member))
+        return id <= sim->founder_count && committed == NULL && sim->nodes[id - 1].moves == 0;
+    roster_read(&roster, committed);
+    bool knows = strcmp(roster_find(&roster, id)->address, address) == 0;
+    roster_close(&roster);
+    return knows;
+}
+
 /* ---- what is committed --------------------------------------------------------------------------------------------------- */
 
 static enum raft_member_kind kind_in(const struct raft_blob *list, raft_id id) {

@@ -6,12 +6,14 @@
  *      world.c       time, steps; nodes that start, crash, stop
  *      faults.c      what goes wrong
  *      figure8.c     a fault in several acts
+ *      deaf.c        another
  *      operator.c    members that come and go, leaderships handed over
  *      host.c        the clock, chance, the log
  *      worker.c      worker.h as a seeded queue
  *      net.c         byte streams that are late, cut, half open
  *      endpoints.c   net.h on them
  *      vfs.c         SQLite's file layer as a disk that loses and tears what was not synced
+ *      notes.c       the small files beside
  *      clients.c     the load, and the history that it leaves
  *      checker.c     is a history linearizable?
  *      invariants.c  what must hold at every step
@@ -39,8 +41,9 @@ enum {
     SIM_CLIENTS_MAX = 6,
     SIM_OPERATORS = 2,
     SIM_HOSTS_MAX = SIM_NODES_MAX + SIM_CLIENTS_MAX + SIM_OPERATORS, /* in this order */
-    SIM_PORT = 7001,                                                 /* of host 0 */
-    SIM_IDS_MAX = 64,                                                /* of members, all that ever were */
+    SIM_PORT = 7001,
+    SIM_PORTS = 100,  /* of host 0; a machine that has moved n times has n times SIM_PORTS more */
+    SIM_IDS_MAX = 64, /* of members, all that ever were */
 };
 
 /* Rare things that must have happened, or all that passes proves little. */
@@ -55,6 +58,8 @@ enum coverage {
     COVER_LOST_WRITES,
     COVER_TORN_WALS,
     COVER_SYNC_ERRORS,
+    COVER_FULL,
+    COVER_DISK_LOW,
     COVER_PARTITIONS,
     COVER_FALLS,
     COVER_HALF_OPEN,
@@ -63,6 +68,13 @@ enum coverage {
     COVER_LEADER_CHANGES,
     COVER_DEPOSED,
     COVER_DEPOSED_READS,
+    COVER_LEASE_READS,
+    COVER_FOLLOWER_READS,
+    COVER_NO_PROMISES,
+    COVER_TRANSACTIONS,
+    COVER_SCRIPTS,
+    COVER_WAITS,
+    COVER_LEFT_ALONE,
     COVER_LATE_ACKS,
     COVER_FIGURE_8,
     COVER_TRUNCATED,
@@ -70,6 +82,8 @@ enum coverage {
     COVER_REMOVED,
     COVER_REMOVED_LEADERS,
     COVER_TOLD_REMOVED,
+    COVER_MOVED,
+    COVER_TOLD_MOVED,
     COVER_LOST_DISKS,
     COVER_CHANGES_REFUSED,
     COVER_IDS_REFUSED,
@@ -124,6 +138,9 @@ enum plant {
     PLANT_READ_AT_ONCE,
     PLANT_READ_BEFORE_NOOP,
     PLANT_COUNT_OLD_TERM,
+    PLANT_LEASE_FROM_ACK,
+    PLANT_PROMISE_FORGOTTEN,
+    PLANT_IMPATIENT,
     PLANT_CUT_BLINDLY,
     PLANT_CHANGE_EARLY,
     PLANT_CHANGES_AT_ONCE,
@@ -156,7 +173,10 @@ struct sim_node {
     int host;
     raft_id id; /* of the member that lives on this machine */
     enum sim_standing standing;
-    uint64_t out_until; /* OUT: then it is made EMPTY */
+    uint64_t out_until;                  /* OUT: then it is made EMPTY */
+    unsigned moves;                      /* addresses that it had before */
+    unsigned known_moves[SIM_NODES_MAX]; /* the others' addresses as its configuration has them */
+    bool moving;                         /* is down, and comes back at another address */
     struct conf conf;
     struct node *node; /* NULL: down */
     struct disk *disk;
@@ -181,6 +201,7 @@ struct sim_node {
     raft_term led;       /* the newest term that it was seen leading */
     raft_index read_at;  /* its keyspace was last digested here */
     uint64_t fsync_slow; /* its disk takes so many times longer */
+    uint64_t full_until; /* its disk is full, or nearly; 0: it is not */
 };
 
 /* ---- the world -------------------------------------------------------------------------------------------- */
@@ -200,6 +221,9 @@ struct sim {
     raft_id last_id;                                /* given to a new node */
     bool destroyed[SIM_IDS_MAX];                    /* the disk of this member is gone */
     unsigned election_ms;
+    uint64_t disk_reserve;            /* bytes; 0: none */
+    bool all_lease;                   /* every read stands on one */
+    bool leases;                      /* are possible */
     size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
     struct sim_node nodes[SIM_NODES_MAX];
     struct sim_node *current; /* on whose behalf code runs; NULL: nobody's */
@@ -236,6 +260,8 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
 struct instant world_instant(const struct sim_node *node);
 void world_poke(int host); /* there is news for it */
 void world_crash(struct sim_node *node, bool power);
+unsigned world_port(int host);                /* as it is now */
+int world_host(unsigned port);                /* whose it is or was */
 void world_empty_disk(struct sim_node *node); /* of one that is down */
 static inline uint64_t world_local(uint64_t base, int64_t ppm, uint64_t elapsed) {
     return base + elapsed + (uint64_t)((int64_t)elapsed * ppm / 1000000);
@@ -263,6 +289,14 @@ void figure8_work(void);
 bool figure8_runs(void);
 void figure8_stop(void);
 
+/* deaf.c */
+void deaf_begin(struct sim_node *node); /* if it leads, and the stage is set */
+void deaf_votes(void);                  /* somebody has given its vote */
+uint64_t deaf_next(void);
+void deaf_work(void);
+bool deaf_runs(void);
+void deaf_stop(void);
+
 /* operator.c */
 void operator_open(void); /* draws how many machines there are beside the founders' */
 uint64_t operator_next(void);
@@ -285,12 +319,13 @@ void network_heal(void);                  /* links that were blocked are open ag
 void network_fall(void);                  /* some connection falls */
 void network_close(void);
 /* A client's connection. */
-struct stream;
-struct stream *stream_open(int client_host, int node_host);
-void stream_send(struct stream *stream, const void *bytes, size_t length);
-struct resp_buf *stream_in(struct stream *stream);
-bool stream_gone(const struct stream *stream);
-void stream_close(struct stream *stream);
+struct flow;
+struct flow *flow_open(int client_host, int node_host);
+void flow_send(struct flow *stream, const void *bytes, size_t length);
+struct resp_buf *flow_in(struct flow *stream);
+int flow_to(const struct flow *stream);
+bool flow_gone(const struct flow *stream);
+void flow_close(struct flow *stream);
 
 /* vfs.c */
 void vfs_register(void);
@@ -302,6 +337,12 @@ bool disk_stopped(const struct disk *disk);
 void disk_stop(struct disk *disk);
 /* It fails since it was made to. */
 bool disk_broken(const struct disk *disk);
+void disk_fill(struct disk *disk, uint64_t spare); /* its files may grow by so much */
+void disk_clear(struct disk *disk);
+bool disk_bounded(const struct disk *disk);
+bool disk_has_room(const struct disk *disk, uint64_t growth);
+bool disk_goes(struct disk *disk);          /* an operation that changes something goes through */
+void notes_forget(const struct disk *disk); /* notes.c */
 void disk_mend(struct disk *disk);
 
 /* clients.c */
@@ -310,11 +351,15 @@ extern size_t op_count;
 void load_open(void);
 uint64_t load_next(void);
 void load_work(void);
-void load_finish(void); /* no new load: what is under way, then the last reads */
+void load_divide(int reader_host, int writer_host,
+                 uint64_t until); /* who reads at one node, who writes at another */
+void load_quiet(uint64_t until);  /* nobody writes before then */
+void load_finish(void);           /* no new load: what is under way, then the last reads */
 bool load_finished(void);
 void load_close(void);
 uint64_t load_writes(void); /* acknowledged so far */
-void load_judge(void);      /* what the clients saw */
+bool load_is_marked(const struct op *op);
+void load_judge(void); /* what the clients saw */
 
 /* invariants.c */
 void invariants_open(void);
@@ -330,6 +375,7 @@ raft_term invariants_newest_term(void);         /* that has had a leader */
 size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count);
 
 /* quorums.c */
+bool quorums_knows(raft_id id, const char *address); /* the newest committed list has it there */
 void quorums_open(void);
 void quorums_close(void);
 void quorums_committed(const struct raft_entry *entry); /* for the first time somebody applies it */

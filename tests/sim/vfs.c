@@ -64,6 +64,7 @@ struct disk {
     uint64_t stops_in; /* operations; 0: not decided */
     bool fails;        /* ... and then fails, instead of stopping with the process */
     bool stopped, broken;
+    uint64_t room; /* bytes that its files may take; 0: no bound */
 };
 
 struct sim_file {
@@ -230,6 +231,7 @@ struct disk *disk_new(int host) {
 }
 
 void disk_free(struct disk *disk) {
+    notes_forget(disk);
     journal_drop(disk);
     names_unref(&disk->now);
     names_unref(&disk->durable);
@@ -258,8 +260,38 @@ void disk_mend(struct disk *disk) {
     disk->stops_in = 0;
 }
 
+static uint64_t used(const struct disk *disk) {
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < disk->now.count; i++)
+        bytes += (uint64_t)disk->now.at[i].inode->seen.size;
+    return bytes;
+}
+
+void disk_fill(struct disk *disk, uint64_t spare) {
+    disk->room = 1 + used(disk) + spare;
+    sim_trace("disk %d has room for %llu bytes more", disk->host + 1, (unsigned long long)spare);
+}
+
+void disk_clear(struct disk *disk) {
+    if (disk->room)
+        sim_trace("disk %d has room again", disk->host + 1);
+    disk->room = 0;
+}
+
+bool disk_bounded(const struct disk *disk) {
+    return disk->room > 0;
+}
+
+bool disk_has_room(const struct disk *disk, uint64_t growth) {
+    if (!disk->room || growth == 0 || used(disk) + growth <= disk->room)
+        return true;
+    sim_trace("disk %d is full", disk->host + 1);
+    sim_cover(COVER_FULL, 1);
+    return false;
+}
+
 /* Whether an operation that changes something goes through. */
-static bool goes(struct disk *disk) {
+bool disk_goes(struct disk *disk) {
     if (disk->stops_in > 0 && --disk->stops_in == 0) {
         if (disk->fails)
             disk->broken = true;
@@ -376,8 +408,11 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
     if (file->read_only)
         sim_fail("%s is written through a descriptor that may only read", disk_name(file->disk, file->inode));
     sim_trace("%s: %d bytes at %lld", disk_name(file->disk, file->inode), length, at);
-    if (!goes(file->disk))
+    if (!disk_goes(file->disk))
         return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    int64_t growth = at + length - file->inode->seen.size;
+    if (!disk_has_room(file->disk, growth > 0 ? (uint64_t)growth : 0))
+        return SQLITE_FULL;
     inode_push(file->inode, at, bytes, (size_t)length, length < 100);
     return SQLITE_OK;
 }
@@ -385,7 +420,7 @@ static int file_write(sqlite3_file *base, const void *bytes, int length, sqlite3
 static int file_truncate(sqlite3_file *base, sqlite3_int64 size) {
     struct sim_file *file = (struct sim_file *)base;
     sim_trace("%s: cut to %lld", disk_name(file->disk, file->inode), size);
-    if (!goes(file->disk))
+    if (!disk_goes(file->disk))
         return SQLITE_IOERR_TRUNCATE;
     inode_push(file->inode, size, NULL, 0, false);
     return SQLITE_OK;
@@ -395,7 +430,7 @@ static int file_sync(sqlite3_file *base, int flags) {
     struct sim_file *file = (struct sim_file *)base;
     (void)flags;
     sim_trace("%s: sync", disk_name(file->disk, file->inode));
-    if (!goes(file->disk)) {
+    if (!disk_goes(file->disk)) {
         if (file->disk->broken) {
             inode_settle(file->inode, false); /* the system calls them clean */
             sim_cover(COVER_SYNC_ERRORS, 1);
@@ -499,7 +534,7 @@ static int vfs_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *base, int 
     if (!name && !(flags & SQLITE_OPEN_CREATE))
         return SQLITE_CANTOPEN;
     if (!name) {
-        if (!goes(disk))
+        if (!disk_goes(disk))
             return SQLITE_CANTOPEN;
         struct inode *inode = calloc(1, sizeof *inode);
         if (!inode)
@@ -526,7 +561,7 @@ static int vfs_delete(sqlite3_vfs *vfs, const char *path, int sync) {
     (void)vfs;
     if (!name)
         return SQLITE_IOERR_DELETE_NOENT;
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return SQLITE_IOERR_DELETE;
     names_remove(&disk->now, name);
     names_changed(disk);
@@ -566,11 +601,6 @@ static int vfs_time(sqlite3_vfs *vfs, double *julian) {
     return SQLITE_OK;
 }
 
-static int vfs_last_error(sqlite3_vfs *vfs, int length, char *text) {
-    (void)vfs, (void)length, (void)text;
-    return 0;
-}
-
 void vfs_register(void) {
     static sqlite3_vfs layers[2];
     static const char *const names[2] = {"sim", STORE_VFS_UNLOCKED};
@@ -587,7 +617,6 @@ void vfs_register(void) {
             .xRandomness = vfs_randomness,
             .xSleep = vfs_sleep,
             .xCurrentTime = vfs_time,
-            .xGetLastError = vfs_last_error,
         };
         sqlite3_vfs_register(&layers[i], i == 0);
     }
@@ -612,7 +641,7 @@ int __wrap_store_dir_sync(const char *dir) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/", dir);
     struct disk *disk = disk_of(path);
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return 5; /* EIO */
     names_sync(disk);
     return 0;
@@ -621,6 +650,17 @@ int __wrap_store_dir_sync(const char *dir) {
 int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]) {
     (void)dir, (void)why;
     return 0;
+}
+
+bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes);
+bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes) {
+    char path[PATH_MAX_BYTES];
+    snprintf(path, sizeof path, "%s/", dir);
+    const struct disk *disk = disk_of(path);
+    uint64_t taken = used(disk);
+    *total_bytes = disk->room ? disk->room : (uint64_t)1 << 40;
+    *free_bytes = *total_bytes > taken ? *total_bytes - taken : 0;
+    return true;
 }
 
 char **__wrap_store_dir_names(const char *dir);
@@ -645,7 +685,7 @@ int __wrap_store_file_rename(const char *dir, const char *from, const char *to) 
     struct disk *disk = disk_of(from);
     struct name *name = names_find(&disk->now, from), *old;
     assert(name);
-    if (!goes(disk))
+    if (!disk_goes(disk))
         return 5;
     if ((old = names_find(&disk->now, to)) != NULL) {
         names_remove(&disk->now, old);

@@ -24,6 +24,7 @@ enum {
     LIVE_WITHIN_US = 15000000,   /* after the last fault a write commits within so long */
     FINISH_WITHIN_US = 60000000, /* ... and the last reads are answered */
     STUCK_STEPS = 10000,
+    DRIFT_PPM_MAX = 9900, /* two clocks differ in speed by less than a lease allows for: 2 % */
     WALL_US = 1700000000, /* seconds, at the start */
 };
 
@@ -40,6 +41,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LOST_WRITES] = "files that lost unsynced writes",
     [COVER_TORN_WALS] = "torn WALs at a restart",
     [COVER_SYNC_ERRORS] = "failed syncs",
+    [COVER_FULL] = "writes to a full disk",
+    [COVER_DISK_LOW] = "commands refused while the disk was nearly full",
     [COVER_PARTITIONS] = "partitions",
     [COVER_FALLS] = "connections that fell",
     [COVER_HALF_OPEN] = "half-open connections",
@@ -48,6 +51,13 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LEADER_CHANGES] = "leaders",
     [COVER_DEPOSED] = "leaders that did not know of their successor",
     [COVER_DEPOSED_READS] = "reads asked of them",
+    [COVER_LEASE_READS] = "reads on a lease",
+    [COVER_FOLLOWER_READS] = "linearizable reads that followers answered",
+    [COVER_NO_PROMISES] = "starts without the promises of the others",
+    [COVER_LEFT_ALONE] = "leaders left alone while another stood",
+    [COVER_TRANSACTIONS] = "transactions sent",
+    [COVER_SCRIPTS] = "scripts sent",
+    [COVER_WAITS] = "waits for an element",
     [COVER_LATE_ACKS] = "leaders cut off while old answers were on their way",
     [COVER_FIGURE_8] = "figures 8, played to the end",
     [COVER_TRUNCATED] = "persisted entries truncated",
@@ -55,6 +65,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_REMOVED] = "members removed",
     [COVER_REMOVED_LEADERS] = "leaders that removed themselves",
     [COVER_TOLD_REMOVED] = "nodes that learnt of their removal",
+    [COVER_MOVED] = "members that came back at another address",
+    [COVER_TOLD_MOVED] = "addresses that an operator set",
     [COVER_LOST_DISKS] = "members that came back without their disk",
     [COVER_CHANGES_REFUSED] = "changes of members refused",
     [COVER_IDS_REFUSED] = "used ids refused",
@@ -150,6 +162,8 @@ struct instant world_instant(const struct sim_node *node) {
 
 /* ---- nodes ------------------------------------------------------------------------------------------------------- */
 
+static bool lease_by_default;
+static unsigned drift_ppm_max;
 static unsigned heartbeat_ms, outcome_ms, cache_bytes, uncommitted_bytes, checkpoint_entries,
     checkpoint_bytes;
 
@@ -165,6 +179,25 @@ static char *word(const char *text) {
     return (char *)(uintptr_t)text;
 }
 
+unsigned world_port(int host) {
+    return (unsigned)SIM_PORT + (unsigned)host + sim->nodes[host].moves * SIM_PORTS;
+}
+
+int world_host(unsigned port) {
+    return (int)(port - SIM_PORT) % SIM_PORTS;
+}
+
+/* Who moves is told where the others are now; else its file is what it was when it was written. */
+static void write_file(struct sim_node *node) {
+    if (node->starts > 0 && !node->moving)
+        return;
+    sim_cover(COVER_MOVED, node->moving);
+    node->moves += node->moving;
+    node->moving = false;
+    for (size_t i = 0; i < sim->node_count; i++)
+        node->known_moves[i] = sim->nodes[i].moves;
+}
+
 /* Who founds a cluster knows all founders; who joins one knows the address of one member, and its own or not even that. */
 static int add_members(const struct sim_node *node, char **argv, int argc) {
     static char nodes[SIM_NODES_MAX][2][64];
@@ -174,7 +207,8 @@ static int add_members(const struct sim_node *node, char **argv, int argc) {
         if (founder ? i >= sim->founder_count : !own || node->id % 2 == 0)
             continue;
         snprintf(nodes[i][0], sizeof nodes[i][0], "%zu", founder ? i + 1 : (size_t)node->id);
-        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu", SIM_PORT + i);
+        snprintf(nodes[i][1], sizeof nodes[i][1], "127.0.0.1:%zu",
+                 SIM_PORT + i + node->known_moves[i] * SIM_PORTS);
         argv[argc++] = word("--raft-node");
         argv[argc++] = nodes[i][0];
         argv[argc++] = nodes[i][1];
@@ -185,7 +219,7 @@ static int add_members(const struct sim_node *node, char **argv, int argc) {
     int via = (int)sim_below(sim->node_count);
     for (size_t i = 0; i < sim->node_count && sim->nodes[via].standing != STANDING_MEMBER; i++)
         via = (via + 1) % (int)sim->node_count;
-    snprintf(join, sizeof join, "127.0.0.1:%d", SIM_PORT + via);
+    snprintf(join, sizeof join, "127.0.0.1:%u", world_port(via));
     argv[argc++] = word("--raft-join");
     argv[argc++] = join;
     return argc;
@@ -195,11 +229,12 @@ static void load_conf(struct sim_node *node) {
     char words[16][64], why[CONF_WHY_MAX];
     char *argv[64];
     int argc = 0;
+    write_file(node);
     const struct {
         const char *name;
         unsigned long value;
     } numbers[] = {
-        {"--port", (unsigned long)(SIM_PORT + node->host)},
+        {"--port", world_port(node->host)},
         {"--raft-id", (unsigned long)node->id},
         {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
@@ -210,6 +245,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-entry-max-size", 4096},
         {"--raft-uncommitted-max-size", uncommitted_bytes},
         {"--raft-feature-level-max", level_max(node)},
+        {"--raft-disk-reserve", sim->disk_reserve},
     };
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++) {
@@ -220,6 +256,12 @@ static void load_conf(struct sim_node *node) {
     snprintf(words[count], sizeof words[count], "/sim/%d", node->host + 1);
     argv[argc++] = word("--dir");
     argv[argc++] = words[count];
+    bool promises = sim->leases && (sim->all_lease || !sim_chance(8));
+    sim_cover(COVER_NO_PROMISES, sim->leases && !promises);
+    argv[argc++] = word("--raft-leases");
+    argv[argc++] = word(promises ? "yes" : "no");
+    argv[argc++] = word("--raft-read-consistency");
+    argv[argc++] = word(promises && (lease_by_default || sim->all_lease) ? "lease" : "linearizable");
     argc = add_members(node, argv, argc);
     if (!conf_load(&node->conf, NULL, argc, argv, why))
         sim_fail("the configuration is refused: %s", why);
@@ -230,14 +272,15 @@ static void start(struct sim_node *node) {
     load_conf(node);
     node->born = sim->now;
     node->mono_base = 1000000 + sim_below(1000000000);
-    node->drift_ppm = (int64_t)sim_below(2001) - 1000;
+    node->drift_ppm = (int64_t)sim_below(2 * drift_ppm_max + 1) - drift_ppm_max;
     node->restart_at = node->crash_by = 0;
     if (node->doomed && !sim->calm) {
         node->crash_power = true;
         node->crash_by = sim->now + sim_below(1000000);
     }
     node->doomed = false;
-    node->dark = node->stopping = node->expect_failure = false;
+    node->dark = node->stopping = false;
+    node->expect_failure = disk_bounded(node->disk);
     node->applied = node->read_at = 0;
     node->led = 0;
     node->stalled_to = node->wakes_at = 0;
@@ -361,7 +404,8 @@ static void calm_down(void) {
     faults_end();
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
-        node->stalled_to = 0;
+        node->stalled_to = node->full_until = 0;
+        disk_clear(node->disk);
         if (node->node && disk_broken(node->disk))
             world_crash(node,
                         false); /* it may have nothing to write, and so not know: its disk is replaced */
@@ -424,6 +468,10 @@ static void draw_shape(void) {
     cache_bytes = sim_chance(60) ? 4096 : 65536;
     sim->append_bytes = (size_t)(sim_chance(40) ? sim_between(1, 400) : 1 << 20);
     sim->appends_max = (size_t)(sim_chance(30) ? sim_between(1, 4) : 256);
+    sim->leases = sim_chance(50);
+    lease_by_default = sim_chance(50);
+    drift_ppm_max = sim_chance(50) ? 1000 : DRIFT_PPM_MAX;
+    sim->disk_reserve = sim_chance(50) ? 0 : sim_between(4096, 131072);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
 }
 

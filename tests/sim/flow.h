@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* What the two halves of the network share: the streams (net.c), and a node's ends of them (endpoints.c). */
-#ifndef SIM_STREAM_H
-#define SIM_STREAM_H
+#ifndef SIM_FLOW_H
+#define SIM_FLOW_H
 
 #include <hiredis/hiredis.h>
 
@@ -23,9 +23,10 @@ struct pipe {
     bool ended; /* the receiver knows */
 };
 
-struct stream {
-    struct stream *next; /* of all */
+struct flow {
+    struct flow *next; /* of all */
     int opener, acceptor;
+    unsigned port; /* that was dialled */
     struct pipe up, down;
     uint64_t arrives_at; /* the opening request; 0: it has */
     uint64_t up_at;      /* the opener knows that it is open; 0: it does */
@@ -43,7 +44,7 @@ struct stream {
 struct client_io {
     struct client client; /* first */
     struct net *net;
-    struct stream *stream; /* NULL: the other end is out of reach for ever */
+    struct flow *stream; /* NULL: the other end is out of reach for ever */
     struct chain all, news, touched;
     bool paused, held, closing, freed, counted_peer;
 };
@@ -61,12 +62,12 @@ struct link {
     unsigned port;
     uint64_t timeout_us;
     enum link_state state;
-    bool freed, opened, dropped, came_up, fallen, refused, touched;
+    bool dial_at_once, freed, opened, dropped, came_up, fallen, refused, touched;
     uint64_t dial_at;    /* while it waits */
     uint64_t give_up_at; /* while it connects */
     uint64_t backoff_us, connected_at, connects;
     char why[NET_WHY_MAX], last_error[NET_WHY_MAX];
-    struct stream *stream;
+    struct flow *stream;
     redisReader *reader;
     struct reply reply;
     struct outbox outbox;
@@ -76,16 +77,16 @@ struct link {
 uint64_t network_delay(int from, int to);
 void pipe_put(struct pipe *pipe, int from, int to, const void *bytes, size_t length);
 void pipe_close(struct pipe *pipe, int from, int to, bool reset);
-struct stream *stream_new(int opener, int acceptor);
+struct flow *flow_new(int opener, int acceptor);
 /* The opener lets go. What it sent may still arrive. */
-void stream_leave(struct stream *stream, bool reset);
-bool stream_is_cut(const struct stream *stream);
+void flow_leave(struct flow *stream, bool reset);
+bool flow_is_cut(const struct flow *stream);
 /* What the opener has sent does not arrive: since when? */
-void stream_note_unheard(struct stream *stream);
+void flow_note_unheard(struct flow *stream);
 
 /* endpoints.c */
 extern struct sim_net *network_nodes[SIM_NODES_MAX]; /* NULL: down */
-void client_take_stream(struct net *net, struct stream *stream);
+void client_take_flow(struct net *net, struct flow *stream);
 void client_lose(struct client_io *io, const char *why);
 void link_fall(struct link *link, bool refused, const char *why);
 void link_rise(struct link *link);
