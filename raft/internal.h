@@ -358,6 +358,7 @@ bool raft_emit(struct raft *raft, const struct raft_message *message);
 void raft_trace(struct raft *raft, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* election.c */
+void raft_election_begin(struct raft *raft);
 void raft_election_reset_timer(struct raft *raft);
 void raft_election_tick(struct raft *raft);
 uint64_t raft_election_deadline(const struct raft *raft);

@@ -43,9 +43,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_boot *
     raft_member_init(raft, boot);
     raft->config.voters = NULL;
     raft_forward_init(raft);
-    raft_election_reset_timer(raft);
-    if (raft_member_is_alone(raft))
-        raft->election_timeout_ms = 0; /* there is nobody to wait for */
+    raft_election_begin(raft);
     raft_check(raft);
     return raft;
 }
