@@ -53,7 +53,7 @@ void measure_failover(void) {
 
 /* ---- memory, restart --------------------------------------------------------------------------------------- */
 
-static void fill_keys(unsigned port, uint64_t keys) {
+void fill_keys(unsigned port, uint64_t keys) {
     struct wire *wire = wire_open(port, 60000);
     char *bytes = malloc((size_t)FILL_BATCH * 256), value[VALUE_BYTES + 1];
     memset(value, 'v', VALUE_BYTES);
@@ -92,7 +92,7 @@ static bool serves(unsigned port) {
     return there;
 }
 
-static double until_served_s(unsigned port, uint64_t since_us) {
+double until_served_s(unsigned port, uint64_t since_us) {
     while (!serves(port)) {
         if (harness_now_us() - since_us > (uint64_t)RESTART_MS * 1000)
             harness_fail("port %u does not serve again", port);

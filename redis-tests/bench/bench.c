@@ -6,6 +6,8 @@
  *
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
+ *      bench --scale         how it grows with keys, connections and nodes
+ *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
@@ -288,8 +290,19 @@ int main(int argc, char **argv) {
     char title[128];
     mkdir("build", 0755);
     mkdir("build/bench", 0755);
-    report_open(argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
+    bool scale = argc == 2 && strcmp(argv[1], "--scale") == 0,
+         day = argc == 3 && strcmp(argv[1], "--day") == 0;
+    report_open(argc == 1 ? "build/bench/report.txt"
+                : scale   ? "build/bench/scale.txt"
+                : day     ? "build/bench/day.txt"
+                          : "build/bench/part.txt");
     report_machine(title, sizeof title);
+    if (scale)
+        measure_scale();
+    if (day)
+        return !measure_day(strtoul(argv[2], NULL, 10));
+    if (scale)
+        return 0;
     if (argc == 3 && strcmp(argv[1], "--check") == 0)
         return check(argv[2]);
     if (argc == 1)

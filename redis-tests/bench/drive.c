@@ -14,8 +14,9 @@
 #include <unistd.h>
 
 const char *const drive_names[DRIVE_KINDS] = {
-    [DRIVE_SET] = "SET",   [DRIVE_GET] = "GET",   [DRIVE_MIX] = "90/10",   [DRIVE_INCR] = "INCR",
-    [DRIVE_MSET] = "MSET", [DRIVE_HSET] = "HSET", [DRIVE_LPUSH] = "LPUSH", [DRIVE_ZADD] = "ZADD",
+    [DRIVE_SET] = "SET",     [DRIVE_GET] = "GET",   [DRIVE_MIX] = "90/10",
+    [DRIVE_INCR] = "INCR",   [DRIVE_MSET] = "MSET", [DRIVE_HSET] = "HSET",
+    [DRIVE_LPUSH] = "LPUSH", [DRIVE_ZADD] = "ZADD", [DRIVE_DAY] = "mixed",
 };
 
 enum { READ_BYTES = 256 * 1024, EVENTS = 256, PATIENCE_MS = 20000 };

@@ -22,6 +22,7 @@ enum drive_kind {
     DRIVE_HSET,
     DRIVE_LPUSH,
     DRIVE_ZADD,
+    DRIVE_DAY, /* of everything a little, keys that expire among it */
     DRIVE_KINDS
 };
 extern const char *const drive_names[DRIVE_KINDS];

@@ -16,5 +16,14 @@ void report_machine(char *title, size_t size);
 void measure_failover(void);
 void compare_restart(uint64_t keys);
 void measure_checkpoints(uint64_t keys);
+/* Keys from 0 on, of 100 bytes, by one connection; seconds until a read of one of them is answered. */
+void fill_keys(unsigned port, uint64_t keys);
+double until_served_s(unsigned port, uint64_t since_us);
+
+/* scale.c, day.c */
+void measure_scale(void);
+bool measure_day(uint64_t minutes); /* false: something outgrew its bound */
+
+double directory_bytes(const char *path); /* what its files take up on the disk */
 
 #endif
