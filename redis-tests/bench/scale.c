@@ -133,6 +133,10 @@ static void allow_files(void) {
         say("(no more than %llu descriptors are allowed here)\n", (unsigned long long)hard);
 }
 
+static double cpu_us(const struct cluster *cluster, size_t at) {
+    return 1e6 * process_cpu_s(cluster->nodes[at].pid);
+}
+
 static void say_crowd(struct cluster *cluster, size_t leader, unsigned connections) {
     static const enum drive_kind kinds[] = {DRIVE_SET, DRIVE_GET};
     double before = resident(cluster->nodes[leader].pid);
@@ -141,9 +145,11 @@ static void say_crowd(struct cluster *cluster, size_t leader, unsigned connectio
         struct drive_load load = {kinds[i], connections, 1, VALUE_BYTES, FEW_KEYS};
         struct drive_result result;
         tell(cluster->nodes[leader].port, "CONFIG RESETSTAT");
+        double used_us = cpu_us(cluster, leader);
         drive_or_fail(&speak_redis, cluster->nodes[leader].port, &load, &result);
-        say(" | %8.0f %7.2f %7.2f %7.2f %7.1f", (double)result.requests / result.seconds, result.p50_ms,
-            result.p99_ms, result.max_ms, loop_max_ms(cluster, leader));
+        used_us = (cpu_us(cluster, leader) - used_us) / (double)(result.requests ? result.requests : 1);
+        say(" | %8.0f %7.2f %7.2f %7.2f %6.1f %7.1f", (double)result.requests / result.seconds, result.p50_ms,
+            result.p99_ms, result.max_ms, used_us, loop_max_ms(cluster, leader));
     }
     double peak = (double)process_bytes(cluster->nodes[leader].pid, "VmHWM");
     say(" | %7.1f\n", (peak - before) / 1e6);
@@ -159,20 +165,16 @@ static void scale_connections(void) {
     cluster_spawn_all(cluster);
     size_t leader = cluster_wait_equal(cluster);
     drive_or_fail(&speak_redis, cluster->nodes[leader].port, &fill, &result);
-    say("\nConnections, three nodes; SET and GET, no pipeline: per second, ms, longest pause of the leader's "
-        "loop in ms; MB by which the leader was larger at its peak\n\n");
-    say("%9s | %8s %7s %7s %7s %7s | %8s %7s %7s %7s %7s | %7s\n", "clients", "SET/s", "p50", "p99", "max",
-        "pause", "GET/s", "p50", "p99", "max", "pause", "more");
+    say("\nConnections, three nodes; SET and GET, no pipeline: per second, ms, CPU of the leader in us a "
+        "request, longest pause of its loop in ms; MB by which the leader was larger at its peak\n\n");
+    say("%9s | %8s %7s %7s %7s %6s %7s | %8s %7s %7s %7s %6s %7s | %7s\n", "clients", "SET/s", "p50", "p99",
+        "max", "CPU", "pause", "GET/s", "p50", "p99", "max", "CPU", "pause", "more");
     for (size_t i = 0; i < sizeof counts / sizeof *counts; i++)
         say_crowd(cluster, leader, counts[i]);
     cluster_free(cluster);
 }
 
 /* ---- nodes -------------------------------------------------------------------------------------------------- */
-
-static double cpu_us(const struct cluster *cluster, size_t at) {
-    return 1e6 * process_cpu_s(cluster->nodes[at].pid);
-}
 
 static void say_members(size_t count) {
     static const struct drive_load loads[] = {{DRIVE_SET, 1, 1, VALUE_BYTES, FEW_KEYS},
