@@ -277,6 +277,7 @@ void status_reset(struct node *node) {
                                .base_in = counters.bytes_in,
                                .base_out = counters.bytes_out};
     *statistics = fresh;
+    node->fsync = node->commit = node->turn = (struct latency){0};
     node->eviction.over_ms = node->eviction.over_since_ms = 0;
 }
 
