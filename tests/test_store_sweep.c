@@ -138,10 +138,46 @@ static void from_front_to_back_and_back_again_it_asks_for_sixteen_pages_at_a_tim
     close_swept();
 }
 
+static int64_t sum(sqlite3 *db) {
+    int64_t number = -1;
+    assert_int_equal(store_sql_number(db, "SELECT sum(value + length(rest)) FROM numbers", &number),
+                     SQLITE_OK);
+    return number;
+}
+
+/* Few pages: one stretch holds all of them but the first. */
+static void what_another_connection_has_moved_into_the_file_is_seen(void **state) {
+    (void)state;
+    sqlite3 *reader, *writer;
+    char path[64] = "/tmp/redraft-sweep-XXXXXX", file[128], text[160];
+    assert_non_null(mkdtemp(path));
+    snprintf(file, sizeof file, "%s/db", path);
+    assert_int_equal(store_sql_open(file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &writer), SQLITE_OK);
+    assert_int_equal(
+        store_sql_exec(writer, "PRAGMA page_size = 4096; PRAGMA journal_mode = WAL;"
+                               "CREATE TABLE numbers (value INTEGER, rest BLOB);"
+                               "WITH RECURSIVE c(x) AS (SELECT 1 UNION ALL SELECT x + 1 FROM c WHERE x < 12)"
+                               "INSERT INTO numbers SELECT 0, zeroblob(3500) FROM c;"
+                               "PRAGMA wal_checkpoint(TRUNCATE)"),
+        SQLITE_OK);
+    assert_int_equal(store_sql_open_to_sweep(file, SQLITE_OPEN_READWRITE, &reader), SQLITE_OK);
+    for (int i = 1; i <= 5; i++) {
+        snprintf(text, sizeof text, "UPDATE numbers SET value = %d; PRAGMA wal_checkpoint(TRUNCATE)", i);
+        assert_int_equal(sum(reader), 12 * (3500 + i - 1));
+        assert_int_equal(store_sql_exec(writer, text), SQLITE_OK);
+    }
+    assert_int_equal(sum(reader), 12 * 3505);
+    sqlite3_close(reader);
+    sqlite3_close(writer);
+    unlink(file);
+    rmdir(path);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_what_is_there_however_it_is_read_and_written),
         cmocka_unit_test(from_front_to_back_and_back_again_it_asks_for_sixteen_pages_at_a_time),
+        cmocka_unit_test(what_another_connection_has_moved_into_the_file_is_seen),
     };
     return cmocka_run_group_tests_name("store: sweep", tests, NULL, NULL);
 }

@@ -10,8 +10,9 @@
  *
  * A read that goes on behind the stretch (or behind a single page) fetches the next stretch with one call; others, of the
  * tree's inner nodes, pass by and leave it alone. SQLite's check of a tree goes from its end to its beginning: the same the other way
- * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file drops the stretch, and nobody else
- * writes: the directory is locked, and copies only read. An error of a stretch is none: the page that is wanted is read by itself, so
+ * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file drops the stretch, and so does the
+ * beginning of a transaction: within one, no other connection may change what it reads of the file (SQLite's locks see to that, or, in the
+ * checks, the directory's). An error of a stretch is none: the page that is wanted is read by itself, so
  * that only what is needed can fail.
  *
  * It stands on the layer below, whichever has that name when a file is opened, and passes all else on.
@@ -121,6 +122,7 @@ static int sweep_size(sqlite3_file *file, sqlite3_int64 *size) {
 }
 
 static int sweep_lock(sqlite3_file *file, int level) {
+    ((struct sweep_file *)file)->length = 0;
     return below(file)->pMethods->xLock(below(file), level);
 }
 
@@ -148,7 +150,10 @@ static int sweep_shm_map(sqlite3_file *file, int region, int size, int extend, v
     return below(file)->pMethods->xShmMap(below(file), region, size, extend, at);
 }
 
+/* A transaction begins so: another connection may have moved a -wal into the file since the one before. */
 static int sweep_shm_lock(sqlite3_file *file, int offset, int count, int flags) {
+    if (flags & SQLITE_SHM_LOCK)
+        ((struct sweep_file *)file)->length = 0;
     return below(file)->pMethods->xShmLock(below(file), offset, count, flags);
 }
 
