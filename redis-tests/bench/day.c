@@ -137,6 +137,13 @@ static void sample(struct day *day, uint64_t second, uint64_t seconds) {
     day->worst_ms = result.max_ms > day->worst_ms ? result.max_ms : day->worst_ms;
 }
 
+static bool evicts(unsigned port) {
+    struct wire *wire = wire_open(port, 60000);
+    bool begun = wire && field(wire_ask(wire, "INFO stats"), " evicted_keys:") > 0;
+    wire_close(wire);
+    return begun;
+}
+
 static void begin(struct day *day) {
     static const struct drive_load fill = {DRIVE_SET, 50, 16, VALUE_BYTES, KEYS};
     struct drive_result result;
@@ -148,8 +155,11 @@ static void begin(struct day *day) {
     day->memory_bound =
         day->empty + 1.25 * (MEMORY_MB + CACHE_MB) * MB + (WORKER_MB + SQLITE_MB) * (double)MB;
     day->disk_bound = (4.0 * CHECKPOINT_MB + 2 * MEMORY_MB + 2 * MEMORY_MB + WAL_MB) * MB;
-    if (!drive(&speak_redis, day->cluster->nodes[leader].port, &fill, SAMPLE_MS, 0, &result, why))
-        harness_fail("filling: %s", why);
+    do {
+        leader = cluster_wait_leader(day->cluster);
+        if (!drive(&speak_redis, day->cluster->nodes[leader].port, &fill, SAMPLE_MS, 0, &result, why))
+            harness_fail("filling: %s", why);
+    } while (!evicts(day->cluster->nodes[leader].port));
     day->csv = fopen("build/bench/day.csv", "w");
     if (!day->csv)
         harness_fail("cannot write build/bench/day.csv");
