@@ -123,6 +123,7 @@ static void sample(struct day *day, uint64_t second, uint64_t seconds) {
     struct drive_result result;
     char why[256];
     size_t leader = cluster_wait_leader(day->cluster);
+    drive_seed(second + 1);
     if (!drive(&speak_redis, day->cluster->nodes[leader].port, &load, SAMPLE_MS,
                (double)harness_setting("REDRAFT_DAY_RATE", 4000), &result, why))
         harness_fail("after %llu s: %s", (unsigned long long)second, why);
@@ -148,6 +149,7 @@ static void begin(struct day *day) {
     static const struct drive_load fill = {DRIVE_SET, 50, 16, VALUE_BYTES, KEYS};
     struct drive_result result;
     char why[256];
+    uint64_t seed = 1u << 20;
     day->cluster = cluster_prepare(NODES, options, "build/bench");
     cluster_spawn_all(day->cluster);
     size_t leader = cluster_wait_equal(day->cluster);
@@ -159,6 +161,7 @@ static void begin(struct day *day) {
         leader = cluster_wait_leader(day->cluster);
         if (!drive(&speak_redis, day->cluster->nodes[leader].port, &fill, SAMPLE_MS, 0, &result, why))
             harness_fail("filling: %s", why);
+        drive_seed(++seed);
     } while (!evicts(day->cluster->nodes[leader].port));
     day->csv = fopen("build/bench/day.csv", "w");
     if (!day->csv)

@@ -33,6 +33,9 @@ struct drive_load {
     uint64_t keys;
 };
 
+/* The loads after it draw other keys than with another seed (0 at first). */
+void drive_seed(uint64_t seed);
+
 struct speaker; /* a protocol */
 extern const struct speaker speak_redis, speak_redis_wait /* each pipeline with writes ends in WAIT 1 0 */,
     speak_etcd;
