@@ -67,7 +67,7 @@ SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-day bench-check fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -213,6 +213,14 @@ bench-collections: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 bench-checkpoints: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --checkpoints
 
+bench-scale: $(REDRAFT) $(BENCH_PROGRAM)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --scale
+
+MINUTES ?= 30
+
+bench-day: $(REDRAFT) $(BENCH_PROGRAM)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --day $(MINUTES)
+
 bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
 
@@ -265,6 +273,7 @@ help:
 	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
 	@echo "make bench-collections  memory of small and large collections; large ones that are written to"
 	@echo "make bench-checkpoints  of that only checkpoints under load"
+	@echo "make bench-scale  how it grows with keys, connections and nodes; make bench-day MINUTES=30: mixed load, and what it leaves"
 	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"

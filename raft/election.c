@@ -29,6 +29,10 @@
  * against what a campaign takes (a few round trips and one fsync, some 10 ms) so that the first to wake is elected
  * before the second wakes; with a timeout of a second, half a second does it. A wider spread would only lengthen the time
  * without a leader. Nobody waits less than the timeout itself, or the others, still sticky, would ignore the campaign.
+ *
+ * After a start nobody is known to have led, and where all were started at once nobody is sticky: there the first wait is shorter
+ * (start_wait_ms: long enough for a leader to be heard that is there). If only this node was started, the others ignore what it
+ * asks in the meantime. With leases the others' promises outlive their starts, so asking earlier would be in vain.
  */
 #include <stdio.h>
 
@@ -38,6 +42,15 @@ void raft_election_reset_timer(struct raft *raft) {
     uint64_t timeout = raft->config.election_timeout_ms;
     raft->silent_since_ms = raft->now_ms;
     raft->election_timeout_ms = timeout + raft_random_below(&raft->random, timeout / 2);
+}
+
+void raft_election_begin(struct raft *raft) {
+    uint64_t wait = raft->config.start_wait_ms;
+    raft_election_reset_timer(raft);
+    if (raft_member_is_alone(raft))
+        raft->election_timeout_ms = 0; /* there is nobody to wait for */
+    else if (wait > 0 && 2 * wait < raft->election_timeout_ms && !raft->config.leases)
+        raft->election_timeout_ms = wait + raft_random_below(&raft->random, wait);
 }
 
 /* Whoever waits for a promise of an older term has no use for it any more. */

@@ -65,7 +65,10 @@ size_t raft_log_fit(const struct raft_log *log, raft_index from, raft_index to, 
 void raft_log_append(struct raft_log *log, const struct raft_entry *entry); /* takes a reference */
 void raft_log_truncate(struct raft_log *log, raft_index from); /* drops from..last: none is committed */
 void raft_log_commit(struct raft_log *log, raft_index index);
-void raft_log_trim(struct raft_log *log); /* lets the oldest leave when the tail is too big */
+/* Lets the oldest leave when the tail is too big: beyond its bound, or, of those before `wanted`, which nobody is known to lack, beyond
+ * a small part of it. */
+enum { RAFT_TAIL_SPARE_PART = 16 };
+void raft_log_trim(struct raft_log *log, raft_index wanted);
 void raft_log_compact(struct raft_log *log,
                       raft_index index); /* it begins after `index`: saved and applied */
 /* Nothing of it is left; it begins after `index`. What is applied is the caller's to say. */
@@ -365,6 +368,7 @@ bool raft_emit(struct raft *raft, const struct raft_message *message);
 void raft_trace(struct raft *raft, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
 /* election.c */
+void raft_election_begin(struct raft *raft);
 void raft_election_reset_timer(struct raft *raft);
 void raft_election_tick(struct raft *raft);
 uint64_t raft_election_deadline(const struct raft *raft);

@@ -196,8 +196,12 @@ void raft_log_commit(struct raft_log *log, raft_index index) {
     log->commit = index;
 }
 
-void raft_log_trim(struct raft_log *log) {
-    while (log->bytes > log->bytes_max && log->first <= log->saved && log->first <= log->applied) {
+/* Entries that all have are for those who will come behind: a newly made leader's peers may. */
+void raft_log_trim(struct raft_log *log, raft_index wanted) {
+    size_t bytes_max = log->bytes_max;
+    while (log->first <= log->saved && log->first <= log->applied) {
+        if (log->bytes <= (log->first < wanted ? bytes_max / RAFT_TAIL_SPARE_PART : bytes_max))
+            break;
         forget(log, log->first);
         log->first++;
     }

@@ -43,9 +43,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_boot *
     raft_member_init(raft, boot);
     raft->config.voters = NULL;
     raft_forward_init(raft);
-    raft_election_reset_timer(raft);
-    if (raft_member_is_alone(raft))
-        raft->election_timeout_ms = 0; /* there is nobody to wait for */
+    raft_election_begin(raft);
     raft_check(raft);
     return raft;
 }
@@ -68,6 +66,17 @@ void raft_pass_time(struct raft *raft, uint64_t now_ms) {
         raft->now_ms = now_ms;
 }
 
+/* A leader knows who lacks what; of all others nobody wants anything. */
+static void trim_tail(struct raft *raft) {
+    raft_index wanted = raft->log.applied + 1;
+    for (size_t i = 0; raft->role == RAFT_LEADER && i < raft->peer_count; i++) {
+        const struct raft_progress *peer = &raft->peers[i];
+        if (peer != raft->self && peer->match < wanted)
+            wanted = peer->match + 1;
+    }
+    raft_log_trim(&raft->log, wanted);
+}
+
 void raft_tick(struct raft *raft, uint64_t now_ms) {
     raft_pass_time(raft, now_ms);
     if (raft->role == RAFT_LEADER)
@@ -75,6 +84,7 @@ void raft_tick(struct raft *raft, uint64_t now_ms) {
     else
         raft_election_tick(raft);
     raft_forward_tick(raft);
+    trim_tail(raft);
     raft_check(raft);
 }
 
@@ -199,7 +209,7 @@ void raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
     raft_election_saved(raft);
     if (raft->role == RAFT_LEADER)
         raft_replicate_commit(raft);
-    raft_log_trim(&raft->log);
+    trim_tail(raft);
     raft_check(raft);
 }
 
@@ -209,7 +219,7 @@ void raft_applied(struct raft *raft, raft_index index) {
         raft->log.applied = index;
     raft->log.applying = raft->log.applied;
     raft_member_applied(raft);
-    raft_log_trim(&raft->log);
+    trim_tail(raft);
     raft_check(raft);
 }
 

@@ -309,6 +309,26 @@ static void what_one_connection_was_told_every_other_sees(void **state) {
     wire_close(reader);
 }
 
+static bool commits_were_timed(void) {
+    static struct info info;
+    assert_true(cluster_info(cluster, leader, &info));
+    return info_number(&info, "commit_max_us") > 0;
+}
+
+/* A clock entry may come in between: then once more. */
+static void latencies_begin_anew_with_the_other_statistics(void **state) {
+    (void)state;
+    struct wire *wire = open_leader();
+    int tries = 0;
+    assert_string_equal(wire_ask(wire, "SET a 1"), "+OK");
+    assert_true(commits_were_timed());
+    do
+        assert_string_equal(wire_ask(wire, "CONFIG RESETSTAT"), "+OK");
+    while (commits_were_timed() && ++tries < 10);
+    assert_true(tries < 10);
+    wire_close(wire);
+}
+
 static void a_client_may_ask_for_silence(void **state) {
     (void)state;
     struct wire *wire = open_leader();
@@ -379,6 +399,7 @@ int main(void) {
         cmocka_unit_test(a_long_pipeline_is_answered_in_order),
         cmocka_unit_test(binary_keys_and_values_come_back_as_they_were),
         cmocka_unit_test(what_one_connection_was_told_every_other_sees),
+        cmocka_unit_test(latencies_begin_anew_with_the_other_statistics),
         cmocka_unit_test(a_client_may_ask_for_silence),
         cmocka_unit_test(a_client_can_be_killed_by_its_id),
         cmocka_unit_test(a_key_is_gone_when_its_time_is_over),

@@ -119,7 +119,7 @@ const struct conf_directive conf_directives[] = {
     {"raft-uncommitted-max-size", CONF_MEMORY, FIELD(uncommitted_bytes_max), 0, 4096, INT64_MAX, NULL, "256mb",
      "bytes on their way to a majority before clients are not read"},
     {"raft-log-cache-size", CONF_MEMORY, FIELD(log_cache_bytes), 0, 4096, INT64_MAX, NULL, "64mb",
-     "bytes of the log's end that stay in memory"},
+     "bytes of the log's end that stay in memory while members lack them; of what all have, a 16th of it"},
     {"raft-checkpoint-log-size", CONF_MEMORY, FIELD(checkpoint_log_bytes), CONF_LIVE, 4096, INT64_MAX, NULL, "128mb",
      "bytes of the log after which the state is written to disk and the log cut"},
     {"raft-checkpoint-entries", CONF_NUMBER, FIELD(checkpoint_entries), CONF_LIVE, 1, INT64_MAX, NULL, "1000000",

@@ -21,6 +21,7 @@
 enum {
     STOP_WAIT_MS = 2000,       /* an orderly end waits so long for what is under way */
     CLOCK_DRIFT_PERMILLE = 20, /* of two machines' clocks: a hundred times what they do */
+    START_WAIT_BEATS = 2,      /* a leader that is there is heard by then */
     PROMOTE_LAG_MAX = 1000,    /* entries that a new member may lack and become a voter */
     LINGER_MS = 100,           /* a leader that has handed over ends when nobody was sent on for so long */
 };
@@ -206,6 +207,7 @@ void start_raft(struct node *node) {
         .seed = node->seed,
         .election_timeout_ms = node->conf->election_timeout_ms,
         .heartbeat_ms = node->conf->heartbeat_ms,
+        .start_wait_ms = node->conf->heartbeat_ms * START_WAIT_BEATS,
         .tail_bytes_max = node->conf->log_cache_bytes,
         .append_bytes_max = WIRE_MESSAGE_MAX / 2,
         .window_bytes_max = WIRE_WINDOW_BYTES / 4,

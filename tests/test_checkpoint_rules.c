@@ -1,5 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* Checkpoints, rule by rule: what they cost, what they leave on the disk, what they refuse to load. */
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE /* memmem */
+#endif
 #include "checkpoint_world.h"
 
 enum { LONG_MAX = 1 << 20 };
@@ -380,6 +383,68 @@ static void the_digest_tells_states_apart_and_comes_back_with_them(void **state)
     keyspace_free(keyspace);
 }
 
+/* ---- deadlines, keys --- */
+
+static void give_deadlines(struct keyspace *keyspace, unsigned db, uint64_t count) {
+    char text[16];
+    uint64_t seed = 5;
+    for (uint64_t i = 0; i < count; i++) {
+        struct resp_arg key = name_of(text, i);
+        struct item *item = keyspace_set_string(keyspace, db, &key, "value", 5, false, 1);
+        unsigned bits = (unsigned)draw(&seed, 44);
+        uint64_t deadline = 1000 + (i % 4 ? draw(&seed, 1ull << 31) << 12 >> bits : i / 40);
+        if (i % 10)
+            item_set_deadline(keyspace, db, item, deadline, 1);
+    }
+}
+
+/* Near and far, equal ones too, in two databases. */
+static void deadlines_come_back_in_their_order(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(3);
+    struct disk disk = {.count = 0};
+    give_deadlines(keyspace, 0, 5000);
+    give_deadlines(keyspace, 2, 700);
+    keyspace_advance(keyspace, 1020); /* some are due */
+    (void)checkpoint_whole(keyspace, &disk);
+    struct keyspace *loaded = disk_load(&disk);
+    for (unsigned db = 0; db < 3; db++) {
+        size_t count = keyspace_deadlines(keyspace, db);
+        assert_int_equal(keyspace_deadlines(loaded, db), count);
+        for (size_t i = 0; i < count; i++) {
+            const struct item *one = keyspace_by_deadline(keyspace, db, i);
+            const struct item *other = keyspace_by_deadline(loaded, db, i);
+            struct resp_arg key = item_key(one), back = item_key(other);
+            assert_int_equal(item_deadline(one), item_deadline(other));
+            assert_int_equal(key.length, back.length);
+            assert_memory_equal(key.bytes, back.bytes, key.length);
+        }
+    }
+    assert_int_equal(keyspace_next_deadline(loaded), keyspace_next_deadline(keyspace));
+    assert_int_equal(keyspace_reclaim_due(loaded, 10000), keyspace_reclaim_due(keyspace, 10000));
+    assert_true(keyspace_digest(loaded) == keyspace_digest(keyspace));
+    keyspace_free(loaded);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
+static void a_key_that_is_there_twice_is_refused(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    char why[KEYSPACE_WHY_MAX] = "", *at = NULL;
+    set_many(keyspace, 0, 100);
+    (void)checkpoint_whole(keyspace, &disk);
+    for (size_t i = 0; i < disk.count && !at; i++)
+        at = memmem(disk.rows[i].bytes, disk.rows[i].length, "$3\r\nk77\r\n", 9);
+    assert_non_null(at);
+    at[6] = '6';
+    assert_null(disk_load_or(&disk, why));
+    assert_non_null(strstr(why, "twice"));
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
 /* ---- marks --- */
 
 static void marks_of_keys_that_went_and_upheavals_come_back(void **state) {
@@ -417,6 +482,8 @@ int main(void) {
         cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
         cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
         cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),
+        cmocka_unit_test(deadlines_come_back_in_their_order),
+        cmocka_unit_test(a_key_that_is_there_twice_is_refused),
         cmocka_unit_test(marks_of_keys_that_went_and_upheavals_come_back),
     };
     return cmocka_run_group_tests_name("checkpoint_rules", tests, NULL, NULL);

@@ -188,6 +188,59 @@ static void an_index_entry_and_a_place_cost_about_twenty_bytes_a_key(void **stat
 }
 
 /* Of the bytes 00 01 02 .. under the key 00 .. 0f, as the reference's own vectors are made. */
+static void append(struct dict *dict, int name, uint32_t *hashes) {
+    char bytes[NAME_SIZE];
+    struct resp_arg key = name_of(name, bytes);
+    hashes[dict->count] = dict_hash(dict, &key);
+    dict_append(dict, item_new(&key, "v", 1, dict->memory));
+}
+
+/* At every size around those at which there is a segment more, and at the largest. */
+static void an_index_made_at_once_is_as_good_as_one_that_grew(void **state) {
+    (void)state;
+    static uint32_t hashes[NAMES];
+    static const int sizes[] = {0, 1, 640, 641, 1280, 1281, 5000, NAMES};
+    for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
+        struct dict dict;
+        size_t memory = 0, slot;
+        dict_init(&dict, &items, &(struct hash_key){i, 7}, &memory);
+        for (int name = 0; name < sizes[i]; name++)
+            append(&dict, name, hashes);
+        assert_true(dict_index(&dict, hashes));
+        for (int name = 0; name < sizes[i]; name++) {
+            assert_non_null(find(&dict, name, &slot));
+            assert_int_equal(slot, name);
+        }
+        assert_null(find(&dict, sizes[i], &slot));
+        for (int name = sizes[i]; name < 2 * sizes[i]; name++) /* it grows on, and shrinks */
+            add(&dict, name);
+        for (int name = 0; name < 2 * sizes[i]; name++)
+            drop(&dict, name);
+        assert_int_equal(dict.count, 0);
+        dict_free_some(&dict, SIZE_MAX);
+        assert_int_equal(memory, 0);
+    }
+}
+
+static void an_index_made_at_once_finds_keys_that_are_there_twice(void **state) {
+    (void)state;
+    static uint32_t hashes[3000];
+    for (int twice = 0; twice < 2; twice++) {
+        struct dict dict;
+        size_t memory = 0;
+        dict_init(&dict, &items, &(struct hash_key){1, 7}, &memory);
+        for (int name = 0; name < 2999; name++) {
+            append(&dict, name, hashes);
+            hashes[name] &= 0xfff00000; /* many are of one hash */
+        }
+        append(&dict, twice ? 1234 : 2999, hashes);
+        hashes[2999] &= 0xfff00000;
+        assert_int_equal(dict_index(&dict, hashes), !twice);
+        dict_free_some(&dict, SIZE_MAX);
+        assert_int_equal(memory, 0);
+    }
+}
+
 static void the_hash_is_siphash_1_3(void **state) {
     (void)state;
     static const struct {
@@ -213,6 +266,8 @@ int main(void) {
         cmocka_unit_test(the_order_does_not_depend_on_the_hash),
         cmocka_unit_test(keys_that_collide_altogether_are_told_apart),
         cmocka_unit_test(an_index_entry_and_a_place_cost_about_twenty_bytes_a_key),
+        cmocka_unit_test(an_index_made_at_once_is_as_good_as_one_that_grew),
+        cmocka_unit_test(an_index_made_at_once_finds_keys_that_are_there_twice),
         cmocka_unit_test(the_hash_is_siphash_1_3),
     };
     return cmocka_run_group_tests_name("dict", tests, NULL, NULL);

@@ -160,6 +160,60 @@ static struct fixture *start_full(int fds[2]) {
     return f;
 }
 
+enum { CROWD = 2 * NET_TURN_CLIENTS + 100 };
+
+static void crowd_say(const int fds[CROWD]) {
+    for (int i = 0; i < CROWD; i++)
+        say(fds[i], "a\n");
+}
+
+/* Who has got a reply asks at once for another. */
+static void crowd_hear(const int fds[CROWD], unsigned replies[CROWD]) {
+    char reply[8];
+    for (int i = 0; i < CROWD; i++) {
+        if (recv(fds[i], reply, sizeof reply, MSG_DONTWAIT) <= 0)
+            continue;
+        replies[i]++;
+        say(fds[i], "a\n");
+    }
+}
+
+static void a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once(void **state) {
+    (void)state;
+    static int fds[CROWD];
+    static unsigned replies[CROWD];
+    struct net_options options = usual;
+    options.clients_max = CROWD;
+    struct fixture *f = start(&options);
+    for (int i = 0; i < CROWD; i++) {
+        fds[i] = dial(f->port);
+        assert_true(fds[i] >= 0);
+        if (i % 100 == 0)
+            turn(f);
+    }
+    TURNS_UNTIL(f, counters(f).clients == CROWD);
+    crowd_say(fds); /* libev asks for more events at a time as it sees more */
+    turns(f, 40);
+    for (int i = 0; i < CROWD; i++)
+        assert_heard(f, fds[i], "+a\n");
+    crowd_say(fds);
+    memset(replies, 0, sizeof replies);
+    for (int i = 0; i < 3; i++) {
+        unsigned before = f->takes;
+        turn(f);
+        assert_int_equal(f->takes - before, i ? NET_TURN_CLIENTS : 0);
+        crowd_hear(fds, replies);
+    }
+    turn(f);
+    crowd_hear(fds, replies);
+    for (int i = 0; i < CROWD; i++) {
+        assert_int_equal(replies[i], 1);
+        close(fds[i]);
+    }
+    TURNS_UNTIL(f, counters(f).clients == 0);
+    stop(f);
+}
+
 static void beyond_clients_max_only_a_peers_greeting_is_heard(void **state) {
     int fds[2];
     struct fixture *f = start_full(fds);
@@ -421,6 +475,7 @@ int main(void) {
         cmocka_unit_test(freeing_is_safe_with_events_pending_and_during_the_walk),
         cmocka_unit_test(freeing_in_the_turn_still_sends_what_was_said),
         cmocka_unit_test(a_thousand_connections_are_served_and_own_no_buffers_when_idle),
+        cmocka_unit_test(a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once),
         cmocka_unit_test(beyond_clients_max_only_a_peers_greeting_is_heard),
         cmocka_unit_test(beyond_the_reserve_nobody_gets_in),
         cmocka_unit_test(peers_do_not_count_as_clients),

@@ -110,7 +110,7 @@ static void act(struct raft_log *log, struct twin *twin, uint64_t *random) {
     } else if (kind == 9 && raft_random_below(random, 12) == 0) {
         reset(log, twin, random);
     } else {
-        raft_log_trim(log);
+        raft_log_trim(log, raft_random_below(random, twin->last + 2));
     }
 }
 
@@ -175,14 +175,29 @@ static void saved_and_applied_entries_leave_a_tail_that_is_too_big_oldest_first(
         append(&log, 1, 10);
     raft_log_commit(&log, 4);
     log.handed = log.saved = 3;
-    raft_log_trim(&log);
+    raft_log_trim(&log, 0);
     assert_int_equal(log.first, 1); /* saved, not applied */
     log.applying = log.applied = 4;
-    raft_log_trim(&log);
+    raft_log_trim(&log, 0);
     assert_int_equal(log.first, 4); /* 4 is applied, not saved */
     log.handed = log.saved = 6;
-    raft_log_trim(&log);
+    raft_log_trim(&log, 0);
     assert_int_equal(log.first, 5);
+    raft_log_close(&log);
+}
+
+static void what_nobody_lacks_leaves_all_but_a_small_part_of_the_tail(void **state) {
+    (void)state;
+    struct raft_log log = boot_log((struct raft_boot){0}, 1 << 20);
+    for (int i = 0; i < 2000; i++)
+        append(&log, 1, 100);
+    raft_log_commit(&log, 2000);
+    log.handed = log.saved = log.applying = log.applied = 2000;
+    raft_log_trim(&log, 800);
+    assert_int_equal(log.first, 800); /* what somebody lacks stays */
+    raft_log_trim(&log, 2001);
+    assert_true(log.first > 800 && log.first < 2000);
+    assert_true(log.bytes <= (1 << 20) / RAFT_TAIL_SPARE_PART);
     raft_log_close(&log);
 }
 
@@ -193,7 +208,7 @@ static void a_tail_within_its_bound_keeps_everything(void **state) {
         append(&log, 1, 10);
     raft_log_commit(&log, 6);
     log.handed = log.saved = log.applying = log.applied = 6;
-    raft_log_trim(&log);
+    raft_log_trim(&log, 0);
     assert_int_equal(log.first, 1);
     raft_log_close(&log);
 }
@@ -262,7 +277,7 @@ static void entries_in_an_outbox_stay_where_they_are_and_keep_their_data(void **
     assert_ptr_equal(first.at, place);
     raft_log_commit(&log, 1500);
     log.handed = log.saved = log.applying = log.applied = 1500;
-    raft_log_trim(&log);
+    raft_log_trim(&log, 0);
     assert_int_equal(log.first, 1501); /* the log has let them go; the outbox has not */
     assert_int_equal(first.at[2].data->references, all.at[2].data->references);
     assert_int_equal(all.at[1499].data->references, 1);
@@ -299,6 +314,7 @@ int main(void) {
         cmocka_unit_test(after_a_start_the_tail_is_empty_and_all_terms_are_known),
         cmocka_unit_test(entries_that_are_on_disk_only_can_be_cut),
         cmocka_unit_test(saved_and_applied_entries_leave_a_tail_that_is_too_big_oldest_first),
+        cmocka_unit_test(what_nobody_lacks_leaves_all_but_a_small_part_of_the_tail),
         cmocka_unit_test(a_tail_within_its_bound_keeps_everything),
         cmocka_unit_test(as_many_entries_fit_as_have_the_bytes_and_one_always_does),
         cmocka_unit_test(an_overwritten_twin_is_not_mistaken_for_what_overwrote_it),

@@ -91,7 +91,7 @@ static bool serves(unsigned port) {
     return there;
 }
 
-static double until_served_s(unsigned port, uint64_t since_us) {
+double until_served_s(unsigned port, uint64_t since_us) {
     while (!serves(port)) {
         if (harness_now_us() - since_us > (uint64_t)RESTART_MS * 1000)
             harness_fail("port %u does not serve again", port);

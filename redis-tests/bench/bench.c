@@ -8,6 +8,8 @@
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
  *      bench --collections   memory of small and large collections, and large ones that are written to
  *      bench --checkpoints   of that only the checkpoints
+ *      bench --scale         how it grows with keys, connections and nodes
+ *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
@@ -287,33 +289,62 @@ static void compare_loads(const char *title) {
     figures_close();
 }
 
-static void compare_aside(void) {
+static int whole_of(const char *title) {
+    compare_loads(title);
     measure_failover();
     compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+    return 0;
 }
 
-static void measure_only_checkpoints(void) {
+static int aside(const char *argument) {
+    (void)argument;
+    measure_failover();
+    compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+    return 0;
 }
 
-static void compare_collections(void) {
+static int checkpoints(const char *argument) {
+    (void)argument;
+    measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
+    return 0;
+}
+
+static int collections(const char *argument) {
+    (void)argument;
     compare_memory();
     measure_collections();
+    return 0;
+}
+
+static int scale(const char *argument) {
+    (void)argument;
+    measure_scale();
+    return 0;
+}
+
+static int day(const char *minutes) {
+    return !measure_day(strtoul(minutes, NULL, 10));
 }
 
 static const struct part {
-    const char *option, *report;
-    void (*measure)(void);
+    const char *option;
+    int words; /* of the command line */
+    const char *report;
+    int (*measure)(const char *argument);
 } parts[] = {
-    {"--aside", "build/bench/part.txt", compare_aside},
-    {"--checkpoints", "build/bench/part.txt", measure_only_checkpoints},
-    {"--collections", "build/bench/collections.txt", compare_collections},
+    {"--aside", 2, "build/bench/part.txt", aside},
+    {"--checkpoints", 2, "build/bench/part.txt", checkpoints},
+    {"--collections", 2, "build/bench/collections.txt", collections},
+    {"--scale", 2, "build/bench/scale.txt", scale},
+    {"--day", 3, "build/bench/day.txt", day},
+    {"--check", 3, "build/bench/part.txt", check},
 };
 
 static const struct part *part_of(int argc, char **argv) {
-    for (size_t i = 0; argc == 2 && i < sizeof parts / sizeof parts[0]; i++)
-        if (strcmp(argv[1], parts[i].option) == 0)
+    for (size_t i = 0; argc > 1 && i < sizeof parts / sizeof parts[0]; i++)
+        if (strcmp(argv[1], parts[i].option) == 0 && argc == parts[i].words)
             return &parts[i];
     return NULL;
 }
@@ -321,18 +352,15 @@ static const struct part *part_of(int argc, char **argv) {
 int main(int argc, char **argv) {
     char title[128];
     const struct part *part = part_of(argc, argv);
+    if (argc > 1 && !part) {
+        fputs("bench: see the head of redis-tests/bench/bench.c\n", stderr);
+        return 2;
+    }
     mkdir("build", 0755);
     mkdir("build/bench", 0755);
-    report_open(part ? part->report : argc == 1 ? "build/bench/report.txt" : "build/bench/part.txt");
+    report_open(part ? part->report : "build/bench/report.txt");
     report_machine(title, sizeof title);
-    if (argc == 3 && strcmp(argv[1], "--check") == 0)
-        return check(argv[2]);
-    if (part) {
-        part->measure();
-    } else {
-        compare_loads(title);
-        compare_aside();
-    }
+    int failed = part ? part->measure(argc > 2 ? argv[2] : NULL) : whole_of(title);
     report_close();
-    return 0;
+    return failed;
 }

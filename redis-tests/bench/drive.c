@@ -14,11 +14,18 @@
 #include <unistd.h>
 
 const char *const drive_names[DRIVE_KINDS] = {
-    [DRIVE_SET] = "SET",   [DRIVE_GET] = "GET",   [DRIVE_MIX] = "90/10",   [DRIVE_INCR] = "INCR",
-    [DRIVE_MSET] = "MSET", [DRIVE_HSET] = "HSET", [DRIVE_LPUSH] = "LPUSH", [DRIVE_ZADD] = "ZADD",
+    [DRIVE_SET] = "SET",     [DRIVE_GET] = "GET",   [DRIVE_MIX] = "90/10",
+    [DRIVE_INCR] = "INCR",   [DRIVE_MSET] = "MSET", [DRIVE_HSET] = "HSET",
+    [DRIVE_LPUSH] = "LPUSH", [DRIVE_ZADD] = "ZADD", [DRIVE_DAY] = "mixed",
 };
 
-enum { READ_BYTES = 256 * 1024, EVENTS = 256, PATIENCE_MS = 20000 };
+enum { READ_BYTES = 256 * 1024, EVENTS = 256, PATIENCE_MS = 20000, CONNECTIONS_MAX = 100000 };
+
+static uint64_t seed_base;
+
+void drive_seed(uint64_t seed) {
+    seed_base = seed;
+}
 
 /* ---- latencies: 32 steps to a doubling, so 3 % off at most ------------------------------------------------------- */
 
@@ -192,7 +199,7 @@ static bool open_one(struct driving *driving, struct drive_connection *connectio
     setsockopt(connection->fd, IPPROTO_TCP, TCP_NODELAY, &yes, sizeof yes);
     fcntl(connection->fd, F_SETFL, O_NONBLOCK);
     unsigned index = (unsigned)(connection - driving->at);
-    connection->state = driving->speaker->open(driving->load, index);
+    connection->state = driving->speaker->open(driving->load, index + seed_base * CONNECTIONS_MAX);
     struct epoll_event event = {.events = EPOLLIN, .data.u32 = index};
     epoll_ctl(driving->epoll, EPOLL_CTL_ADD, connection->fd, &event);
     driving->idle[driving->idle_count++] = index;

@@ -22,6 +22,7 @@ enum drive_kind {
     DRIVE_HSET,
     DRIVE_LPUSH,
     DRIVE_ZADD,
+    DRIVE_DAY, /* of everything a little, keys that expire among it */
     DRIVE_KINDS
 };
 extern const char *const drive_names[DRIVE_KINDS];
@@ -31,6 +32,9 @@ struct drive_load {
     unsigned connections, pipeline, value_bytes;
     uint64_t keys;
 };
+
+/* The loads after it draw other keys than with another seed (0 at first). */
+void drive_seed(uint64_t seed);
 
 struct speaker; /* a protocol */
 extern const struct speaker speak_redis, speak_redis_wait /* each pipeline with writes ends in WAIT 1 0 */,

@@ -15,13 +15,21 @@ void report_machine(char *title, size_t size);
 /* aside.c: what no load shows. Each makes its own clusters below build/. */
 void measure_failover(void);
 void compare_restart(uint64_t keys);
-/* Keys of 100 bytes, named key:000000000000 and so on. */
-void fill_keys(unsigned port, uint64_t keys);
-
 /* steady.c: what a checkpoint does to writes at a steady rate. */
 void measure_checkpoints(uint64_t keys);
+
 /* collections.c: likewise. */
 void compare_memory(void);
 void measure_collections(void);
+
+/* Keys from 0 on, of 100 bytes, by one connection; seconds until a read of one of them is answered. */
+void fill_keys(unsigned port, uint64_t keys);
+double until_served_s(unsigned port, uint64_t since_us);
+
+/* scale.c, day.c */
+void measure_scale(void);
+bool measure_day(uint64_t minutes); /* false: something outgrew its bound */
+
+double directory_bytes(const char *path); /* what its files take up on the disk */
 
 #endif

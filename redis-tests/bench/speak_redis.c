@@ -63,6 +63,54 @@ static void add_drawn(struct speaking *speaking, const char *prefix) {
     speaking->holes[speaking->hole_count++] = speaking->length - 2 - DIGITS;
 }
 
+static void add_number(struct speaking *speaking, const char *prefix, uint64_t below) {
+    char word[64];
+    snprintf(word, sizeof word, "%s%llu", prefix, (unsigned long long)(draw(speaking) % below));
+    add_word(speaking, word);
+}
+
+/* One of a hundred draws. Collections stay small: a thousand of each kind, with 200 members at most. */
+static void add_mixed(struct speaking *speaking, const struct drive_load *load) {
+    enum { SETS = 25, GETS = 65, COUNTS = 72, HASHES = 80, PUSHES = 85, TRIMS = 90, ZSETS = 95 };
+    enum { NAMES = 1000, MEMBERS = 200, SECONDS = 120 };
+    unsigned drawn = (unsigned)(draw(speaking) % 100);
+    add_head(speaking, drawn < SETS     ? 5
+                       : drawn < GETS   ? 2
+                       : drawn < COUNTS ? 2
+                       : drawn < HASHES ? 4
+                       : drawn < PUSHES ? 3
+                       : drawn < ZSETS  ? 4
+                                        : 3);
+    if (drawn < SETS) {
+        add_word(speaking, "SET");
+        add_number(speaking, "key:", load->keys);
+        add_value(speaking, load->value_bytes);
+        add_word(speaking, "EX");
+        add_number(speaking, "1", SECONDS);
+    } else if (drawn < COUNTS) {
+        add_word(speaking, drawn < GETS ? "GET" : "INCR");
+        add_number(speaking, drawn < GETS ? "key:" : "counter:", load->keys);
+    } else if (drawn < HASHES) {
+        add_word(speaking, "HSET");
+        add_number(speaking, "hash:", NAMES);
+        add_number(speaking, "field:", MEMBERS);
+        add_value(speaking, load->value_bytes);
+    } else if (drawn < TRIMS) {
+        add_word(speaking, drawn < PUSHES ? "LPUSH" : "LTRIM");
+        add_number(speaking, "list:", NAMES);
+        if (drawn < PUSHES)
+            add_value(speaking, load->value_bytes);
+        else
+            add_word(speaking, "0"), add_number(speaking, "", MEMBERS);
+    } else {
+        add_word(speaking, drawn < ZSETS ? "ZADD" : "EXPIRE");
+        add_number(speaking, drawn < ZSETS ? "sorted-set:" : "key:", drawn < ZSETS ? NAMES : load->keys);
+        add_number(speaking, "", SECONDS);
+        if (drawn < ZSETS)
+            add_number(speaking, "member:", MEMBERS);
+    }
+}
+
 static void add_request(struct speaking *speaking, const struct drive_load *load, unsigned place) {
     static const unsigned words[DRIVE_KINDS] = {
         [DRIVE_SET] = 3,  [DRIVE_GET] = 2,   [DRIVE_INCR] = 2, [DRIVE_MSET] = 1 + 2 * MSET_KEYS,
@@ -71,6 +119,10 @@ static void add_request(struct speaking *speaking, const struct drive_load *load
     enum drive_kind kind = load->kind;
     if (kind == DRIVE_MIX)
         kind = place % 10 == 9 ? DRIVE_SET : DRIVE_GET;
+    if (kind == DRIVE_DAY) {
+        add_mixed(speaking, load);
+        return;
+    }
     add_head(speaking, words[kind]);
     add_word(speaking, drive_names[kind]);
     switch (kind) {
@@ -144,7 +196,7 @@ static void close_speaking(void *state) {
 
 static const char *next(void *state, size_t *length) {
     struct speaking *speaking = state;
-    if (speaking->load->kind == DRIVE_MIX)
+    if (speaking->load->kind == DRIVE_MIX || speaking->load->kind == DRIVE_DAY)
         write_pipeline(speaking); /* each is another */
     for (size_t i = 0; i < speaking->hole_count; i++) {
         char *digits = speaking->bytes + speaking->holes[i];

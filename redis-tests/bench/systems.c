@@ -268,16 +268,16 @@ static double number_in(pid_t pid, const char *name, const char *before, int wor
 }
 
 /* utime and stime are the 12th and 13th words behind the command's closing parenthesis. */
-static double cpu_s(pid_t pid) {
+double process_cpu_s(pid_t pid) {
     return (number_in(pid, "stat", ") ", 11) + number_in(pid, "stat", ") ", 12)) /
            (double)sysconf(_SC_CLK_TCK);
 }
 
 void system_use(const struct system *system, struct system_use *use) {
     *use = (struct system_use){
-        .leader_cpu_s = cpu_s(system->pids[system->leader]),
+        .leader_cpu_s = process_cpu_s(system->pids[system->leader]),
         .leader_written = number_in(system->pids[system->leader], "io", "\nwrite_bytes:", 0),
     };
     if (system->count > 1)
-        use->follower_cpu_s = cpu_s(system->pids[(system->leader + 1) % system->count]);
+        use->follower_cpu_s = process_cpu_s(system->pids[(system->leader + 1) % system->count]);
 }

@@ -36,5 +36,6 @@ struct system_use {
     double leader_cpu_s, follower_cpu_s /* of one */, leader_written /* bytes handed to the disk */;
 };
 void system_use(const struct system *system, struct system_use *use);
+double process_cpu_s(pid_t pid); /* of one process */
 
 #endif

@@ -13,7 +13,7 @@
 
 #include "harness.h"
 
-enum { CLUSTER_NODES_MAX = 5, CLUSTER_PATH_MAX = 256, CLUSTER_INFO_MAX = 128 * 1024 };
+enum { CLUSTER_NODES_MAX = 7, CLUSTER_PATH_MAX = 256, CLUSTER_INFO_MAX = 128 * 1024 };
 
 struct node {
     unsigned id, port;

@@ -26,6 +26,9 @@
  * look-up looks at an item's key only when the hash says that it is very likely the one. Load is between 2/3
  * and 4/5: about 11 bytes a key, and 8 for the array.
  *
+ * Where all things are there before the first is looked for, the index is made last (dict_index): the segments are counted out first,
+ * so none is ever rebuilt or split, and no thing is looked at but those of equal hashes.
+ *
  * The last 16 bits pick the home within the segment after a multiplication, because the directory uses up the
  * upper bits.
  */
@@ -37,6 +40,8 @@
 
 enum {
     SEGMENT_SPLIT = 1024, /* entries at which a segment splits instead of growing */
+    SEGMENT_DEALT = 640,  /* about so many entries, or half of them, when all are dealt out at once */
+    INDEX_AHEAD = 12,     /* entries whose memory is on its way meanwhile */
     SEGMENT_SLACK = 8,
     FIRST_ROOM = 16, /* places; divides DICT_CHUNK */
     DEPTH_MAX =
@@ -359,12 +364,68 @@ void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t
         }
 }
 
-void dict_add(struct dict *dict, void *thing, uint32_t hash) {
+void dict_append(struct dict *dict, void *thing) {
     assert(dict->count < EMPTY);
     chunk_reserve(dict);
     size_t slot = dict->count++;
     dict->chunks[slot / DICT_CHUNK][slot % DICT_CHUNK] = thing;
-    index_add(dict, hash, (uint32_t)slot);
+}
+
+void dict_add(struct dict *dict, void *thing, uint32_t hash) {
+    dict_append(dict, thing);
+    index_add(dict, hash, (uint32_t)(dict->count - 1));
+}
+
+/* ---- an index at once --- */
+
+/* Empty segments of the right sizes. */
+static void index_lay_out(struct dict *dict, const uint32_t *hashes) {
+    unsigned depth = 0;
+    while (dict->count >> depth > SEGMENT_DEALT && depth < DEPTH_MAX)
+        depth++;
+    size_t length = (size_t)1 << depth;
+    uint32_t *used = calloc(length, sizeof *used);
+    if (!used)
+        abort();
+    assert(dict->directory_length == 1 && dict->segments[0]->used == 0);
+    segment_free(dict->segments[0], dict->memory);
+    release(dict->segments, sizeof *dict->segments, dict->memory);
+    dict->segments = allocate(length * sizeof *dict->segments, dict->memory);
+    dict->directory_length = length;
+    dict->depth = depth;
+    for (size_t i = 0; i < dict->count; i++)
+        used[directory_index(dict, hashes[i])]++;
+    for (size_t i = 0; i < length; i++)
+        dict->segments[i] = segment_new(used[i], depth, dict->memory);
+    free(used);
+}
+
+/* segment_put that looks at those in front of it. */
+static bool segment_put_new(const struct dict *dict, struct dict_segment *segment, uint32_t hash,
+                            uint32_t slot) {
+    for (uint32_t i = home(segment, hash); segment->at[i].slot != EMPTY; i = after(segment, i)) {
+        if (segment->at[i].hash != hash)
+            continue;
+        struct resp_arg key = dict->kind->key_of(dict_at(dict, slot));
+        if (has_key(dict, dict_at(dict, segment->at[i].slot), &key))
+            return false;
+    }
+    segment_put(segment, hash, slot);
+    return true;
+}
+
+bool dict_index(struct dict *dict, const uint32_t *hashes) {
+    index_lay_out(dict, hashes);
+    for (size_t slot = 0; slot < dict->count; slot++) {
+        if (slot + INDEX_AHEAD < dict->count) {
+            uint32_t hash = hashes[slot + INDEX_AHEAD];
+            __builtin_prefetch(expect_entry(dict->segments[directory_index(dict, hash)], hash), 1);
+        }
+        if (!segment_put_new(dict, dict->segments[directory_index(dict, hashes[slot])], hashes[slot],
+                             (uint32_t)slot))
+            return false;
+    }
+    return true;
 }
 
 void dict_replace(struct dict *dict, size_t slot, void *thing) {

@@ -51,6 +51,10 @@ static inline void *dict_at(const struct dict *dict, size_t slot) {
 void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count);
 /* Adds a thing whose key is not there, at the end. */
 void dict_add(struct dict *dict, void *thing, uint32_t hash);
+/* Adds a thing at the end that is not to be found yet: when all are there, dict_index makes the index of a dict that was only appended
+ * to, at once. hashes: of the things, by place. False when two have the same key. */
+void dict_append(struct dict *dict, void *thing);
+bool dict_index(struct dict *dict, const uint32_t *hashes);
 /* Puts another thing with the same key into a place. */
 void dict_replace(struct dict *dict, size_t slot, void *thing);
 /* Takes out the thing in a place: the last one moves there. The thing itself is the caller's. */

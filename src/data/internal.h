@@ -263,8 +263,9 @@ void change_tell(struct keyspace *keyspace, unsigned db, const struct item *item
 /* As keyspace_find, but also one that is gone and still in memory. */
 struct item *keyspace_find_any(struct keyspace *keyspace, unsigned db, const struct resp_arg *key);
 
-/* Puts an item behind the last one. False when its key is there already. */
-bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item);
+/* Puts an item behind the last one, not to be found before dict_index; then it gets its deadline's place, if it has one. */
+void keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item);
+void keyspace_deadline_loaded(struct keyspace *keyspace, struct database *database, struct item *item);
 /* Between these two the item in a place is changed, and keyspace_settle says where it has gone. */
 struct item *keyspace_open_place(struct keyspace *keyspace, unsigned db, const struct resp_arg *key,
                                  enum value_type type, size_t *slot);

@@ -581,17 +581,14 @@ void keyspace_shut_place(struct keyspace *keyspace, unsigned db, size_t slot, bo
 
 /* ---- loading --- */
 
-bool keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item) {
-    struct resp_arg key = item_key(item);
-    struct place place = find_any(database, &key);
-    if (place.item)
-        return false;
+void keyspace_place_loaded(struct keyspace *keyspace, struct database *database, struct item *item) {
     page_set_grow(&database->pages, database->keys.count / PAGE_PLACES, &keyspace->memory);
     item_set_use(item, keyspace->use_now);
-    dict_add(&database->keys, item, place.hash);
-    if (item_deadline(item) != KEYSPACE_NO_DEADLINE)
-        deadline_added(keyspace, database, item);
-    return true;
+    dict_append(&database->keys, item);
+}
+
+void keyspace_deadline_loaded(struct keyspace *keyspace, struct database *database, struct item *item) {
+    deadline_added(keyspace, database, item);
 }
 
 /* ---- freeing --- */

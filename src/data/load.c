@@ -28,6 +28,11 @@ struct expected {
     uint64_t keys, objects;
 };
 
+struct mortal {
+    uint64_t deadline;
+    struct item *item;
+};
+
 struct load {
     struct resp_parser *parser;
     struct awaited *heap; /* heap[0].id is the smallest; its children are 2i+1 and 2i+2 */
@@ -37,6 +42,11 @@ struct load {
     uint64_t skipped; /* the last object that nothing refers to */
     uint64_t digest;  /* that it will have */
     uint64_t keys, keys_total;
+    unsigned db;      /* whose keys come; of those before it they can be found */
+    uint32_t *hashes; /* of these keys, by place */
+    size_t hash_room;
+    struct mortal *mortal; /* of these keys, those with a deadline */
+    size_t mortal_count, mortal_room;
     struct expected expected[];
 };
 
@@ -210,11 +220,88 @@ void load_free(struct keyspace *keyspace) {
         return;
     resp_parser_free(keyspace->load->parser);
     free(keyspace->load->heap);
+    free(keyspace->load->hashes);
+    free(keyspace->load->mortal);
     free(keyspace->load);
     keyspace->load = NULL;
 }
 
 /* ---- items --- */
+
+static void *grown(void *at, size_t *room, size_t size) {
+    *room = *room ? 2 * *room : 1024;
+    at = realloc(at, *room * size);
+    if (!at)
+        abort();
+    return at;
+}
+
+/* What is left to do once all keys of the database are there. */
+static void note_item(struct load *load, const struct dict *keys, size_t slot, struct item *item) {
+    struct resp_arg key = item_key(item);
+    if (slot == load->hash_room)
+        load->hashes = grown(load->hashes, &load->hash_room, sizeof *load->hashes);
+    load->hashes[slot] = dict_hash(keys, &key);
+    if (item_deadline(item) == KEYSPACE_NO_DEADLINE)
+        return;
+    if (load->mortal_count == load->mortal_room)
+        load->mortal = grown(load->mortal, &load->mortal_room, sizeof *load->mortal);
+    load->mortal[load->mortal_count++] = (struct mortal){item_deadline(item), item};
+}
+
+enum { DIGIT_BITS = 16, DIGITS = 1 << DIGIT_BITS, ITEMS_AHEAD = 16 };
+
+static void sort_by_digit(const struct mortal *from, struct mortal *to, size_t count, unsigned shift) {
+    const size_t digits = DIGITS;
+    size_t *place = calloc(digits + 1, sizeof *place);
+    if (!place)
+        abort();
+    for (size_t i = 0; i < count; i++)
+        place[(from[i].deadline >> shift) % digits + 1]++;
+    for (size_t i = 1; i < digits; i++)
+        place[i] += place[i - 1];
+    for (size_t i = 0; i < count; i++)
+        to[place[(from[i].deadline >> shift) % digits]++] = from[i];
+    free(place);
+}
+
+/* In ascending order they go into the order's last leaf each, which is at hand; as they come, nearly every one is a walk through
+ * memory. Digit by digit from the lowest on, as far as the deadlines differ. */
+static void sort_mortal(struct load *load) {
+    uint64_t differ = 0;
+    size_t count = load->mortal_count;
+    struct mortal *other = malloc((count + 1) * sizeof *other);
+    if (!other)
+        abort();
+    for (size_t i = 1; i < count; i++)
+        differ |= load->mortal[i].deadline ^ load->mortal[0].deadline;
+    for (unsigned shift = 0; shift < 64 && differ >> shift; shift += DIGIT_BITS) {
+        sort_by_digit(load->mortal, other, count, shift);
+        struct mortal *sorted = other;
+        other = load->mortal;
+        load->mortal = sorted;
+        load->mortal_room = count + 1;
+    }
+    free(other);
+}
+
+/* Makes the keys of the databases before this one findable, and mortal. */
+static bool finish_before(struct keyspace *keyspace, unsigned db, char why[KEYSPACE_WHY_MAX]) {
+    struct load *load = keyspace->load;
+    for (; load->db < db; load->db++) {
+        struct database *database = &keyspace->db[load->db];
+        if (!dict_index(&database->keys, load->hashes))
+            return refuse(why, "database %u: a key is there twice", load->db);
+        sort_mortal(load);
+        for (size_t i = 0; i < load->mortal_count; i++) {
+            if (i + ITEMS_AHEAD < load->mortal_count)
+                __builtin_prefetch(load->mortal[i + ITEMS_AHEAD].item);
+            keyspace_deadline_loaded(keyspace, database, load->mortal[i].item);
+        }
+        load->mortal_count = 0;
+    }
+    return true;
+}
 
 static bool load_place(struct keyspace *keyspace, unsigned db, const struct page_place *place) {
     struct database *database = &keyspace->db[db];
@@ -229,11 +316,12 @@ static bool load_place(struct keyspace *keyspace, unsigned db, const struct page
                               .extra = {place->numbers[1], place->numbers[2]},
                               .slot = (uint32_t)slot,
                               .db = db};
-    if ((place->is_object && !object_kind_of(place->type)->load_reference(&awaited)) ||
-        !keyspace_place_loaded(keyspace, database, item)) {
+    if (place->is_object && !object_kind_of(place->type)->load_reference(&awaited)) {
         item_free(item, &keyspace->memory);
         return false;
     }
+    keyspace_place_loaded(keyspace, database, item);
+    note_item(keyspace->load, &database->keys, slot, item);
     keyspace->load->keys++;
     if (place->is_object)
         heap_add(keyspace->load, &awaited);
@@ -247,6 +335,8 @@ static bool load_items(struct keyspace *keyspace, unsigned db, uint64_t number, 
     struct load *load = keyspace->load;
     struct resp_command fields;
     size_t before = keyspace->db[db].keys.count;
+    if (!finish_before(keyspace, db, why))
+        return false;
     if (before != number * PAGE_PLACES)
         return refuse(why, "database %u: page %zu is missing", db, before / PAGE_PLACES);
     if (!read_fields(load->parser, bytes, length, &fields) || fields.count == 0 ||
@@ -323,6 +413,8 @@ void keyspace_load_progress(const struct keyspace *keyspace, uint64_t *keys, uin
 bool keyspace_load_end(struct keyspace *keyspace, char why[KEYSPACE_WHY_MAX]) {
     struct load *load = keyspace->load;
     assert(load);
+    if (!finish_before(keyspace, keyspace->count, why))
+        return false;
     while (load->count > 0)
         if (!complete(keyspace, why))
             return false;

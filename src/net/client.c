@@ -14,6 +14,14 @@
  * what came is appended. An emptied `in` or `out` is given back at the end of the turn: ten thousand idle
  * connections cost their structs only.
  *
+ * Turns stay short. Where very many have sent something at once, only so many are read from in one turn, or the leader would be silent for
+ * as long as all of them take. libev shows all of them again, in the same order, so who has been read from waits until everybody has:
+ *
+ *     readable      A B C D E F        at most two in a turn
+ *     turn 1        A B | C is left
+ *     turn 2, A has sent more          (A) C D | E is left
+ *     turn 3                           (A) E F | nobody is left: a new round begins
+ *
  * The end of a connection. An end of file is not the end: the other end may have sent its commands, closed
  * its half and now waits for the replies. The client is `ended` first and becomes `gone` when there is
  * nothing left to wait for. An error or a limit makes it gone at once. The descriptor is closed and the
@@ -54,6 +62,7 @@ struct client_io {
     bool blocked;        /* the socket took less than there was; until it is writable again */
     const char *closing; /* why it is to be gone once `out` is empty; NULL: it is not */
     bool freed;
+    uint64_t round;    /* of the network's, in which it was read from last */
     uint64_t moved_ms; /* when the socket last took something, or had nothing to take */
     uint64_t soft_ms;  /* since when `out` is over the soft limit; 0: it is not */
 };
@@ -63,6 +72,7 @@ static struct client_io *of_all(struct chain *node) {
 }
 
 void clients_init(struct net *net) {
+    net->round = 1;
     chain_init(&net->clients);
     chain_init(&net->news);
     chain_init(&net->later);
@@ -170,11 +180,29 @@ static void end(struct client_io *io) {
     chain_push(&io->net->news, &io->news);
 }
 
+/* Peers always are. */
+static bool has_its_turn(struct client_io *io) {
+    struct net *net = io->net;
+    if (io->client.peer || io->probation)
+        return true;
+    if (io->round == net->round)
+        return false;
+    if (net->round_reads == NET_TURN_CLIENTS) {
+        net->round_left = true;
+        return false;
+    }
+    net->round_reads++;
+    io->round = net->round;
+    return true;
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events) {
     (void)events;
     struct client_io *io = watcher->data;
     struct net *net = io->net;
     assert(!io->freed && !io->client.gone);
+    if (!has_its_turn(io))
+        return;
     ssize_t got = receive(io);
     if (got == 0) {
         end(io);
@@ -403,6 +431,9 @@ static void check_waiting(struct net *net) {
 }
 
 void clients_flush(struct net *net) {
+    net->round += !net->round_left;
+    net->round_left = false;
+    net->round_reads = 0;
     if (net->ticked)
         check_waiting(net);
     for (struct chain *at; (at = chain_pop(&net->touched)) != NULL;)

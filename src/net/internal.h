@@ -90,6 +90,9 @@ struct net {
     struct chain waiting; /* clients whose socket takes no more */
     struct chain freed;   /* clients that are reclaimed at the end of the turn */
     uint64_t last_id;
+    uint64_t round;     /* clients are read from once in each; it may last several turns */
+    size_t round_reads; /* clients read from in this turn */
+    bool round_left;    /* in this turn some were not */
 
     struct chain links;     /* all of them, the freed ones too until they can be reclaimed */
     struct chain link_news; /* links with events */

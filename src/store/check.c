@@ -183,13 +183,13 @@ static char *view_uri(const struct store_check *check) {
     at += sprintf(at, "file:");
     for (; *path != '\0'; path++)
         at += sprintf(at, "%%%02X", (unsigned char)*path);
-    sprintf(at, "?mode=ro&vfs=" STORE_VFS_UNLOCKED "%s", check->wal.frames == 0 ? "&immutable=1" : "");
+    sprintf(at, "?mode=ro&vfs=" STORE_VFS_SWEEP_UNLOCKED "%s", check->wal.frames == 0 ? "&immutable=1" : "");
     return uri;
 }
 
 static enum store_result open_view(struct store_check *check) {
     char *uri = view_uri(check);
-    int result = store_sql_open(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &check->view);
+    int result = store_sql_open_to_sweep(uri, SQLITE_OPEN_READONLY | SQLITE_OPEN_URI, &check->view);
 
     free(uri);
     if (result == SQLITE_OK)

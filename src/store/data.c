@@ -155,7 +155,7 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
 
 static int open_database(struct store_data *data) {
     int64_t synchronous = 0;
-    int result = store_sql_open(data->paths.db, SQLITE_OPEN_READWRITE, &data->db);
+    int result = store_sql_open_to_sweep(data->paths.db, SQLITE_OPEN_READWRITE, &data->db);
 
     sqlite3_busy_timeout(data->db, BUSY_MS);
     if (result == SQLITE_OK)

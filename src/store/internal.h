@@ -77,6 +77,8 @@ const char *store_sql_words(sqlite3 *db, int result);
 void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing, sqlite3 *db, int result);
 /* *db is to be closed in any case. */
 int store_sql_open(const char *path, int flags, sqlite3 **db);
+int store_sql_open_to_sweep(const char *path, int flags,
+                            sqlite3 **db); /* to be read from front to back: sweep.c */
 /* Runs statements that return no rows that matter. SQLite's result. */
 int store_sql_exec(sqlite3 *db, const char *sql);
 /* The first column of the first row, a number. SQLite's result; SQLITE_DONE when there is no row. */
@@ -144,6 +146,13 @@ int store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
 void store_dir_unlock(int lock);
 /* Moves `from` to `to`, durably; 0 or errno. */
 int store_file_rename(const char *dir, const char *from, const char *to);
+
+/* ---- sweep.c --------------------------------------------------------------------------------------------- */
+
+/* File layers that read ahead, on SQLite's usual one and on the one that takes no locks. From any thread, any number of times. */
+#define STORE_VFS_SWEEP          "sweep"
+#define STORE_VFS_SWEEP_UNLOCKED "sweep-none"
+void store_sweep_register(void);
 
 /* ---- rows.c ---------------------------------------------------------------------------------------------- */
 

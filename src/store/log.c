@@ -459,7 +459,7 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
 /* Entries are added at one end of the tree: more cache would only keep what nobody reads. */
 static int open_database(struct store_log *log) {
     int64_t synchronous = 0;
-    int result = store_sql_open(log->paths.db, SQLITE_OPEN_READWRITE, &log->db);
+    int result = store_sql_open_to_sweep(log->paths.db, SQLITE_OPEN_READWRITE, &log->db);
 
     if (result == SQLITE_OK)
         result = store_sql_exec(log->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; "

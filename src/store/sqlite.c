@@ -51,14 +51,23 @@ void store_sql_why(char why[STORE_WHY_MAX], const char *path, const char *doing,
              store_sql_words(db, result), code, error != 0 ? "; " : "", error != 0 ? strerror(error) : "");
 }
 
-int store_sql_open(const char *path, int flags, sqlite3 **db) {
+static int open_on(const char *path, int flags, const char *layer, sqlite3 **db) {
     int result;
 
     errno = 0;
-    result = sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, NULL);
+    result = sqlite3_open_v2(path, db, flags | SQLITE_OPEN_NOMUTEX, layer);
     if (*db == NULL)
         abort();
     return result;
+}
+
+int store_sql_open(const char *path, int flags, sqlite3 **db) {
+    return open_on(path, flags, NULL, db);
+}
+
+int store_sql_open_to_sweep(const char *path, int flags, sqlite3 **db) {
+    store_sweep_register();
+    return open_on(path, flags, STORE_VFS_SWEEP, db);
 }
 
 int store_sql_exec(sqlite3 *db, const char *sql) {

@@ -52,6 +52,8 @@
 enum {
     HEADER_BYTES = 32,
     FRAME_HEADER_BYTES = 24,
+    FRAME_BYTES = FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
+    FRAMES_AT_ONCE = 15, /* as many as SQLite's file layer takes */
     WAL_FORMAT = 3007000,
     RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
 };
@@ -66,8 +68,10 @@ struct walk {
     int64_t size;
     bool big_endian;
     uint8_t salts[8];
-    uint8_t frame[FRAME_HEADER_BYTES + STORE_PAGE_BYTES]; /* the one looked at */
-    struct sums before;                                   /* as they stand in the frame before it */
+    uint8_t frame[FRAME_BYTES]; /* the one looked at */
+    uint8_t *read;              /* some that were read at once */
+    int64_t read_at, read_length;
+    struct sums before; /* as they stand in the frame before it */
     struct store_wal *wal;
     uint32_t *pending; /* pages of frames that no commit frame has followed yet */
     size_t pending_count, pending_max;
@@ -171,6 +175,20 @@ static void take_frame(struct walk *walk, uint64_t number, int64_t offset) {
     walk->wal->pages = pages;
 }
 
+static bool read_frame(struct walk *walk, int64_t offset) {
+    int64_t length = walk->size - offset;
+
+    if (offset < walk->read_at || offset + FRAME_BYTES > walk->read_at + walk->read_length) {
+        length -= length % FRAME_BYTES;
+        walk->read_length = length < FRAMES_AT_ONCE * FRAME_BYTES ? length : FRAMES_AT_ONCE * FRAME_BYTES;
+        walk->read_at = offset;
+        if (!store_file_read(&walk->file, walk->read, (size_t)walk->read_length, offset))
+            return false;
+    }
+    memcpy(walk->frame, walk->read + (offset - walk->read_at), FRAME_BYTES);
+    return true;
+}
+
 /* Number of the first bad frame behind which a later commit stands; 0: none. */
 static uint64_t walk_frames(struct walk *walk, bool *readable) {
     uint64_t number, bad = 0;
@@ -180,7 +198,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
     for (number = 1; walk->size - offset >= (int64_t)sizeof(walk->frame); number++) {
         bool linked;
 
-        *readable = store_file_read(&walk->file, walk->frame, sizeof(walk->frame), offset);
+        *readable = read_frame(walk, offset);
         if (!*readable)
             return 0;
         linked = is_linked(walk);
@@ -237,8 +255,12 @@ enum store_result store_wal_walk(const char *path, struct store_wal *wal, char w
         snprintf(why, STORE_WHY_MAX, "it cannot be opened: %s", sqlite3_errstr(opened));
         return STORE_IO;
     }
+    walk.read = malloc(FRAMES_AT_ONCE * FRAME_BYTES);
+    if (walk.read == NULL)
+        abort();
     result = walk_file(&walk, why);
     store_file_close(&walk.file);
+    free(walk.read);
     free(walk.pending);
     assert(result != STORE_OK || (wal->frames == 0) == (wal->pages == 0));
     return result;
