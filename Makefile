@@ -44,7 +44,7 @@ SIM          := $(wildcard tests/sim/*.c)
 CHAOS        := $(wildcard redis-tests/chaos/*.c)
 FAULTY       := $(wildcard redis-tests/chaos/server/*.c)
 EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(CHAOS) $(FAULTY) $(OUTSIDE) $(HARNESS) $(BENCH) \
-                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
+                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c tests/bench_log.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -61,13 +61,14 @@ CHAOS_PROGRAM := $(OUT)/redis-tests/chaos/test_chaos
 CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 
 BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
+BENCH_LOG     := $(OUT)/tests/bench_log
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` is: the unit tests but for a few that wait for long, and of those from outside the first ones.
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-check bench-log fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -109,7 +110,7 @@ $(REDRAFT): $(call objects,src/main.c) $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call programs,$(UNIT)): %: %.o $(LIBRARY)
+$(call programs,$(UNIT)) $(BENCH_LOG): %: %.o $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
@@ -208,6 +209,11 @@ bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
 
+# The store's log alone: latency, bytes, system calls and CPU of a commit.
+bench-log: $(BENCH_LOG)
+	@mkdir -p $(BUILD)/bench/log
+	@$(BENCH_LOG) --csv $(BUILD)/bench/log.csv $(BUILD)/bench/log
+
 # Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
 	@$(MAKE) --no-print-directory objects CC=gcc SANITIZE= BUILD=$(BUILD)/lint-gcc CFLAGS="-O2 -g -Werror"
@@ -256,6 +262,7 @@ help:
 	@echo "make bench        side by side with redis-server and etcd, into build/bench/"
 	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
 	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
+	@echo "make bench-log    the store's log alone: latency, bytes, system calls and CPU of a commit"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"
 	@echo "make install      PREFIX=/usr/local DESTDIR="

@@ -66,8 +66,9 @@ struct walk {
     int64_t size;
     bool big_endian;
     uint8_t salts[8];
-    uint8_t frame[FRAME_HEADER_BYTES + STORE_PAGE_BYTES]; /* the one looked at */
-    struct sums before;                                   /* as they stand in the frame before it */
+    uint8_t frame[FRAME_HEADER_BYTES + STORE_PAGE_BYTES]; /* the one looked at: of frame_bytes */
+    size_t frame_bytes;
+    struct sums before; /* as they stand in the frame before it */
     struct store_wal *wal;
     uint32_t *pending; /* pages of frames that no commit frame has followed yet */
     size_t pending_count, pending_max;
@@ -105,11 +106,13 @@ static bool read_header(struct walk *walk) {
     if (!store_file_read(&walk->file, header, sizeof(header), 0))
         return false;
     magic = big(header);
+    walk->wal->page_bytes = big(header + 8);
+    walk->frame_bytes = FRAME_HEADER_BYTES + walk->wal->page_bytes;
     walk->big_endian = magic & 1;
     memcpy(walk->salts, header + 16, sizeof(walk->salts));
     walk->before = (struct sums){big(header + 24), big(header + 28)};
     return (magic & ~1u) == WAL_MAGIC && big(header + 4) == WAL_FORMAT &&
-           big(header + 8) == STORE_PAGE_BYTES &&
+           (walk->wal->page_bytes == STORE_PAGE_BYTES || walk->wal->page_bytes == STORE_LOG_PAGE_BYTES) &&
            sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
 }
 
@@ -124,7 +127,7 @@ static bool is_linked(const struct walk *walk) {
     if (!has_salts(walk) || big(walk->frame) == 0)
         return false;
     sums = add(walk->before, walk->big_endian, walk->frame, 8);
-    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, STORE_PAGE_BYTES);
+    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, walk->wal->page_bytes);
     return sums_are(sums, walk->frame + 16);
 }
 
@@ -177,10 +180,10 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
     bool committed_since = false;
     int64_t offset = HEADER_BYTES;
 
-    for (number = 1; walk->size - offset >= (int64_t)sizeof(walk->frame); number++) {
+    for (number = 1; walk->size - offset >= (int64_t)walk->frame_bytes; number++) {
         bool linked;
 
-        *readable = store_file_read(&walk->file, walk->frame, sizeof(walk->frame), offset);
+        *readable = store_file_read(&walk->file, walk->frame, walk->frame_bytes, offset);
         if (!*readable)
             return 0;
         linked = is_linked(walk);
@@ -193,7 +196,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
         if (bad != 0 && has_salts(walk) && big(walk->frame + 4) != 0)
             committed_since = true;
         walk->before = (struct sums){big(walk->frame + 16), big(walk->frame + 20)};
-        offset += (int64_t)sizeof(walk->frame);
+        offset += (int64_t)walk->frame_bytes;
     }
     return 0;
 }
@@ -218,7 +221,7 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     if (bad != 0) {
         snprintf(why, STORE_WHY_MAX,
                  "frame %" PRIu64 " (at byte %" PRIu64 ") is damaged, and durable commits stand behind it",
-                 bad, HEADER_BYTES + (bad - 1) * sizeof(walk->frame));
+                 bad, HEADER_BYTES + (bad - 1) * walk->frame_bytes);
         return STORE_DAMAGED;
     }
     return STORE_OK;
