@@ -22,8 +22,8 @@
  *                            free ones. Bytes that a commit hands to the disk, the moving and deleting of old ones included
  *                            (make bench-log), with pages of 1, 2 and 4 KB: 3.7 KB of entries: 17, 20, 26 KB; 10 KB: 30, 33, 42;
  *                            27 KB: 66, 68, 76. More pages cost calls, which gather.c saves. Larger ones lose everywhere.
- *      the WAL is moved      into the file once it has 512 KB, after the batch's jobs have been handed back, so that nobody waits
- *                            but a batch that comes meanwhile, and that not long: half a millisecond and a sync. With 2 MB: 2 ms at
+ *      the WAL is moved      into the file once it has 512 KB and 16 commits, after the batch's jobs have been handed back, so
+ *                            that nobody waits but a batch that comes meanwhile, and that not long: half a millisecond and a sync. With 2 MB: 2 ms at
  *                            4 KB a commit, 4-8 ms at 64 KB; with 16 MB 58 ms; as many commits a second with each.
  *                            SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
  *                            from its beginning: a sync that need not make a file longer is faster.
@@ -47,8 +47,11 @@
 enum {
     /* In the WAL, from which on housekeeping moves it into the file. */
     WAL_BYTES = 512 * 1024,
+    /* ... and commits, for the moving costs two syncs more; unless it has four times as much. */
+    WAL_COMMITS = 16,
     /* From which on a batch does not wait for housekeeping. */
-    WAL_BYTES_MAX = 4 * WAL_BYTES,
+    WAL_BYTES_MAX = 8 * WAL_BYTES,
+    STEP_BYTES_MAX = 8 * 1024 * 1024, /* to be deleted, whatever was saved */
 };
 
 enum statement {
@@ -95,7 +98,9 @@ struct store_log {
     raft_term last_term;      /* of the entry at last_index; 0: the log is empty */
     uint64_t log_bytes;       /* of the entries from log_start on */
     int64_t page_bytes;
-    int64_t wal_bytes; /* since the WAL was last moved into the file */
+    int64_t wal_bytes;       /* since the WAL was last moved into the file */
+    unsigned commits;        /* the same */
+    struct store_step saved; /* since old entries were last deleted */
 
     bool failed; /* for ever */
     char why[STORE_WHY_MAX];
@@ -180,6 +185,8 @@ static bool save_entry(struct store_log *log, const struct raft_entry *entry) {
     }
     log->last_index = entry->index;
     log->log_bytes += part.bytes;
+    log->saved.rows += part.part;
+    log->saved.bytes += part.bytes;
     return true;
 }
 
@@ -224,15 +231,29 @@ static bool save_beginning(struct store_log *log) {
     return done(log, "write the log's beginning", result);
 }
 
+static struct store_step next_step(struct store_log *log) {
+    struct store_step step = {2 * log->saved.rows, 2 * log->saved.bytes};
+
+    log->saved = (struct store_step){0};
+    if (step.bytes > STEP_BYTES_MAX)
+        step.bytes = STEP_BYTES_MAX;
+    if (step.rows < STORE_COMPACT_ROWS_MAX)
+        step.rows = STORE_COMPACT_ROWS_MAX;
+    if (step.bytes < STORE_COMPACT_BYTES_MAX)
+        step.bytes = STORE_COMPACT_BYTES_MAX;
+    return step;
+}
+
 static bool run_compact(struct store_log *log, struct store_job *job) {
     raft_index through = job->through < log->last_index ? job->through : log->last_index;
+    struct store_step step = next_step(log);
     uint64_t bytes = 0;
     int result = SQLITE_OK;
 
     if (through >= log->state.log_start)
-        result = store_log_pass(log->db, &log->state, through, &bytes);
+        result = store_log_pass(log->db, &log->state, through, step, &bytes);
     if (result == SQLITE_OK)
-        result = store_log_delete_before(log->db, log->state.log_start, &job->more);
+        result = store_log_delete_before(log->db, log->state.log_start, step, &job->more);
     if (result != SQLITE_OK)
         return fail(log, "delete old entries", result);
     assert(bytes <= log->log_bytes);
@@ -387,6 +408,7 @@ static bool move_wal(struct store_log *log) {
     if (!done(log, "move the WAL into the file", store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_PASSIVE)))
         return false;
     log->wal_bytes = 0;
+    log->commits = 0;
     return true;
 }
 
@@ -404,6 +426,7 @@ static bool run_transaction(struct store_log *log, struct worker_job *batch, uin
     if (!done(log, "commit", store_sql_run(log->statements[COMMIT])))
         return false;
     *commit_us = now_us() - started;
+    log->commits++;
     store_mark_write(&log->mark, log->incarnation, log->state.save);
     return true;
 }
@@ -433,7 +456,7 @@ void store_log_run(void *context, struct worker_job *batch) {
     bool writes = batch_writes(batch);
 
     if (batch == NULL) {
-        if (!log->failed && log->wal_bytes >= WAL_BYTES)
+        if (!log->failed && log->wal_bytes >= (log->commits < WAL_COMMITS ? 4 * WAL_BYTES : WAL_BYTES))
             move_wal(log);
         return;
     }
