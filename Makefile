@@ -68,7 +68,7 @@ SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-check bench-log fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-check bench-count bench-log fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -78,7 +78,7 @@ all: $(REDRAFT)
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
-PACKAGES_bench := libnghttp2-dev etcd-server
+PACKAGES_bench := libnghttp2-dev etcd-server valgrind strace
 PACKAGES_lint  := clang clang-format clang-tidy libnghttp2-dev
 
 setup: $(BUILD)/.setup-test
@@ -197,7 +197,8 @@ NODES   ?= 3
 chaos: $(REDRAFT) $(CHAOS_SERVER) $(CHAOS_PROGRAM)
 	@$(TEST_ENV) $(CHAOS_PROGRAM) --seconds $(SECONDS) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
 
-# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded.
+# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded, and
+# what a command costs, counted (bench-count alone: no peers, and no matter how busy the machine is).
 BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
 
 bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
@@ -206,8 +207,11 @@ bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --aside
 
-bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-check: bench-count $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
+
+bench-count: $(REDRAFT) $(BENCH_PROGRAM)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --count redis-tests/bench/recorded/counters.csv
 
 # The store's log alone: latency, bytes, system calls and CPU of a commit.
 bench-log: $(BENCH_LOG)
@@ -261,7 +265,8 @@ help:
 	@echo "make lint         warnings as errors, format, static analysis, includes, purity, lengths"
 	@echo "make bench        side by side with redis-server and etcd, into build/bench/"
 	@echo "make bench-aside  of that only fail-over, memory, restart and checkpoints"
-	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
+	@echo "make bench-check  a few of those loads, and bench-count: 1 when a ratio fell by more than a fifth"
+	@echo "make bench-count  instructions, system calls, fsyncs and bytes of a command: 1 when one grew by more than a tenth"
 	@echo "make bench-log    the store's log alone: latency, bytes, system calls and CPU of a commit"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"

@@ -7,6 +7,7 @@
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
+ *      bench --count FILE    what a command costs, counted, beside FILE: 1 when something grew by more than a tenth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
  * REDRAFT_SLOW_MS (4; 0: no slow disk).
@@ -292,6 +293,8 @@ int main(int argc, char **argv) {
     report_machine(title, sizeof title);
     if (argc == 3 && strcmp(argv[1], "--check") == 0)
         return check(argv[2]);
+    if (argc == 3 && strcmp(argv[1], "--count") == 0)
+        return counters_check(argv[2]);
     if (argc == 1)
         compare_loads(title);
     measure_failover();

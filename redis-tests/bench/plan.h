@@ -17,4 +17,7 @@ void measure_failover(void);
 void compare_restart(uint64_t keys);
 void measure_checkpoints(uint64_t keys);
 
+/* counters.c: what a command costs, counted, beside what `path` says. 1 when something has grown by more than a tenth. */
+int counters_check(const char *path);
+
 #endif
