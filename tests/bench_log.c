@@ -30,7 +30,7 @@ enum {
     CUT_BYTES =
         32 * 1024 * 1024, /* when the log has so many the older half goes; more than SQLite's cache holds */
     FILL_COUNT = 256,     /* entries of a transaction that fills it */
-    RUN_COMMITS = 1000,
+    RUN_COMMITS = 3000,
     SAMPLES_PER_TURN = 64,
 };
 static const char incarnation[] = "00112233445566778899aabbccddeeff00112233";
