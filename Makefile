@@ -44,7 +44,7 @@ SIM          := $(wildcard tests/sim/*.c)
 CHAOS        := $(wildcard redis-tests/chaos/*.c)
 FAULTY       := $(wildcard redis-tests/chaos/server/*.c)
 EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(CHAOS) $(FAULTY) $(OUTSIDE) $(HARNESS) $(BENCH) \
-                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c)
+                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c tests/bench_log.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -61,13 +61,14 @@ CHAOS_PROGRAM := $(OUT)/redis-tests/chaos/test_chaos
 CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 
 BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
+BENCH_LOG     := $(OUT)/tests/bench_log
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` is: the unit tests but for a few that wait for long, and of those from outside the first ones.
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_cluster node_handover node_level node_reads raft_random store_data store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-day bench-check fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-day bench-check bench-count bench-log fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -77,7 +78,7 @@ all: $(REDRAFT)
 PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
-PACKAGES_bench := libnghttp2-dev etcd-server
+PACKAGES_bench := libnghttp2-dev etcd-server valgrind strace
 PACKAGES_lint  := clang clang-format clang-tidy libnghttp2-dev
 
 setup: $(BUILD)/.setup-test
@@ -109,7 +110,7 @@ $(REDRAFT): $(call objects,src/main.c) $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
-$(call programs,$(UNIT)): %: %.o $(LIBRARY)
+$(call programs,$(UNIT)) $(BENCH_LOG): %: %.o $(LIBRARY)
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
@@ -198,7 +199,8 @@ NODES   ?= 3
 chaos: $(REDRAFT) $(CHAOS_SERVER) $(CHAOS_PROGRAM)
 	@$(TEST_ENV) $(CHAOS_PROGRAM) --seconds $(SECONDS) --nodes $(NODES) $(if $(SEED),--seed $(SEED))
 
-# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded.
+# Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded, and
+# what a command costs, counted (bench-count alone: no peers, and no matter how busy the machine is).
 BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
 
 bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
@@ -221,8 +223,16 @@ MINUTES ?= 30
 bench-day: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --day $(MINUTES)
 
-bench-check: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-check: bench-count $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
+
+bench-count: $(REDRAFT) $(BENCH_PROGRAM)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --count redis-tests/bench/recorded/counters.csv
+
+# The store's log alone: latency, bytes, system calls and CPU of a commit.
+bench-log: $(BENCH_LOG)
+	@mkdir -p $(BUILD)/bench/log
+	@$(BENCH_LOG) --csv $(BUILD)/bench/log.csv $(BUILD)/bench/log
 
 # Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
@@ -274,7 +284,9 @@ help:
 	@echo "make bench-collections  memory of small and large collections; large ones that are written to"
 	@echo "make bench-checkpoints  of that only checkpoints under load"
 	@echo "make bench-scale  how it grows with keys, connections and nodes; make bench-day MINUTES=30: mixed load, and what it leaves"
-	@echo "make bench-check  a few of those loads: 1 when a ratio fell by more than a fifth below the recorded one"
+	@echo "make bench-check  a few of those loads, and bench-count: 1 when a ratio fell by more than a fifth"
+	@echo "make bench-count  instructions, system calls, fsyncs and bytes of a command: 1 when one grew by more than a tenth"
+	@echo "make bench-log    the store's log alone: latency, bytes, system calls and CPU of a commit"
 	@echo "make fuzz         each fuzzer for FUZZ_SECONDS=60"
 	@echo "make setup        installs the packages that are missing (the others do so by themselves)"
 	@echo "make install      PREFIX=/usr/local DESTDIR="

@@ -12,7 +12,7 @@
 
 #include "../src/store/internal.h"
 
-enum { FRAME_BYTES = 24 + STORE_PAGE_BYTES, WAL_HEADER_BYTES = 32, STEPS = 260, SEED = 10 };
+enum { FRAME_BYTES = 24 + STORE_LOG_PAGE_BYTES, WAL_HEADER_BYTES = 32, STEPS = 260, SEED = 10 };
 
 /* What a death has left, and what must come back of it. */
 struct fixture {
@@ -55,7 +55,7 @@ static int make_fixture(void **state) {
     history_die(&f->world, SEED, STEPS);
     history_live(NULL, &f->twin, SEED, STEPS);
     f->image = image_read(&f->world);
-    assert_true(f->image.files[FILE_DB].length > 50 * STORE_PAGE_BYTES);
+    assert_true(f->image.files[FILE_DB].length > 50 * STORE_LOG_PAGE_BYTES);
     world_path(&f->world, "raft.db-wal", path);
     assert_int_equal(store_wal_walk(path, &wal, why), STORE_OK);
     f->live_frames = (size_t)wal.frames;
@@ -230,9 +230,9 @@ static void a_flip_in_the_main_file_is_refused_or_means_nothing(void **state) {
     (void)state;
     for (size_t offset = 0; offset < 100; offset++)
         start_with_flip(FILE_DB, offset, any_flip(&seed));
-    for (size_t page = 0; page < length / STORE_PAGE_BYTES;
+    for (size_t page = 0; page < length / STORE_LOG_PAGE_BYTES;
          page++) /* each tree page's first bytes matter most */
-        start_with_flip(FILE_DB, page * STORE_PAGE_BYTES + random_below(&seed, 16), any_flip(&seed));
+        start_with_flip(FILE_DB, page * STORE_LOG_PAGE_BYTES + random_below(&seed, 16), any_flip(&seed));
     for (int i = 0; i < tries(60); i++)
         start_with_flip(FILE_DB, random_below(&seed, length), any_flip(&seed));
     print_message("main file, one byte flipped: %d refused, %d harmless\n", fixture.refused,
@@ -256,8 +256,8 @@ static void a_flip_in_the_main_file_alone_is_refused_or_means_nothing(void **sta
     length = fixture.image.files[FILE_DB].length;
     for (size_t offset = 0; offset < 100; offset++)
         start_with_flip(FILE_DB, offset, any_flip(&seed));
-    for (size_t page = 0; page < length / STORE_PAGE_BYTES; page++)
-        start_with_flip(FILE_DB, page * STORE_PAGE_BYTES + random_below(&seed, 16), any_flip(&seed));
+    for (size_t page = 0; page < length / STORE_LOG_PAGE_BYTES; page++)
+        start_with_flip(FILE_DB, page * STORE_LOG_PAGE_BYTES + random_below(&seed, 16), any_flip(&seed));
     for (int i = 0; i < tries(60); i++)
         start_with_flip(FILE_DB, random_below(&seed, length), any_flip(&seed));
     for (int i = 0; i < tries(15); i++)
@@ -320,8 +320,8 @@ static void a_main_file_that_is_cut_is_refused_wherever_it_loses_a_page(void **s
     (void)state;
     for (int i = 0; i < tries(15); i++)
         start_with_cut(FILE_DB, random_below(&seed, length));
-    for (size_t cut = 1; cut <= length / STORE_PAGE_BYTES; cut += 5)
-        start_with_cut(FILE_DB, length - cut * STORE_PAGE_BYTES);
+    for (size_t cut = 1; cut <= length / STORE_LOG_PAGE_BYTES; cut += 5)
+        start_with_cut(FILE_DB, length - cut * STORE_LOG_PAGE_BYTES);
     assert_true(start_with_cut(FILE_DB, 0));
     assert_true(start_with_cut(FILE_DB, 50));
     print_message("main file cut: %d refused, %d harmless\n", fixture.refused, fixture.accepted);

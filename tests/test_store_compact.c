@@ -152,6 +152,24 @@ static void the_end_of_a_compacted_log_can_be_overwritten(void **state) {
     free(twin);
 }
 
+static void a_step_deletes_twice_what_was_saved_since_the_last(void **state) {
+    struct world *world = *state;
+    struct twin *twin = malloc(sizeof(*twin));
+
+    assert_non_null(twin);
+    twin_init(twin);
+    world_open(world);
+    append(world, twin, 1, 3500, 10);
+    assert_int_equal(compact(world, 0), 1);
+    append(world, twin, 1, 10, 100000);
+    assert_int_equal(compact(world, 0), 1);
+    assert_int_equal(compact(world, 3500), 7);
+    append(world, twin, 1, 10, 100000);
+    assert_int_equal(compact(world, 3520), 1);
+    must_begin_after(world, twin, 3520, 1);
+    free(twin);
+}
+
 static void one_step_is_bounded_by_rows_and_by_bytes(void **state) {
     struct world *world = *state;
     struct twin *twin = malloc(sizeof(*twin));
@@ -161,19 +179,22 @@ static void one_step_is_bounded_by_rows_and_by_bytes(void **state) {
     twin_init(twin);
     world_open(world);
     append(world, twin, 1, 3500, 10);
+    assert_int_equal(compact(world, 0), 1); /* what was saved before it counts no more */
     job = job_compact(3400);
     run_one(world, job);
     assert_int_equal(job->base_index, STORE_COMPACT_ROWS_MAX);
     assert_true(job->more);
     store_job_free(job);
-    assert_int_equal(compact(world, 3400), 3);
+    assert_int_equal(compact(world, 3400), 6);
     append(world, twin, 1, 10, STORE_COMPACT_BYTES_MAX / 2);
+    assert_int_equal(compact(world, 0), 1);
     assert_in_range(compact(world, 3510), 5, 6);
     must_begin_after(world, twin, 3510, 1);
 
     /* An entry of many rows is passed at once; its rows follow, whoever asks. */
     append(world, twin, 1, 1, 9 * STORE_ROW_BYTES_MAX);
     append(world, twin, 1, 1, 10);
+    assert_int_equal(compact(world, 0), 1);
     job = job_compact(3511);
     run_one(world, job);
     assert_int_equal(job->base_index, 3511);
@@ -182,7 +203,7 @@ static void one_step_is_bounded_by_rows_and_by_bytes(void **state) {
     store_job_free(job);
     must_begin_after(world, twin, 3511, 1);
     assert_true(world->boot.leftovers);
-    assert_int_equal(compact(world, 0), 4);
+    assert_int_equal(compact(world, 0), 8);
     must_begin_after(world, twin, 3511, 1);
     assert_false(world->boot.leftovers);
     free(twin);
@@ -337,6 +358,7 @@ int main(void) {
         STORE_TEST(a_new_log_begins_with_the_first_entry),
         STORE_TEST(what_is_compacted_goes_and_what_is_after_it_stays),
         STORE_TEST(the_end_of_a_compacted_log_can_be_overwritten),
+        STORE_TEST(a_step_deletes_twice_what_was_saved_since_the_last),
         STORE_TEST(one_step_is_bounded_by_rows_and_by_bytes),
         STORE_TEST(a_reset_keeps_what_follows_the_entry_that_the_log_holds),
         STORE_TEST(a_reset_drops_a_log_that_does_not_hold_the_entry),

@@ -142,7 +142,7 @@ static void the_first_failure_of_the_log_is_its_last_and_loses_nothing(void **st
 
     for (size_t i = 0; i < 2; i++) {
         fail_the_log(&world, faults[i], 500, 1000000);
-        fail_the_log(&world, faults[i], 700000, 5); /* the WAL is moved into the file meanwhile */
+        fail_the_log(&world, faults[i], 700000, 8); /* the WAL is moved into the file meanwhile */
     }
 }
 

@@ -11,6 +11,7 @@
  *      bench --scale         how it grows with keys, connections and nodes
  *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
+ *      bench --count FILE    what a command costs, counted, beside FILE: 1 when something grew by more than a tenth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (20), REDRAFT_KEYS (1000000, for memory and restart),
  * REDRAFT_SLOW_MS (4; 0: no slow disk), REDRAFT_STEADY_MS (10000, of one period beside checkpoints), REDRAFT_NODES (3) and
@@ -340,6 +341,7 @@ static const struct part {
     {"--scale", 2, "build/bench/scale.txt", scale},
     {"--day", 3, "build/bench/day.txt", day},
     {"--check", 3, "build/bench/part.txt", check},
+    {"--count", 3, "build/bench/part.txt", counters_check},
 };
 
 static const struct part *part_of(int argc, char **argv) {

@@ -32,4 +32,7 @@ bool measure_day(uint64_t minutes); /* false: something outgrew its bound */
 
 double directory_bytes(const char *path); /* what its files take up on the disk */
 
+/* counters.c: what a command costs, counted, beside what `path` says. 1 when something has grown by more than a tenth. */
+int counters_check(const char *path);
+
 #endif

@@ -89,17 +89,11 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
         unsigned size;
         uint32_t value;
     } fields[] = {
-        {16, 2, STORE_PAGE_BYTES},
-        {20, 1, 0},
-        {21, 1, 64},
-        {22, 1, 32},
-        {23, 1, 32}, /* reserved bytes, payload fractions */
-        {44, 4, 4},
-        {52, 4, 0},
-        {56, 4, 1},
-        {64, 4, 0}, /* schema format, no vacuum, UTF-8 */
+        {20, 1, 0}, {21, 1, 64}, {22, 1, 32}, {23, 1, 32}, /* reserved bytes, payload fractions */
+        {44, 4, 4}, {52, 4, 0},  {56, 4, 1},  {64, 4, 0},  /* schema format, no vacuum, UTF-8 */
     };
     uint32_t application = number_at(header + 68), format = number_at(header + 60);
+    uint32_t page_bytes = number_at(header + 16) >> 16;
 
     if (memcmp(header, "SQLite format 3", 16) != 0)
         return store_foreign(check, "not a database of redraft (nor of SQLite); is dir right?");
@@ -122,6 +116,11 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
             return store_damaged(check, check->db, "the header's byte %u is %u, must be %u", fields[i].at,
                                  value, fields[i].value);
     }
+    if ((page_bytes != check->kind->page_bytes && page_bytes != STORE_PAGE_BYTES) ||
+        (check->wal.page_bytes != 0 && check->wal.page_bytes != page_bytes))
+        return store_damaged(check, check->db, "the header's bytes 16 and 17 say pages of %u bytes",
+                             page_bytes);
+    check->page_bytes = page_bytes;
     if (header[18] != (check->rollback ? 1 : 2) || header[19] != header[18]) /* to write, to read */
         return store_damaged(check, check->db, "the header's bytes 18 and 19 are %u and %u, must be %d",
                              header[18], header[19], check->rollback ? 1 : 2);
@@ -134,7 +133,7 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
 static enum store_result check_length(struct store_check *check, uint32_t pages, int64_t size) {
     for (uint32_t page = pages; page > 0; page--)
         if (!store_wal_covers(&check->wal, page)) {
-            int64_t needed = (int64_t)page * STORE_PAGE_BYTES;
+            int64_t needed = (int64_t)page * check->page_bytes;
 
             if (size < needed)
                 return store_damaged(check, check->db,

@@ -18,8 +18,8 @@ struct check {
     struct store_found *found;
 };
 
-const struct store_kind store_log_kind = {STORE_APPLICATION_ID, STORE_FORMAT, store_tables,
-                                          STORE_TABLE_COUNT};
+const struct store_kind store_log_kind = {STORE_APPLICATION_ID, STORE_FORMAT, STORE_LOG_PAGE_BYTES,
+                                          store_tables, STORE_TABLE_COUNT};
 
 static enum store_result check_identity(struct check *check) {
     struct store_found *found = check->found;

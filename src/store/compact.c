@@ -7,9 +7,10 @@
  *
  * Deleting in bulk is expensive: rows are found, pages are read and put on the list of free ones (which the appends after it take again,
  * so the file stops growing). So the log's beginning is a number in the state's row that moves at once, whatever lies
- * before it, and the rows follow in steps: 1,000 rows or 2 MB at most, in the transaction of whatever else is to be saved.
- * One step takes 0.2 ms at 100 bytes a row, 1.5 ms at 4 KB, 1 ms at 1 MB (an entry of 512 MB goes in 256 steps). Nobody reads what is
- * left over: not the check at start, not the reading back of entries.
+ * before it, and the rows follow in steps: 500 rows or 256 KB at most, in the transaction of whatever else is to be saved, which
+ * waits some tenths of a millisecond for it; where more was saved since the last step, twice as much, or the log would not
+ * shrink. A row of 1 MB takes 1 ms, and is a step (an entry of 512 MB goes in 512). Nobody reads what is left over: not the check at
+ * start, not the reading back of entries.
  *
  * The table of terms has a row where each term begins in the log; its first row moves with the log's beginning.
  */
@@ -54,8 +55,9 @@ int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term) {
 }
 
 /* The entries' bytes are in each of their rows, before the data: none of it is read. */
-int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, uint64_t *bytes) {
-    unsigned rows = 0;
+int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, struct store_step step,
+                   uint64_t *bytes) {
+    uint64_t rows = 0;
     int result;
     sqlite3_stmt *get =
         prepare(db, "SELECT id, term, bytes FROM log WHERE id BETWEEN ? AND ? ORDER BY id",
@@ -69,7 +71,7 @@ int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, u
 
         if (id % STORE_PARTS_MAX != 0)
             continue;
-        if (rows > 0 && (rows >= STORE_COMPACT_ROWS_MAX || *bytes >= STORE_COMPACT_BYTES_MAX))
+        if (rows > 0 && (rows >= step.rows || *bytes >= step.bytes))
             break;
         assert(id / STORE_PARTS_MAX == state->log_start);
         state->log_start++;
@@ -81,7 +83,7 @@ int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, u
     return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
-int store_log_delete_before(sqlite3 *db, raft_index index, bool *more) {
+int store_log_delete_before(sqlite3 *db, raft_index index, struct store_step step, bool *more) {
     uint64_t last = 0, rows = 0, bytes = 0;
     int result;
     sqlite3_stmt *get = prepare(db, "SELECT id, length(data) FROM log WHERE id < ? ORDER BY id",
@@ -92,7 +94,7 @@ int store_log_delete_before(sqlite3 *db, raft_index index, bool *more) {
         return result;
     while (!*more && (result = sqlite3_step(get)) == SQLITE_ROW) {
         bytes += (uint64_t)sqlite3_column_int64(get, 1);
-        if (rows > 0 && (rows == STORE_COMPACT_ROWS_MAX || bytes > STORE_COMPACT_BYTES_MAX)) {
+        if (rows > 0 && (rows == step.rows || bytes > step.bytes)) {
             *more = true;
         } else {
             last = (uint64_t)sqlite3_column_int64(get, 0);

@@ -9,8 +9,8 @@
 #include <stdlib.h>
 #include <string.h>
 
-const struct store_kind store_data_kind = {STORE_DATA_APPLICATION_ID, STORE_DATA_FORMAT, store_data_tables,
-                                           STORE_DATA_TABLE_COUNT};
+const struct store_kind store_data_kind = {STORE_DATA_APPLICATION_ID, STORE_DATA_FORMAT, STORE_PAGE_BYTES,
+                                           store_data_tables, STORE_DATA_TABLE_COUNT};
 
 /* ---- paths ----------------------------------------------------------------------------------------------- */
 

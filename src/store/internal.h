@@ -21,6 +21,7 @@
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
  *      pace.c      a WAL is moved without holding up the disk
+ *      gather.c    fewer and larger system calls below SQLite
  *      sqlite.c    small helpers on SQLite
  *      checksum.c  CRC-32C
  */
@@ -41,8 +42,9 @@ enum {
     STORE_FORMAT = 2,                       /* SQLite's user_version */
     STORE_DATA_APPLICATION_ID = 0x72645244, /* "rdRD": of data files, snapshots, backups */
     STORE_DATA_FORMAT = 1,
-    STORE_PAGE_BYTES = 4096, /* measured, see log.c */
-    STORE_PARTS_MAX = 1024,  /* a log row's id = index * this + part */
+    STORE_PAGE_BYTES = 4096,     /* of data files, and of a raft.db made before its pages were smaller */
+    STORE_LOG_PAGE_BYTES = 1024, /* of raft.db: measured, see log.c */
+    STORE_PARTS_MAX = 1024,      /* a log row's id = index * this + part */
     STORE_ENTRY_BYTES_MAX = 512 * 1024 * 1024,
 };
 
@@ -211,11 +213,16 @@ int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint6
 
 /* The term of the entry at `index`; 0 when there is no such row. SQLite's result, as of all of these. */
 int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term);
+/* What a step deletes at most. */
+struct store_step {
+    uint64_t rows, bytes;
+};
 /* Moves the log's beginning (log_start, base_term) over entries up to `through`, as many as one step allows, at least one if
  * any is there. *bytes: theirs. */
-int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, uint64_t *bytes);
+int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, struct store_step step,
+                   uint64_t *bytes);
 /* Deletes rows of entries before `index`, as many as one step allows. *more: some are left. */
-int store_log_delete_before(sqlite3 *db, raft_index index, bool *more);
+int store_log_delete_before(sqlite3 *db, raft_index index, struct store_step step, bool *more);
 /* The table of terms begins at `index`, with the term of the entry there; if there is one. */
 int store_terms_begin(sqlite3 *db, raft_index index);
 
@@ -225,6 +232,7 @@ int store_terms_begin(sqlite3 *db, raft_index index);
 struct store_wal {
     uint64_t frames;      /* committed */
     uint32_t pages;       /* of the database after the last commit; 0: no commit */
+    uint32_t page_bytes;  /* as its header says; 0: it has none */
     int64_t first_page;   /* offset of the newest committed page 1 in the file; 0: none */
     uint8_t *covered;     /* a bit for each page that a committed frame holds */
     uint32_t covered_max; /* pages that `covered` has bits for */
@@ -235,6 +243,14 @@ bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
 /* Makes sure that the disk holds what the file shows: see wal.c. SQLite's result. */
 int store_wal_renew(const char *path);
+
+/* ---- gather.c -------------------------------------------------------------------------------------------- */
+
+struct store_gather;
+/* Stands before the files of a connection to a database in WAL mode, exclusive, whose WAL is open. SQLite's result. */
+int store_gather_open(sqlite3 *db, struct store_gather **wal, struct store_gather **main);
+/* After sqlite3_close. NULL is fine. */
+void store_gather_close(struct store_gather *gather);
 
 /* ---- mark.c ---------------------------------------------------------------------------------------------- */
 
@@ -250,6 +266,7 @@ void store_mark_write(struct store_file *file, const char *incarnation, uint64_t
 /* What a database must be to be ours. */
 struct store_kind {
     uint32_t application, format;
+    uint32_t page_bytes; /* of a new one; one with pages of STORE_PAGE_BYTES is as good */
     const struct store_table *tables;
     size_t table_count;
 };
@@ -290,6 +307,7 @@ struct store_check {
     bool rollback;        /* must not be in WAL mode */
     const char *remedy;   /* what to do about damage: a sentence */
     char *why;            /* STORE_WHY_MAX bytes */
+    uint32_t page_bytes;  /* as the header says */
     struct store_wal wal; /* what was found in it */
     sqlite3 *view;        /* read-only, in a transaction */
 };

@@ -18,18 +18,20 @@
  *
  *      synchronous FULL      a commit returns when the WAL is on the disk. That is what this file is for.
  *      locking EXCLUSIVE     the WAL's index is on the heap: no -shm file, and no other program gets in between.
- *      page size 4096        the file systems' own. 8, 16 and 32 KB gain nothing clear at 64 KB a commit, and lose
- *                            at 100 bytes: 9,900, 9,200, 8,700, 7,500 commits a second.
- *      the WAL is moved      into the file once it has 2 MB, after the batch's jobs have been handed back, so that nobody waits
- *                            but a batch that comes meanwhile: 0.4 ms at 100 bytes a commit, 2 ms at 4 KB, 4-8 ms at
- *                            64 KB. With 4 MB: 0.6, 3, 15 ms; with 16 MB: 1.2, 12-25, 58 ms; as many commits a second with each.
+ *      page size 1024        a commit writes whole pages: that of the last row, those behind it, the first page and the list of
+ *                            free ones. Bytes that a commit hands to the disk, the moving and deleting of old ones included
+ *                            (make bench-log), with pages of 1, 2 and 4 KB: 3.7 KB of entries: 17, 20, 26 KB; 10 KB: 30, 33, 42;
+ *                            27 KB: 66, 68, 76. More pages cost calls, which gather.c saves. Larger ones lose everywhere.
+ *      the WAL is moved      into the file once it has 512 KB and 16 commits, after the batch's jobs have been handed back, so
+ *                            that nobody waits but a batch that comes meanwhile, and that not long: half a millisecond and a sync. With 2 MB: 2 ms at
+ *                            4 KB a commit, 4-8 ms at 64 KB; with 16 MB 58 ms; as many commits a second with each.
  *                            SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
  *                            from its beginning: a sync that need not make a file longer is faster.
  *      journal_size_limit    an entry of 512 MB makes a WAL of 512 MB; the next round cuts it to 16 MB.
  *      cache 8 MB, no mmap   the log is appended to, hardly read; through a map an I/O error would be a signal without words.
  *      secure_delete off     Debian's default writes zeros over all that is deleted.
  *
- * So set: 100 bytes: 9,000 commits a second, median 0.09 ms, p99 0.21, p99.9 0.3; 4 KB: 7,300, 0.11, 0.25, 0.5;
+ * With pages of 4 KB: 100 bytes: 9,000 commits a second, median 0.09 ms, p99 0.21, p99.9 0.3; 4 KB: 7,300, 0.11, 0.25, 0.5;
  * 64 KB: 2,100 (136 MB/s), 0.19, 0.4, 0.5 with the machine at rest (other work on it shows as 3-4 ms in the p99.9).
  */
 #include "internal.h"
@@ -43,10 +45,13 @@
 #include <time.h>
 
 enum {
-    /* Frames in the WAL from which on housekeeping moves them into the file: 2 MB. */
-    WAL_FRAMES = 512,
+    /* In the WAL, from which on housekeeping moves it into the file. */
+    WAL_BYTES = 512 * 1024,
+    /* ... and commits, for the moving costs two syncs more; unless it has four times as much. */
+    WAL_COMMITS = 16,
     /* From which on a batch does not wait for housekeeping. */
-    WAL_FRAMES_MAX = 4 * WAL_FRAMES,
+    WAL_BYTES_MAX = 8 * WAL_BYTES,
+    STEP_BYTES_MAX = 8 * 1024 * 1024, /* to be deleted, whatever was saved */
 };
 
 enum statement {
@@ -80,6 +85,7 @@ struct store_log {
     struct store_paths paths;
     int lock; /* of the directory; -1: not taken */
     sqlite3 *db;
+    struct store_gather *wal_calls, *file_calls; /* stand below the connection */
     struct store_file mark;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     char incarnation[STORE_ID_LENGTH + 1];
@@ -91,7 +97,10 @@ struct store_log {
     raft_index last_index;    /* state.log_start - 1: the log is empty */
     raft_term last_term;      /* of the entry at last_index; 0: the log is empty */
     uint64_t log_bytes;       /* of the entries from log_start on */
-    int wal_frames;           /* since the WAL was last moved into the file */
+    int64_t page_bytes;
+    int64_t wal_bytes;       /* since the WAL was last moved into the file */
+    unsigned commits;        /* the same */
+    struct store_step saved; /* since old entries were last deleted */
 
     bool failed; /* for ever */
     char why[STORE_WHY_MAX];
@@ -176,6 +185,8 @@ static bool save_entry(struct store_log *log, const struct raft_entry *entry) {
     }
     log->last_index = entry->index;
     log->log_bytes += part.bytes;
+    log->saved.rows += part.part;
+    log->saved.bytes += part.bytes;
     return true;
 }
 
@@ -220,15 +231,29 @@ static bool save_beginning(struct store_log *log) {
     return done(log, "write the log's beginning", result);
 }
 
+static struct store_step next_step(struct store_log *log) {
+    struct store_step step = {2 * log->saved.rows, 2 * log->saved.bytes};
+
+    log->saved = (struct store_step){0};
+    if (step.bytes > STEP_BYTES_MAX)
+        step.bytes = STEP_BYTES_MAX;
+    if (step.rows < STORE_COMPACT_ROWS_MAX)
+        step.rows = STORE_COMPACT_ROWS_MAX;
+    if (step.bytes < STORE_COMPACT_BYTES_MAX)
+        step.bytes = STORE_COMPACT_BYTES_MAX;
+    return step;
+}
+
 static bool run_compact(struct store_log *log, struct store_job *job) {
     raft_index through = job->through < log->last_index ? job->through : log->last_index;
+    struct store_step step = next_step(log);
     uint64_t bytes = 0;
     int result = SQLITE_OK;
 
     if (through >= log->state.log_start)
-        result = store_log_pass(log->db, &log->state, through, &bytes);
+        result = store_log_pass(log->db, &log->state, through, step, &bytes);
     if (result == SQLITE_OK)
-        result = store_log_delete_before(log->db, log->state.log_start, &job->more);
+        result = store_log_delete_before(log->db, log->state.log_start, step, &job->more);
     if (result != SQLITE_OK)
         return fail(log, "delete old entries", result);
     assert(bytes <= log->log_bytes);
@@ -382,14 +407,15 @@ static bool run_jobs(struct store_log *log, struct worker_job *batch) {
 static bool move_wal(struct store_log *log) {
     if (!done(log, "move the WAL into the file", store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_PASSIVE)))
         return false;
-    log->wal_frames = 0;
+    log->wal_bytes = 0;
+    log->commits = 0;
     return true;
 }
 
 static bool run_transaction(struct store_log *log, struct worker_job *batch, uint64_t *commit_us) {
     uint64_t started;
 
-    if (log->wal_frames >= WAL_FRAMES_MAX && !move_wal(log))
+    if (log->wal_bytes >= WAL_BYTES_MAX && !move_wal(log))
         return false;
     if (!done(log, "begin", store_sql_run(log->statements[BEGIN])))
         return false;
@@ -400,6 +426,7 @@ static bool run_transaction(struct store_log *log, struct worker_job *batch, uin
     if (!done(log, "commit", store_sql_run(log->statements[COMMIT])))
         return false;
     *commit_us = now_us() - started;
+    log->commits++;
     store_mark_write(&log->mark, log->incarnation, log->state.save);
     return true;
 }
@@ -429,7 +456,7 @@ void store_log_run(void *context, struct worker_job *batch) {
     bool writes = batch_writes(batch);
 
     if (batch == NULL) {
-        if (!log->failed && log->wal_frames >= WAL_FRAMES)
+        if (!log->failed && log->wal_bytes >= (log->commits < WAL_COMMITS ? 4 * WAL_BYTES : WAL_BYTES))
             move_wal(log);
         return;
     }
@@ -452,7 +479,7 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
 
     (void)db;
     (void)name;
-    log->wal_frames = frames;
+    log->wal_bytes = frames * log->page_bytes;
     return SQLITE_OK;
 }
 
@@ -470,7 +497,11 @@ static int open_database(struct store_log *log) {
         result = store_sql_number(log->db, "PRAGMA synchronous", &synchronous);
     assert(result != SQLITE_OK || synchronous == 2);
     if (result == SQLITE_OK)
+        result = store_sql_number(log->db, "PRAGMA page_size", &log->page_bytes);
+    if (result == SQLITE_OK)
         result = store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_TRUNCATE);
+    if (result == SQLITE_OK)
+        result = store_gather_open(log->db, &log->wal_calls, &log->file_calls);
     if (result == SQLITE_OK)
         sqlite3_wal_hook(log->db, wal_grew, log);
     for (int i = 0; i < STATEMENT_COUNT && result == SQLITE_OK; i++)
@@ -589,6 +620,8 @@ void store_log_close(struct store_log *log) {
     if (log->db != NULL && log->failed)
         sqlite3_db_config(log->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(log->db);
+    store_gather_close(log->wal_calls);
+    store_gather_close(log->file_calls);
     store_file_close(&log->mark);
     store_dir_unlock(log->lock);
     store_paths_close(&log->paths);

@@ -35,7 +35,7 @@ static int set_up(sqlite3 *db, const struct store_kind *kind) {
     char *sql =
         sqlite3_mprintf("PRAGMA locking_mode = EXCLUSIVE; PRAGMA page_size = %d; PRAGMA application_id = %d; "
                         "PRAGMA user_version = %d; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL",
-                        STORE_PAGE_BYTES, (int)kind->application, (int)kind->format);
+                        (int)kind->page_bytes, (int)kind->application, (int)kind->format);
     int result;
 
     if (sql == NULL)

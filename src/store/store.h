@@ -93,9 +93,10 @@ enum store_job_type {
 };
 
 enum {
-    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little. */
-    STORE_COMPACT_ROWS_MAX = 1000,
-    STORE_COMPACT_BYTES_MAX = 2 * 1024 * 1024,
+    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little; or twice what was saved
+     * since the one before (8 MB at most), if that is more, so that the log shrinks whatever is written. */
+    STORE_COMPACT_ROWS_MAX = 500,
+    STORE_COMPACT_BYTES_MAX = 256 * 1024,
 };
 
 /*

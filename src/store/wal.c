@@ -52,7 +52,7 @@
 enum {
     HEADER_BYTES = 32,
     FRAME_HEADER_BYTES = 24,
-    FRAME_BYTES = FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
+    FRAME_BYTES_MAX = FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
     FRAMES_AT_ONCE = 15, /* as many as SQLite's file layer takes */
     WAL_FORMAT = 3007000,
     RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
@@ -68,8 +68,9 @@ struct walk {
     int64_t size;
     bool big_endian;
     uint8_t salts[8];
-    uint8_t frame[FRAME_BYTES]; /* the one looked at */
-    uint8_t *read;              /* some that were read at once */
+    uint8_t frame[FRAME_BYTES_MAX]; /* the one looked at: of frame_bytes */
+    int64_t frame_bytes;
+    uint8_t *read; /* some that were read at once */
     int64_t read_at, read_length;
     struct sums before; /* as they stand in the frame before it */
     struct store_wal *wal;
@@ -109,11 +110,13 @@ static bool read_header(struct walk *walk) {
     if (!store_file_read(&walk->file, header, sizeof(header), 0))
         return false;
     magic = big(header);
+    walk->wal->page_bytes = big(header + 8);
+    walk->frame_bytes = FRAME_HEADER_BYTES + walk->wal->page_bytes;
     walk->big_endian = magic & 1;
     memcpy(walk->salts, header + 16, sizeof(walk->salts));
     walk->before = (struct sums){big(header + 24), big(header + 28)};
     return (magic & ~1u) == WAL_MAGIC && big(header + 4) == WAL_FORMAT &&
-           big(header + 8) == STORE_PAGE_BYTES &&
+           (walk->wal->page_bytes == STORE_PAGE_BYTES || walk->wal->page_bytes == STORE_LOG_PAGE_BYTES) &&
            sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
 }
 
@@ -128,7 +131,7 @@ static bool is_linked(const struct walk *walk) {
     if (!has_salts(walk) || big(walk->frame) == 0)
         return false;
     sums = add(walk->before, walk->big_endian, walk->frame, 8);
-    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, STORE_PAGE_BYTES);
+    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, walk->wal->page_bytes);
     return sums_are(sums, walk->frame + 16);
 }
 
@@ -178,14 +181,15 @@ static void take_frame(struct walk *walk, uint64_t number, int64_t offset) {
 static bool read_frame(struct walk *walk, int64_t offset) {
     int64_t length = walk->size - offset;
 
-    if (offset < walk->read_at || offset + FRAME_BYTES > walk->read_at + walk->read_length) {
-        length -= length % FRAME_BYTES;
-        walk->read_length = length < FRAMES_AT_ONCE * FRAME_BYTES ? length : FRAMES_AT_ONCE * FRAME_BYTES;
+    if (offset < walk->read_at || offset + walk->frame_bytes > walk->read_at + walk->read_length) {
+        length -= length % walk->frame_bytes;
+        walk->read_length =
+            length < FRAMES_AT_ONCE * walk->frame_bytes ? length : FRAMES_AT_ONCE * walk->frame_bytes;
         walk->read_at = offset;
         if (!store_file_read(&walk->file, walk->read, (size_t)walk->read_length, offset))
             return false;
     }
-    memcpy(walk->frame, walk->read + (offset - walk->read_at), FRAME_BYTES);
+    memcpy(walk->frame, walk->read + (offset - walk->read_at), (size_t)walk->frame_bytes);
     return true;
 }
 
@@ -195,7 +199,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
     bool committed_since = false;
     int64_t offset = HEADER_BYTES;
 
-    for (number = 1; walk->size - offset >= (int64_t)sizeof(walk->frame); number++) {
+    for (number = 1; walk->size - offset >= walk->frame_bytes; number++) {
         bool linked;
 
         *readable = read_frame(walk, offset);
@@ -211,7 +215,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
         if (bad != 0 && has_salts(walk) && big(walk->frame + 4) != 0)
             committed_since = true;
         walk->before = (struct sums){big(walk->frame + 16), big(walk->frame + 20)};
-        offset += (int64_t)sizeof(walk->frame);
+        offset += walk->frame_bytes;
     }
     return 0;
 }
@@ -236,7 +240,7 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     if (bad != 0) {
         snprintf(why, STORE_WHY_MAX,
                  "frame %" PRIu64 " (at byte %" PRIu64 ") is damaged, and durable commits stand behind it",
-                 bad, HEADER_BYTES + (bad - 1) * sizeof(walk->frame));
+                 bad, HEADER_BYTES + (bad - 1) * walk->frame_bytes);
         return STORE_DAMAGED;
     }
     return STORE_OK;
@@ -255,7 +259,7 @@ enum store_result store_wal_walk(const char *path, struct store_wal *wal, char w
         snprintf(why, STORE_WHY_MAX, "it cannot be opened: %s", sqlite3_errstr(opened));
         return STORE_IO;
     }
-    walk.read = malloc(FRAMES_AT_ONCE * FRAME_BYTES);
+    walk.read = malloc(FRAMES_AT_ONCE * FRAME_BYTES_MAX);
     if (walk.read == NULL)
         abort();
     result = walk_file(&walk, why);

@@ -1,0 +1,300 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * The store's log alone: commits of one size at a fixed rate, with the log's beginning cut away behind them as a
+ * node does it, through store_log_run as its worker calls it. `make bench-log`.
+ *
+ *      bench_log [--only words] [--csv file] [dir]
+ *
+ * A commit is due at even intervals and its latency begins when it was due; what is due when the thread comes back shares a transaction,
+ * as in the worker's queue. So housekeeping that takes too long is seen. A rate of 0: one commit after the other.
+ *
+ * Bytes are what the process hands to the disk (write_bytes of /proc/self/io: whole pages of the system's cache), per byte of entries;
+ * calls are its writes (syscw); CPU is the process's own and the system's for it.
+ */
+#include <assert.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/stat.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "../src/store/store.h"
+
+enum {
+    ENTRY_BYTES = 150, /* of a SET of 100 bytes */
+    ENTRIES_MAX = 64,
+    COMMITS_MAX = 1000000,
+    CUT_BYTES =
+        32 * 1024 * 1024, /* when the log has so many the older half goes; more than SQLite's cache holds */
+    FILL_COUNT = 256,     /* entries of a transaction that fills it */
+    RUN_COMMITS = 3000,
+    SAMPLES_PER_TURN = 64,
+};
+static const char incarnation[] = "00112233445566778899aabbccddeeff00112233";
+
+/* Commits of so many entries of so many bytes, so many MB of them a second. */
+struct row {
+    const char *name;
+    unsigned entries, bytes;
+    double mb_per_s;
+};
+
+static const struct row rows[] = {
+    {"one small write", 1, ENTRY_BYTES, 0}, {"25 small writes", 1, 25 * ENTRY_BYTES, 0},
+    {"50 x 16 small writes", 1, 120000, 0}, {"25 of 1 KB", 1, 25 * 1080, 0},
+    {"one of 10 KB", 1, 10300, 0},          {"7 KB at 20 MB/s", 1, 7 * 1024, 20},
+    {"15 KB at 20 MB/s", 1, 15 * 1024, 20}, {"30 KB at 20 MB/s", 1, 30 * 1024, 20},
+    {"60 KB at 20 MB/s", 1, 60 * 1024, 20},
+};
+
+struct run {
+    const struct row *row;
+    struct store_log *log;
+    const char *dir;
+    raft_index last;
+    uint64_t log_bytes, payload, commits, transactions;
+    raft_index first, cut_to; /* cut_to: a cut is under way; 0: none is */
+    uint64_t wal_max;
+    double *latencies_ms;
+};
+
+struct use {
+    double cpu_s;
+    uint64_t written, calls, reads;
+};
+
+static double now_s(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (double)now.tv_sec + (double)now.tv_nsec / 1e9;
+}
+
+static uint64_t field(const char *text, const char *name) {
+    const char *at = strstr(text, name);
+    return at ? strtoull(at + strlen(name), NULL, 10) : 0;
+}
+
+static struct use use_now(void) {
+    struct rusage usage;
+    char text[1024] = "";
+    FILE *io = fopen("/proc/self/io", "r");
+    if (io) {
+        text[fread(text, 1, sizeof text - 1, io)] = '\0';
+        fclose(io);
+    }
+    getrusage(RUSAGE_SELF, &usage);
+    return (struct use){
+        .cpu_s = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                 (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6,
+        .written = field(text, "\nwrite_bytes:"),
+        .calls = field(text, "\nsyscw:"),
+        .reads = field(text, "\nsyscr:"),
+    };
+}
+
+/* ---- a commit -------------------------------------------------------------------------------------------------------- */
+
+static struct store_job *save_job(struct run *run) {
+    static uint8_t noise[256 * 1024];
+    struct store_job *job = store_job_new(STORE_SAVE);
+    if (!noise[0])
+        for (size_t i = 0; i < sizeof noise; i++)
+            noise[i] = (uint8_t)(i * 2654435761u >> 13) | 1;
+    job->entries.count = run->row->entries;
+    job->entries.at = calloc(job->entries.count, sizeof *job->entries.at);
+    if (!job->entries.at)
+        abort();
+    for (size_t i = 0; i < job->entries.count; i++) {
+        job->entries.at[i] = (struct raft_entry){.index = ++run->last, .term = 1, .type = RAFT_ENTRY_COMMAND};
+        job->entries.at[i].data = raft_blob_new(run->row->bytes);
+        memcpy(job->entries.at[i].data->bytes, noise + run->last % 1000, run->row->bytes);
+        run->payload += run->row->bytes;
+    }
+    return job;
+}
+
+static struct store_job *cut_job(struct run *run) {
+    if (run->cut_to == 0 && run->log_bytes > CUT_BYTES)
+        run->cut_to = run->first + (run->last - run->first) / 2;
+    if (run->cut_to == 0)
+        return NULL;
+    struct store_job *job = store_job_new(STORE_COMPACT);
+    job->through = run->cut_to;
+    return job;
+}
+
+static void see_wal(struct run *run) {
+    char path[512];
+    struct stat status;
+    snprintf(path, sizeof path, "%s/raft.db-wal", run->dir);
+    if (stat(path, &status) == 0 && (uint64_t)status.st_size > run->wal_max)
+        run->wal_max = (uint64_t)status.st_size;
+}
+
+/* Frees the batch; what a node would learn of it. */
+static void take(struct run *run, struct worker_job *batch) {
+    for (struct worker_job *next; batch; batch = next) {
+        struct store_job *job = (struct store_job *)batch;
+        next = batch->next;
+        if (job->failed) {
+            fprintf(stderr, "bench_log: %s\n", job->why);
+            exit(1);
+        }
+        run->log_bytes = job->log_bytes;
+        run->first = job->first_index;
+        if (job->type == STORE_COMPACT && !job->more)
+            run->cut_to = 0;
+        store_job_free(job);
+    }
+}
+
+/* One transaction of `count` commits, the first of which was due at `due`, each `every` later. */
+static void commit(struct run *run, unsigned count, double due, double every) {
+    struct worker_job *batch = NULL, **end = &batch;
+    struct store_job *cut = cut_job(run);
+    for (unsigned i = 0; i < count; i++, end = &(*end)->next)
+        *end = &save_job(run)->job;
+    if (cut)
+        *end = &cut->job;
+    store_log_run(run->log, batch);
+    double done = now_s();
+    for (unsigned i = 0; i < count && run->commits < COMMITS_MAX; i++)
+        run->latencies_ms[run->commits++] = 1e3 * (done - due - i * every);
+    run->transactions++;
+    take(run, batch);
+    store_log_run(run->log, NULL);
+    if (run->transactions % SAMPLES_PER_TURN == 0)
+        see_wal(run);
+}
+
+/* ---- a run ----------------------------------------------------------------------------------------------------------- */
+
+static void sleep_until(double due) {
+    struct timespec at = {(time_t)due, (long)((due - (double)(time_t)due) * 1e9)};
+    clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &at, NULL);
+}
+
+static void drive_for(struct run *run, uint64_t bytes) {
+    double rate = run->row->mb_per_s * 1e6 / (run->row->bytes * run->row->entries);
+    double every = rate > 0 ? 1 / rate : 0, due = now_s();
+    for (double now = due; run->payload < bytes; now = now_s()) {
+        if (rate == 0) {
+            commit(run, 1, now, 0);
+            continue;
+        }
+        if (due > now)
+            sleep_until(due);
+        unsigned count = 1 + (unsigned)((now > due ? now - due : 0) / every);
+        if (count > ENTRIES_MAX)
+            count = ENTRIES_MAX;
+        commit(run, count, due, every);
+        due += count * every;
+    }
+}
+
+/* The log has its length, and cutting it has begun. */
+static void fill(struct run *run) {
+    while (run->log_bytes <= CUT_BYTES || run->cut_to > 0)
+        commit(run, FILL_COUNT / run->row->entries, now_s(), 0);
+    while (run->log_bytes <= CUT_BYTES)
+        commit(run, FILL_COUNT / run->row->entries, now_s(), 0);
+}
+
+static int order(const void *a, const void *b) {
+    double one = *(const double *)a, other = *(const double *)b;
+    return (one > other) - (one < other);
+}
+
+static double at_part(const struct run *run, double part) {
+    size_t at = (size_t)((double)run->commits * part);
+    return run->latencies_ms[at < run->commits ? at : run->commits - 1];
+}
+
+static void say(const struct run *run, const struct use *before, const struct use *after, FILE *csv) {
+    double n = (double)run->transactions, bytes = (double)(after->written - before->written);
+    qsort(run->latencies_ms, run->commits, sizeof *run->latencies_ms, order);
+    double median = at_part(run, 0.5), most = at_part(run, 0.999);
+    printf("%-21s %7" PRIu64 " | %6.2f %6.2f %7.2f %5.1f | %7.0f %5.2f | %6.1f %6.1f %6.1f | %6.2f\n",
+           run->row->name, run->commits, median, at_part(run, 0.99), most, most / median, bytes / n,
+           bytes / (double)run->payload, (double)(after->calls - before->calls) / n,
+           (double)(after->reads - before->reads) / n, 1e6 * (after->cpu_s - before->cpu_s) / n,
+           (double)run->wal_max / 1e6);
+    if (csv)
+        fprintf(csv, "%s,%" PRIu64 ",%.3f,%.3f,%.3f,%.0f,%.3f,%.2f,%.2f,%.2f,%" PRIu64 "\n", run->row->name,
+                run->commits, median, at_part(run, 0.99), most, bytes / n, bytes / (double)run->payload,
+                (double)(after->calls - before->calls) / n, (double)(after->reads - before->reads) / n,
+                1e6 * (after->cpu_s - before->cpu_s) / n, run->wal_max);
+    fflush(stdout);
+}
+
+static void open_log(struct run *run) {
+    struct store_boot boot;
+    char why[STORE_WHY_MAX];
+    if (store_log_open(run->dir, 1, incarnation, &run->log, &boot, why) != STORE_OK) {
+        fprintf(stderr, "bench_log: %s\n", why);
+        exit(1);
+    }
+    struct store_job *term = store_job_new(STORE_SAVE);
+    term->has_vote = true;
+    term->vote.term = term->vote.vote = 1;
+    store_log_run(run->log, &term->job);
+    take(run, &term->job);
+}
+
+static void remove_files(const char *dir) {
+    static const char *const names[] = {"raft.db", "raft.db-wal", "raft.db-acked"};
+    char path[512];
+    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
+        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
+        unlink(path);
+    }
+}
+
+static void run_row(const struct row *row, const char *dir, FILE *csv) {
+    uint64_t bytes = (uint64_t)RUN_COMMITS * row->entries * row->bytes;
+    struct run run = {.row = row, .dir = dir};
+    run.latencies_ms = malloc(COMMITS_MAX * sizeof *run.latencies_ms);
+    if (!run.latencies_ms)
+        abort();
+    remove_files(dir);
+    open_log(&run);
+    fill(&run);
+    drive_for(&run, (uint64_t)row->entries * row->bytes * 100);
+    run.commits = run.transactions = run.payload = 0;
+    struct use before = use_now();
+    drive_for(&run, bytes);
+    struct use after = use_now();
+    see_wal(&run);
+    say(&run, &before, &after, csv);
+    store_log_close(run.log);
+    remove_files(dir);
+    free(run.latencies_ms);
+}
+
+int main(int argc, char **argv) {
+    const char *dir = "build/bench/log", *only = NULL;
+    FILE *csv = NULL;
+    for (int i = 1; i < argc; i++)
+        if (strcmp(argv[i], "--only") == 0 && i + 1 < argc)
+            only = argv[++i];
+        else if (strcmp(argv[i], "--csv") == 0 && i + 1 < argc)
+            csv = fopen(argv[++i], "w");
+        else
+            dir = argv[i];
+    if (csv)
+        fprintf(
+            csv,
+            "load,commits,p50_ms,p99_ms,p999_ms,bytes_per_commit,bytes_per_payload_byte,writes_per_commit,"
+            "reads_per_commit,cpu_us_per_commit,wal_bytes_max\n");
+    printf("%-21s %7s | %6s %6s %7s %5s | %7s %5s | %6s %6s %6s | %6s\n", "", "commits", "p50 ms", "p99",
+           "p99.9", "/p50", "bytes", "/byte", "writes", "reads", "CPU us", "WAL MB");
+    for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
+        if (!only || strstr(rows[i].name, only))
+            run_row(&rows[i], dir, csv);
+    if (csv)
+        fclose(csv);
+    return 0;
+}
