@@ -184,7 +184,8 @@ static void assert_records(struct fixture *f) {
     }
 }
 
-/* A part of a checkpoint that is under way; begins and ends one now and then. */
+/* A part of a checkpoint that is under way; begins and ends one now and then. What one has written is what there was when it began: its
+ * digest says so. */
 static void checkpoint_a_little(struct fixture *f, struct disk *disk, struct batch *batch, bool *active) {
     if (!*active) {
         if (draw(f, 40))
@@ -197,8 +198,10 @@ static void checkpoint_a_little(struct fixture *f, struct disk *disk, struct bat
     for (uint64_t pages = draw(f, 3); pages > 0; pages--)
         if (!batch_take(batch, f->keyspace)) {
             bool committed = draw(f, 4) > 0;
-            if (committed)
+            if (committed) {
                 batch_write(batch, disk);
+                keyspace_free(disk_load(disk));
+            }
             keyspace_checkpoint_end(f->keyspace, committed);
             batch_clear(batch);
             *active = false;
