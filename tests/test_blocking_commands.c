@@ -73,6 +73,17 @@ static void wrong_arguments_and_types_are_refused(void **state) {
 
 /* ---- what is waited for -------------------------------------------------------------------------------------------- */
 
+#define WAIT(type_of, first, count, at, ms, most, time_at)                                                   \
+    {                                                                                                        \
+        .type = type_of, .first_key = first, .keys = count, .count_at = at, .timeout_ms = ms, .takes = most, \
+        .timeout_at = time_at                                                                                \
+    }
+#define READ(first, count, named, ms, most, time_at)                                                         \
+    {                                                                                                        \
+        .type = VALUE_STREAM, .first_key = first, .keys = count, .group = named, .timeout_ms = ms,           \
+        .takes = most, .timeout_at = time_at, .in_ms = true, .ids = true, .reads = (named) == 0              \
+    }
+
 static void the_arguments_say_what_is_waited_for(void **state) {
     (void)state;
     static const struct {
@@ -80,16 +91,21 @@ static void the_arguments_say_what_is_waited_for(void **state) {
         bool good;
         struct command_wait wait;
     } rows[] = {
-        {"BLPOP a b c 1.5", true, {VALUE_LIST, 1, 3, 0, 1500, 1, 4}},
-        {"BRPOP a 0", true, {VALUE_LIST, 1, 1, 0, 0, 1, 2}},
-        {"BLPOP a 0.0001", true, {VALUE_LIST, 1, 1, 0, 1, 1, 2}},
-        {"BLPOP a -0.0001", true, {VALUE_LIST, 1, 1, 0, 0, 1, 2}},
-        {"BLMOVE a b LEFT LEFT 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1, 5}},
-        {"BRPOPLPUSH a b 2", true, {VALUE_LIST, 1, 1, 0, 2000, 1, 3}},
-        {"BLMPOP 3 2 a b LEFT", true, {VALUE_LIST, 3, 2, 2, 3000, 1, 1}},
-        {"BLMPOP 3 2 a b LEFT COUNT 7", true, {VALUE_LIST, 3, 2, 2, 3000, 7, 1}},
-        {"BZMPOP 3 1 a MIN COUNT 7", true, {VALUE_ZSET, 3, 1, 2, 3000, 7, 1}},
-        {"BZPOPMAX a b 1", true, {VALUE_ZSET, 1, 2, 0, 1000, 1, 3}},
+        {"BLPOP a b c 1.5", true, WAIT(VALUE_LIST, 1, 3, 0, 1500, 1, 4)},
+        {"BRPOP a 0", true, WAIT(VALUE_LIST, 1, 1, 0, 0, 1, 2)},
+        {"BLPOP a 0.0001", true, WAIT(VALUE_LIST, 1, 1, 0, 1, 1, 2)},
+        {"BLPOP a -0.0001", true, WAIT(VALUE_LIST, 1, 1, 0, 0, 1, 2)},
+        {"BLMOVE a b LEFT LEFT 2", true, WAIT(VALUE_LIST, 1, 1, 0, 2000, 1, 5)},
+        {"BRPOPLPUSH a b 2", true, WAIT(VALUE_LIST, 1, 1, 0, 2000, 1, 3)},
+        {"BLMPOP 3 2 a b LEFT", true, WAIT(VALUE_LIST, 3, 2, 2, 3000, 1, 1)},
+        {"BLMPOP 3 2 a b LEFT COUNT 7", true, WAIT(VALUE_LIST, 3, 2, 2, 3000, 7, 1)},
+        {"BZMPOP 3 1 a MIN COUNT 7", true, WAIT(VALUE_ZSET, 3, 1, 2, 3000, 7, 1)},
+        {"BZPOPMAX a b 1", true, WAIT(VALUE_ZSET, 1, 2, 0, 1000, 1, 3)},
+        {"XREAD BLOCK 7 STREAMS a b 0 $", true, READ(4, 2, 0, 7, UINT64_MAX, 2)},
+        {"XREADGROUP GROUP g c COUNT 3 BLOCK 0 STREAMS a >", true, READ(9, 1, 2, 0, 3, 7)},
+        {"XREAD STREAMS a 0", false, {0}},
+        {"XREAD BLOCK x STREAMS a 0", false, {0}},
+        {"XREAD BLOCK 1 STREAMS a b 0", false, {0}},
         {"BLPOP a x", false, {0}},
         {"BLPOP a -1", false, {0}},
         {"BLMPOP 0 9 a LEFT", false, {0}},
@@ -108,8 +124,12 @@ static void the_arguments_say_what_is_waited_for(void **state) {
         assert_int_equal(wait.keys, rows[i].wait.keys);
         assert_int_equal(wait.count_at, rows[i].wait.count_at);
         assert_int_equal(wait.timeout_ms, rows[i].wait.timeout_ms);
-        assert_int_equal(wait.takes, rows[i].wait.takes);
+        assert_true(wait.takes == rows[i].wait.takes);
+        assert_int_equal(wait.ids, rows[i].wait.ids);
+        assert_int_equal(wait.reads, rows[i].wait.reads);
+        assert_int_equal(wait.group, rows[i].wait.group);
         assert_int_equal(wait.timeout_at, rows[i].wait.timeout_at);
+        assert_int_equal(wait.in_ms, rows[i].wait.ids);
     }
     keyspace_free(f.keyspace);
 }
@@ -123,11 +143,12 @@ static void every_row_that_blocks_says_what_it_waits_for(void **state) {
         struct command_wait wait;
         bool blocks = table[i].flags & COMMAND_BLOCKING;
         size_t count = table[i].arity < 0 ? 5 : (size_t)table[i].arity;
-        if (count <= 6)
+        bool by_words = strncmp(table[i].name, "xread", 5) == 0; /* BLOCK says so, or not */
+        if (count <= 6 && !by_words)
             assert_int_equal(command_waits(args, count, &table[i], &wait), blocks);
         blocking += blocks;
     }
-    assert_int_equal(blocking, 8);
+    assert_int_equal(blocking, 10);
 }
 
 /* Asked only to look, a command takes nothing. */
@@ -137,16 +158,31 @@ static void who_looks_takes_nothing(void **state) {
         const char *line;
         enum call_end end;
     } rows[] = {
-        {"BLPOP none l 0", CALL_READY},       {"BLMOVE l m LEFT LEFT 0", CALL_READY},
-        {"BRPOPLPUSH l m 0", CALL_READY},     {"BLMPOP 0 1 l LEFT", CALL_READY},
-        {"BZPOPMIN z 0", CALL_READY},         {"BZMPOP 0 1 z MIN", CALL_READY},
-        {"BLPOP none 0", CALL_BLOCKS},        {"BLMOVE none m LEFT LEFT 0", CALL_BLOCKS},
-        {"BLPOP z l 0", CALL_DONE},           {"BLPOP l z 0", CALL_READY},
+        {"BLPOP none l 0", CALL_READY},
+        {"BLMOVE l m LEFT LEFT 0", CALL_READY},
+        {"BRPOPLPUSH l m 0", CALL_READY},
+        {"BLMPOP 0 1 l LEFT", CALL_READY},
+        {"BZPOPMIN z 0", CALL_READY},
+        {"BZMPOP 0 1 z MIN", CALL_READY},
+        {"BLPOP none 0", CALL_BLOCKS},
+        {"BLMOVE none m LEFT LEFT 0", CALL_BLOCKS},
+        {"BLPOP z l 0", CALL_DONE},
+        {"BLPOP l z 0", CALL_READY},
         {"BZMPOP 0 1 none MIN", CALL_BLOCKS},
+        {"XREAD BLOCK 0 STREAMS q 1-1", CALL_BLOCKS},
+        {"XREAD BLOCK 0 STREAMS q $", CALL_BLOCKS},
+        {"XREAD BLOCK 0 STREAMS q 0", CALL_DONE},
+        {"XREADGROUP GROUP g c BLOCK 0 STREAMS q >", CALL_READY},
+        {"XREADGROUP GROUP h c BLOCK 0 STREAMS q >", CALL_BLOCKS},
+        {"XREADGROUP GROUP h c STREAMS q >", CALL_DONE},
+        {"XREADGROUP GROUP none c BLOCK 0 STREAMS q >", CALL_DONE},
     };
     struct fixture f = fixture_new();
     expect(&f, "RPUSH l 1 2", ":2");
     expect(&f, "ZADD z 1 a", ":1");
+    expect(&f, "XADD q 1-1 f v", "$3 1-1");
+    expect(&f, "XGROUP CREATE q g 0", "+OK");
+    expect(&f, "XGROUP CREATE q h $", "+OK");
     uint64_t digest = keyspace_digest(f.keyspace);
     for (size_t i = 0; i < sizeof rows / sizeof rows[0]; i++) {
         struct resp_buf buf = {0};
@@ -207,7 +243,15 @@ static void whatever_may_end_a_wait_is_noted(void **state) {
         {"ZUNIONSTORE u 1 z", "0:u"},
         {"ZRANGESTORE v z 0 -1", "0:v"},
         {"SWAPDB 0 3", "0:* 3:*"},
-        {"FLUSHALL", ""},
+        {"XADD q 1-1 f v", "0:q"},
+        {"XDEL q 2-1", ""},
+        {"XGROUP CREATE q g 0", "0:q"},
+        {"XREADGROUP GROUP g one STREAMS q >", "0:q"},
+        {"RENAME q r", "0:q 0:r 0:r"},
+        {"SET r 1", "0:r"},
+        {"XADD q 1-1 f v", "0:q"},
+        {"DEL q", "0:q 0:q"},
+        {"FLUSHALL", "0:* 2:* 3:*"},
         {"RPUSH a 1", "0:a"},
         {"LPOP a", ""},
     };

@@ -2,6 +2,7 @@
 /* Streams and the records that they are made of, against stupid twins: sorted arrays. */
 #include "checkpoint_world.h"
 
+#include "../src/data/groups.h"
 #include "../src/data/page.h"
 #include "../src/data/stream.h"
 
@@ -183,7 +184,8 @@ static void assert_records(struct fixture *f) {
     }
 }
 
-/* A part of a checkpoint that is under way; begins and ends one now and then. */
+/* A part of a checkpoint that is under way; begins and ends one now and then. What one has written is what there was when it began: its
+ * digest says so. */
 static void checkpoint_a_little(struct fixture *f, struct disk *disk, struct batch *batch, bool *active) {
     if (!*active) {
         if (draw(f, 40))
@@ -196,8 +198,10 @@ static void checkpoint_a_little(struct fixture *f, struct disk *disk, struct bat
     for (uint64_t pages = draw(f, 3); pages > 0; pages--)
         if (!batch_take(batch, f->keyspace)) {
             bool committed = draw(f, 4) > 0;
-            if (committed)
+            if (committed) {
                 batch_write(batch, disk);
+                keyspace_free(disk_load(disk));
+            }
             keyspace_checkpoint_end(f->keyspace, committed);
             batch_clear(batch);
             *active = false;
@@ -371,6 +375,146 @@ static void entries_are_kept_as_by_an_array_and_through_checkpoints(void **state
     }
 }
 
+/* ---- groups --- */
+
+enum { GROUPS = 3, CONSUMERS = 4, PENDING_IDS = 300 };
+
+static struct resp_arg named(char text[16], const char *kind, uint64_t number) {
+    int length = snprintf(text, 16, "%s%llu", kind, (unsigned long long)number);
+    return (struct resp_arg){text, (size_t)length};
+}
+
+static void deliver_or_take_over(struct fixture *f, struct collection *stream, struct group *group,
+                                 struct consumer *consumer) {
+    struct pending pending = {.id = {draw(f, PENDING_IDS), 0}, .delivered_ms = f->version, .times = 1};
+    if (!pending_find(stream->item, group, &pending.id, &pending)) {
+        pending_add(stream, group, consumer, &pending);
+        return;
+    }
+    pending.times++;
+    if (pending.consumer == consumer->number) {
+        pending_save(stream, group, &pending);
+        return;
+    }
+    char text[16];
+    struct resp_arg name;
+    struct consumer from;
+    consumer_by_number(stream->item, group, pending.consumer, &name, &from);
+    name = (struct resp_arg){memcpy(text, name.bytes, name.length), name.length};
+    pending_move(stream, group, &from, consumer, &pending);
+    consumer_save(stream, group, &name, &from);
+}
+
+static void change_group(struct fixture *f, struct collection *stream) {
+    char group_text[16], consumer_text[16];
+    struct resp_arg group_name = named(group_text, "group:", draw(f, GROUPS));
+    struct resp_arg name = named(consumer_text, "consumer:", draw(f, CONSUMERS));
+    struct group group;
+    struct consumer consumer;
+    struct stream_id id = {draw(f, PENDING_IDS), 0};
+    struct pending pending;
+    if (!group_find(stream->item, &group_name, &group)) {
+        group_create(stream, &group_name, &id, GROUP_READ_UNKNOWN);
+        return;
+    }
+    if (draw(f, 500) == 0) {
+        group_destroy(stream, &group_name, &group);
+        return;
+    }
+    if (!consumer_find(stream->item, &group, &name, &consumer)) {
+        consumer_create(stream, &group, &name, f->version, &consumer);
+    } else if (draw(f, 100) == 0) {
+        consumer_delete(stream, &group, &name, &consumer);
+        group_save(stream, &group_name, &group);
+        return;
+    }
+    if (draw(f, 3) > 0)
+        deliver_or_take_over(f, stream, &group, &consumer);
+    else if (pending_find(stream->item, &group, &id, &pending) && pending.consumer == consumer.number)
+        pending_remove(stream, &group, &consumer, &id);
+    consumer_save(stream, &group, &name, &consumer);
+    group.last = id;
+    group_save(stream, &group_name, &group);
+}
+
+static size_t count_pending(const struct item *item, const struct group *group,
+                            const struct consumer *consumer) {
+    struct group_walk walk;
+    struct pending pending, before = {.id = STREAM_ID_MIN};
+    size_t count = 0;
+    for (pending_begin(&walk, item, group, consumer, &STREAM_ID_MIN); pending_next(&walk, &pending);
+         count++) {
+        assert_true(count == 0 || stream_id_compare(&before.id, &pending.id) < 0);
+        assert_true(!consumer || pending.consumer == consumer->number);
+        before = pending;
+    }
+    return count;
+}
+
+/* Both lists of what is pending agree with each other and with the counts. */
+static void assert_groups(const struct item *item) {
+    struct group_walk groups, consumers;
+    struct resp_arg name;
+    struct group group;
+    struct consumer consumer;
+    for (groups_begin(&groups, item); groups_next(&groups, &name, &group);) {
+        size_t count = 0, sum = 0;
+        for (consumers_begin(&consumers, item, &group); consumers_next(&consumers, &name, &consumer);
+             count++) {
+            assert_int_equal(count_pending(item, &group, &consumer), consumer.pending);
+            sum += consumer.pending;
+        }
+        assert_int_equal(count, group.consumers);
+        assert_int_equal(sum, group.pending);
+        assert_int_equal(count_pending(item, &group, NULL), group.pending);
+    }
+}
+
+static void groups_agree_with_themselves_and_are_kept_through_checkpoints(void **state) {
+    (void)state;
+    struct fixture f = fixture_new(7);
+    struct disk disk = {.count = 0};
+    struct batch batch = {.count = 0};
+    bool active = false;
+    for (f.version = 1; f.version <= 20000; f.version++) {
+        struct collection stream;
+        open_stream(&f, &stream);
+        change_group(&f, &stream);
+        stream_close_unchanged(&stream);
+        checkpoint_a_little(&f, &disk, &batch, &active);
+        if (f.version % 500 == 0)
+            assert_groups(find_stream(&f));
+    }
+    if (active) {
+        keyspace_checkpoint_end(f.keyspace, false);
+        batch_clear(&batch);
+    }
+    (void)checkpoint_whole(f.keyspace, &disk);
+    assert_same_after_loading(&f, &disk);
+    batch_close(&batch);
+    disk_close(&disk);
+    fixture_free(&f);
+}
+
+static void what_went_with_a_group_is_gone(void **state) {
+    (void)state;
+    struct fixture f = fixture_new(9);
+    struct collection stream;
+    struct group group;
+    char text[16];
+    open_stream(&f, &stream);
+    for (f.version = 1; f.version <= 5000; f.version++)
+        change_group(&f, &stream);
+    for (uint64_t i = 0; i < GROUPS; i++) {
+        struct resp_arg name = named(text, "group:", i);
+        if (group_find(stream.item, &name, &group))
+            group_destroy(&stream, &name, &group);
+    }
+    stream_close(&stream, 1);
+    assert_int_equal(records_of(find_stream(&f))->count, 0);
+    fixture_free(&f);
+}
+
 static void add_many(struct fixture *f, uint64_t from, uint64_t count) {
     struct collection stream;
     struct resp_arg args[8];
@@ -454,6 +598,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(records_are_kept_as_by_a_sorted_array_and_through_checkpoints),
         cmocka_unit_test(entries_are_kept_as_by_an_array_and_through_checkpoints),
+        cmocka_unit_test(groups_agree_with_themselves_and_are_kept_through_checkpoints),
+        cmocka_unit_test(what_went_with_a_group_is_gone),
         cmocka_unit_test(what_a_checkpoint_writes_of_a_long_stream_follows_the_change),
         cmocka_unit_test(a_copy_is_the_same_and_its_own),
         cmocka_unit_test(a_page_that_was_damaged_is_refused),

@@ -91,7 +91,7 @@ static void check_row(const struct command *row, bool top) {
     assert_true((row->first_key != 0) <= (row->keys != NULL));
     assert_int_equal(row->first_key != 0, row->key_step != 0);
     for (const struct command_keys *keys = row->keys; keys && keys->flags; keys++)
-        assert_true(row->first_key || keys->count_at);
+        assert_true(row->first_key || keys->count_at || keys->search == KEYS_BEHIND_WORD);
 }
 
 static void every_row_is_found_and_well_formed(void **state) {

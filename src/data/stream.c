@@ -81,10 +81,8 @@ void stream_open(struct collection *stream, struct keyspace *keyspace, unsigned 
 }
 
 void stream_close(struct collection *stream, uint64_t version) {
-    if (stream->changed) {
+    if (stream->changed)
         stream->item->version = version;
-        ready_note(stream->keyspace, stream->db, stream->item);
-    }
     keyspace_shut_place(stream->keyspace, stream->db, stream->slot, stream->changed, false);
     stream->item = NULL;
 }
