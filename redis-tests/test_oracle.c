@@ -131,6 +131,8 @@ static void every_reply_is_the_one_that_redis_gives(void **state) {
     if (cluster == NULL)
         skip();
     uint64_t count = harness_setting("REDRAFT_COMMANDS", 50000);
+    if (count == 0)
+        return; /* only what was kept is played */
     uint64_t first = harness_setting("REDRAFT_SEED", harness_now_us() % 1000000), seed = first;
     struct request *request = new_request();
     struct sequence batch = {.count = 0};
