@@ -85,6 +85,25 @@ static bool equal_in_time(struct reply one, struct reply other) {
     return llabs(a - b) <= (long long)harness_scaled_ms(CLOCKS_APART_MS);
 }
 
+static struct reply line_of(struct reply reply, size_t at) {
+    const char *end = memchr(reply.bytes + at, '\n', reply.length - at);
+    return (struct reply){reply.bytes + at, end ? (size_t)(end - reply.bytes) + 1 - at : reply.length - at};
+}
+
+static bool equal_in_times(struct reply one, struct reply other) {
+    size_t a = 0, b = 0;
+    while (a < one.length && b < other.length) {
+        struct reply line = line_of(one, a), twin = line_of(other, b);
+        bool numbers = line.bytes[0] == ':' && twin.bytes[0] == ':';
+        long long apart = llabs(strtoll(line.bytes + 1, NULL, 10) - strtoll(twin.bytes + 1, NULL, 10));
+        if (numbers ? apart > (long long)harness_scaled_ms(CLOCKS_APART_MS) : !compare_bytes(line, twin))
+            return false;
+        a += line.length;
+        b += twin.length;
+    }
+    return a == one.length && b == other.length;
+}
+
 /* Types line by line; a bulk's bytes do not count. */
 static bool equal_in_shape(struct reply one, struct reply other) {
     if (one.bytes[0] != other.bytes[0] || one.bytes[0] == '-')
@@ -115,6 +134,7 @@ static bool (*const equal[])(struct reply one, struct reply other) = {
     [COMPARE_BYTES] = compare_bytes,        [COMPARE_ANY_ORDER] = equal_in_any_order,
     [COMPARE_TIME] = equal_in_time,         [COMPARE_SHAPE] = equal_in_shape,
     [COMPARE_ENCODING] = equal_in_encoding, [COMPARE_PAIRS] = equal_in_pairs,
+    [COMPARE_TIMES] = equal_in_times,
 };
 
 bool compare_replies(enum comparison how, struct reply one, struct reply other) {

@@ -15,6 +15,7 @@ enum comparison {
     COMPARE_ANY_ORDER, /* an array whose elements may come in any order, itself the last part of the reply */
     COMPARE_PAIRS,     /* the same of pairs: a map, or the two one behind the other */
     COMPARE_TIME, /* integers; two positive ones may differ by as much as two servers' clocks and a slow test */
+    COMPARE_TIMES,    /* all integers in it as COMPARE_TIME says, the rest equal */
     COMPARE_SHAPE,    /* the same types, whatever their values */
     COMPARE_ENCODING, /* names of encodings: Redis's may be one that a value got by being changed in place */
 };
