@@ -16,7 +16,7 @@
  *     COMMAND GETKEYS               of SINTERCARD 01 key: Redis takes such a number there, though not in the command itself
  *     OBJECT ENCODING               Redis's may be one that a value got by being changed in place, not by what it is
  *     OBJECT REFCOUNT, MEMORY USAGE only the types: values are never shared, and lie otherwise
- *     OBJECT IDLETIME               only the type: the two servers run a little apart
+ *     OBJECT IDLETIME, FREQ         only the type: the two servers run a little apart
  *     SORT ALPHA                    what weighs the same may come in any order: Redis compares up to a zero byte, and keeps
  *                                   members of a set as they lie; so does BY nosort with a set
  *     LPOS RANK -2^63               not sent: Redis takes it for -1
