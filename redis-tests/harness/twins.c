@@ -221,6 +221,8 @@ bool twins_play(struct twins *twins, const struct sequence *sequence, const size
         for (; at < end; at++)
             if (!compare_one(&play, at)) {
                 await_rest(&play, at + 1, end);
+                if (twins->broken)
+                    difference->at = end - 1; /* which of those that were sent did it is not known */
                 return true;
             }
     }
