@@ -54,6 +54,7 @@ enum {
     BATCH = 48, /* commands over one connection before the next */
     WIRE_MS = 30000,
     SHOWN = 400,
+    PLANTED_SEED = 42,
     COVERING = 50000, /* so many commands must have had each of those that there are */
 };
 
@@ -101,6 +102,12 @@ static struct request *new_request(void) {
     return calloc(1, sizeof(struct request));
 }
 
+/* Where what is left of the first `count` commands is kept. */
+static void path_of(char path[128], uint64_t seed, size_t count) {
+    const char *where = getenv("TMPDIR");
+    snprintf(path, 128, "%s/redraft-diff-%llu-%zu", where ? where : "/tmp", (unsigned long long)seed, count);
+}
+
 /* Plays what came up to the difference again, fewer and fewer of it, and shows what is left. */
 static void explain(uint64_t seed, size_t count, const struct difference *difference) {
     uint64_t state = seed;
@@ -114,7 +121,7 @@ static void explain(uint64_t seed, size_t count, const struct difference *differ
     harness_say("command %zu of REDRAFT_SEED=%llu\n  %.*s\n  redis    %s\n  redraft  %s\ncutting it down",
                 count, (unsigned long long)seed, SHOWN, line, difference->theirs, difference->ours);
     free(line);
-    snprintf(path, sizeof(path), "/tmp/redraft-diff-%llu-%zu", (unsigned long long)seed, count);
+    path_of(path, seed, count);
     if (twins_cut(&twins, &sequence, &remains)) {
         twins_tell(&sequence, &remains, path);
     } else {
@@ -197,16 +204,17 @@ static void forget(const struct sequence *sequence, size_t at, struct reply *our
 
 /* Returns how many commands are left of so many, once that fault is planted. They are saved, and fail again when loaded. */
 static size_t remains_of(twins_plant *plant, size_t count) {
-    static const char path[] = "/tmp/redraft-diff-planted";
-    uint64_t seed = 42;
+    char path[128];
+    uint64_t seed = PLANTED_SEED;
     struct request *request = new_request();
     struct sequence sequence = {.count = 0}, again = {.count = 0};
     struct remains remains;
     struct difference difference;
+    path_of(path, PLANTED_SEED, count);
     twins.plant = plant;
     generate(&sequence, request, &seed, count);
     assert_true(twins_cut(&twins, &sequence, &remains));
-    twins_tell(&sequence, &remains, path);
+    sequence_save(&sequence, remains.kept, remains.count, path);
     sequence_load(&again, path);
     assert_int_equal(again.count, remains.count);
     twins_reset(&twins);
