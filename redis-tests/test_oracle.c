@@ -21,6 +21,10 @@
  *                                   members of a set as they lie; so does BY nosort with a set
  *     LPOS RANK -2^63               not sent: Redis takes it for -1
  *     BITFIELD SET                  below -2^62 Redis saturates at the wrong end: the generator stays above
+ *     XADD with an id by time       only the type: the two servers' clocks differ
+ *     XPENDING, XINFO CONSUMERS     idle times may differ by the time between the two servers' commands
+ *     XINFO STREAM                  the same, and radix-tree-nodes is about what Redis would have
+ *     a blocked XREADGROUP          is not compared: XGROUP SETID wakes it here, and the words for a group that is gone are always the same
  *     TTL and its kin               may differ by the time between the two servers' commands
  *     1048577 arguments             are too many: Redis 7.0 takes as many as an int counts, older ones this limit
  *     COMMAND GETKEYS               where "2x" stands for a number of keys, Redis goes on with another way to find them

@@ -28,6 +28,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "node_state.h"
 
@@ -93,8 +94,7 @@ void block_forget(struct node *node, struct connection *connection) {
         leave(node, connection->wait);
 }
 
-/* Its reply is made: what the connection has sent behind is served. */
-static void finish(struct node *node, struct wait *wait) {
+void block_finish(struct node *node, struct wait *wait) {
     struct connection *connection = wait->connection;
     leave(node, wait);
     if (connection->client)
@@ -107,20 +107,26 @@ static void write_verdict(struct node *node, const struct wait *wait, enum wait_
                           struct resp_out *out) {
     if (verdict == WAIT_UNBLOCKED)
         resp_error(out, "UNBLOCKED client unblocked via CLIENT UNBLOCK");
+    else if (verdict == WAIT_KEY_GONE)
+        resp_error(out, "UNBLOCKED the stream key no longer exists");
     else if (wait->members > 0)
         resp_integer(out, (int64_t)acks_count(node, wait->index));
     else
         resp_null_array(out);
 }
 
-static void parse_request(struct node *node, const struct wait *wait, struct resp_command *command) {
+void block_parse_bytes(struct node *node, const struct resp_buf *request, struct resp_command *command) {
     static const struct resp_limits taken = {
         .bulk_max = SIZE_MAX / 4, .args_max = SIZE_MAX / 4, .inline_max = SIZE_MAX / 4};
     resp_parser_reset(node->item_parser);
-    enum resp_outcome outcome = resp_parse(node->item_parser, resp_buf_bytes(&wait->request),
-                                           resp_buf_length(&wait->request), &taken, command);
+    enum resp_outcome outcome =
+        resp_parse(node->item_parser, resp_buf_bytes(request), resp_buf_length(request), &taken, command);
     assert(outcome == RESP_COMMAND);
     (void)outcome;
+}
+
+void block_parse(struct node *node, const struct wait *wait, struct resp_command *command) {
+    block_parse_bytes(node, &wait->request, command);
 }
 
 /* Nobody here will serve it. WAIT has nowhere to go: what it asks about was written through this node. */
@@ -132,7 +138,7 @@ static void write_elsewhere(struct node *node, struct wait *wait, struct resp_ou
         wait->connection->session.close = true;
         return;
     }
-    parse_request(node, wait, &command);
+    block_parse(node, wait, &command);
     outcome_refuse(node, wait->connection, &command, out);
 }
 
@@ -151,7 +157,7 @@ void block_conclude(struct node *node, struct wait *wait, enum wait_verdict verd
     node->statistics.commands--; /* it was counted when it came */
     connection_count_reply(node, NULL, &out, mark);
     client_touch(client);
-    finish(node, wait);
+    block_finish(node, wait);
 }
 
 /* Its time is over, or somebody wants it to end. */
@@ -224,7 +230,7 @@ void block_apply(struct node *node, const struct pending_item *item, const struc
     if (wait->asked)
         apply_uncount(node, command);
     if (call->end != CALL_BLOCKS) {
-        finish(node, wait);
+        block_finish(node, wait);
         return;
     }
     if (buf)
@@ -232,20 +238,32 @@ void block_apply(struct node *node, const struct pending_item *item, const struc
     stay(node, wait);
 }
 
+/* Before anything is waited for: "what comes from now on" is put in plain words. */
+static void settle(struct wait *wait, const struct call *call) {
+    struct resp_buf request = {0};
+    if (command_settle(call, &request)) {
+        resp_buf_close(&wait->request);
+        wait->request = request;
+    }
+}
+
 void block_looked(struct node *node, struct connection *connection, const struct call *call) {
     struct wait *wait = connection->wait;
-    if (!wait)
-        return; /* its connection is gone */
-    if (call->end == CALL_DONE)
-        finish(node, wait);
-    else
-        stay(node, wait);
+    if (!wait || connection->pending > 1)
+        return; /* its connection is gone, or it was sent before the one that waits */
+    if (call->end == CALL_DONE) {
+        block_finish(node, wait);
+        return;
+    }
+    if (!wait->asked && call->end == CALL_BLOCKS)
+        settle(wait, call);
+    stay(node, wait);
 }
 
 bool block_failed(struct node *node, struct connection *connection, bool undone) {
     struct wait *wait = connection->wait;
     if (!undone || !wait->asked) {
-        finish(node, wait);
+        block_finish(node, wait);
         return false;
     }
     stay(node, wait);
@@ -254,30 +272,44 @@ bool block_failed(struct node *node, struct connection *connection, bool undone)
 
 /* ---- the next requests -------------------------------------------------------------------------------------------- */
 
-/* The command with this key alone. */
-static void write_request(struct node *node, const struct wait *wait, const struct resp_arg *key,
-                          struct resp_buf *request) {
+/* Which of its keys this one is. */
+static size_t key_index(const struct resp_command *command, const struct command_wait *wanted,
+                        const struct resp_arg *key) {
+    size_t i = 0;
+    for (; i + 1 < wanted->keys; i++) {
+        const struct resp_arg *other = &command->args[wanted->first_key + i];
+        if (other->length == key->length &&
+            (key->length == 0 || memcmp(other->bytes, key->bytes, key->length) == 0))
+            break;
+    }
+    return i;
+}
+
+void block_request(struct node *node, const struct wait *wait, const struct resp_arg *key,
+                   struct resp_buf *request) {
     const struct command_wait *wanted = &wait->wanted;
     struct resp_command command;
-    parse_request(node, wait, &command);
-    resp_request(request, command.count - wanted->keys + 1);
+    block_parse(node, wait, &command);
+    size_t behind = wanted->first_key + wanted->keys, id = behind + key_index(&command, wanted, key);
+    resp_request(request, command.count - (wanted->keys - 1) * (wanted->ids ? 2 : 1));
     for (size_t i = 0; i < command.count; i++) {
         const struct resp_arg *arg = &command.args[i];
+        if (wanted->ids && i >= behind && i != id)
+            continue;
         if (wanted->count_at && i == wanted->count_at)
             resp_request_text(request, "1");
         else if (i == wanted->first_key)
             resp_request_bulk(request, key->bytes, key->length);
-        else if (i < wanted->first_key || i >= wanted->first_key + wanted->keys)
+        else if (i < wanted->first_key || i >= behind)
             resp_request_bulk(request, arg->bytes, arg->length);
     }
 }
 
-/* False: there is no room for it now. */
-static bool ask(struct node *node, struct wait *wait, const struct resp_arg *key) {
+bool block_ask(struct node *node, struct wait *wait, const struct resp_arg *key) {
     struct resp_buf request = {0};
     const struct resp_buf *sent = &wait->request;
     if (wait->wanted.keys > 1) {
-        write_request(node, wait, key, &request);
+        block_request(node, wait, key, &request);
         sent = &request;
     }
     struct resp_command command = {
@@ -287,8 +319,7 @@ static bool ask(struct node *node, struct wait *wait, const struct resp_arg *key
     return taken;
 }
 
-/* One whose client leaves is about to be forgotten. */
-static bool is_there(const struct wait *wait) {
+bool block_is_there(const struct wait *wait) {
     const struct client *client = wait->connection->client;
     return client && !client->gone && !client->ended && !wait->connection->session.close;
 }
@@ -299,9 +330,9 @@ static bool serve_queue(struct node *node, struct queue *queue) {
     uint64_t left = item && item_type(item) == queue->type ? collection_count(item) : 0;
     for (struct queue_place *place = queue->first; place && left > 0; place = place->next) {
         struct wait *wait = place->wait;
-        if (!is_there(wait))
+        if (!block_is_there(wait))
             continue;
-        if (wait->connection->pending == 0 && !ask(node, wait, &queue->key))
+        if (wait->connection->pending == 0 && !block_ask(node, wait, &queue->key))
             return false;
         left -= wait->wanted.takes < left ? wait->wanted.takes : left;
     }
@@ -315,9 +346,15 @@ static void serve_marked(struct node *node) {
         queues_mark_all(&block->queues);
     }
     for (struct queue *queue; (queue = queues_marked(&block->queues));) {
-        if (!serve_queue(node, queue))
+        bool stream = queue->type == VALUE_STREAM;
+        if (stream) /* which may be gone then, or marked again */
+            queue_unmark(&block->queues, queue);
+        if (!(stream ? block_streams_serve : serve_queue)(node, queue)) {
+            queue_mark(&block->queues, queue);
             return;
-        queue_unmark(&block->queues, queue);
+        }
+        if (!stream)
+            queue_unmark(&block->queues, queue);
     }
 }
 
@@ -325,7 +362,7 @@ static void mark_ready(struct node *node) {
     struct queues *queues = &node->block.queues;
     struct keyspace_ready ready;
     while (keyspace_next_ready(node->keyspace, &ready)) {
-        static const enum value_type types[] = {VALUE_LIST, VALUE_ZSET};
+        static const enum value_type types[] = {VALUE_LIST, VALUE_ZSET, VALUE_STREAM};
         if (ready.whole)
             queues_mark_database(queues, ready.db);
         for (size_t i = 0; !ready.whole && i < sizeof types / sizeof types[0]; i++) {

@@ -22,6 +22,7 @@ enum wait_verdict {
     WAIT_GOES_ON,
     WAIT_TIMED_OUT,
     WAIT_UNBLOCKED, /* CLIENT UNBLOCK with ERROR */
+    WAIT_KEY_GONE,  /* there is no stream any more */
 };
 
 struct wait {
@@ -75,6 +76,24 @@ void block_looked(struct node *node, struct connection *connection, const struct
 /* The last request of a connection that waits will not be answered by applying; `undone`: it has certainly not taken
  * effect. True: the wait goes on, and nobody is told; false: it ends with what the caller tells. */
 bool block_failed(struct node *node, struct connection *connection, bool undone);
+
+/* One whose client leaves is about to be forgotten. */
+bool block_is_there(const struct wait *wait);
+/* Its request, as it is to be asked. */
+void block_parse(struct node *node, const struct wait *wait, struct resp_command *command);
+void block_parse_bytes(struct node *node, const struct resp_buf *request, struct resp_command *command);
+/* The command with this key alone. */
+void block_request(struct node *node, const struct wait *wait, const struct resp_arg *key,
+                   struct resp_buf *request);
+/* Proposes it, for this key. False: there is no room for it now. */
+bool block_ask(struct node *node, struct wait *wait, const struct resp_arg *key);
+/* Its reply is made: what the connection has sent behind is served. */
+void block_finish(struct node *node, struct wait *wait);
+
+/* ---- for entries of a stream (block_streams.c) --- */
+
+/* Those who wait for the queue's key. False: there is no room now. */
+bool block_streams_serve(struct node *node, struct queue *queue);
 
 /* ---- for members (acks.c) --- */
 

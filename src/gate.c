@@ -9,13 +9,15 @@
 static enum gate_verdict judge_data(const struct gate *gate, const struct command *row,
                                     const struct session *session, size_t raw_length) {
     bool write = row->flags & COMMAND_THROUGH_LOG;
+    bool waits = row->flags & COMMAND_BLOCKING; /* only with who leads */
     if (gate->removed)
         return GATE_ELSEWHERE;
     if (write && raw_length + ENTRY_OVERHEAD_MAX > gate->entry_bytes_max)
         return GATE_TOO_LARGE;
-    if (!write && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
+    if (!write && !waits && gate->through && gate->elsewhere && !gate->loading && !gate->stopping)
         return GATE_READ;
-    if (!write && gate->caught_up && (gate->stale || (session->readonly && !gate->newest && !gate->serving)))
+    if (!write && !waits && gate->caught_up &&
+        (gate->stale || (session->readonly && !gate->newest && !gate->serving)))
         return GATE_LOCAL;
     if (!gate->serving || gate->stopping) {
         if (gate->elsewhere || gate->stopping)

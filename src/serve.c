@@ -402,9 +402,10 @@ static enum served take_read(struct node *node, struct connection *connection, c
 static enum served take_blocking(struct node *node, struct connection *connection, const struct command *row,
                                  const struct resp_command *command) {
     struct command_wait wanted;
+    bool reads = row->flags & COMMAND_READONLY;
     if (!command_waits(command->args, command->count, row, &wanted))
-        return take_write(node, connection, row, command);
-    bool first = block_is_first(node, connection->session.db, command, &wanted);
+        return (reads ? take_read : take_write)(node, connection, row, command);
+    bool first = !reads && block_is_first(node, connection->session.db, command, &wanted);
     enum served served =
         first ? take_write(node, connection, row, command) : take_read(node, connection, row, command);
     if (served == SERVED)
@@ -480,7 +481,8 @@ static enum served serve_one(struct node *node, struct connection *connection,
                                                : take_write(node, connection, row, command);
         break;
     case GATE_READ:
-        served = take_read(node, connection, row, command);
+        served = row->flags & COMMAND_BLOCKING ? take_blocking(node, connection, row, command)
+                                               : take_read(node, connection, row, command);
         break;
     case GATE_PROXY:
         if (!proxy_take(node, connection, row, command))

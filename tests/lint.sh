@@ -45,7 +45,7 @@ may_include() {
     resp) echo '^resp/' ;;
     raft) echo '^raft/' ;;
     src/data) echo '^(src/data/|resp/resp\.h$)' ;;
-    src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|lists|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
+    src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|lists|stream|groups|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
     src/net) echo '^(src/net/|resp/resp\.h$|src/worker\.h$)' ;;
     src/store) echo '^(src/store/|raft/raft\.h$|src/worker\.h$)' ;;
     src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report|health|text|transactions)\.h$|src/data/(keyspace|glob|events|hash|watch)\.h$)' ;;

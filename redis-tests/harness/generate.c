@@ -131,9 +131,9 @@ static const struct generate_row rows[] = {
 
 static const struct generate_family common = {.rows = rows};
 static const struct generate_family *const families[] = {
-    &common,           &generate_lists,  &generate_hashes,
-    &generate_sets,    &generate_zsets,  &generate_transactions,
-    &generate_scripts, &generate_server, &generate_packed};
+    &common,          &generate_lists,        &generate_hashes,  &generate_sets,
+    &generate_zsets,  &generate_transactions, &generate_scripts, &generate_server,
+    &generate_packed, &generate_streams};
 enum { FAMILIES = sizeof(families) / sizeof(*families) };
 
 uint64_t generate_below(uint64_t *seed, uint64_t limit) {
@@ -618,7 +618,7 @@ static void add_command(uint64_t *seed, struct request *request) {
 
 static bool may_be_called(const struct generate_row *row, const struct generate_family *family) {
     bool over_data = family == &generate_lists || family == &generate_hashes || family == &generate_sets ||
-                     family == &generate_zsets;
+                     family == &generate_zsets || family == &generate_streams;
     for (const struct generate_row *first = rows; family == &common && strcmp(first->name, "SELECT") != 0;
          first++)
         over_data |= first == row;

@@ -19,7 +19,7 @@ struct generate_family {
 };
 
 extern const struct generate_family generate_lists, generate_hashes, generate_sets, generate_zsets,
-    generate_transactions, generate_scripts, generate_server, generate_packed;
+    generate_transactions, generate_scripts, generate_server, generate_packed, generate_streams;
 
 void generate_transactions_follow(uint64_t *seed, struct request *request, const struct generate_row *row);
 const struct generate_row *generate_transactions_due(struct request *request);

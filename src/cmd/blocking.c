@@ -4,6 +4,7 @@
 #include "families.h"
 #include "float.h"
 #include "lookup.h"
+#include "streams.h"
 
 /* ---- the time-out ------------------------------------------------------------------------------------------------- */
 
@@ -94,7 +95,8 @@ bool command_waits(const struct resp_arg *args, size_t count, const struct comma
     struct resp_out nowhere = {0};
     struct call call = {.command = command, .args = args, .count = count, .reply = &nowhere};
     if (!form)
-        return false;
+        return (command->run == cmd_xread || command->run == cmd_xreadgroup) &&
+               streams_wait(args, count, command, wait);
     *wait = (struct command_wait){.type = form->type, .first_key = form->keys, .count_at = form->count_at};
     if (!parse_timeout(&call, form->timeout < 0 ? count - 1 : (size_t)form->timeout, &wait->timeout_ms))
         return false;

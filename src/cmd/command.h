@@ -47,6 +47,7 @@ struct call {
         wall_ms; /* what TTL and TIME are told; at least the keyspace's clock, and equal to it while applying */
     uint64_t version; /* index of the entry being applied: what it changes carries it; 0 for a read */
     bool no_room;     /* when it was proposed nothing might grow: a script must keep to that */
+    bool scripted;    /* a script calls it */
     uint64_t seed;    /* of whatever is random in this one call */
     struct resp_out *reply;
     bool no_touch;                   /* looking a key up counts as no use of it (CLIENT NO-TOUCH) */
@@ -68,11 +69,21 @@ struct command_wait {
     size_t count_at;        /* the argument that says how many they are; 0: there is none */
     uint64_t timeout_ms;    /* 0: for ever */
     uint64_t takes;         /* elements at most */
+    bool ids;               /* behind the keys there is an id for each of them */
+    bool reads;             /* it takes nothing: whoever waits is served */
+    size_t group;           /* the argument that names the group which takes; 0: there is none */
 };
 
 /* Of a row with COMMAND_BLOCKING. False: the arguments are wrong, and running the command says how. */
 bool command_waits(const struct resp_arg *args, size_t count, const struct command *command,
                    struct command_wait *wait);
+
+/* What stands in the request for the present time, when it is run for the first time and there is nothing, is put in plain words: this
+ * is asked from now on. False: it stays as it is. */
+bool command_settle(const struct call *call, struct resp_buf *request);
+/* Of a wait for a group: how many entries one of its keys has for it, at most `most`; as many if it is not going to wait on. */
+uint64_t command_finds(const struct call *call, const struct command_wait *wait, const struct resp_arg *key,
+                       uint64_t most);
 
 /* ---- over the session --- */
 
@@ -234,6 +245,7 @@ enum command_keys_search {
     KEYS_BY_PLACE,     /* they have one */
     KEYS_IN_DATA,      /* not among the arguments: their names are made of what is in another key */
     KEYS_BEHIND_STORE, /* of SORT: the one behind the last STORE, or none */
+    KEYS_BEHIND_WORD, /* the first half of what stands behind the first STREAMS, looked for from `begin` on */
 };
 
 /* What a command does with its keys. One row speaks of all of them; of several rows each speaks of one key, in their order. */

@@ -180,6 +180,28 @@ void cmd_xrevrange(struct call *call);
 void cmd_xsetid(struct call *call);
 void cmd_xtrim(struct call *call);
 
+/* stream_group.c */
+void cmd_xack(struct call *call);
+void cmd_xgroup_create(struct call *call);
+void cmd_xgroup_createconsumer(struct call *call);
+void cmd_xgroup_delconsumer(struct call *call);
+void cmd_xgroup_destroy(struct call *call);
+void cmd_xgroup_setid(struct call *call);
+
+/* stream_claim.c */
+void cmd_xautoclaim(struct call *call);
+void cmd_xclaim(struct call *call);
+
+/* stream_info.c */
+void cmd_xinfo_consumers(struct call *call);
+void cmd_xinfo_groups(struct call *call);
+void cmd_xinfo_stream(struct call *call);
+void cmd_xpending(struct call *call);
+
+/* stream_read.c */
+void cmd_xread(struct call *call);
+void cmd_xreadgroup(struct call *call);
+
 /* object.c */
 void cmd_object_encoding(struct call *call);
 void cmd_object_freq(struct call *call);

@@ -168,6 +168,17 @@ static void reply_key_count(struct resp_out *reply, const struct command_keys *k
     reply_pair(reply, "keystep", 1);
 }
 
+static void reply_key_word(struct resp_out *reply, const struct command_keys *keys) {
+    reply_half(reply, "begin_search", "keyword", 2);
+    resp_bulk_text(reply, "keyword");
+    resp_bulk_text(reply, "STREAMS");
+    reply_pair(reply, "startfrom", keys->begin);
+    reply_half(reply, "find_keys", "range", 3);
+    reply_pair(reply, "lastkey", -1);
+    reply_pair(reply, "keystep", 1);
+    reply_pair(reply, "limit", 2);
+}
+
 static void reply_key_specs(struct resp_out *reply, const struct command *row) {
     size_t count = 0;
 
@@ -187,6 +198,8 @@ static void reply_key_specs(struct resp_out *reply, const struct command *row) {
             reply_key_count(reply, keys);
         else if (keys->search == KEYS_BY_PLACE)
             reply_key_range(reply, row, at);
+        else if (keys->search == KEYS_BEHIND_WORD)
+            reply_key_word(reply, keys);
         else {
             reply_half(reply, "begin_search", "unknown", 0);
             reply_half(reply, "find_keys", "unknown", 0);

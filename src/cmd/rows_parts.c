@@ -223,3 +223,31 @@ const struct command rows_of_pubsub[] = {
      "Counts those who listen to shard channels.", "7.0.0", "pubsub", "O(N) in channels asked for", 0, NULL, NULL},
     {0},
 };
+
+const struct command rows_of_xgroup[] = {
+    {"xgroup|create", -5, W | OOM, 2, 2, 1, cmd_xgroup_create, NULL, NULL,
+     "Makes a group.", "5.0.0", "stream", "O(log(N))", STREAM, NULL, key_rw_insert},
+    {"xgroup|createconsumer", 5, W | OOM, 2, 2, 1, cmd_xgroup_createconsumer, NULL, NULL,
+     "Makes a consumer of a group.", "6.2.0", "stream", "O(log(N))", STREAM, NULL, key_rw_insert},
+    {"xgroup|delconsumer", 5, W, 2, 2, 1, cmd_xgroup_delconsumer, NULL, NULL,
+     "Deletes a consumer, and what is pending for it.", "5.0.0", "stream", "O(N*log(N)) in entries pending for it", STREAM, NULL, key_rw_delete},
+    {"xgroup|destroy", 4, W, 2, 2, 1, cmd_xgroup_destroy, NULL, NULL,
+     "Deletes a group, and what is pending for it.", "5.0.0", "stream", "O(N) in entries pending for it", STREAM, NULL, key_rw_delete},
+    {"xgroup|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "5.0.0", "stream", "O(1)", STREAM, NULL, NULL},
+    {"xgroup|setid", -5, W, 2, 2, 1, cmd_xgroup_setid, NULL, NULL,
+     "Sets the last id that a group has been told of.", "5.0.0", "stream", "O(log(N))", STREAM, NULL, key_rw_update},
+    {0},
+};
+
+const struct command rows_of_xinfo[] = {
+    {"xinfo|consumers", 4, R, 2, 2, 1, cmd_xinfo_consumers, NULL, NULL,
+     "Describes the consumers of a group.", "5.0.0", "stream", "O(N) in consumers", STREAM, tip_random, key_ro_access},
+    {"xinfo|groups", 3, R, 2, 2, 1, cmd_xinfo_groups, NULL, NULL,
+     "Describes the groups.", "5.0.0", "stream", "O(N) in groups", STREAM, NULL, key_ro_access},
+    {"xinfo|help", 2, LOAD | STALE, NO_KEYS, NULL, session_help, NULL,
+     "Lists the subcommands.", "5.0.0", "stream", "O(1)", STREAM, NULL, NULL},
+    {"xinfo|stream", -3, R, 2, 2, 1, cmd_xinfo_stream, NULL, NULL,
+     "Describes a stream.", "5.0.0", "stream", "O(N) in nodes of 100 entries", STREAM, NULL, key_ro_access},
+    {0},
+};

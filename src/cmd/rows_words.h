@@ -83,8 +83,10 @@ KEYS(key_bitop, {.flags = "OW update"}, {.flags = "RO access", .begin = 3, .last
 KEYS(key_getex, {.flags = "RW access update", .notes = "RW and UPDATE because it changes the TTL"});
 KEYS(key_bitfield, {.flags = "RW access update variable_flags",
                     .notes = "This command allows both access and modification of the key"});
-KEYS(key_xadd, {.flags = "RW update",
-                .notes = "UPDATE instead of INSERT because of the optional trimming feature"});
+KEYS(key_xadd,
+     {.flags = "RW update", .notes = "UPDATE instead of INSERT because of the optional trimming feature"});
+KEYS(key_xread, {.flags = "RO access", .search = KEYS_BEHIND_WORD, .begin = 1});
+KEYS(key_xreadgroup, {.flags = "RO access", .search = KEYS_BEHIND_WORD, .begin = 4});
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
 

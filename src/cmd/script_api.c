@@ -124,6 +124,7 @@ static void run_command(struct script_run *run, const struct command *row, size_
     call.seed = chance_below(&run->seed, SIZE_MAX);
     call.reply = &out;
     call.hits = call.misses = 0;
+    call.scripted = true;
     call.audience = NULL; /* how many hear a PUBLISH differs from node to node */
     if (is_select(row))
         run_select(run, &call);

@@ -202,24 +202,28 @@ static bool parse_options(struct call *call, bool is_add, struct options *option
     return check_options(call, options);
 }
 
-/* The id of the next entry. False: there is none. */
-static bool choose_id(const struct call *call, const struct options *options, const struct stream_head *head,
-                      struct stream_id *id) {
+static const char not_larger[] =
+    "The ID specified in XADD is equal or smaller than the target stream top item";
+static const char too_large[] = "Elements are too large to be stored";
+
+/* The id of the next entry. Returns what is wrong, or NULL. */
+static const char *choose_id(const struct call *call, const struct options *options,
+                             const struct stream_head *head, struct stream_id *id) {
     if (!options->id_given) {
         *id = (struct stream_id){call->wall_ms, 0};
         if (id->ms <= head->last.ms) {
             *id = head->last;
-            return stream_id_next(id);
+            (void)stream_id_next(id); /* there is one: that was asked before */
         }
-        return true;
+        return NULL;
     }
     *id = options->id;
     if (options->id_generated && id->ms == head->last.ms) {
         id->seq = head->last.seq + 1;
         if (id->seq == 0)
-            return false;
+            return not_larger;
     }
-    return stream_id_compare(id, &head->last) > 0;
+    return stream_id_compare(id, &head->last) > 0 ? NULL : not_larger;
 }
 
 static bool fits(const struct call *call, size_t fields) {
@@ -239,12 +243,15 @@ static void add(struct call *call, const struct options *options, struct item *i
     size_t fields = options->at + 1;
     struct collection stream;
     struct stream_id id;
+    const char *error = NULL;
     if (stream_id_compare(&head.last, &STREAM_ID_MAX) == 0)
-        refuse(call, "The stream has exhausted the last possible ID, unable to add more items");
-    else if (!choose_id(call, options, &head, &id))
-        refuse(call, "The ID specified in XADD is equal or smaller than the target stream top item");
-    else if (!fits(call, fields))
-        refuse(call, "Elements are too large to be stored");
+        error = "The stream has exhausted the last possible ID, unable to add more items";
+    else
+        error = choose_id(call, options, &head, &id);
+    if (!error && !fits(call, fields))
+        error = too_large;
+    if (error)
+        (void)refuse(call, error);
     else {
         stream_open(&stream, call->keyspace, call->db, &call->args[1]);
         stream_add(&stream, &id, &call->args[fields], call->count - fields);
@@ -401,19 +408,14 @@ static bool parse_setid(struct call *call, struct stream_head *said, bool *with_
 }
 
 static bool check_setid(struct call *call, const struct item *item, const struct stream_head *said,
-                        bool with_added, bool with_erased) {
-    struct stream_head head = stream_head(item);
+                        bool with_added) {
     struct stream_entry last;
-    if (stream_id_compare(&said->last, &head.erased) < 0)
-        return refuse(call, "The ID specified in XSETID is smaller than current max_deleted_entry_id");
-    if (stream_edge(item, true, &last)) {
-        if (stream_id_compare(&said->last, &last.id) < 0)
-            return refuse(call, "The ID specified in XSETID is smaller than the target stream top item");
-        if (with_added && head.length > said->added)
-            return refuse(call,
-                          "The entries_added specified in XSETID is smaller than the target stream length");
-    }
-    (void)with_erased;
+    if (!stream_edge(item, true, &last))
+        return true;
+    if (stream_id_compare(&said->last, &last.id) < 0)
+        return refuse(call, "The ID specified in XSETID is smaller than the target stream top item");
+    if (with_added && stream_head(item).length > said->added)
+        return refuse(call, "The entries_added specified in XSETID is smaller than the target stream length");
     return true;
 }
 
@@ -430,7 +432,7 @@ void cmd_xsetid(struct call *call) {
         refuse(call, "no such key");
         return;
     }
-    if (!check_setid(call, item, &said, with_added, with_erased))
+    if (!check_setid(call, item, &said, with_added))
         return;
     stream_open(&stream, call->keyspace, call->db, &call->args[1]);
     struct stream_head head = stream_head(stream.item);
@@ -440,8 +442,7 @@ void cmd_xsetid(struct call *call) {
     if (with_erased && (said.erased.ms || said.erased.seq))
         head.erased = said.erased;
     stream_set_head(&stream, &head);
-    stream.changed = true;
     notify(call, EVENT_STREAM, "xsetid", &call->args[1]);
-    stream_close(&stream, call->version);
+    stream_close_unchanged(&stream);
     resp_status(call->reply, "OK");
 }

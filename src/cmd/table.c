@@ -189,6 +189,18 @@ static struct command_places place_behind_store(const struct resp_arg *args, siz
     return places;
 }
 
+static bool places_behind_word(const struct resp_arg *args, size_t count, size_t begin,
+                               struct command_places *places) {
+    size_t at = begin;
+
+    while (at < count && !resp_arg_is(&args[at], "streams"))
+        at++;
+    if (at + 1 >= count)
+        return false;
+    *places = (struct command_places){.first = at + 1, .last = at + (count - at - 1) / 2, .step = 1};
+    return true;
+}
+
 /* Fixed places: the specification's own, or its share of those in the row's columns. */
 static struct command_places fixed_places(const struct command *command, size_t specification, size_t count) {
     const struct command_keys *keys = &command->keys[specification];
@@ -212,6 +224,8 @@ bool command_places(const struct command *command, size_t specification, const s
         return counted_places(args, count, (size_t)keys->count_at, places);
     if (keys->search == KEYS_BY_PLACE)
         *places = fixed_places(command, specification, count);
+    else if (keys->search == KEYS_BEHIND_WORD)
+        return places_behind_word(args, count, (size_t)keys->begin, places);
     else if (keys->search == KEYS_BEHIND_STORE)
         *places = place_behind_store(args, count);
     return true;

@@ -15,6 +15,8 @@ void change_leave_mark(struct keyspace *keyspace, const struct item *item) {
 
 void change_tell(struct keyspace *keyspace, unsigned db, const struct item *item) {
     struct resp_arg key = item_key(item);
+    if (item_type(item) == VALUE_STREAM)
+        ready_note(keyspace, db, item);
     if (__builtin_expect(keyspace->watches != NULL && watches_count(keyspace->watches) > 0, 0))
         watches_changed(keyspace->watches, db, &key);
 }

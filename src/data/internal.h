@@ -149,6 +149,8 @@ static inline uint64_t place_digest(const struct item *item, size_t slot) {
 /* There is something in the item that was not there before, or not under this name. */
 void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item);
 void ready_note_all(struct keyspace *keyspace, unsigned db);
+/* The item's value is about to go: who waits for entries of a stream is to know. */
+void ready_note_gone(struct keyspace *keyspace, const struct database *database, const struct item *item);
 void ready_close(struct keyspace *keyspace);
 
 /* ---- kinds: text.c, members.c, segments.c, records_pages.c --- */

@@ -633,6 +633,7 @@ void keyspace_flush(struct keyspace *keyspace, unsigned db) {
     if (keyspace->watches)
         watches_replaced(keyspace->watches, keyspace, db, db);
     keyspace->upheavals++;
+    ready_note_all(keyspace, db);
     struct grave *grave = malloc(sizeof *grave);
     if (!grave)
         abort();

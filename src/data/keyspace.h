@@ -137,7 +137,7 @@ uint64_t keyspace_upheavals(const struct keyspace *keyspace);
 
 /* ---- keys that somebody may wait for --- */
 
-/* Whether it is noted which lists and sorted sets were changed and not emptied, or came to another name or database. Off at first;
+/* Whether it is noted which lists and sorted sets were changed and not emptied, or came to another name or database, and which streams were changed or went. Off at first;
  * turned off, it is forgotten what was noted. */
 void keyspace_note_ready(struct keyspace *keyspace, bool on);
 

@@ -286,6 +286,7 @@ struct object_name object_release(struct keyspace *keyspace, struct database *da
     if (!object)
         return none;
     object_settle(keyspace, database, object);
+    ready_note_gone(keyspace, database, item);
     struct object_name name = {object->id, object->slot, object->stored, object->frozen};
     bool text = object->type == VALUE_STRING;
     bool keep = text && length > ITEM_SHORT_MAX && pages_of_bytes(length) >= pages_of(object);

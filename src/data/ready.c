@@ -28,6 +28,15 @@ void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item)
     note(keyspace, &header, key.bytes);
 }
 
+void ready_note_gone(struct keyspace *keyspace, const struct database *database, const struct item *item) {
+    unsigned db = 0;
+    if (!keyspace->notes.on || item_type(item) != VALUE_STREAM)
+        return;
+    while (&keyspace->db[keyspace->order[db]] != database)
+        db++;
+    ready_note(keyspace, db, item);
+}
+
 void ready_note_all(struct keyspace *keyspace, unsigned db) {
     struct note header = {.db = db, .whole = true};
     if (keyspace->notes.on)

@@ -89,6 +89,13 @@ void stream_close(struct collection *stream, uint64_t version) {
     stream->item = NULL;
 }
 
+void stream_close_unchanged(struct collection *stream) {
+    if (stream->changed)
+        ready_note(stream->keyspace, stream->db, stream->item);
+    keyspace_shut_place(stream->keyspace, stream->db, stream->slot, false, false);
+    stream->item = NULL;
+}
+
 /* ---- nodes --- */
 
 struct node {

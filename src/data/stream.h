@@ -74,6 +74,8 @@ bool stream_edge(const struct item *item, bool last, struct stream_entry *entry)
 void stream_open(struct collection *stream, struct keyspace *keyspace, unsigned db,
                  const struct resp_arg *key);
 void stream_close(struct collection *stream, uint64_t version);
+/* The same when no entry was changed, only groups or what the head says: as in Redis this is no change for those who watch the key. */
+void stream_close_unchanged(struct collection *stream);
 void stream_set_head(struct collection *stream, const struct stream_head *head);
 
 /* An entry with an id that is larger than all before it: `count` arguments, a name and a value in turn. */
