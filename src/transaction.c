@@ -24,7 +24,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "cmd/sessions.h"
 #include "cmd/transactions.h"
 #include "node_state.h"
 
@@ -57,18 +56,13 @@ size_t transaction_size(const struct connection *connection) {
            watcher_memory(&transaction->watcher) + transaction->watcher.count * WATCH_BYTES;
 }
 
-/* In a transaction: WAIT does not wait there, and MONITOR is refused. */
-static bool answers_at_once(const struct command *row) {
-    return row->session == session_wait || row->session == session_monitor;
-}
-
 static enum gate_verdict judge_queued(const struct connection *connection, const struct gate *gate,
                                       const struct command *row, const struct resp_command *command,
                                       enum gate_verdict verdict) {
     if (!goes_on(verdict))
         return verdict;
     assert(row); /* or it would not go on */
-    bool later = (row->flags & COMMAND_LATER) && !(row->flags & COMMAND_PUSH) && !answers_at_once(row);
+    bool later = (row->flags & COMMAND_LATER) && !(row->flags & (COMMAND_PUSH | COMMAND_QUEUEABLE));
     if (later || (row->flags & COMMAND_NO_MULTI))
         return GATE_NO_MULTI;
     size_t size = transaction_size(connection) + command->raw_length + SELECT_BYTES + ENTRY_OVERHEAD_MAX;

@@ -338,6 +338,22 @@ static void a_connection_that_is_cut_under_way_hurts_nobody(void **state) {
     }
 }
 
+/* What a read tells may depend on it. */
+static void a_directive_is_set_after_what_was_asked_before(void **state) {
+    (void)state;
+    static const char none[] =
+        "-ERR An LFU maxmemory policy is not selected, access frequency not tracked. Please note that when "
+        "switching between policies at runtime LRU and LFU data will take some time to adjust.\r\n";
+    char expected[1024];
+    snprintf(expected, sizeof expected,
+             "+OK\r\n+OK\r\n:5\r\n+OK\r\n%s+OK\r\n+QUEUED\r\n+QUEUED\r\n+QUEUED\r\n*3\r\n%s+OK\r\n:5\r\n",
+             none, none);
+    ask("CONFIG SET maxmemory-policy allkeys-lfu\r\nSET k v\r\nOBJECT FREQ k\r\n"
+        "CONFIG SET maxmemory-policy noeviction\r\nOBJECT FREQ k\r\n"
+        "MULTI\r\nOBJECT FREQ k\r\nCONFIG SET maxmemory-policy allkeys-lfu\r\nOBJECT FREQ k\r\nEXEC\r\n",
+        expected);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -355,6 +371,7 @@ int main(void) {
         TEST(quit_is_answered_last_and_what_follows_it_is_not_done),
         TEST(a_protocol_error_is_told_after_what_came_before_it),
         TEST(a_connection_that_is_cut_under_way_hurts_nobody),
+        TEST(a_directive_is_set_after_what_was_asked_before),
     };
     return cmocka_run_group_tests_name("node: order", tests, NULL, NULL);
 }

@@ -128,6 +128,23 @@ static void a_run_is_the_same_everywhere(void **state) {
     keyspace_free(f.keyspace);
 }
 
+static void maps_and_sets_are_walked_in_redis_s_order(void **state) {
+    static const char order[] = "last-delivered-id name consumers pending entries-read lag";
+    (void)state;
+    struct fixture f = fixture_new();
+    run(&f, "HSET h name 1 consumers 2 pending 3 last-delivered-id 4 entries-read 5 lag 6");
+    run(&f, "SADD s name consumers pending last-delivered-id entries-read lag");
+    expect_within(&f,
+                  "redis.setresp(3) local r = '' for k in pairs(redis.call('hgetall', 'h').map) do r = r .. "
+                  "k .. ' ' end return r",
+                  order);
+    expect_within(&f,
+                  "redis.setresp(3) local r = '' for k in pairs(redis.call('smembers', 's').set) do r = r .. "
+                  "k .. ' ' end return r",
+                  order);
+    keyspace_free(f.keyspace);
+}
+
 /* What is kept of compiled texts has few places. */
 static void forget_texts(struct fixture *f) {
     enum { TEXTS = 1500 };
@@ -286,6 +303,7 @@ int main(void) {
         cmocka_unit_test(what_reaches_outside_is_not_there),
         cmocka_unit_test(every_run_begins_afresh),
         cmocka_unit_test(a_run_is_the_same_everywhere),
+        cmocka_unit_test(maps_and_sets_are_walked_in_redis_s_order),
         cmocka_unit_test(a_script_acts_the_same_whether_it_was_compiled_before_or_not),
         cmocka_unit_test(long_scripts_run_again_and_again),
         cmocka_unit_test(a_script_that_takes_too_long_is_stopped),

@@ -69,7 +69,7 @@ static const struct generate_row rows[] = {
     {"SWAPDB", 6, "dd", COMPARE_BYTES},
     {"SWAPDB", 2, "nd", COMPARE_BYTES},
     {"OBJECT|ENCODING", 15, "k", COMPARE_ENCODING},
-    {"OBJECT|FREQ", 3, "k", COMPARE_BYTES},
+    {"OBJECT|FREQ", 5, "k", COMPARE_SHAPE},
     {"OBJECT|IDLETIME", 3, "k", COMPARE_SHAPE},
     {"OBJECT|REFCOUNT", 3, "k", COMPARE_SHAPE},
     {"OBJECT|NOTHING", 2, "k", COMPARE_BYTES},

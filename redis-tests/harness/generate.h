@@ -7,7 +7,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-enum { GENERATE_ARGS_MAX = 64, GENERATE_BYTES_MAX = 256 * 1024 };
+enum { GENERATE_ARGS_MAX = 160, GENERATE_BYTES_MAX = 256 * 1024 };
 
 /* How two replies to a command may be compared. */
 enum comparison {

@@ -3,7 +3,7 @@
  * What a connection asks about itself and the server, and messages: as far as two servers may answer alike. Nobody is ever told
  * anything, for a message would come between the replies.
  *
- *     0 the channel that may be listened to   1 one that never is   2 a protocol   3 members to wait for
+ *     0 the channel that may be listened to   1 one that never is   2 a protocol   3 members to wait for   4 a policy
  *
  * RESET is followed by a HELLO, and SUBSCRIBE and its kin, after a few commands, by an UNSUBSCRIBE.
  */
@@ -37,6 +37,8 @@ static const struct generate_row rows[] = {
     {"COMMAND|COUNT", 2, "!", COMPARE_SHAPE},
     {"COMMAND|INFO", 2, "!w", COMPARE_BYTES},
     {"CONFIG|RESETSTAT", 2, "", COMPARE_BYTES},
+    {"CONFIG|SET|maxmemory-policy", 3, "!4", COMPARE_BYTES},
+    {"CONFIG|GET|maxmemory-policy", 3, "!", COMPARE_BYTES},
     {"FUNCTION|FLUSH", 2, "f", COMPARE_BYTES},
     {"FUNCTION|KILL", 2, "", COMPARE_BYTES},
     {"FCALL", 4, "wKn", COMPARE_BYTES},
@@ -51,12 +53,16 @@ static const struct generate_row rows[] = {
 
 static void add(uint64_t *seed, struct request *request, char letter) {
     static const char *const silent[] = {"empty", "void", "blank"};
+    static const char *const policies[] = {"noeviction", "noeviction", "allkeys-lfu", "volatile-lru"};
     switch (letter) {
     case '0':
         generate_add_text(request, "news");
         break;
     case '1':
         generate_add_text(request, GENERATE_PICK(seed, silent));
+        break;
+    case '4':
+        generate_add_text(request, GENERATE_PICK(seed, policies));
         break;
     case '3':
         generate_add_text(request, generate_one_in(seed, 8) ? "x" : "0");

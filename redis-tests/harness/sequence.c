@@ -10,8 +10,9 @@
 #include "harness.h"
 
 static const char *const comparison_names[] = {
-    [COMPARE_BYTES] = "bytes", [COMPARE_ANY_ORDER] = "any-order", [COMPARE_PAIRS] = "pairs",
-    [COMPARE_TIME] = "time",   [COMPARE_SHAPE] = "shape",         [COMPARE_ENCODING] = "encoding",
+    [COMPARE_BYTES] = "bytes",       [COMPARE_ANY_ORDER] = "any-order", [COMPARE_PAIRS] = "pairs",
+    [COMPARE_TIME] = "time",         [COMPARE_TIMES] = "times",         [COMPARE_SHAPE] = "shape",
+    [COMPARE_ENCODING] = "encoding",
 };
 enum { COMPARISONS = sizeof(comparison_names) / sizeof(*comparison_names) };
 

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "cut.h"
 
@@ -45,7 +46,8 @@ void twins_close(struct twins *twins) {
 }
 
 static void empty(struct wire *wire) {
-    static const char *const commands[] = {"FLUSHALL", "SCRIPT FLUSH"};
+    static const char *const commands[] = {"FLUSHALL", "SCRIPT FLUSH",
+                                           "CONFIG SET maxmemory-policy noeviction"};
     for (size_t i = 0; i < sizeof(commands) / sizeof(*commands); i++) {
         const char *reply = wire_ask(wire, commands[i]);
         if (strcmp(reply, "+OK") != 0)
@@ -54,13 +56,22 @@ static void empty(struct wire *wire) {
     wire_close(wire);
 }
 
+/* What ended a node may be in the log of all of them, and would end them again. */
+static void begin_anew(struct cluster *cluster) {
+    cluster_kill_all(cluster);
+    for (size_t i = 0; i < cluster->count; i++) {
+        directory_remove(cluster->nodes[i].dir);
+        if (mkdir(cluster->nodes[i].dir, 0755) != 0)
+            harness_fail("cannot make %s", cluster->nodes[i].dir);
+    }
+    cluster_spawn_all(cluster);
+}
+
 void twins_reset(struct twins *twins) {
-    struct cluster *cluster = twins->cluster;
-    int status;
     twins_close(twins);
-    for (size_t i = 0; i < cluster->count; i++)
-        if (cluster->nodes[i].pid == 0 || cluster_wait_end(cluster, i, 0, &status))
-            cluster_spawn(cluster, i);
+    if (twins->broken)
+        begin_anew(twins->cluster);
+    twins->broken = false;
     empty(twins_open_port(twins->redis_port));
     empty(twins_open_redraft(twins));
     twins_open(twins);
@@ -184,6 +195,7 @@ static bool compare_one(const struct play *play, size_t at) {
     if (!is_silence(theirs) && !is_silence(ours) &&
         equal_replies(play->twins, play->sequence, number(play, at), theirs, ours))
         return true;
+    play->twins->broken |= is_silence(ours);
     play->difference->at = at;
     show(play->difference->theirs, theirs);
     show(play->difference->ours, ours);
@@ -209,6 +221,8 @@ bool twins_play(struct twins *twins, const struct sequence *sequence, const size
         for (; at < end; at++)
             if (!compare_one(&play, at)) {
                 await_rest(&play, at + 1, end);
+                if (twins->broken)
+                    difference->at = end - 1; /* which of those that were sent did it is not known */
                 return true;
             }
     }

@@ -36,6 +36,7 @@ struct twins {
     struct pair pairs[SEQUENCE_CONNECTIONS];
     struct coverage *coverage; /* or NULL */
     twins_plant *plant;        /* or NULL */
+    bool broken;               /* a connection of redraft's was closed, or silent */
 };
 
 /* Which of the commands that were played, and both replies as text. */
@@ -49,7 +50,7 @@ struct wire *twins_open_redraft(const struct twins *twins);
 /* Connections anew. */
 void twins_open(struct twins *twins);
 void twins_close(struct twins *twins);
-/* No data, no scripts, connections anew; nodes that have ended run again. */
+/* No data, no scripts, connections anew; a cluster of which a node has ended, or is silent, begins anew. */
 void twins_reset(struct twins *twins);
 
 /* Sends sequence->commands[kept[0]], [kept[1]] ... (kept NULL: the first `count`) to both, up to the first whose replies differ. Returns

@@ -215,10 +215,11 @@ enum command_flag {
     COMMAND_LATER = 1 << 23,    /* may be answered later: runs when nothing is owed to its connection */
     COMMAND_LOOKS =
         1 << 24, /* reads the keyspace at a linearizable point, though Redis does not call it a read */
-    COMMAND_UNQUEUED = 1 << 25, /* takes effect at once also between MULTI and EXEC */
-    COMMAND_LOGGED = 1 << 26,   /* goes through the log, though Redis does not call it a write */
-    COMMAND_LISTENER = 1 << 29, /* allowed to a RESP2 connection that listens to channels */
-    COMMAND_PUSH = 1 << 30,     /* what it answers are pushes: sent in spite of CLIENT REPLY */
+    COMMAND_UNQUEUED = 1 << 25,  /* takes effect at once also between MULTI and EXEC */
+    COMMAND_LOGGED = 1 << 26,    /* goes through the log, though Redis does not call it a write */
+    COMMAND_QUEUEABLE = 1 << 27, /* with COMMAND_LATER: in a transaction it is answered at once */
+    COMMAND_LISTENER = 1 << 29,  /* allowed to a RESP2 connection that listens to channels */
+    COMMAND_PUSH = 1 << 30,      /* what it answers are pushes: sent in spite of CLIENT REPLY */
 };
 
 enum {

@@ -7,7 +7,7 @@
  *      flags        what the gate tests and COMMAND INFO tells: R W reads, writes; OOM may grow the keyspace; ADM admin; NOSCR not
  *                   from a script; LOAD answered while loading; STALE answered without a leader; FAST constant or logarithmic;
  *                   NOAUTH before AUTH; and ours: REPORT needs the report, SESSIONS needs all sessions; LATER
- *                   may be answered later; LOGGED goes through the log as a write does; HEARS allowed to a RESP2 connection
+ *                   may be answered later, but QUEUED at once in a transaction; LOGGED goes through the log as a write does; HEARS allowed to a RESP2 connection
  *                   that listens to channels
  *      keys         first, last (-1: to the end), step; 0 0 0: none
  *      run          over the keyspace, or NULL
@@ -412,7 +412,7 @@ const struct command command_rows[] = {
      "Brings the connection back to how it began.", "6.2.0", "connection", "O(1)", CONN, NULL, NULL},
     {"select", 2, LOAD | STALE | FAST, NO_KEYS, NULL, session_select, NULL,
      "Changes to another database.", "1.0.0", "connection", "O(1)", CONN, NULL, NULL},
-    {"wait", 3, NOSCR | LATER, NO_KEYS, NULL, session_wait, NULL,
+    {"wait", 3, NOSCR | LATER | QUEUED, NO_KEYS, NULL, session_wait, NULL,
      "Waits until so many other members have this connection's last write on disk.", "3.0.0", "generic", "O(N) in members", CONN, tip_wait, NULL},
 
     /* transactions */
@@ -466,7 +466,7 @@ const struct command command_rows[] = {
      "Draws something.", "5.0.0", "server", "O(1)", 0, NULL, NULL},
     {"memory", -2, 0, NO_KEYS, NULL, NULL, rows_of_memory,
      "What memory is used for.", "4.0.0", "server", PARTS, 0, NULL, NULL},
-    {"monitor", 1, ADM | ANYTIME | LATER, NO_KEYS, NULL, session_monitor, NULL,
+    {"monitor", 1, ADM | ANYTIME | LATER | QUEUED, NO_KEYS, NULL, session_monitor, NULL,
      "Shows every command that this node's clients send, as it comes.", "1.0.0", "server", "O(1)", 0, NULL, NULL},
     {"role", 1, ANYTIME | FAST | REPORT, NO_KEYS, NULL, session_role, NULL,
      "Tells whether this node leads, and who follows or leads.", "2.8.12", "server", "O(N) in members", CATEGORY_ADMIN | DANGER, NULL, NULL},

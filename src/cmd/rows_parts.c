@@ -143,7 +143,7 @@ const struct command rows_of_config[] = {
      "Sets the counters of INFO to zero.", "2.0.0", "server", "O(1)", 0, NULL, NULL},
     {"config|rewrite", 2, ADM | ANYTIME, NO_KEYS, NULL, session_config_rewrite, NULL,
      "Writes what CONFIG SET has changed into the configuration file.", "2.8.0", "server", "O(N) in directives", 0, NULL, NULL},
-    {"config|set", -4, ADM | ANYTIME, NO_KEYS, NULL, session_config_set, NULL,
+    {"config|set", -4, ADM | ANYTIME | LATER | QUEUED, NO_KEYS, NULL, session_config_set, NULL,
      "Changes directives of this node while it runs.", "2.0.0", "server", "O(N) in directives", 0, tip_nodes_ok, NULL},
     {0},
 };

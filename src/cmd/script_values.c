@@ -64,12 +64,12 @@ static const char *push_array(lua_State *lua, const char *reply) {
     return reply;
 }
 
-/* Pushes {map = {key = value}} or {set = {member = true}}. */
+/* Pushes {map = {key = value}} or {set = {member = true}}. The table begins empty, for its size decides the order of a walk, and Redis's grows too. */
 static const char *push_keyed(lua_State *lua, const char *reply, bool is_map) {
     long count = strtol(reply + 1, NULL, 10);
     reply = line_end(reply) + 2;
     lua_createtable(lua, 0, 1);
-    lua_createtable(lua, 0, (int)count);
+    lua_newtable(lua);
     for (long i = 0; i < count; i++) {
         reply = script_push_reply(lua, reply);
         if (is_map)
