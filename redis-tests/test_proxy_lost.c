@@ -509,6 +509,26 @@ static void a_watch_that_is_lost_closes_the_connection(void **state) {
     cluster_free(cluster);
 }
 
+/* One of the clients' nodes becomes the leader; the dead one has nothing new. */
+static void wait_counts_what_was_written_through_the_leader_before(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t leader = cluster_wait_equal(cluster);
+    struct wire *wires[2];
+    for (size_t i = 0; i < 2; i++) {
+        wires[i] = open_at(cluster, (leader + 1 + i) % 3);
+        assert_string_equal(wire_ask(wires[i], "INCR n"), i == 0 ? ":1" : ":2");
+    }
+    cluster_kill(cluster, leader);
+    for (size_t i = 0; i < 2; i++) {
+        assert_string_equal(wire_ask(wires[i], "GET n"), "$1 2");
+        assert_string_equal(wire_ask(wires[i], "WAIT 1 5000"), ":1");
+        assert_string_equal(wire_ask(wires[i], "WAIT 2 100"), ":1");
+        wire_close(wires[i]);
+    }
+    cluster_free(cluster);
+}
+
 static void a_wait_goes_on_at_the_next_leader_with_what_is_left_of_its_time(void **state) {
     (void)state;
     size_t leader;
@@ -541,6 +561,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_transaction_that_was_begun_goes_on_at_the_next_leader, cluster_teardown),
         cmocka_unit_test_teardown(an_exec_whose_watch_is_lost_answers_nil_or_what_it_did, cluster_teardown),
         cmocka_unit_test_teardown(a_watch_that_is_lost_closes_the_connection, cluster_teardown),
+        cmocka_unit_test_teardown(wait_counts_what_was_written_through_the_leader_before, cluster_teardown),
         cmocka_unit_test_teardown(a_wait_goes_on_at_the_next_leader_with_what_is_left_of_its_time,
                                   cluster_teardown),
     };

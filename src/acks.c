@@ -70,7 +70,8 @@ void acks_begin(struct node *node, struct connection *connection, int64_t member
         resp_error(out, "%s", not_leading);
         return;
     }
-    size_t have = acks_count(node, connection->written);
+    raft_index written = proxy_has_written(connection) ? node->raft_status.last_index : connection->written;
+    size_t have = acks_count(node, written);
     if (members <= (int64_t)have || connection->session.multi.running) {
         resp_integer(out, (int64_t)have);
         return;
@@ -79,7 +80,7 @@ void acks_begin(struct node *node, struct connection *connection, int64_t member
     if (!wait)
         abort();
     wait->members = members < BLOCK_MEMBERS_MAX ? (size_t)members : BLOCK_MEMBERS_MAX;
-    wait->index = connection->written;
+    wait->index = written;
     wait->quiet = quiet;
     enter(&node->block, wait);
     block_add(node, wait, connection, timeout_ms);

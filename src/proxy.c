@@ -398,6 +398,10 @@ void proxy_free(struct node *node, struct connection *connection) {
     connection->proxy = NULL;
 }
 
+bool proxy_has_written(const struct connection *connection) {
+    return connection->proxy && connection->proxy->wrote;
+}
+
 bool proxy_is_endless(const struct connection *connection) {
     const struct proxy *proxy = connection->proxy;
     bool endless = false;

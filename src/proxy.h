@@ -140,6 +140,8 @@ bool proxy_takes_wait(struct node *node, const struct wait *wait);
 void proxy_keep_reads(struct node *node);
 /* It waits for answers of the leader: nothing may be answered before. */
 bool proxy_pending(const struct connection *connection);
+/* Through another leader, before this node was one: in which entry is not known. */
+bool proxy_has_written(const struct connection *connection);
 /* It waits for something that may never come. */
 bool proxy_is_endless(const struct connection *connection);
 /* A connection in HOLD_UPSTREAM may go on. */

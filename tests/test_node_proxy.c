@@ -104,6 +104,29 @@ static void a_transaction_that_is_in_the_log_is_answered_whole(void **state) {
     world_free(world);
 }
 
+/* It is alone for too long, and says -INDOUBT; its entry is on its way to the others. */
+static void what_the_leader_cannot_tell_is_told_by_the_log(void **state) {
+    (void)state;
+    struct world *world = proxy_world();
+    size_t leader = leader_of(world), proxy = (leader + 1) % 3, third = (leader + 2) % 3;
+    int fd = world_dial(world, proxy);
+    world_ask(world, fd, "INCR n\r\n", ":1\r\n");
+    node_at(world, leader)->conf->outcome_timeout_ms = 50;
+    say(fd, "INCR n\r\n");
+    world_turns(world, proxy, 5);
+    world->nodes[proxy].asleep = world->nodes[third].asleep = true;
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
+    while (node_at(world, leader)->statistics.in_doubt == 0 && world_us(CLOCK_MONOTONIC) < until_us)
+        world_turn(world, leader);
+    assert_int_equal(node_at(world, leader)->statistics.in_doubt, 1);
+    world->nodes[leader].asleep = true;
+    world->nodes[proxy].asleep = world->nodes[third].asleep = false;
+    world_expect(world, fd, ":2\r\n");
+    world_ask(world, fd, "GET n\r\n", "$1\r\n2\r\n");
+    close(fd);
+    world_free(world);
+}
+
 static void what_is_in_no_log_is_done_once_at_the_next_leader(void **state) {
     (void)state;
     struct world *world = proxy_world();
@@ -168,6 +191,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_in_the_log_is_answered_from_it),
         cmocka_unit_test(a_transaction_that_is_in_the_log_is_answered_whole),
+        cmocka_unit_test(what_the_leader_cannot_tell_is_told_by_the_log),
         cmocka_unit_test(what_is_in_no_log_is_done_once_at_the_next_leader),
         cmocka_unit_test(what_was_meant_for_another_term_is_never_done),
         cmocka_unit_test(who_waits_since_another_term_gets_nothing),
