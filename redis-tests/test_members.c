@@ -274,26 +274,6 @@ static void a_join_that_never_comes_counts_for_nothing(void **state) {
 
 /* ---- going --------------------------------------------------------------------------------------------------- */
 
-/* Of the addresses that it knows one is nobody's, and one a process's that is stopped: it takes connections, and says nothing. */
-static void a_new_node_asks_one_member_after_the_other(void **state) {
-    static char stopped_at[64], up_at[64];
-    static const char *const options[] = {"--raft-join", "127.0.0.1:1", "--raft-join", stopped_at,
-                                          "--raft-join", up_at,         NULL};
-    (void)state;
-    struct cluster *cluster = found(3, 4, NULL);
-    size_t leader = cluster_wait_equal(cluster), stopped = (leader + 1) % 3, up = (leader + 2) % 3;
-    snprintf(stopped_at, sizeof(stopped_at), "127.0.0.1:%u", cluster->nodes[stopped].port);
-    snprintf(up_at, sizeof(up_at), "127.0.0.1:%u", cluster->nodes[up].port);
-    cluster_pause(cluster, stopped, true);
-    cluster->nodes[3].options = options;
-    cluster_spawn(cluster, 3);
-    add(cluster, 3);
-    wait_votes(cluster, 3);
-    cluster_pause(cluster, stopped, false);
-    cluster_wait_equal(cluster);
-    cluster_free(cluster);
-}
-
 static void a_removed_node_says_so_and_disturbs_nobody(void **state) {
     (void)state;
     struct cluster *cluster = found(3, 3, NULL);
@@ -697,7 +677,6 @@ int main(void) {
         cmocka_unit_test_teardown(a_single_node_becomes_three, load_teardown),
         cmocka_unit_test_teardown(a_new_node_gets_the_state_where_the_log_was_cut, load_teardown),
         cmocka_unit_test_teardown(a_join_that_never_comes_counts_for_nothing, load_teardown),
-        cmocka_unit_test(a_new_node_asks_one_member_after_the_other),
         cmocka_unit_test_teardown(a_removed_node_says_so_and_disturbs_nobody, load_teardown),
         cmocka_unit_test_teardown(who_was_down_when_it_was_removed_is_told_when_it_comes_back,
                                   cluster_teardown),

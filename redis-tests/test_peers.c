@@ -17,7 +17,7 @@
 #include "harness/cluster.h"
 #include "harness/wire.h"
 
-enum { WIRE_MS = 20000, SAID_MS = 8000, PATH = CLUSTER_PATH_MAX };
+enum { WIRE_MS = 20000, SAID_MS = 15000, PATH = CLUSTER_PATH_MAX };
 
 static struct info info;
 
@@ -259,6 +259,38 @@ static void strangers_do_not_keep_peers_out(void **state) {
     cluster_free(cluster);
 }
 
+/* ---- new ones ------------------------------------------------------------------------------------------------- */
+
+/* Of the addresses that it knows one is nobody's, and one a process's that is stopped: it takes connections, and says nothing. */
+static void a_new_node_asks_one_member_after_the_other(void **state) {
+    static char lines[3][64], stopped_at[64], up_at[64], words[96], reply[256];
+    static const char *const members[] = {lines[0], lines[1], lines[2], NULL}, *const nobody[] = {NULL};
+    static const char *const joins[] = {"--raft-join", "127.0.0.1:1", "--raft-join", stopped_at,
+                                        "--raft-join", up_at,         NULL};
+    (void)state;
+    struct cluster *cluster = cluster_prepare(4, NULL, NULL);
+    for (size_t i = 0; i < 3; i++) {
+        snprintf(lines[i], sizeof(lines[i]), "%u 127.0.0.1:%u", cluster->nodes[i].id, cluster->nodes[i].port);
+        cluster->nodes[i].members = members;
+    }
+    for (size_t i = 0; i < 3; i++)
+        cluster_spawn(cluster, i);
+    size_t leader = cluster_wait_leader(cluster), stopped = (leader + 1) % 3;
+    snprintf(stopped_at, sizeof(stopped_at), "127.0.0.1:%u", cluster->nodes[stopped].port);
+    snprintf(up_at, sizeof(up_at), "127.0.0.1:%u", cluster->nodes[(leader + 2) % 3].port);
+    cluster_pause(cluster, stopped, true);
+    cluster->nodes[3].members = nobody;
+    cluster->nodes[3].options = joins;
+    cluster_spawn(cluster, 3);
+    snprintf(words, sizeof(words), "RAFT.NODE ADD %u 127.0.0.1:%u", cluster->nodes[3].id,
+             cluster->nodes[3].port);
+    assert_string_equal(ask(cluster, cluster_wait_leader(cluster), words, reply), "+OK");
+    must_say(cluster, 3, "takes this node into cluster");
+    cluster_pause(cluster, stopped, false);
+    cluster_wait_equal(cluster);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_node_with_another_secret_is_not_let_in, cluster_teardown),
@@ -267,6 +299,7 @@ int main(void) {
         cmocka_unit_test_teardown(a_node_with_a_wiped_disk_is_refused_and_told_why, cluster_teardown),
         cmocka_unit_test_teardown(what_strangers_say_to_peers_is_refused, cluster_teardown),
         cmocka_unit_test_teardown(strangers_do_not_keep_peers_out, cluster_teardown),
+        cmocka_unit_test_teardown(a_new_node_asks_one_member_after_the_other, cluster_teardown),
     };
     return cmocka_run_group_tests_name("peers", tests, NULL, NULL);
 }
