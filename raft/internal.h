@@ -188,6 +188,7 @@ void raft_progress_lead(struct raft *raft, struct raft_progress *peer); /* at th
 /* Forget what is in flight; look again where its log fits. */
 void raft_progress_probe(const struct raft *raft, struct raft_progress *peer);
 void raft_progress_want_snapshot(struct raft_progress *peer);
+bool raft_progress_takes_snapshot(const struct raft_progress *peer); /* from wanted until sent */
 /* Bytes that may go out now; 0 when it has to wait. */
 size_t raft_progress_room(const struct raft *raft, const struct raft_progress *peer);
 void raft_progress_sent(struct raft *raft, struct raft_progress *peer, raft_index last, size_t bytes);
@@ -212,12 +213,18 @@ struct raft_read_queue {
     size_t head, count, capacity;
     size_t unassigned; /* how many at the end have no round yet */
     uint64_t round;    /* of this term; the newest begun */
+    uint64_t late_ms;  /* what is not confirmed by then is asked of all; 0: nothing waits */
+    bool late;
 };
 
 void raft_readindex_add(struct raft *raft, raft_id from, uint64_t token);
-void raft_readindex_reset(struct raft *raft);   /* at the start and at the end of leadership */
-void raft_readindex_begin(struct raft *raft);   /* puts what waits without a round into a new one */
-void raft_readindex_renew(struct raft *raft);   /* begins a round, for a lease */
+void raft_readindex_reset(struct raft *raft); /* at the start and at the end of leadership */
+void raft_readindex_begin(struct raft *raft); /* puts what waits without a round into a new one */
+void raft_readindex_renew(struct raft *raft); /* begins a round, for a lease */
+void raft_readindex_tick(struct raft *raft);  /* time has passed: a round may be late */
+uint64_t raft_readindex_deadline(const struct raft *raft); /* UINT64_MAX: none */
+/* Whom to ask next, so that a majority can confirm the newest round; NULL when enough are asked. */
+struct raft_progress *raft_readindex_next(struct raft *raft);
 void raft_readindex_release(struct raft *raft); /* hands out what a majority has confirmed */
 
 /* ---- forward.c ------------------------------------------------------------------------------------------- */

@@ -74,6 +74,10 @@ void raft_progress_want_snapshot(struct raft_progress *peer) {
     empty_window(peer);
 }
 
+bool raft_progress_takes_snapshot(const struct raft_progress *peer) {
+    return peer->snapshot != RAFT_SNAPSHOT_NONE && peer->snapshot != RAFT_SNAPSHOT_SENT;
+}
+
 size_t raft_progress_room(const struct raft *raft, const struct raft_progress *peer) {
     const struct raft_config *config = &raft->config;
     if (peer->probing || peer->fetching || peer->window_count == config->window_messages_max ||

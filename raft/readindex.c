@@ -15,6 +15,10 @@
  *                                                        means nothing to a, b    confirms a and b, not c
  *
  * That answer to 7 may have been under way while another leader was elected and wrote; to count it would be a stale read.
+ *
+ * An answer from one more than a majority is worth nothing, and costs two messages, and two processes their sleep. So only as many are asked
+ * as are needed, first those who answered last. Whoever keeps silent (it hangs, or the message is lost) is found out after a tenth of a
+ * heartbeat: then all are asked, and those who answered are preferred from then on.
  */
 #include <string.h>
 
@@ -26,6 +30,8 @@ void raft_readindex_reset(struct raft *raft) {
     reads->count = 0;
     reads->unassigned = 0;
     reads->round = 0;
+    reads->late_ms = 0;
+    reads->late = false;
     raft->filling->reads.count = 0; /* one that was not handed out yet is forgotten like the others */
 }
 
@@ -53,10 +59,20 @@ void raft_readindex_add(struct raft *raft, raft_id from, uint64_t token) {
     reads->unassigned++;
 }
 
+static bool waits(const struct raft_read_queue *reads) {
+    return reads->count > reads->unassigned;
+}
+
+static uint64_t patience_ms(const struct raft *raft) {
+    return raft->config.heartbeat_ms / 10 + 1;
+}
+
 void raft_readindex_begin(struct raft *raft) {
     struct raft_read_queue *reads = &raft->reads;
     if (reads->unassigned == 0)
         return;
+    if (!waits(reads))
+        reads->late_ms = raft->now_ms + patience_ms(raft);
     reads->round++;
     raft_lease_begin(raft);
     for (size_t i = reads->count - reads->unassigned; i < reads->count; i++)
@@ -94,9 +110,57 @@ void raft_readindex_release(struct raft *raft) {
     if (reads->count == reads->unassigned || raft->log.commit < raft->noop_index)
         return;
     uint64_t confirmed = raft_member_reached(raft, round_acked);
-    while (reads->count > reads->unassigned && reads->at[reads->head].round <= confirmed) {
+    size_t before = reads->count;
+    while (waits(reads) && reads->at[reads->head].round <= confirmed) {
         hand_out(raft, &reads->at[reads->head]);
         reads->head++;
         reads->count--;
     }
+    if (reads->count == before)
+        return;
+    reads->late = false;
+    reads->late_ms = waits(reads) ? raft->now_ms + patience_ms(raft) : 0;
+}
+
+/* ---- who is asked ------------------------------------------------------------------------------------------ */
+
+void raft_readindex_tick(struct raft *raft) {
+    struct raft_read_queue *reads = &raft->reads;
+    if (reads->late_ms != 0 && raft->now_ms >= reads->late_ms)
+        reads->late = true;
+}
+
+uint64_t raft_readindex_deadline(const struct raft *raft) {
+    const struct raft_read_queue *reads = &raft->reads;
+    return reads->late_ms != 0 && !reads->late ? reads->late_ms : UINT64_MAX;
+}
+
+/* A probe takes its own time (replicate.c); beside a snapshot a follower answers as ever. */
+static bool can_answer(const struct raft_progress *peer) {
+    return !peer->probing || raft_progress_takes_snapshot(peer);
+}
+
+static bool is_better(const struct raft_progress *one, const struct raft_progress *other) {
+    if (!other || one->probing != other->probing)
+        return !other || !one->probing;
+    return one->round_acked > other->round_acked;
+}
+
+struct raft_progress *raft_readindex_next(struct raft *raft) {
+    const struct raft_read_queue *reads = &raft->reads;
+    struct raft_progress *best = NULL;
+    size_t voters = 0, asked = 0;
+    if (!waits(reads))
+        return NULL;
+    for (size_t i = 0; i < raft->peer_count; i++) {
+        struct raft_progress *peer = &raft->peers[i];
+        if (peer->kind != RAFT_VOTER)
+            continue;
+        voters++;
+        if (peer == raft->self || (can_answer(peer) && peer->round_sent >= reads->round))
+            asked++;
+        else if (can_answer(peer) && is_better(peer, best))
+            best = peer;
+    }
+    return asked < raft_quorum(voters) || reads->late ? best : NULL;
 }

@@ -94,14 +94,14 @@ static void send_beside_snapshot(struct raft *raft, struct raft_progress *peer) 
                    (unsigned long long)peer->id, (unsigned long long)peer->next,
                    (unsigned long long)raft->log.base);
     }
-    if (peer->heartbeat_due || peer->round_sent < raft->reads.round)
+    if (peer->heartbeat_due)
         send_empty(raft, peer, 0);
 }
 
 static void send_to(struct raft *raft, struct raft_progress *peer) {
     if (!peer->probing && peer->next <= raft->log.base)
         raft_progress_want_snapshot(peer);
-    if (peer->snapshot != RAFT_SNAPSHOT_NONE && peer->snapshot != RAFT_SNAPSHOT_SENT) {
+    if (raft_progress_takes_snapshot(peer)) {
         send_beside_snapshot(raft, peer);
         return;
     }
@@ -111,8 +111,14 @@ static void send_to(struct raft *raft, struct raft_progress *peer) {
         peer->probe_sent = true;
         return;
     }
-    if (!send_entries(raft, peer) && (peer->heartbeat_due || peer->round_sent < raft->reads.round))
+    if (!send_entries(raft, peer) && peer->heartbeat_due)
         send_empty(raft, peer, peer->match);
+}
+
+/* A round rides on what goes out anyhow; for the rest of a majority it goes by itself. */
+static void send_round(struct raft *raft) {
+    for (struct raft_progress *peer; (peer = raft_readindex_next(raft));)
+        send_empty(raft, peer, raft_progress_takes_snapshot(peer) ? 0 : peer->match);
 }
 
 void raft_replicate_send(struct raft *raft) {
@@ -120,6 +126,7 @@ void raft_replicate_send(struct raft *raft) {
     for (size_t i = 0; i < raft->peer_count; i++)
         if (&raft->peers[i] != raft->self)
             send_to(raft, &raft->peers[i]);
+    send_round(raft);
 }
 
 void raft_replicate_lead(struct raft *raft) {
@@ -198,6 +205,7 @@ void raft_replicate_tick(struct raft *raft) {
         return;
     }
     raft_transfer_tick(raft);
+    raft_readindex_tick(raft);
     if (raft->now_ms >= raft->heartbeat_at_ms)
         heartbeat(raft);
     if (raft->announce_at_ms && raft->now_ms >= raft->announce_at_ms)
@@ -216,7 +224,8 @@ uint64_t raft_replicate_deadline(const struct raft *raft) {
         deadline = raft->announce_at_ms;
     if (raft->transferee && raft->transfer_until_ms < deadline)
         deadline = raft->transfer_until_ms;
-    return deadline;
+    uint64_t late = raft_readindex_deadline(raft);
+    return late < deadline ? late : deadline;
 }
 
 /* It follows us: counts for the quorum, and for reads. */

@@ -23,11 +23,11 @@ static inline bool is_digit(char c) {
     return (unsigned char)(c - '0') <= 9;
 }
 
-bool resp_arg_is(const struct resp_arg *arg, const char *word) {
+bool resp_bytes_fold(const char *bytes, const char *word, size_t length) {
     size_t at = 0;
-    while (at < arg->length && word[at] != '\0' && lower(arg->bytes[at]) == lower(word[at]))
+    while (at < length && lower(bytes[at]) == lower(word[at]))
         at++;
-    return at == arg->length && word[at] == '\0';
+    return at == length;
 }
 
 /* Strict: of all ways to write a number, only the shortest is one. */

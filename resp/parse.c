@@ -54,6 +54,7 @@ enum {
     ARGS_KEEP_MAX = 1024,  /* kept between commands */
     SCRATCH_KEEP_MAX = 16 * 1024,
     DIGITS_MAX = 20, /* of a 64-bit number */
+    SKIM_DIGITS_MAX = 8,
 };
 
 struct resp_parser {
@@ -83,6 +84,11 @@ static void forget(struct resp_parser *parser) {
     parser->in_bulk = false;
     parser->canonical = true;
     parser->wanted = 0;
+}
+
+static bool is_large(const struct resp_parser *parser) {
+    return parser->args_capacity > ARGS_KEEP_MAX || parser->words.capacity > SCRATCH_KEEP_MAX ||
+           parser->scratch.capacity > SCRATCH_KEEP_MAX;
 }
 
 static void shrink(struct resp_parser *parser) {
@@ -115,7 +121,8 @@ void resp_parser_free(struct resp_parser *parser) {
 
 void resp_parser_reset(struct resp_parser *parser) {
     forget(parser);
-    shrink(parser);
+    if (is_large(parser))
+        shrink(parser);
 }
 
 size_t resp_parser_memory(const struct resp_parser *parser) {
@@ -348,8 +355,44 @@ static inline enum resp_outcome read_arg(struct resp_parser *parser, const char 
     return RESP_COMMAND;
 }
 
+/* Behind `at`: a number in its only form and CRLF, with at least one more byte. NULL: it may be one all the same. */
+static inline const char *skim_number(const char *at, const char *end, size_t *value) {
+    size_t number = 0;
+    const char *digits = at;
+    while (at < end && is_digit(*at) && at - digits < SKIM_DIGITS_MAX)
+        number = number * 10 + (size_t)(*at++ - '0');
+    if (end - at < 3 || at == digits || (*digits == '0' && at - digits > 1) || at[0] != '\r' || at[1] != '\n')
+        return NULL;
+    *value = number;
+    return at + 2;
+}
+
+/* The usual case, a canonical command that is there whole, without a word kept in memory. False: it is looked at again, bit by bit. */
+static bool skim(struct resp_parser *parser, const char *bytes, size_t length,
+                 const struct resp_limits *limits) {
+    const char *end = bytes + length;
+    size_t count = 0, size = 0;
+    const char *at = skim_number(bytes + 1, end, &count);
+    if (!at || count == 0 || count > ARGS_MIN || count > limits->args_max)
+        return false;
+    reserve_args(parser, ARGS_MIN);
+    for (size_t i = 0; i < count; i++) {
+        if (end - at < 4 || *at != '$' || !(at = skim_number(at + 1, end, &size)) ||
+            size > limits->bulk_max || (size_t)(end - at) < size + 2 || at[size] != '\r' ||
+            at[size + 1] != '\n')
+            return false;
+        parser->args[i] = (struct resp_arg){at, size};
+        at += size + 2;
+    }
+    parser->done = count;
+    parser->position = (size_t)(at - bytes);
+    return true;
+}
+
 static enum resp_outcome parse_multibulk(struct resp_parser *parser, const char *bytes, size_t length,
                                          const struct resp_limits *limits, struct resp_command *command) {
+    if (parser->position == 0 && parser->scanned == 0 && skim(parser, bytes, length, limits))
+        return finish(parser, bytes, command);
     if (parser->count == 0) {
         enum resp_outcome outcome = read_header(parser, bytes, length, limits);
         if (outcome != RESP_COMMAND)
@@ -402,9 +445,7 @@ static enum resp_outcome parse_inline(struct resp_parser *parser, const char *by
 enum resp_outcome resp_parse(struct resp_parser *parser, const char *bytes, size_t length,
                              const struct resp_limits *limits, struct resp_command *command) {
     assert(parser->position <= length);
-    if (parser->position == 0 &&
-        (parser->args_capacity > ARGS_KEEP_MAX || parser->words.capacity > SCRATCH_KEEP_MAX ||
-         parser->scratch.capacity > SCRATCH_KEEP_MAX))
+    if (parser->position == 0 && is_large(parser))
         shrink(parser);
     if (length == 0)
         return wait_for(parser, 1);

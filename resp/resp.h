@@ -17,6 +17,7 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <string.h>
 
 /* ---- bytes --------------------------------------------------------------------------------------------- */
 
@@ -111,8 +112,13 @@ const char *resp_parser_error(const struct resp_parser *parser);
 
 /* ---- arguments ----------------------------------------------------------------------------------------- */
 
-/* Equal to `word`, whatever the case of ASCII letters. */
-bool resp_arg_is(const struct resp_arg *arg, const char *word);
+/* `length` bytes of each are equal, whatever the case of ASCII letters. */
+bool resp_bytes_fold(const char *bytes, const char *word, size_t length);
+
+/* Equal to `word`, whatever the case of ASCII letters. Most words differ in their length already, which a compiler knows. */
+static inline bool resp_arg_is(const struct resp_arg *arg, const char *word) {
+    return arg->length == strlen(word) && resp_bytes_fold(arg->bytes, word, arg->length);
+}
 /* A decimal integer in Redis's strict form (string2ll): no spaces, no plus, no leading zeros. False when
  * it is not one. */
 bool resp_arg_integer(const struct resp_arg *arg, int64_t *value);

@@ -438,15 +438,23 @@ static bool propose_wanted(struct node *node) {
     return true;
 }
 
-bool membership_turn(struct node *node) {
+static void tell_leader(struct node *node) {
     struct peer *leader = peers_find(node, node->raft_status.leader);
     const struct member *listed = leader ? roster_find(&node->membership.newest, leader->id) : NULL;
     snprintf(node->admission.leader, sizeof node->admission.leader, "%s", listed ? listed->address : "");
-    raft_status(node->raft, &node->raft_status);
+}
+
+/* What strangers are told, and what the list lacks, is looked at once a millisecond: a busy node has many turns in one. */
+bool membership_turn(struct node *node) {
+    struct membership *membership = &node->membership;
     node->admission.settled = !node->raft_status.changing;
     watch_removal(node);
     take_list(node);
     sweep(node);
     doubt_overdue(node);
+    if (membership->looked_ms == node->now_ms)
+        return false;
+    membership->looked_ms = node->now_ms;
+    tell_leader(node);
     return propose_wanted(node);
 }

@@ -219,6 +219,7 @@ struct membership {
     bool sweeping;        /* there are peers that are no members */
     uint64_t removed_ms;  /* this node was removed; 0: it was not */
     uint64_t proposed_ms; /* when the last change was proposed that nobody asked for */
+    uint64_t looked_ms;   /* when the list was last compared with what the members say */
 };
 
 /* See audit.c. */

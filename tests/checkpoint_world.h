@@ -17,6 +17,7 @@
 
 #include "../src/data/keyspace.h"
 #include "../src/data/lists.h"
+#include "../src/data/records.h"
 
 struct row {
     uint64_t object, number;
@@ -216,6 +217,18 @@ static void dump_list(struct resp_buf *out, const struct item *item) {
     while (list_next(&walk));
 }
 
+/* All its records: entries, groups and what is pending. */
+static void dump_stream(struct resp_buf *out, const struct item *item) {
+    const struct records *records = records_of(item);
+    struct records_place place;
+    struct record record;
+    resp_buf_append(out, records->head, sizeof records->head);
+    for (records_begin(records, &place); records_next(records, &place, &record);) {
+        dump_bytes(out, &record.key);
+        dump_bytes(out, &record.value);
+    }
+}
+
 static void dump_collection(struct resp_buf *out, const struct item *item) {
     size_t count = collection_count(item);
     struct member member;
@@ -224,6 +237,10 @@ static void dump_collection(struct resp_buf *out, const struct item *item) {
     dump_bytes(out, &encoding);
     if (item_type(item) == VALUE_LIST) {
         dump_list(out, item);
+        return;
+    }
+    if (item_type(item) == VALUE_STREAM) {
+        dump_stream(out, item);
         return;
     }
     for (size_t place = 0; place < count; place++) {

@@ -175,7 +175,7 @@ static void a_leader_answers_when_its_no_op_is_committed_and_a_round_is_confirme
     lead();
     question(2, 900);
     lone_settle(&lone);
-    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 3, .term = 2, .round = 1});
+    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 2, .round = 1});
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_READ_INDEX_REPLY, 0), 0);
     lone_ack(&lone, 3, 2);
@@ -186,10 +186,10 @@ static void a_leader_answers_when_its_no_op_is_committed_and_a_round_is_confirme
     assert_int_equal(lone.read_count, 0);
     question(2, 901);
     lone_settle(&lone);
-    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 3, .term = 2, .round = 1});
+    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 2, .round = 1});
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_READ_INDEX_REPLY, 2), 1); /* an older round's echo */
-    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 3, .term = 2, .round = 2});
+    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 2, .round = 2});
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_READ_INDEX_REPLY, 2), 2);
     lone_close(&lone);
@@ -205,7 +205,7 @@ static void questions_and_reads_of_its_own_share_a_leaders_round(void **state) {
     assert_int_equal(raft_read_through(lone.raft, lone.now_ms, 70), RAFT_OK);
     lone_settle(&lone);
     lone_forget(&lone);
-    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 3, .term = 2, .round = 1});
+    lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 2, .round = 1});
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_READ_INDEX_REPLY, 2), 1);
     assert_int_equal(lone_count(&lone, RAFT_READ_INDEX_REPLY, 3), 1);

@@ -102,7 +102,7 @@ static void a_thousand_rounds_make_no_lease_longer_than_its_round_allows(void **
         assert_int_equal(raft_read(lone.raft, 1), RAFT_OK);
         lone_forget(&lone);
         lone_settle(&lone);
-        answer_round(2);
+        answer_round(lone_last(&lone, RAFT_APPEND, 2) ? 2 : 3); /* one is asked */
         uint64_t until_ms = raft_lease_until(lone.raft);
         assert_true(until_ms <= began_ms + 900);
         assert_true(i < 100 || until_ms + 2 * LONE_TIMEOUT_MS / 32 > began_ms + 900); /* and hardly shorter */
@@ -305,7 +305,7 @@ static void a_leader_that_hands_over_takes_nothing_and_still_reads(void **state)
     raft_blob_unref(blob);
     assert_int_equal(raft_read(lone.raft, 7), RAFT_OK);
     lone_settle(&lone);
-    answer_round(3);
+    answer_round(2);
     lone_settle(&lone);
     assert_int_equal(lone.read_count, 1);
     lone_close(&lone);

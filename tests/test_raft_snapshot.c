@@ -169,6 +169,8 @@ static void while_a_snapshot_goes_out_its_receiver_hears_the_leader_and_counts(v
     lead_one_that_needs_a_snapshot();
     assert_int_equal(raft_read(lone.raft, 5), RAFT_OK);
     lone_settle(&lone);
+    raft_unreachable(lone.raft, 2);
+    lone_settle(&lone);
     const struct raft_message *heartbeat = lone_last(&lone, RAFT_APPEND, 3);
     assert_int_equal(heartbeat->index, 0);
     assert_int_equal(heartbeat->log_term, 0);

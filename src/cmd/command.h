@@ -270,6 +270,7 @@ enum command_category {
     CATEGORY_TRANSACTION = 1 << 15,
     CATEGORY_SCRIPTING = 1 << 16,
     CATEGORY_PUBSUB = 1 << 17,
+    CATEGORY_STREAM = 1 << 18,
 };
 
 /* The row for a command's arguments, following a container to its subcommand; NULL when unknown. The name's case does not matter. */

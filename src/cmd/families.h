@@ -175,6 +175,15 @@ void cmd_dbsize(struct call *call);
 void cmd_flushall(struct call *call);
 void cmd_flushdb(struct call *call);
 
+/* stream.c */
+void cmd_xadd(struct call *call);
+void cmd_xdel(struct call *call);
+void cmd_xlen(struct call *call);
+void cmd_xrange(struct call *call);
+void cmd_xrevrange(struct call *call);
+void cmd_xsetid(struct call *call);
+void cmd_xtrim(struct call *call);
+
 /* object.c */
 void cmd_object_encoding(struct call *call);
 void cmd_object_freq(struct call *call);

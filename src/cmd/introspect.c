@@ -51,6 +51,7 @@ static const struct bit_name category_names[] = {
     {CATEGORY_HASH, "@hash"},
     {CATEGORY_STRING, "@string"},
     {CATEGORY_BITMAP, "@bitmap"},
+    {CATEGORY_STREAM, "@stream"},
     {CATEGORY_PUBSUB, "@pubsub"},
     {CATEGORY_ADMIN, "@admin"},
     {CATEGORY_FAST, "@fast"},

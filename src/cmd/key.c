@@ -11,7 +11,7 @@
 
 static const char *const type_names[] = {
     [VALUE_STRING] = "string", [VALUE_HASH] = "hash", [VALUE_SET] = "set",
-    [VALUE_ZSET] = "zset",     [VALUE_LIST] = "list",
+    [VALUE_ZSET] = "zset",     [VALUE_LIST] = "list", [VALUE_STREAM] = "stream",
 };
 
 /* ---- one key, or several --- */

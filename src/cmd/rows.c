@@ -285,6 +285,22 @@ const struct command command_rows[] = {
     {"sort_ro", -2, R, KEY, cmd_sort_ro, NULL, NULL,
      "Sorts elements by themselves or by other keys.", "7.0.0", "generic", "O(N log N) in elements", SORTED, NULL, key_sort_ro},
 
+    /* streams */
+    {"xadd", -5, W | OOM | FAST, KEY, cmd_xadd, NULL, NULL,
+     "Adds an entry.", "5.0.0", "stream", "O(1), and O(N) in entries that are trimmed", STREAM, tip_random, key_xadd},
+    {"xdel", -3, W | FAST, KEY, cmd_xdel, NULL, NULL,
+     "Deletes entries by their ids.", "5.0.0", "stream", "O(log(N)) an id", STREAM, NULL, key_rw_delete},
+    {"xlen", 2, R | FAST, KEY, cmd_xlen, NULL, NULL,
+     "Counts the entries.", "5.0.0", "stream", "O(1)", STREAM, NULL, key_ro},
+    {"xrange", -4, R, KEY, cmd_xrange, NULL, NULL,
+     "Reads the entries of a range of ids.", "5.0.0", "stream", "O(log(N)+M) with M entries told", STREAM, NULL, key_ro_access},
+    {"xrevrange", -4, R, KEY, cmd_xrevrange, NULL, NULL,
+     "Reads the entries of a range of ids, the last one first.", "5.0.0", "stream", "O(log(N)+M) with M entries told", STREAM, NULL, key_ro_access},
+    {"xsetid", -3, W | OOM | FAST, KEY, cmd_xsetid, NULL, NULL,
+     "Sets the last id.", "5.0.0", "stream", "O(log(N))", STREAM, NULL, key_rw_update},
+    {"xtrim", -4, W, KEY, cmd_xtrim, NULL, NULL,
+     "Removes the first entries.", "5.0.0", "stream", "O(N) in entries removed", STREAM, tip_random, key_rw_delete},
+
     /* keys */
     {"copy", -3, W | OOM, 1, 2, 1, cmd_copy, NULL, NULL,
      "Copies a key, to another database too.", "6.2.0", "generic", "O(N) in bytes of the value", KEYSP, NULL, key_copy},

@@ -42,6 +42,7 @@
 #define KEYSP    CATEGORY_KEYSPACE
 #define LIST     CATEGORY_LIST
 #define SORTED   (CATEGORY_LIST | CATEGORY_SET | CATEGORY_SORTEDSET | CATEGORY_DANGEROUS)
+#define STREAM   CATEGORY_STREAM
 #define CONN     CATEGORY_CONNECTION
 #define DANGER   CATEGORY_DANGEROUS
 #define BLOCK    COMMAND_BLOCKING
@@ -81,6 +82,8 @@ KEYS(key_bitop, {.flags = "OW update"}, {.flags = "RO access", .begin = 3, .last
 KEYS(key_getex, {.flags = "RW access update", .notes = "RW and UPDATE because it changes the TTL"});
 KEYS(key_bitfield, {.flags = "RW access update variable_flags",
                     .notes = "This command allows both access and modification of the key"});
+KEYS(key_xadd, {.flags = "RW update",
+                .notes = "UPDATE instead of INSERT because of the optional trimming feature"});
 KEYS(key_set, {.flags = "RW access update variable_flags",
                .notes = "RW and ACCESS due to the optional `GET` argument"});
 

@@ -20,6 +20,7 @@
 #include "members.h"
 #include "segments.h"
 #include "small.h"
+#include "stream.h"
 
 static bool is_small(const struct item *item) {
     return !(item->flags & ITEM_LONG);
@@ -58,6 +59,8 @@ bool collection_close(struct collection *collection, uint64_t version) {
 }
 
 size_t collection_count(const struct item *item) {
+    if (item_type(item) == VALUE_STREAM)
+        return (size_t)stream_head(item).length;
     if (is_small(item))
         return small_count(item);
     return item_type(item) == VALUE_LIST ? segments_of(item)->count : members_of(item)->dict.count;
@@ -65,10 +68,9 @@ size_t collection_count(const struct item *item) {
 
 const char *collection_encoding(const struct item *item) {
     static const char *const names[][2] = {
-        [VALUE_HASH] = {"listpack", "hashtable"},
-        [VALUE_SET] = {"intset", "hashtable"},
-        [VALUE_ZSET] = {"listpack", "skiplist"},
-        [VALUE_LIST] = {"quicklist", "quicklist"},
+        [VALUE_HASH] = {"listpack", "hashtable"}, [VALUE_SET] = {"intset", "hashtable"},
+        [VALUE_ZSET] = {"listpack", "skiplist"},  [VALUE_LIST] = {"quicklist", "quicklist"},
+        [VALUE_STREAM] = {"stream", "stream"},
     };
     assert(item_type(item) != VALUE_STRING);
     return names[item_type(item)][(item->flags & ITEM_WIDE) != 0];

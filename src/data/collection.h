@@ -57,7 +57,7 @@ bool collection_close(struct collection *collection, uint64_t version);
 /* It is so small that it may become another order at any change: a scan shows all of it in one call. What is
  * not small never becomes so again. */
 bool collection_is_small(const struct item *item);
-/* As OBJECT ENCODING says: listpack or hashtable, intset or hashtable, listpack or skiplist, quicklist. Once
+/* As OBJECT ENCODING says: listpack or hashtable, intset or hashtable, listpack or skiplist, quicklist, stream. Once
  * it has become the second it stays so. */
 const char *collection_encoding(const struct item *item);
 

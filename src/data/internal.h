@@ -151,7 +151,7 @@ void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item)
 void ready_note_all(struct keyspace *keyspace, unsigned db);
 void ready_close(struct keyspace *keyspace);
 
-/* ---- kinds: text.c, members.c, list.c --- */
+/* ---- kinds: text.c, members.c, segments.c, records_pages.c --- */
 
 /* An object that is being loaded. */
 struct awaited {
@@ -187,7 +187,7 @@ struct object_kind {
     bool (*load_end)(struct keyspace *keyspace, struct awaited *awaited);
 };
 
-extern const struct object_kind object_text, object_members, object_list;
+extern const struct object_kind object_text, object_members, object_list, object_stream;
 
 /* ---- object.c --- */
 

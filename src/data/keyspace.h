@@ -30,6 +30,7 @@ enum value_type {
     VALUE_SET,
     VALUE_ZSET,
     VALUE_LIST,
+    VALUE_STREAM,
 };
 
 struct keyspace;

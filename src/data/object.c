@@ -33,7 +33,7 @@ enum { DYING_AT_ONCE = 64 }; /* parts of an object that are freed on the spot */
 const struct object_kind *object_kind_of(unsigned type) {
     static const struct object_kind *const kinds[] = {
         [VALUE_STRING] = &object_text,  [VALUE_HASH] = &object_members, [VALUE_SET] = &object_members,
-        [VALUE_ZSET] = &object_members, [VALUE_LIST] = &object_list,
+        [VALUE_ZSET] = &object_members, [VALUE_LIST] = &object_list,    [VALUE_STREAM] = &object_stream,
     };
     assert(type < sizeof kinds / sizeof kinds[0]);
     return kinds[type];

@@ -46,7 +46,7 @@
  *
  *         field      meaning
  *         key
- *         type       one letter: s string, h hash, t set, z sorted set, l list. Small: the value lies here.
+ *         type       one letter: s string, h hash, t set, z sorted set, l list, x stream. Small: the value lies here.
  *                    Capital: it is an object. Behind it w, if the collection has outgrown the limits of the
  *                    compact encoding's name
  *         deadline   Unix milliseconds, 0 for none  (decimal)
@@ -55,6 +55,7 @@
  *                    of an object its id and, in decimal with spaces between
  *                    S: its length, at least 1025  H T Z: how many members
  *                    L: how many elements, how many pages, the number of the first segment
+ *                    X: how many pages; a stream is always an object
  *
  *     Every page but the last has 24 places. For example, a page with two:
  *
@@ -62,8 +63,8 @@
  *
  *     object >= 1048576: a long value. Of a string a page is its bytes, 16384 in each but the last. Of a hash,
  *     set or sorted set it is 64 members in each but the last, and of a hash large values beside them
- *     (members.c); of a list one segment (segments.c),
- *     both as packed entries (pack.h).
+ *     (members.c); of a list one segment (segments.c), of a stream a leaf of records or its head (records.c),
+ *     all as packed entries (pack.h).
  *
  *     The head (checkpoint.c) says what cannot be told from pages.
  */
@@ -147,7 +148,8 @@ void page_set_undone(struct page_set *set, size_t page) {
 /* ---- the format --- */
 
 static const char letters[] = {
-    [VALUE_STRING] = 's', [VALUE_HASH] = 'h', [VALUE_SET] = 't', [VALUE_ZSET] = 'z', [VALUE_LIST] = 'l',
+    [VALUE_STRING] = 's', [VALUE_HASH] = 'h', [VALUE_SET] = 't',
+    [VALUE_ZSET] = 'z',   [VALUE_LIST] = 'l', [VALUE_STREAM] = 'x',
 };
 
 static void write_type(const struct item *item, struct resp_buf *out) {
@@ -245,5 +247,6 @@ bool page_read_place(const struct resp_arg fields[PAGE_FIELDS], struct page_plac
         return read_reference(place->value, place);
     if (place->type == VALUE_STRING)
         return place->value.length <= ITEM_SHORT_MAX;
-    return place->value.length <= ITEM_SMALL_MAX && small_is_sound(place->type, &place->value);
+    return place->type != VALUE_STREAM && place->value.length <= ITEM_SMALL_MAX &&
+           small_is_sound(place->type, &place->value);
 }

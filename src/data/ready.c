@@ -21,7 +21,7 @@ static void note(struct keyspace *keyspace, const struct note *header, const voi
 
 void ready_note(struct keyspace *keyspace, unsigned db, const struct item *item) {
     enum value_type type = item_type(item);
-    if (!keyspace->notes.on || (type != VALUE_LIST && type != VALUE_ZSET))
+    if (!keyspace->notes.on || (type != VALUE_LIST && type != VALUE_ZSET && type != VALUE_STREAM))
         return;
     struct resp_arg key = item_key(item);
     struct note header = {.db = db, .length = (uint32_t)key.length};
