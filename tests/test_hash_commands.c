@@ -145,9 +145,9 @@ static void fill(struct fixture *f, int first, int last) {
 static void the_encoding_follows_the_limits_and_stays(void **state) {
     (void)state;
     struct fixture f = fixture_new();
-    fill(&f, 0, 128);
+    fill(&f, 0, 512);
     expect(&f, "OBJECT ENCODING h", "$8 listpack");
-    fill(&f, 128, 129);
+    fill(&f, 512, 513);
     expect(&f, "OBJECT ENCODING h", "$9 hashtable");
     expect(&f, "HDEL h field:3", ":1");
     expect(&f, "OBJECT ENCODING h", "$9 hashtable");

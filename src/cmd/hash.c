@@ -18,7 +18,7 @@
 #include "notify.h"
 #include "scan.h"
 
-static const struct collection_limits limits = {.entries = 128, .bytes = 64};
+static const struct collection_limits limits = {.entries = 512, .bytes = 64};
 
 static bool lookup_hash(struct call *call, struct item **item) {
     return lookup_type(call, &call->args[1], VALUE_HASH, item);
