@@ -124,6 +124,7 @@ static void a_turns_part_of_a_checkpoint_is_bounded(void **state) {
     assert_true(report.checkpoint_pause.count > 0 &&
                 report.checkpoint_longest_us >= report.checkpoint_longest_cpu_us);
     assert_true(report.checkpoint_copied_pages > 0);
+    status_report_free(&report);
     close(fd);
     world_free(world);
 }
