@@ -90,6 +90,142 @@ static void an_entry_larger_than_what_is_held_comes_back(void **state) {
     }
 }
 
+/* ---- the layer itself, beside a stupid twin ------------------------------------------------------------------ */
+
+enum { TWIN_FILE_MAX = 5 * 1024 * 1024, TWIN_STEPS = 4000, WROTE_MAX = 3000 };
+
+struct file_twin {
+    sqlite3_file *file;
+    const char *name;
+    char *bytes;
+    int64_t size;
+    int64_t next; /* behind the last write */
+    int unit;     /* offsets and lengths are multiples of it */
+};
+
+static int64_t near_the_end_of_what_is_held(const struct file_twin *f, uint64_t *seed) {
+    return (4 * 1024 * 1024 - 4000 + (int64_t)random_below(seed, 5000)) / f->unit * f->unit;
+}
+
+static void write_some(struct file_twin *f, uint64_t *seed) {
+    char bytes[WROTE_MAX];
+    int length = f->unit * (1 + (int)random_below(seed, (uint64_t)(WROTE_MAX / f->unit)));
+    int64_t at = f->next;
+
+    if (random_below(seed, 10) == 0) /* elsewhere, and sometimes behind the end */
+        at = (int64_t)random_below(seed, (uint64_t)f->size + 20000) / f->unit * f->unit;
+    if (random_below(seed, 5) == 0)
+        at = near_the_end_of_what_is_held(f, seed);
+    if (at + length > TWIN_FILE_MAX)
+        at = 0;
+    fill(bytes, (size_t)length, random_next(seed));
+    assert_int_equal(f->file->pMethods->xWrite(f->file, bytes, length, at), SQLITE_OK);
+    memcpy(f->bytes + at, bytes, (size_t)length);
+    f->next = at + length;
+    if (f->next > f->size)
+        f->size = f->next;
+}
+
+static void read_some(struct file_twin *f, uint64_t *seed) {
+    char bytes[WROTE_MAX];
+    int length = f->unit * (1 + (int)random_below(seed, (uint64_t)(WROTE_MAX / f->unit)));
+    int64_t at = (int64_t)random_below(seed, (uint64_t)f->size) / f->unit * f->unit;
+
+    if (random_below(seed, 5) == 0)
+        at = near_the_end_of_what_is_held(f, seed);
+    if (at + length > f->size)
+        return;
+    assert_int_equal(f->file->pMethods->xRead(f->file, bytes, length, at), SQLITE_OK);
+    assert_memory_equal(bytes, f->bytes + at, length);
+}
+
+static void sync_and_look(const struct world *world, struct file_twin *f) {
+    struct bytes found;
+    sqlite3_int64 size = -1;
+
+    assert_int_equal(f->file->pMethods->xSync(f->file, SQLITE_SYNC_NORMAL), SQLITE_OK);
+    assert_int_equal(f->file->pMethods->xFileSize(f->file, &size), SQLITE_OK);
+    assert_int_equal(size, f->size);
+    found = bytes_read(world, f->name);
+    assert_int_equal(found.length, f->size);
+    assert_true(memcmp(found.at, f->bytes, found.length) == 0);
+    free(found.at);
+}
+
+static void cut_some(struct file_twin *f, uint64_t *seed) {
+    int64_t size = (int64_t)random_below(seed, (uint64_t)f->size + 1) / f->unit * f->unit;
+
+    assert_int_equal(f->file->pMethods->xTruncate(f->file, size), SQLITE_OK);
+    memset(f->bytes + size, 0, (size_t)(f->size - size));
+    f->size = size;
+}
+
+static void live_with_twin(const struct world *world, struct file_twin *f, uint64_t seed) {
+    f->bytes = calloc(1, TWIN_FILE_MAX);
+    assert_non_null(f->bytes);
+    assert_int_equal(f->file->pMethods->xTruncate(f->file, 0), SQLITE_OK);
+    for (int step = 0; step < TWIN_STEPS; step++) {
+        while (step == TWIN_STEPS / 2 && f->size < 4 * 1024 * 1024 + 5000)
+            write_some(f, &seed);
+        uint64_t chance = random_below(&seed, 1000);
+
+        if (chance < 600 || f->size == 0)
+            write_some(f, &seed);
+        else if (chance < 980)
+            read_some(f, &seed);
+        else if (chance < 999)
+            sync_and_look(world, f);
+        else
+            cut_some(f, &seed);
+    }
+    sync_and_look(world, f);
+    free(f->bytes);
+}
+
+/* Of a write across the end of what is held, what stands before that end is not what was held there. */
+static void write_across(sqlite3_file *wal) {
+    enum { HELD = 4 * 1024 * 1024 };
+    uint8_t *bytes = calloc(1, HELD), read[500];
+
+    assert_non_null(bytes);
+    assert_int_equal(wal->pMethods->xTruncate(wal, 0), SQLITE_OK);
+    assert_int_equal(wal->pMethods->xWrite(wal, bytes, HELD - 1000, 0), SQLITE_OK);
+    memset(bytes, 7, 3000);
+    assert_int_equal(wal->pMethods->xWrite(wal, bytes, 3000, HELD - 2000), SQLITE_OK);
+    assert_int_equal(wal->pMethods->xRead(wal, read, sizeof(read), HELD - 2000), SQLITE_OK);
+    assert_memory_equal(read, bytes, sizeof(read));
+    free(bytes);
+}
+
+static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
+    struct world *world = *state;
+    struct file_twin main_file = {.name = "twin", .unit = 512}, wal = {.name = "twin-wal", .unit = 1};
+    struct store_gather *wal_calls = NULL, *file_calls = NULL;
+    char path[2 * WORLD_PATH_MAX];
+    sqlite3 *db = NULL;
+
+    world_path(world, "twin", path);
+    assert_int_equal(store_sql_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db), SQLITE_OK);
+    assert_int_equal(
+        store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)"),
+        SQLITE_OK);
+    assert_int_equal(store_gather_open(db, &wal_calls, &file_calls), SQLITE_OK);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &main_file.file);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal.file);
+    for (uint64_t seed = 1; seed <= 4; seed++) {
+        live_with_twin(world, &main_file, seed);
+        live_with_twin(world, &wal, seed);
+        main_file.size = main_file.next = wal.size = wal.next = 0;
+    }
+    write_across(wal.file);
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
+    store_gather_close(wal_calls);
+    store_gather_close(file_calls);
+}
+
+/* ---- pages of another size ----------------------------------------------------------------------------------- */
+
 static void turn_into_pages_of(const struct world *world, int bytes) {
     char path[2 * WORLD_PATH_MAX], sql[128];
     sqlite3 *db = NULL;
@@ -138,6 +274,7 @@ int main(void) {
 #define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
+        GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),
         GATHER_TEST(an_entry_larger_than_what_is_held_comes_back),
         GATHER_TEST(a_log_with_the_larger_pages_of_an_older_one_goes_on),
         GATHER_TEST(pages_that_never_were_are_refused),
