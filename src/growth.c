@@ -9,10 +9,8 @@
  *
  * What a script adds is not known.
  */
-#include <assert.h>
 #include <string.h>
 
-#include "cmd/families.h"
 #include "eviction.h"
 #include "node_state.h"
 
@@ -99,7 +97,7 @@ static size_t growth_by_sources(struct node *node, unsigned db, const struct com
 
 static size_t growth_by_patterns(struct node *node, unsigned db, const struct command *row,
                                  const struct resp_command *command) {
-    if (row->run != cmd_sort)
+    if (strcmp(row->name, "sort") != 0)
         return 0;
     struct resp_buf ignored = {0};
     struct resp_out out = {.buf = &ignored, .protocol = 2};
@@ -113,7 +111,7 @@ static size_t growth_by_patterns(struct node *node, unsigned db, const struct co
         .reply = &out,
         .no_touch = true,
     };
-    size_t bytes = sort_stored_bytes(&call);
+    size_t bytes = command_sort_stores(&call);
     resp_buf_close(&ignored);
     return bytes;
 }

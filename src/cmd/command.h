@@ -308,4 +308,7 @@ const struct resp_arg *command_first_key(const struct command *command, const st
 /* Redis Cluster's slot of a key: CRC16(key or its {tag}) mod 16384. */
 unsigned command_key_slot(const struct resp_arg *key);
 
+/* Of SORT: about how many bytes what GET names would take in STORE's list, by some of the elements; 0 without the two. Changes nothing. */
+size_t command_sort_stores(struct call *call);
+
 #endif

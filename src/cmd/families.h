@@ -5,8 +5,6 @@
 #ifndef FAMILIES_H
 #define FAMILIES_H
 
-#include <stddef.h>
-
 struct call;
 
 /* string_set.c */
@@ -154,8 +152,6 @@ void cmd_blmpop(struct call *call);
 /* sort.c */
 void cmd_sort(struct call *call);
 void cmd_sort_ro(struct call *call);
-/* About how many bytes what GET names would take in STORE's list, by some of the elements; 0 without the two. Changes nothing. */
-size_t sort_stored_bytes(struct call *call);
 
 /* key.c */
 void cmd_del(struct call *call);

@@ -446,7 +446,7 @@ static size_t stored_bytes(struct call *call, struct sort *sort, const struct it
     return looks ? (size_t)((double)bytes / (double)looks * (double)length) : 0;
 }
 
-size_t sort_stored_bytes(struct call *call) {
+size_t command_sort_stores(struct call *call) {
     size_t bytes = 0;
     struct sort sort = {.limit_count = -1, .gets = allocate(call->count, sizeof *sort.gets)};
     if (parse(call, &sort, true) && sort.store && sort.get_count > 0) {
