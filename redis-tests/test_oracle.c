@@ -299,6 +299,8 @@ static size_t compare_database(struct wire *const nodes[NODES], int db) {
         compare_nodes(nodes, "*3\r\n$6\r\nOBJECT\r\n$8\r\nENCODING\r\n", keys[i], "");
         compare_nodes(nodes, "*3\r\n$6\r\nZUNION\r\n$1\r\n1\r\n", keys[i], "");
         compare_nodes(nodes, "*4\r\n$6\r\nLRANGE\r\n", keys[i], "$1\r\n0\r\n$2\r\n-1\r\n");
+        compare_nodes(nodes, "*6\r\n$5\r\nXINFO\r\n$6\r\nSTREAM\r\n", keys[i],
+                      "$4\r\nFULL\r\n$5\r\nCOUNT\r\n$1\r\n0\r\n");
         compare_nodes(nodes, "*2\r\n$11\r\nPEXPIRETIME\r\n", keys[i], "");
     }
     free(copy);
