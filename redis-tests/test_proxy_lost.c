@@ -464,6 +464,28 @@ static void a_transaction_that_was_begun_goes_on_at_the_next_leader(void **state
     cluster_free(cluster);
 }
 
+static void a_transaction_that_was_begun_at_the_leader_goes_on_when_another_is(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(3, proxies);
+    size_t leader = cluster_wait_equal(cluster);
+    struct wire *wire = open_at(cluster, leader), *wrong = open_at(cluster, leader);
+    assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wire, "SELECT 3"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "INCR n"), "+QUEUED");
+    assert_string_equal(wire_ask(wrong, "MULTI"), "+OK");
+    assert_string_equal(wire_ask(wrong, "INCR n"), "+QUEUED");
+    assert_int_equal(strncmp(wire_ask(wrong, "NONSENSE"), "-ERR unknown command", 20), 0);
+    hand_to(cluster, (leader + 1) % 3);
+    assert_string_equal(wire_ask(wire, "GET n"), "+QUEUED");
+    assert_string_equal(wire_ask(wire, "EXEC"), "*3 +OK :1 $1 1");
+    assert_string_equal(wire_ask(wire, "GET n"), "$1 1"); /* SELECT 3 holds */
+    assert_string_equal(wire_ask(wrong, "EXEC"),
+                        "-EXECABORT Transaction discarded because of previous errors.");
+    wire_close(wire);
+    wire_close(wrong);
+    cluster_free(cluster);
+}
+
 static void an_exec_whose_watch_is_lost_answers_nil_or_what_it_did(void **state) {
     (void)state;
     struct cluster *cluster = cluster_new(3, proxies);
@@ -559,6 +581,8 @@ int main(void) {
         cmocka_unit_test_teardown(a_leader_that_stands_still_is_left_and_what_it_was_sent_is_done_once,
                                   cluster_teardown),
         cmocka_unit_test_teardown(a_transaction_that_was_begun_goes_on_at_the_next_leader, cluster_teardown),
+        cmocka_unit_test_teardown(a_transaction_that_was_begun_at_the_leader_goes_on_when_another_is,
+                                  cluster_teardown),
         cmocka_unit_test_teardown(an_exec_whose_watch_is_lost_answers_nil_or_what_it_did, cluster_teardown),
         cmocka_unit_test_teardown(a_watch_that_is_lost_closes_the_connection, cluster_teardown),
         cmocka_unit_test_teardown(wait_counts_what_was_written_through_the_leader_before, cluster_teardown),

@@ -154,7 +154,8 @@ enum gate_verdict proxy_judge(struct node *node, struct connection *connection, 
     bool stateful = proxy && proxy_is_stateful(proxy);
     if (connection->peer || connection->via || (node->conf->follower_mode != CONF_PROXY && !stateful))
         return verdict;
-    if (is_left_behind(node, connection) && verdict != GATE_NOAUTH && verdict != GATE_DENIED) {
+    if (is_left_behind(node, connection) && !stays_here(row, command) && verdict != GATE_NOAUTH &&
+        verdict != GATE_DENIED) {
         if (connection->lane)
             return GATE_PROXY; /* in its order: it waits */
         proxy_take_over(node, proxy = proxy_of(node, connection));

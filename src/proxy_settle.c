@@ -356,7 +356,8 @@ void proxy_send_restored(struct node *node, struct proxy *proxy) {
 }
 
 void proxy_take_over(struct node *node, struct proxy *proxy) {
-    static const struct resp_command refusal = {.raw = "*1\r\n$12\r\nRAFT.REFUSED\r\n", .raw_length = 22};
+    static const char unknown[] = "*1\r\n$12\r\nRAFT.REFUSED\r\n";
+    static const struct resp_command refusal = {.raw = unknown, .raw_length = sizeof unknown - 1};
     struct connection *connection = proxy->connection;
     struct resp_buf *queue = &connection->transaction.queue;
     assert(proxy->count == 0 && connection->pending == 0);
