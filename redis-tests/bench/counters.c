@@ -30,7 +30,7 @@ enum { KEYS = 1000, REPLY_MS = 20000, WARM = 100, DUMP_MS = 60000, SETTLE_MS = 3
 
 /* More than so much above the recorded one is too much; and a growth below the least one is noise. Of one node the same program gives
  * figures within a twentieth; with three it is the machine's business how many messages and saves share a turn: within a third. */
-static const double allowed = 1.10, allowed_of_three = 1.40;
+static const double allowed = 1.10, allowed_of_three = 1.50;
 
 enum counter { INSTRUCTIONS, CALLS, SYNCS, WRITTEN, COUNTERS };
 static const struct {
@@ -38,9 +38,9 @@ static const struct {
     double least;
 } counters[COUNTERS] = {
     [INSTRUCTIONS] = {"instructions", 200},
-    [CALLS] = {"calls", 0.2},
+    [CALLS] = {"calls", 0.05},
     [SYNCS] = {"syncs", 0.02},
-    [WRITTEN] = {"written", 100},
+    [WRITTEN] = {"written", 40},
 };
 
 struct row {
@@ -55,8 +55,7 @@ static const struct row rows[] = {
     {1, {DRIVE_SET, 1, 100, 100, KEYS}, 300},  {1, {DRIVE_INCR, 1, 16, 100, KEYS}, 500},
     {1, {DRIVE_GET, 1, 1, 100, KEYS}, 2000},   {1, {DRIVE_GET, 1, 16, 100, KEYS}, 500},
     {1, {DRIVE_SET, 1, 1, 10240, KEYS}, 1000}, {3, {DRIVE_SET, 1, 1, 100, KEYS}, 1000},
-    {3, {DRIVE_SET, 1, 16, 100, KEYS}, 500},   {3, {DRIVE_GET, 1, 16, 100, KEYS}, 500},
-    {3, {DRIVE_SET, 1, 1, 10240, KEYS}, 500},
+    {3, {DRIVE_SET, 1, 16, 100, KEYS}, 500},   {3, {DRIVE_SET, 1, 1, 10240, KEYS}, 500},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
