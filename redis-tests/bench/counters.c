@@ -28,19 +28,20 @@
 
 enum { KEYS = 1000, REPLY_MS = 20000, WARM = 100, DUMP_MS = 60000, SETTLE_MS = 300 };
 
-/* More than so much above the recorded one is too much; and a growth below the least one is noise. Of one node the same program gives
- * figures within a twentieth; with three it is the machine's business how many messages and saves share a turn: within a third. */
-static const double allowed = 1.10, allowed_of_three = 1.40;
+/* With three nodes it is the machine's business how many messages and saves share a turn: runs of the same program differ by a third. */
+static const double of_three = 1.50;
 
+/* More than so many times the recorded one is too much; a growth below the least one is noise. Of one node the same program gives
+ * instructions and bytes within a hundredth, and calls within a tenth, for it may find a lock taken or a reply not yet there. */
 enum counter { INSTRUCTIONS, CALLS, SYNCS, WRITTEN, COUNTERS };
 static const struct {
     const char *name;
-    double least;
+    double times, least;
 } counters[COUNTERS] = {
-    [INSTRUCTIONS] = {"instructions", 200},
-    [CALLS] = {"calls", 0.2},
-    [SYNCS] = {"syncs", 0.02},
-    [WRITTEN] = {"written", 100},
+    [INSTRUCTIONS] = {"instructions", 1.10, 200},
+    [CALLS] = {"calls", 1.25, 0.05},
+    [SYNCS] = {"syncs", 1.10, 0.02},
+    [WRITTEN] = {"written", 1.10, 40},
 };
 
 struct row {
@@ -55,8 +56,7 @@ static const struct row rows[] = {
     {1, {DRIVE_SET, 1, 100, 100, KEYS}, 300},  {1, {DRIVE_INCR, 1, 16, 100, KEYS}, 500},
     {1, {DRIVE_GET, 1, 1, 100, KEYS}, 2000},   {1, {DRIVE_GET, 1, 16, 100, KEYS}, 500},
     {1, {DRIVE_SET, 1, 1, 10240, KEYS}, 1000}, {3, {DRIVE_SET, 1, 1, 100, KEYS}, 1000},
-    {3, {DRIVE_SET, 1, 16, 100, KEYS}, 500},   {3, {DRIVE_GET, 1, 16, 100, KEYS}, 500},
-    {3, {DRIVE_SET, 1, 1, 10240, KEYS}, 500},
+    {3, {DRIVE_SET, 1, 16, 100, KEYS}, 500},   {3, {DRIVE_SET, 1, 1, 10240, KEYS}, 500},
 };
 enum { ROWS = sizeof rows / sizeof *rows };
 
@@ -288,7 +288,7 @@ int counters_check(const char *path) {
             load->pipeline, load->value_bytes);
         for (enum counter counter = 0; counter < COUNTERS; counter++)
             grown += say_counter(counter, found[i][counter], from ? was[counter] : found[i][counter],
-                                 rows[i].nodes == 1 ? allowed : allowed_of_three);
+                                 rows[i].nodes == 1 ? counters[counter].times : of_three);
         say("\n");
     }
     if (!from)
