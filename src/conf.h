@@ -74,6 +74,9 @@ struct conf {
     enum conf_eviction maxmemory_policy;
     unsigned maxmemory_samples,
         maxmemory_tenacity; /* keys drawn for each victim; what the second says has no effect */
+    uint64_t hash_compact_entries, hash_compact_bytes; /* hash-max-listpack-entries, -value */
+    uint64_t set_compact_entries;                      /* set-max-intset-entries */
+    uint64_t zset_compact_entries, zset_compact_bytes; /* zset-max-listpack-entries, -value */
     unsigned lfu_log_factor;
     uint64_t lfu_decay_minutes; /* lfu-decay-time */
     int64_t slowlog_slower_us;  /* slowlog-log-slower-than; -1: nothing is logged */

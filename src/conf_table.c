@@ -69,6 +69,16 @@ const struct conf_directive conf_directives[] = {
      "keys drawn for each that goes: more of them choose better, and take longer"},
     {"maxmemory-eviction-tenacity", CONF_NUMBER, FIELD(maxmemory_tenacity), CONF_LIVE, 0, 100, NULL, "10",
      "accepted and without effect: growing writes wait until there is room"},
+    {"hash-max-listpack-entries", CONF_NUMBER, FIELD(hash_compact_entries), CONF_LIVE, 0, INT64_MAX, NULL, "512",
+     "fields up to which OBJECT ENCODING calls a hash a listpack here; as all of these it changes the name only"},
+    {"hash-max-listpack-value", CONF_NUMBER, FIELD(hash_compact_bytes), CONF_LIVE, 0, INT64_MAX, NULL, "64",
+     "bytes of a field or value up to which it does"},
+    {"set-max-intset-entries", CONF_NUMBER, FIELD(set_compact_entries), CONF_LIVE, 0, INT64_MAX, NULL, "512",
+     "members up to which OBJECT ENCODING calls a set of integers an intset"},
+    {"zset-max-listpack-entries", CONF_NUMBER, FIELD(zset_compact_entries), CONF_LIVE, 0, INT64_MAX, NULL, "128",
+     "members up to which OBJECT ENCODING calls a sorted set a listpack"},
+    {"zset-max-listpack-value", CONF_NUMBER, FIELD(zset_compact_bytes), CONF_LIVE, 0, INT64_MAX, NULL, "64",
+     "bytes of a member up to which it does"},
     {"lfu-log-factor", CONF_NUMBER, FIELD(lfu_log_factor), CONF_LIVE, 0, INT_LARGEST, NULL, "10",
      "how much more uses of a key it takes to count one more, the more there were"},
     {"lfu-decay-time", CONF_NUMBER, FIELD(lfu_decay_minutes), CONF_LIVE, 0, INT_LARGEST, NULL, "1",
@@ -143,6 +153,7 @@ const size_t conf_directive_count = sizeof conf_directives / sizeof conf_directi
 #define REPLICATED "replication and fail-over are Raft's"
 #define SHARD "the group is one shard of a cluster, led by Raft"
 #define ENCODED "values have no such encoding here"
+#define RENAMED "its name is -listpack- since Redis 7"
 #define ONE_LOOP "memory is freed in slices of the one loop"
 #define RUN_BY "it runs in the foreground, under whatever supervises it"
 #define OWN_LOG "it has its own log, see logfile"
@@ -229,18 +240,13 @@ const struct conf_foreign conf_foreign[] = {
     {"cluster-allow-pubsubshard-when-down", NULL, SHARD, false},
     {"cluster-link-sendbuf-limit", NULL, SHARD, false},
 
-    {"hash-max-listpack-entries", NULL, ENCODED, false},
-    {"hash-max-listpack-value", NULL, ENCODED, false},
-    {"hash-max-ziplist-entries", NULL, ENCODED, false},
-    {"hash-max-ziplist-value", NULL, ENCODED, false},
     {"list-max-listpack-size", NULL, ENCODED, false},
+    {"hash-max-ziplist-entries", NULL, RENAMED, false},
+    {"hash-max-ziplist-value", NULL, RENAMED, false},
+    {"zset-max-ziplist-entries", NULL, RENAMED, false},
+    {"zset-max-ziplist-value", NULL, RENAMED, false},
     {"list-max-ziplist-size", NULL, ENCODED, false},
     {"list-compress-depth", NULL, ENCODED, false},
-    {"set-max-intset-entries", NULL, ENCODED, false},
-    {"zset-max-listpack-entries", NULL, ENCODED, false},
-    {"zset-max-listpack-value", NULL, ENCODED, false},
-    {"zset-max-ziplist-entries", NULL, ENCODED, false},
-    {"zset-max-ziplist-value", NULL, ENCODED, false},
     {"hll-sparse-max-bytes", NULL, ENCODED, false},
     {"stream-node-max-bytes", NULL, ENCODED, false},
     {"stream-node-max-entries", NULL, ENCODED, false},

@@ -168,6 +168,7 @@ static void complete(struct node *node, struct load_job *load) {
     load->old = node->keyspace;
     keyspace_set_watches(load->old, NULL);
     node->keyspace = load->keyspace;
+    start_set_compact(node);
     watches_all_changed(node->watches);
     keyspace_set_watches(node->keyspace, node->watches);
     load->keyspace = NULL;

@@ -366,6 +366,16 @@ static struct net_options net_options_of(const struct conf *conf) {
     };
 }
 
+void start_set_compact(struct node *node) {
+    const struct conf *conf = node->conf;
+    const struct keyspace_compact compact = {
+        .hash = {conf->hash_compact_entries, conf->hash_compact_bytes},
+        .set = {conf->set_compact_entries, SIZE_MAX},
+        .zset = {conf->zset_compact_entries, conf->zset_compact_bytes},
+    };
+    keyspace_set_compact(node->keyspace, &compact);
+}
+
 void start_set_net_options(struct node *node) {
     const struct net_options options = net_options_of(node->conf);
     net_set_options(node->net, &options);
@@ -384,6 +394,7 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     node->seed = admission_random();
     admission_random_id(node->run_id);
     node->keyspace = keyspace_new(conf->databases);
+    start_set_compact(node);
     node->watches = watches_new();
     keyspace_set_watches(node->keyspace, node->watches);
     keyspace_set_hash_key(node->keyspace, admission_random(), admission_random());

@@ -291,6 +291,7 @@ void status_conf_changed(struct node *node) {
     start_set_net_options(node);
     const struct keyspace_use use = eviction_use(node);
     keyspace_set_use(node->keyspace, &use);
+    start_set_compact(node);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {

@@ -278,6 +278,7 @@ static void a_collection_tells_of_its_limits_by_its_encoding_and_never_goes_back
     struct keyspace *keyspace = keyspace_new(1);
     struct collection_limits limits = {2, 5};
     struct collection c;
+    keyspace_set_compact(keyspace, &(struct keyspace_compact){limits, limits, limits});
     struct resp_arg a = arg("a"), b = arg("b"), d = arg("d"), is_long = arg("abcdef");
     collection_open(&c, keyspace, 0, &key_c, VALUE_HASH, &limits);
     hash_set(&c, &a, &b);
@@ -299,6 +300,28 @@ static void a_collection_tells_of_its_limits_by_its_encoding_and_never_goes_back
     assert_true(collection_close(&c, 4));
     assert_string_equal(encoding(keyspace), "skiplist");
     keyspace_free(keyspace);
+}
+
+/* What a node's directives call a collection is its own affair. */
+static void what_counts_as_compact_shows_in_the_name_and_not_in_the_digest(void **state) {
+    (void)state;
+    static const struct collection_limits by_default = {512, 64};
+    const struct keyspace_compact little = {{1, 64}, {1, 64}, {1, 64}};
+    struct keyspace *keyspaces[] = {keyspace_new(1), keyspace_new(1)};
+    struct resp_arg a = arg("a"), b = arg("b");
+    keyspace_set_compact(keyspaces[1], &little);
+    for (int i = 0; i < 2; i++) {
+        struct collection c;
+        collection_open(&c, keyspaces[i], 0, &key_c, VALUE_HASH, &by_default);
+        hash_set(&c, &a, &b);
+        hash_set(&c, &b, &b);
+        assert_true(collection_close(&c, 1));
+        assert_string_equal(encoding(keyspaces[i]), i == 0 ? "listpack" : "hashtable");
+        assert_false(collection_is_wide(keyspace_find(keyspaces[i], 0, &key_c)));
+    }
+    assert_true(keyspace_digest(keyspaces[0]) == keyspace_digest(keyspaces[1]));
+    for (int i = 0; i < 2; i++)
+        keyspace_free(keyspaces[i]);
 }
 
 static void a_set_of_integers_is_an_intset_until_another_member_comes(void **state) {
@@ -439,6 +462,7 @@ int main(void) {
         cmocka_unit_test(random_changes_of_a_set_give_what_the_twin_gives),
         cmocka_unit_test(random_changes_of_a_sorted_set_give_what_the_twin_gives),
         cmocka_unit_test(a_collection_tells_of_its_limits_by_its_encoding_and_never_goes_back),
+        cmocka_unit_test(what_counts_as_compact_shows_in_the_name_and_not_in_the_digest),
         cmocka_unit_test(a_set_of_integers_is_an_intset_until_another_member_comes),
         cmocka_unit_test(a_collection_without_members_is_no_key),
         cmocka_unit_test(a_version_changes_with_the_members_and_only_then),

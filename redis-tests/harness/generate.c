@@ -622,8 +622,8 @@ static bool may_be_called(const struct generate_row *row, const struct generate_
     for (const struct generate_row *first = rows; family == &common && strcmp(first->name, "SELECT") != 0;
          first++)
         over_data |= first == row;
-    return over_data && strcmp(row->name, "OBJECT|FREQ") != 0 && strcmp(row->name, "OBJECT|IDLETIME") != 0 &&
-           strncmp(row->name, "MEMORY", 6) != 0;
+    return over_data && strcmp(row->name, "OBJECT|ENCODING") != 0 && strcmp(row->name, "OBJECT|FREQ") != 0 &&
+           strcmp(row->name, "OBJECT|IDLETIME") != 0 && strncmp(row->name, "MEMORY", 6) != 0;
 }
 
 enum comparison generate_add_called(uint64_t *seed, struct request *request, bool clears) {

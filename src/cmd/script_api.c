@@ -49,7 +49,7 @@ static bool is_select(const struct command *row) {
 
 /* What they tell is this node's own: where every node runs the script it must not matter. */
 static bool is_of_node(const struct command *row) {
-    static const char *const names[] = {"memory|usage", "object|freq", "object|idletime"};
+    static const char *const names[] = {"memory|usage", "object|encoding", "object|freq", "object|idletime"};
     for (size_t i = 0; i < sizeof names / sizeof *names; i++)
         if (strcmp(row->name, names[i]) == 0)
             return true;

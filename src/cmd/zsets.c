@@ -68,7 +68,7 @@ bool zsets_loose_score(const char *bytes, size_t length, double *score) {
 /* ---- changing --- */
 
 bool zsets_is_compact(const struct item *item) {
-    return strcmp(collection_encoding(item), "listpack") == 0;
+    return !collection_is_wide(item);
 }
 
 void zsets_open(struct call *call, const struct resp_arg *key, struct collection *zset) {

@@ -5,8 +5,9 @@
  * A small one is packed into its item (small.c): up to ITEM_SMALL_MAX bytes, searched from front to back. One
  * that outgrows this becomes an object with an index, whose pages a checkpoint writes one by one (members.c,
  * list.c), and stays one until it is empty. Which of both it is follows from bytes alone, never from a
- * directive. What OBJECT ENCODING shows, on the other hand, follows from the caller's limits, as it does in
- * Redis, and means nothing here: it is one bit in the item, set once a limit was passed.
+ * directive. What OBJECT ENCODING shows, on the other hand, follows from limits, as it does in Redis: one bit in the
+ * item, set once a limit of this node's directives was passed. A second bit is the same by Redis's default limits,
+ * on every node alike.
  *
  * The dense order: in the small form that of the packed entries, where a removal closes the gap and a sorted
  * set is sorted; in the large form that of members.c. Both depend on the log alone.
@@ -32,6 +33,39 @@ bool collection_is_small(const struct item *item) {
 
 /* ---- opening and closing --- */
 
+static const struct collection_limits *named_limits(const struct collection *collection) {
+    static const struct collection_limits none = {SIZE_MAX, SIZE_MAX};
+    const struct keyspace_compact *compact = keyspace_compact(collection->keyspace);
+    switch (item_type(collection->item)) {
+    case VALUE_HASH:
+        return &compact->hash;
+    case VALUE_SET:
+        return &compact->set;
+    case VALUE_ZSET:
+        return &compact->zset;
+    default:
+        return &none;
+    }
+}
+
+static void note_length(struct collection *collection, size_t length) {
+    struct item *item = collection->item;
+    if (length > collection->limits.bytes)
+        item->flags |= ITEM_WIDE;
+    if (length > named_limits(collection)->bytes)
+        item->flags |= ITEM_NAMED_WIDE;
+}
+
+/* As a limit: it counts even if more is removed before the end. */
+static void note_count(struct collection *collection) {
+    struct item *item = collection->item;
+    size_t count = collection_count(item);
+    if (count > collection->limits.entries)
+        item->flags |= ITEM_WIDE;
+    if (count > named_limits(collection)->entries)
+        item->flags |= ITEM_NAMED_WIDE;
+}
+
 void collection_open(struct collection *collection, struct keyspace *keyspace, unsigned db,
                      const struct resp_arg *key, enum value_type type,
                      const struct collection_limits *limits) {
@@ -46,8 +80,7 @@ void collection_open(struct collection *collection, struct keyspace *keyspace, u
 
 bool collection_close(struct collection *collection, uint64_t version) {
     size_t count = collection_count(collection->item);
-    if (count > collection->limits.entries)
-        collection->item->flags |= ITEM_WIDE;
+    note_count(collection);
     if (collection->changed)
         collection->item->version = version;
     if (collection->changed && count > 0)
@@ -73,7 +106,11 @@ const char *collection_encoding(const struct item *item) {
         [VALUE_STREAM] = {"stream", "stream"},
     };
     assert(item_type(item) != VALUE_STRING);
-    return names[item_type(item)][(item->flags & ITEM_WIDE) != 0];
+    return names[item_type(item)][(item->flags & ITEM_NAMED_WIDE) != 0];
+}
+
+bool collection_is_wide(const struct item *item) {
+    return item->flags & ITEM_WIDE;
 }
 
 /* ---- reading --- */
@@ -166,17 +203,6 @@ static void replace(struct collection *collection, const struct member *member) 
     members_replace(collection, member);
 }
 
-static void note_length(struct collection *collection, size_t length) {
-    if (length > collection->limits.bytes)
-        collection->item->flags |= ITEM_WIDE;
-}
-
-/* As a limit: it counts even if more is removed before the end. */
-static void note_count(struct collection *collection) {
-    if (collection_count(collection->item) > collection->limits.entries)
-        collection->item->flags |= ITEM_WIDE;
-}
-
 bool hash_set(struct collection *hash, const struct resp_arg *field, const struct resp_arg *value) {
     struct member found, member = {.key = *field, .value = *value};
     assert(item_type(hash->item) == VALUE_HASH);
@@ -198,7 +224,7 @@ bool set_add(struct collection *set, const struct resp_arg *member) {
     if (collection_find(set->item, member, NULL))
         return false;
     if (!pack_value(member).is_integer)
-        set->item->flags |= ITEM_WIDE;
+        set->item->flags |= ITEM_WIDTHS;
     add(set, &(struct member){.key = *member});
     note_count(set);
     return true;

@@ -19,13 +19,6 @@
 
 #include "keyspace.h"
 
-/* Up to what size a collection counts as compact: as Redis's directives (hash-max-listpack-entries and so
- * on), given by replicated state. Only collection_encoding shows it. */
-struct collection_limits {
-    size_t entries; /* members */
-    size_t bytes;   /* of a field, value or member; of a set it means nothing */
-};
-
 struct collection {
     struct item *item;
     /* private */
@@ -57,6 +50,8 @@ bool collection_close(struct collection *collection, uint64_t version);
 /* It is so small that it may become another order at any change: a scan shows all of it in one call. What is
  * not small never becomes so again. */
 bool collection_is_small(const struct item *item);
+/* It has outgrown the limits that it was opened with. */
+bool collection_is_wide(const struct item *item);
 /* As OBJECT ENCODING says: listpack or hashtable, intset or hashtable, listpack or skiplist, quicklist, stream. Once
  * it has become the second it stays so. */
 const char *collection_encoding(const struct item *item);

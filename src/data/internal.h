@@ -93,6 +93,7 @@ struct keyspace {
     uint64_t next_object; /* ids are handed out in the order of the log */
     size_t memory;        /* bytes allocated for whatever is below, but for `load` */
     size_t leaving;       /* of them, about: of the graves and the dying */
+    struct keyspace_compact compact;
     struct keyspace_use use;
     uint32_t use_now;    /* what an item gets that is used now (use.c) */
     uint64_t use_random; /* no part of the state */

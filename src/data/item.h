@@ -68,7 +68,10 @@ struct text {
 enum item_flag {
     ITEM_DEADLINE = 1 << 0,
     ITEM_LONG = 1 << 1, /* the value is an object */
-    ITEM_WIDE = 1 << 2, /* of a collection: it has outgrown the limits of the compact encoding's name */
+    /* Of a collection: it has outgrown what Redis keeps compact by default; how it keeps a negative zero follows from that. */
+    ITEM_WIDE = 1 << 2,
+    ITEM_NAMED_WIDE = 1 << 3, /* ... and what this node's directives call compact. No part of the state */
+    ITEM_WIDTHS = ITEM_WIDE | ITEM_NAMED_WIDE,
 };
 
 struct item {

@@ -77,9 +77,18 @@ struct keyspace *keyspace_new(unsigned visible) {
     keyspace->count = databases;
     keyspace->next_object = OBJECT_FIRST;
     keyspace->last_grave = &keyspace->graves;
+    keyspace->compact = (struct keyspace_compact){{512, 64}, {512, SIZE_MAX}, {128, 64}};
     for (unsigned i = 0; i < databases; i++)
         database_init(keyspace, &keyspace->db[i]);
     return keyspace;
+}
+
+void keyspace_set_compact(struct keyspace *keyspace, const struct keyspace_compact *compact) {
+    keyspace->compact = *compact;
+}
+
+const struct keyspace_compact *keyspace_compact(const struct keyspace *keyspace) {
+    return &keyspace->compact;
 }
 
 void keyspace_set_hash_key(struct keyspace *keyspace, uint64_t k0, uint64_t k1) {

@@ -156,6 +156,22 @@ struct keyspace_ready {
 /* What was noted and not yet told, oldest first; false when there is nothing. The key may be gone again. */
 bool keyspace_next_ready(struct keyspace *keyspace, struct keyspace_ready *ready);
 
+/* ---- what counts as compact --- */
+
+/* Up to what size a collection counts as compact: as Redis's directives (hash-max-listpack-entries and so on). */
+struct collection_limits {
+    size_t entries; /* members */
+    size_t bytes;   /* of a field, value or member; of a set it means nothing */
+};
+
+struct keyspace_compact {
+    struct collection_limits hash, set, zset;
+};
+
+/* What collection_encoding goes by, for what is added from now on; Redis's defaults at first. No part of the state that the log determines: replicas may differ in it. */
+void keyspace_set_compact(struct keyspace *keyspace, const struct keyspace_compact *compact);
+const struct keyspace_compact *keyspace_compact(const struct keyspace *keyspace);
+
 /* ---- how keys are used (use.c has the essay) --- */
 
 struct keyspace_use {

@@ -153,10 +153,15 @@ static const char letters[] = {
 };
 
 static void write_type(const struct item *item, struct resp_buf *out) {
-    char type[2] = {letters[item->type], 'w'};
+    char type[3] = {letters[item->type]};
+    size_t length = 1;
     if (item->flags & ITEM_LONG)
         type[0] = (char)(type[0] - 'a' + 'A');
-    resp_request_bulk(out, type, (item->flags & ITEM_WIDE) ? 2 : 1);
+    if (item->flags & ITEM_WIDE)
+        type[length++] = 'w';
+    if (item->flags & ITEM_NAMED_WIDE)
+        type[length++] = 'n';
+    resp_request_bulk(out, type, length);
 }
 
 static void write_value(const struct item *item, struct resp_buf *out) {
@@ -224,7 +229,14 @@ static bool read_reference(struct resp_arg field, struct page_place *place) {
 }
 
 static bool read_type(const struct resp_arg *field, struct page_place *place) {
-    if (field->length < 1 || field->length > 2 || (field->length == 2 && field->bytes[1] != 'w'))
+    size_t at = 1;
+    if (field->length < 1)
+        return false;
+    bool wide = at < field->length && field->bytes[at] == 'w';
+    at += wide;
+    bool named_wide = at < field->length && field->bytes[at] == 'n';
+    at += named_wide;
+    if (at != field->length)
         return false;
     char letter = field->bytes[0];
     bool is_object = letter >= 'A' && letter <= 'Z';
@@ -234,7 +246,7 @@ static bool read_type(const struct resp_arg *field, struct page_place *place) {
         return false;
     place->type = (enum value_type)(found - letters);
     place->is_object = is_object;
-    place->flags = field->length == 2 ? ITEM_WIDE : 0u;
+    place->flags = (wide ? ITEM_WIDE : 0u) | (named_wide ? ITEM_NAMED_WIDE : 0u);
     return place->type != VALUE_STRING || place->flags == 0;
 }
 

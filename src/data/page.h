@@ -59,7 +59,7 @@ void page_write_items(const struct dict *dict, size_t number, struct resp_buf *o
 struct page_place {
     struct resp_arg key, value;
     enum value_type type;
-    unsigned flags; /* ITEM_WIDE or none */
+    unsigned flags; /* of ITEM_WIDTHS */
     uint64_t deadline, version;
     bool is_object;      /* then `value` has been read into: */
     uint64_t object;     /* its id */

@@ -246,12 +246,12 @@ char *item_small_bytes(struct item *item) {
 
 struct item *item_resize_small(struct item *item, size_t length, size_t *memory) {
     assert(!(item->flags & ITEM_LONG));
-    return reshape_value(item, item->flags & ITEM_WIDE, length, NULL, memory);
+    return reshape_value(item, item->flags & ITEM_WIDTHS, length, NULL, memory);
 }
 
 struct item *item_give_object(struct item *item, struct object *object, size_t *memory) {
     assert(!(item->flags & ITEM_LONG));
-    return reshape_value(item, (item->flags & ITEM_WIDE) | ITEM_LONG, 0, object, memory);
+    return reshape_value(item, (item->flags & ITEM_WIDTHS) | ITEM_LONG, 0, object, memory);
 }
 
 struct item *item_with_key(struct item *item, const struct resp_arg *key, size_t *memory) {
