@@ -601,6 +601,12 @@ static int vfs_time(sqlite3_vfs *vfs, double *julian) {
     return SQLITE_OK;
 }
 
+/* SQLite asks for the system's own number after an error of the disk. */
+static int vfs_last_error(sqlite3_vfs *vfs, int length, char *text) {
+    (void)vfs, (void)length, (void)text;
+    return 0;
+}
+
 void vfs_register(void) {
     static sqlite3_vfs layers[2];
     static const char *const names[2] = {"sim", STORE_VFS_UNLOCKED};
@@ -617,6 +623,7 @@ void vfs_register(void) {
             .xRandomness = vfs_randomness,
             .xSleep = vfs_sleep,
             .xCurrentTime = vfs_time,
+            .xGetLastError = vfs_last_error,
         };
         sqlite3_vfs_register(&layers[i], i == 0);
     }
