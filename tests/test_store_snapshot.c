@@ -506,7 +506,7 @@ static void a_failed_fragment_is_sent_again(void **state) {
             world_empty(&receiver.log);
             receiver_open(&receiver);
         }
-        assert_true(failures > 15);
+        assert_true(failures > 10);
         receiver_remove(&receiver);
     }
     disk_watch_no_more();
