@@ -22,6 +22,10 @@ struct instant instant_now(void) {
     return (struct instant){.mono_us = world_us(CLOCK_BOOTTIME), .wall_us = world_us(CLOCK_REALTIME)};
 }
 
+uint64_t instant_cpu_us(void) {
+    return world_us(CLOCK_THREAD_CPUTIME_ID);
+}
+
 enum { ELECTION_MS = 600 };
 
 static struct world *world;

@@ -9,8 +9,9 @@ import redis
 import rq
 from redis.sentinel import Sentinel
 
+from rq.job import Job
 from story import pairs, say, step
-from with_rq_jobs import JobWithoutStreams, add
+from with_rq_jobs import add
 
 JOBS = 150
 
@@ -22,7 +23,7 @@ def connect(way, addresses):
 
 
 def queue_on(connection):
-    return rq.Queue("story", connection=connection, job_class=JobWithoutStreams)
+    return rq.Queue("story", connection=connection)
 
 
 def worker(way, addresses, ended):
@@ -30,8 +31,7 @@ def worker(way, addresses, ended):
     while True:
         try:
             connection = connect(way, addresses)
-            rq.SimpleWorker([queue_on(connection)], connection=connection, job_class=JobWithoutStreams).work(
-                logging_level="ERROR")
+            rq.SimpleWorker([queue_on(connection)], connection=connection).work(logging_level="ERROR")
         except Exception as error:
             print("worker:", type(error).__name__, error, file=sys.stderr, flush=True)
             ended.value += 1
@@ -63,7 +63,7 @@ def unfinished(connection, jobs, patience_s):
         time.sleep(0.3)
         try:
             left = [(job, sum) for job, sum in wrong
-                    if JobWithoutStreams.fetch(job.id, connection=connection).result != sum]
+                    if Job.fetch(job.id, connection=connection).result != sum]
             if len(left) < len(wrong):
                 until = time.monotonic() + patience_s
             wrong = left
