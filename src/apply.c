@@ -33,15 +33,14 @@ static uint64_t mix(uint64_t word) {
 }
 
 /* A container's subcommands are not counted: they are no rows of the table. */
-static struct command_statistics *statistics_of(struct node *node, const struct command *command) {
-    size_t rows;
-    const struct command *table = command_table(&rows);
-    return command >= table && command < table + rows ? &node->statistics.calls[command - table] : NULL;
+struct command_statistics *apply_statistics(struct node *node, const struct command *command) {
+    size_t number = command_number(command);
+    return number < command_count() ? &node->statistics.calls[number] : NULL;
 }
 
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session) {
-    struct command_statistics *statistics = statistics_of(node, command);
+    struct command_statistics *statistics = apply_statistics(node, command);
     struct resp_buf *buf = call->reply->buf;
     size_t mark = buf ? resp_buf_length(buf) : 0;
     bool sampled = statistics && statistics->calls++ % TIMED_EVERY == 0;
@@ -53,8 +52,8 @@ void apply_call(struct node *node, const struct command *command, struct call *c
     command->run(call);
     node->call_ended_us = sampled || timed ? apply_clock_us() : 0;
     uint64_t us = node->call_ended_us - begun_us;
-    if (sampled)
-        statistics->us += TIMED_EVERY * us;
+    if (statistics && (sampled || timed))
+        statistics->us += timed ? us : TIMED_EVERY * us;
     if (timed)
         status_took(node, command, call->args, call->count, session, us);
     if ((command->flags & COMMAND_READONLY) && !call->due) {
@@ -74,7 +73,7 @@ static void must_be_known(const struct command *row, const struct resp_command *
 
 void apply_uncount(struct node *node, const struct command *command) {
     node->statistics.commands--;
-    statistics_of(node, command)->calls--;
+    apply_statistics(node, command)->calls--;
 }
 
 static struct call look_of(struct node *node, const struct resp_command *command, unsigned db,

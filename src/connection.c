@@ -179,8 +179,7 @@ void connection_count_reply(struct node *node, const struct command *command, co
     if (*reply != '-')
         return;
     count_error(node, reply + 1, resp_buf_length(out->buf) - mark - 1);
-    size_t rows;
-    const struct command *table = command_table(&rows);
-    if (command && command >= table && command < table + rows)
-        node->statistics.calls[command - table].failed++;
+    struct command_statistics *statistics = command ? apply_statistics(node, command) : NULL;
+    if (statistics)
+        statistics->failed++;
 }

@@ -167,6 +167,7 @@ struct promise {
 
 struct command_statistics {
     uint64_t calls, us, rejected, failed;
+    uint64_t took[REPORT_TOOK_MAX]; /* as report_calls, while commands are timed */
 };
 
 struct statistics {
@@ -448,6 +449,7 @@ void apply_entries(struct node *node, const struct raft_entries *entries);
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session);
 /* The last call of this command was one that was counted before. */
+struct command_statistics *apply_statistics(struct node *node, const struct command *command);
 void apply_uncount(struct node *node, const struct command *command);
 /* A clock with microseconds, for how long something takes. */
 uint64_t apply_clock_us(void);

@@ -186,9 +186,14 @@ void serve_session(struct node *node, struct connection *connection, const struc
     uint64_t begun_us = apply_clock_us();
     row->session(&call);
     deliver_classify(connection);
+    uint64_t us = apply_clock_us() - begun_us;
+    struct command_statistics *statistics = apply_statistics(node, row);
+    if (statistics) {
+        statistics->calls++;
+        statistics->us += us;
+    }
     if (status_times_commands(node))
-        status_took(node, row, command->args, command->count, &connection->session,
-                    apply_clock_us() - begun_us);
+        status_took(node, row, command->args, command->count, &connection->session, us);
     if (call.report)
         status_report_free(&report);
     if (sessions)

@@ -401,11 +401,9 @@ struct node *node_new(struct ev_loop *loop, struct conf *conf, struct logger *lo
     block_open(node);
     node->ahead = ahead_new();
     node->item_parser = resp_parser_new();
-    size_t rows;
-    command_table(&rows);
     node->slowlog = slowlog_new();
     node->audience = audience_new(admission_random(), admission_random());
-    node->statistics.calls = calloc(rows, sizeof *node->statistics.calls);
+    node->statistics.calls = calloc(command_count(), sizeof *node->statistics.calls);
     if (!node->statistics.calls)
         abort();
     proxy_open(node);

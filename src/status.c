@@ -240,6 +240,10 @@ size_t status_secret_from(const struct command *command) {
 void status_took(struct node *node, const struct command *command, const struct resp_arg *args, size_t count,
                  const struct session *session, uint64_t us) {
     const struct conf *conf = node->conf;
+    struct command_statistics *statistics = apply_statistics(node, command);
+    unsigned doublings = us > 1 ? 64 - (unsigned)__builtin_clzll(us - 1) : 0;
+    if (statistics)
+        statistics->took[doublings < REPORT_TOOK_MAX ? doublings : REPORT_TOOK_MAX - 1]++;
     status_spike(node, command->flags & COMMAND_FAST ? SPIKE_FAST_COMMAND : SPIKE_COMMAND, us);
     if (conf->slowlog_slower_us < 0 || us < (uint64_t)conf->slowlog_slower_us)
         return;
@@ -268,9 +272,7 @@ void status_reset(struct node *node) {
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
     net_counters(node->net, &counters);
-    size_t rows;
-    command_table(&rows);
-    memset(statistics->calls, 0, rows * sizeof *statistics->calls);
+    memset(statistics->calls, 0, command_count() * sizeof *statistics->calls);
     struct statistics fresh = {.calls = statistics->calls,
                                .in_doubt = statistics->in_doubt,
                                .lease_reads = statistics->lease_reads,
@@ -576,17 +578,16 @@ static void report_counters(struct node *node, struct report *report) {
     report->errors = statistics->error_codes;
     report->error_count = statistics->error_code_count;
 
-    size_t rows;
-    const struct command *table = command_table(&rows);
-    struct report_calls *calls = calloc(rows, sizeof *calls);
+    struct report_calls *calls = calloc(command_count(), sizeof *calls);
     if (!calls)
         abort();
-    for (size_t i = 0; i < rows; i++) {
+    for (size_t i = 0; i < command_count(); i++) {
         const struct command_statistics *row = &statistics->calls[i];
         if (row->calls || row->rejected || row->failed)
-            calls[report->call_count++] = (struct report_calls){.command = &table[i],
+            calls[report->call_count++] = (struct report_calls){.command = command_numbered(i),
                                                                 .calls = row->calls,
                                                                 .us = row->us,
+                                                                .took = row->took,
                                                                 .rejected = row->rejected,
                                                                 .failed = row->failed};
     }

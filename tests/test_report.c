@@ -521,7 +521,7 @@ static void only_a_leader_that_serves_with_a_quorum_is_a_master(void **state) {
 }
 
 static void statistics_of_commands_and_errors_are_lines(void **state) {
-    struct report_calls calls = {command_find(&(struct resp_arg){"get", 3}, 1), 4, 10, 1, 2};
+    struct report_calls calls = {command_find(&(struct resp_arg){"get", 3}, 1), 4, 10, 1, 2, NULL};
     struct report_error error = {"ERR", 3};
     (void)state;
 

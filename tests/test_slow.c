@@ -154,6 +154,30 @@ static void the_graph_has_a_bar_for_each_second(void **state) {
     assert_non_null(strstr(graph, "       5 s ago       20 ms ##############################\n"));
     assert_non_null(strstr(graph, "       2 s ago       40 ms "
                                   "############################################################\n"));
+}
+
+static const struct command *row_named(const char *name, const char *part) {
+    const struct resp_arg args[] = {{name, strlen(name)}, {part, strlen(part)}};
+    return command_find(args, *part ? 2 : 1);
+}
+
+static void the_histogram_tells_how_many_calls_took_up_to_each_bound(void **state) {
+    (void)state;
+    static const uint64_t set[REPORT_TOOK_MAX] = {[0] = 3, [5] = 2}, get[REPORT_TOOK_MAX] = {[1] = 1},
+                          none[REPORT_TOOK_MAX] = {0};
+    const struct report_calls calls[] = {{.command = row_named("set", ""), .calls = 5, .took = set},
+                                         {.command = row_named("config", "get"), .calls = 1, .took = get},
+                                         {.command = row_named("del", ""), .calls = 1, .took = none}};
+    world.report.calls = calls;
+    world.report.call_count = 3;
+    assert_reply("LATENCY HISTOGRAM set nosuch del",
+                 "*2\r\n$3\r\nset\r\n*4\r\n$5\r\ncalls\r\n:5\r\n$14\r\nhistogram_usec\r\n"
+                 "*4\r\n:1\r\n:3\r\n:33\r\n:5\r\n");
+    assert_reply("LATENCY HISTOGRAM config",
+                 "*2\r\n$10\r\nconfig|get\r\n*4\r\n$5\r\ncalls\r\n:1\r\n$14\r\nhistogram_usec\r\n"
+                 "*2\r\n:2\r\n:1\r\n");
+    assert_int_equal(strncmp(world_ask(&world, "LATENCY HISTOGRAM", NULL), "*4\r\n", 4), 0);
+    world.report.call_count = 0;
     assert_reply("LATENCY HISTOGRAM", "*0\r\n");
 }
 
@@ -168,6 +192,7 @@ int main(void) {
         TEST(only_what_reaches_the_threshold_is_noted_once_a_second),
         TEST(the_oldest_moments_are_forgotten),
         TEST(the_graph_has_a_bar_for_each_second),
+        TEST(the_histogram_tells_how_many_calls_took_up_to_each_bound),
         TEST(the_doctor_says_what_is_watched_and_what_was_seen),
     };
     return cmocka_run_group_tests_name("slow", tests, NULL, NULL);

@@ -295,6 +295,10 @@ const struct command *command_find(const struct resp_arg *args, size_t count);
 const struct command *command_find_name(const struct resp_arg *name);
 /* All top-level rows. */
 const struct command *command_table(size_t *count);
+/* Every row, a subcommand's too, has a number below command_count(); what is no row of the table has that one. */
+size_t command_count(void);
+size_t command_number(const struct command *row);
+const struct command *command_numbered(size_t number);
 bool command_arity_ok(const struct command *command, size_t count);
 /* Redis's words for a command that is not there: unknown command, or unknown subcommand of a container. */
 void command_unknown(struct resp_out *reply, const struct resp_arg *args, size_t count);

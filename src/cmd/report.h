@@ -88,11 +88,14 @@ struct report_error {
 };
 
 /* Calls of one command, since CONFIG RESETSTAT. */
+enum { REPORT_TOOK_MAX = 24 }; /* the last one: all that took longer */
+
 struct report_calls {
     const struct command *command;
     uint64_t calls, us;
-    uint64_t rejected; /* by the gate, before they ran */
-    uint64_t failed;   /* ran and answered with an error */
+    uint64_t rejected;    /* by the gate, before they ran */
+    uint64_t failed;      /* ran and answered with an error */
+    const uint64_t *took; /* [k]: calls that took 2^k us at most, and more than half of that */
 };
 
 struct report {

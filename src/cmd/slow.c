@@ -9,6 +9,7 @@
 #include "../conf.h"
 #include "../slowlog.h"
 #include "../spikes.h"
+#include "report.h"
 #include "sessions.h"
 #include "text.h"
 
@@ -126,10 +127,67 @@ void session_latency_graph(struct session_call *call) {
     text_reply(&text, call->reply);
 }
 
-/* Commands are timed for the sums of INFO commandstats only: latency-tracking is no. */
-void session_latency_histogram(struct session_call *call) {
-    resp_map(call->reply, 0);
+/* ---- LATENCY HISTOGRAM --- */
+
+/* Redis's bounds: those of a histogram whose smallest step is 1032 ns. */
+static int64_t bound_us(unsigned doublings) {
+    return (int64_t)((((uint64_t)1032 << doublings) - 1) / 1000);
 }
+
+static uint64_t count_of(const struct report_calls *calls) {
+    uint64_t count = 0;
+    for (unsigned k = 0; k < REPORT_TOOK_MAX; k++)
+        count += calls->took[k];
+    return count;
+}
+
+static bool is_of(const struct command *command, const struct resp_arg *name) {
+    size_t head = strcspn(command->name, "|");
+    return resp_arg_is(name, command->name) ||
+           (name->length == head && command->name[head] && resp_bytes_fold(name->bytes, command->name, head));
+}
+
+static bool is_asked_for(const struct session_call *call, const struct report_calls *calls) {
+    bool asked = call->count == 2;
+    for (size_t i = 2; i < call->count; i++)
+        asked |= is_of(calls->command, &call->args[i]);
+    return asked && count_of(calls) > 0;
+}
+
+static void reply_histogram(struct resp_out *reply, const struct report_calls *calls) {
+    size_t filled = 0;
+    uint64_t sum = 0;
+    for (unsigned k = 0; k < REPORT_TOOK_MAX; k++)
+        filled += calls->took[k] > 0;
+    resp_bulk_text(reply, calls->command->name);
+    resp_map(reply, 2);
+    resp_bulk_text(reply, "calls");
+    resp_integer(reply, (int64_t)count_of(calls));
+    resp_bulk_text(reply, "histogram_usec");
+    resp_map(reply, filled);
+    for (unsigned k = 0; k < REPORT_TOOK_MAX; k++) {
+        sum += calls->took[k];
+        if (calls->took[k] == 0)
+            continue;
+        resp_integer(reply, bound_us(k));
+        resp_integer(reply, (int64_t)sum);
+    }
+}
+
+/* Of commands that ran since the start or CONFIG RESETSTAT, while they were timed (slowlog-log-slower-than, latency-monitor-threshold). A
+ * container's name stands for all its subcommands. */
+void session_latency_histogram(struct session_call *call) {
+    const struct report *report = call->report;
+    size_t told = 0;
+    for (size_t i = 0; i < report->call_count; i++)
+        told += is_asked_for(call, &report->calls[i]);
+    resp_map(call->reply, told);
+    for (size_t i = 0; i < report->call_count; i++)
+        if (is_asked_for(call, &report->calls[i]))
+            reply_histogram(call->reply, &report->calls[i]);
+}
+
+/* ---- LATENCY RESET --- */
 
 static bool reset_event(struct spikes *spikes, enum spike_event event) {
     bool had = spikes_count(spikes, event) > 0;

@@ -28,7 +28,8 @@ struct index_slot {
 };
 
 static struct index_slot command_index[INDEX_SLOTS];
-static size_t row_count;
+static size_t row_count, number_count;
+static const struct command *numbered[INDEX_SLOTS / 2]; /* the rows, then their subcommands */
 
 static unsigned char fold(char byte) {
     unsigned char value = (unsigned char)byte;
@@ -64,15 +65,18 @@ static void index_add(const struct command *row) {
     command_index[at] = (struct index_slot){.row = row, .hash = hash, .length = (uint32_t)length};
 }
 
-__attribute__((constructor)) static void index_build(void) {
-    size_t indexed = 0;
+static void add(const struct command *row) {
+    assert(number_count < sizeof numbered / sizeof *numbered);
+    numbered[number_count++] = row;
+    index_add(row);
+}
 
-    for (const struct command *row = command_rows; row->name; row++, row_count++, indexed++) {
-        index_add(row);
-        for (const struct command *sub = row->subcommands; sub && sub->name; sub++, indexed++)
-            index_add(sub);
-    }
-    assert(indexed * 2 <= INDEX_SLOTS);
+__attribute__((constructor)) static void index_build(void) {
+    for (const struct command *row = command_rows; row->name; row++, row_count++)
+        add(row);
+    for (size_t i = 0; i < row_count; i++)
+        for (const struct command *sub = command_rows[i].subcommands; sub && sub->name; sub++)
+            add(sub);
 }
 
 /* The row named `head`, or, of a container that has the name `head`, its subcommand `tail`. */
@@ -116,6 +120,24 @@ const struct command *command_find_name(const struct resp_arg *name) {
 const struct command *command_table(size_t *count) {
     *count = row_count;
     return command_rows;
+}
+
+size_t command_count(void) {
+    return number_count;
+}
+
+size_t command_number(const struct command *row) {
+    size_t number = row_count;
+    if (row >= command_rows && row < command_rows + row_count)
+        return (size_t)(row - command_rows);
+    while (number < number_count && numbered[number] != row)
+        number++;
+    return number;
+}
+
+const struct command *command_numbered(size_t number) {
+    assert(number < number_count);
+    return numbered[number];
 }
 
 bool command_arity_ok(const struct command *command, size_t count) {
