@@ -38,7 +38,7 @@ enum {
     TURN_US = 1000,
     JOB_BYTES = 256 * 1024,
     BYTES_OUT_MAX = 4 * 1024 * 1024,
-    KEPT_MIN = 64 * 1024 * 1024,
+    KEPT_MIN = 32 * 1024 * 1024,
     KEPT_PART = 8, /* of the keyspace */
     RETRY_FIRST_MS = 1000,
     RETRY_DOUBLINGS = 6,
