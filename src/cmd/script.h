@@ -51,7 +51,7 @@ void script_machine_charge(lua_State *lua, uint64_t steps);
 struct script_text {
     char sha[SCRIPT_SHA_LENGTH + 1];
     struct resp_buf state; /* for script_machine_restore; empty: it was not compiled yet, or is too large */
-    char *bytes; /* of the text; NULL: it is not kept */
+    char *bytes;           /* of the text; NULL: it is not kept */
     size_t length;
 };
 
