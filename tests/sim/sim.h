@@ -34,6 +34,7 @@
 #include "../../resp/resp.h"
 #include "../../src/conf.h"
 #include "../../src/node.h"
+#include "../../src/store/store.h"
 #include "checker.h"
 
 enum {
@@ -394,5 +395,13 @@ void plants_cut_too_far(struct worker_job *batch);
 void plants_started(struct sim_node *node);
 /* Spoils what the node is told; `more`: raft has something to tell. */
 bool plants_ready(struct raft_ready *ready, bool more);
+
+/* vfs.c: in the place of store/file.c's */
+bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes);
+int __wrap_store_dir_make(const char *dir);
+int __wrap_store_dir_sync(const char *dir);
+int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
+void __wrap_store_dir_unlock(int lock);
+int __wrap_store_file_rename(const char *dir, const char *from, const char *to);
 
 #endif

@@ -601,10 +601,8 @@ static int vfs_time(sqlite3_vfs *vfs, double *julian) {
     return SQLITE_OK;
 }
 
-/* SQLite asks for the system's own number after an error of the disk. */
 static int vfs_last_error(sqlite3_vfs *vfs, int length, char *text) {
-    (void)vfs, (void)length, (void)text;
-    return 0;
+    return (void)vfs, (void)length, (void)text, 0;
 }
 
 void vfs_register(void) {
@@ -633,12 +631,6 @@ void vfs_register(void) {
 
 /* ---- what store/file.c does beside that layer --------------------------------------------------------------- */
 
-int __wrap_store_dir_make(const char *dir);
-int __wrap_store_dir_sync(const char *dir);
-int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
-void __wrap_store_dir_unlock(int lock);
-int __wrap_store_file_rename(const char *dir, const char *from, const char *to);
-
 int __wrap_store_dir_make(const char *dir) {
     (void)dir;
     return 0;
@@ -659,7 +651,6 @@ int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]) {
     return 0;
 }
 
-bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes);
 bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/", dir);
