@@ -217,7 +217,7 @@ static bool places_behind_word(const struct resp_arg *args, size_t count, size_t
 
     while (at < count && !resp_arg_is(&args[at], "streams"))
         at++;
-    if (at + 1 >= count)
+    if (at + 2 >= count)
         return false;
     *places = (struct command_places){.first = at + 1, .last = at + (count - at - 1) / 2, .step = 1};
     return true;
