@@ -406,27 +406,11 @@ static void a_leader_that_stands_still_is_left_and_what_it_was_sent_is_done_once
 
 /* ---- what the upstream's session holds -------------------------------------------------------------------- */
 
-/* False, and the test is skipped in plain sight: this server has no such command. */
-static bool knows(struct wire *wire, const char *name) {
-    char words[64];
-    snprintf(words, sizeof words, "COMMAND INFO %s", name);
-    const char *reply = wire_ask(wire, words);
-    bool known = strcmp(reply, "*1 *-1") != 0 && strcmp(reply, "*1 $-1") != 0;
-    if (!known)
-        harness_say("SKIPPED: this server does not know %s", name);
-    return known;
-}
-
-static struct cluster *cluster_that_knows(const char *name, size_t *leader, struct wire **wire) {
+static struct cluster *cluster_dialled(size_t *leader, struct wire **wire) {
     struct cluster *cluster = cluster_new(3, proxies);
     *leader = cluster_wait_equal(cluster);
     *wire = open_at(cluster, (*leader + 1) % 3);
-    if (knows(*wire, name))
-        return cluster;
-    wire_close(*wire);
-    cluster_free(cluster);
-    skip();
-    return NULL;
+    return cluster;
 }
 
 /* Their connections come to both other nodes: one of these becomes the leader. */
@@ -516,7 +500,7 @@ static void a_watch_that_is_lost_closes_the_connection(void **state) {
     (void)state;
     size_t leader;
     struct wire *watching;
-    struct cluster *cluster = cluster_that_knows("watch", &leader, &watching);
+    struct cluster *cluster = cluster_dialled(&leader, &watching);
     struct wire *done = open_at(cluster, (leader + 1) % 3);
     assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
     assert_string_equal(wire_ask(done, "WATCH n"), "+OK");
@@ -555,7 +539,7 @@ static void a_wait_goes_on_at_the_next_leader_with_what_is_left_of_its_time(void
     (void)state;
     size_t leader;
     struct wire *wire;
-    struct cluster *cluster = cluster_that_knows("blpop", &leader, &wire);
+    struct cluster *cluster = cluster_dialled(&leader, &wire);
     struct wire *other = open_at(cluster, (leader + 2) % 3), *late = open_at(cluster, (leader + 1) % 3);
     uint64_t begun = harness_now_ms();
     assert_true(wire_send_words(wire, "BLPOP none 0"));

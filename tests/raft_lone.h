@@ -351,6 +351,20 @@ static inline void lone_open_members(struct lone *lone, const char *members, con
     raft_blob_unref(list);
 }
 
+/* A leader of three with an empty log before its no-op (index 1), which all have. */
+static inline void lone_open_leader(struct lone *lone, struct raft_config config) {
+    lone_open(lone, (struct lone_start){.voters = 3, .config = config});
+    lone_lead(lone);
+    lone_ack(lone, 2, 0); /* the probes fit: pipelining */
+    lone_ack(lone, 3, 0);
+    lone_settle(lone);
+    lone_ack(lone, 2, 1);
+    lone_ack(lone, 3, 1);
+    lone_settle(lone);
+    assert_true(lone_status(lone).serving);
+    lone_forget(lone);
+}
+
 /* Core 1 leads term 2 by this list, and its no-op, entry 2, is committed. */
 static inline void lone_lead_members(struct lone *lone, const char *members, raft_index promote_lag_max) {
     struct raft_blob *list = lone_members(members);

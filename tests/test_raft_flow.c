@@ -12,20 +12,6 @@ static struct raft_peer_status peer_status(raft_id peer) {
     return status;
 }
 
-/* A leader of three with an empty log before its no-op (index 1), which all have. */
-static void open_leader(struct raft_config config) {
-    lone_open(&lone, (struct lone_start){.voters = 3, .config = config});
-    lone_lead(&lone);
-    lone_ack(&lone, 2, 0); /* the probes fit: pipelining */
-    lone_ack(&lone, 3, 0);
-    lone_settle(&lone);
-    lone_ack(&lone, 2, 1);
-    lone_ack(&lone, 3, 1);
-    lone_settle(&lone);
-    assert_true(lone_status(&lone).serving);
-    lone_forget(&lone);
-}
-
 static void propose_many(int count, const char *text) {
     while (count--)
         lone_propose(&lone, text);
@@ -45,7 +31,7 @@ static void reject(raft_id from, raft_index rejected, raft_index hint, raft_term
 
 static void appends_go_out_without_waiting_until_the_window_has_its_messages(void **state) {
     (void)state;
-    open_leader((struct raft_config){.window_messages_max = 3});
+    lone_open_leader(&lone, (struct raft_config){.window_messages_max = 3});
     for (int i = 0; i < 6; i++) {
         lone_propose(&lone, "x");
         lone_settle(&lone);
@@ -61,7 +47,7 @@ static void appends_go_out_without_waiting_until_the_window_has_its_messages(voi
 
 static void the_window_is_bounded_in_bytes_and_an_append_too(void **state) {
     (void)state;
-    open_leader((struct raft_config){.window_bytes_max = 50, .append_bytes_max = 20});
+    lone_open_leader(&lone, (struct raft_config){.window_bytes_max = 50, .append_bytes_max = 20});
     propose_many(10, "0123456789");
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 3); /* 20, 20, 10 */
@@ -76,7 +62,7 @@ static void the_window_is_bounded_in_bytes_and_an_append_too(void **state) {
 
 static void an_entry_larger_than_the_window_goes_alone(void **state) {
     (void)state;
-    open_leader((struct raft_config){.window_bytes_max = 20, .append_bytes_max = 20});
+    lone_open_leader(&lone, (struct raft_config){.window_bytes_max = 20, .append_bytes_max = 20});
     lone_propose(&lone, "small");
     lone_propose(&lone, "an entry that is larger than the whole window");
     lone_propose(&lone, "small");
@@ -94,7 +80,7 @@ static void an_entry_larger_than_the_window_goes_alone(void **state) {
 
 static void a_window_that_nobody_acknowledges_for_an_election_timeout_is_given_up_for_probing(void **state) {
     (void)state;
-    open_leader((struct raft_config){.window_messages_max = 1});
+    lone_open_leader(&lone, (struct raft_config){.window_messages_max = 1});
     propose_many(2, "x");
     lone_settle(&lone);
     for (int i = 0; i < 9; i++) {
@@ -134,7 +120,7 @@ static void a_probe_is_one_empty_append_repeated_with_the_heartbeat(void **state
 
 static void an_unreachable_peer_is_probed_until_it_answers(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_unreachable(lone.raft, 2);
     propose_many(3, "x");
     lone_settle(&lone);
@@ -199,7 +185,7 @@ static void a_follower_hints_at_its_last_entry_of_a_term_not_above_the_leaders(v
 
 static void late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelining(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     propose_many(5, "x");
     lone_settle(&lone);
     lone_ack(&lone, 2, 4);
@@ -219,7 +205,7 @@ static void late_and_doubled_answers_never_move_match_back_nor_stop_the_pipelini
 
 static void refusals_of_a_whole_pipeline_count_once(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     for (int i = 0; i < 5; i++) {
         lone_propose(&lone, "x");
         lone_settle(&lone);
@@ -235,7 +221,7 @@ static void refusals_of_a_whole_pipeline_count_once(void **state) {
 
 static void a_commit_is_told_to_idle_followers_well_before_the_next_heartbeat(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     lone_wait(&lone, LONE_HEARTBEAT_MS);
     lone_settle(&lone);
     lone_propose(&lone, "x");
@@ -256,7 +242,7 @@ static void a_commit_is_told_to_idle_followers_well_before_the_next_heartbeat(vo
 
 static void what_has_left_memory_is_read_back_for_a_slow_follower(void **state) {
     (void)state;
-    open_leader((struct raft_config){.tail_bytes_max = 1, .append_bytes_max = 3});
+    lone_open_leader(&lone, (struct raft_config){.tail_bytes_max = 1, .append_bytes_max = 3});
     raft_unreachable(lone.raft, 3);
     for (int i = 0; i < 4; i++) {
         lone_propose(&lone, "x");
@@ -343,7 +329,7 @@ static void after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_
 static void one_part_is_applied_before_the_next_is_given(void **state) {
     (void)state;
     struct raft_ready ready;
-    open_leader((struct raft_config){.apply_bytes_max = 4});
+    lone_open_leader(&lone, (struct raft_config){.apply_bytes_max = 4});
     propose_many(4, "xxx");
     lone_settle(&lone);
     lone_ack(&lone, 2, 5);
@@ -360,7 +346,7 @@ static void one_part_is_applied_before_the_next_is_given(void **state) {
 static void what_was_given_and_is_not_applied_is_given_again(void **state) {
     (void)state;
     struct raft_ready ready;
-    open_leader((struct raft_config){.apply_bytes_max = 1000});
+    lone_open_leader(&lone, (struct raft_config){.apply_bytes_max = 1000});
     propose_many(4, "xxx");
     lone_settle(&lone);
     lone_ack(&lone, 2, 5);
@@ -382,7 +368,7 @@ static void uncommitted_bytes_are_capped_and_one_proposal_always_gets_in(void **
     raft_index index;
     raft_term term;
     struct raft_blob *big = raft_blob_new(100);
-    open_leader((struct raft_config){.uncommitted_bytes_max = 10});
+    lone_open_leader(&lone, (struct raft_config){.uncommitted_bytes_max = 10});
     memset(big->bytes, 0, 100);
     assert_int_equal(raft_propose(lone.raft, big, &index, &term), RAFT_OK);
     assert_int_equal(raft_propose(lone.raft, big, &index, &term), RAFT_BUSY);
@@ -402,7 +388,7 @@ static void uncommitted_bytes_of_a_lost_leadership_are_forgotten_with_their_entr
     raft_index index;
     raft_term term;
     struct raft_blob *blob = raft_blob_new(0);
-    open_leader((struct raft_config){.uncommitted_bytes_max = 10});
+    lone_open_leader(&lone, (struct raft_config){.uncommitted_bytes_max = 10});
     lone_propose(&lone, "1234567890");
     lone_settle(&lone);
     lone_append(&lone, (struct raft_message){.from = 2, .term = 2, .index = 1, .log_term = 1}, "2");

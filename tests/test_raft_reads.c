@@ -4,20 +4,6 @@
 
 static struct lone lone;
 
-/* A leader of three with an empty log before its no-op (index 1), which all have. */
-static void open_leader(struct raft_config config) {
-    lone_open(&lone, (struct lone_start){.voters = 3, .config = config});
-    lone_lead(&lone);
-    lone_ack(&lone, 2, 0); /* the probes fit: pipelining */
-    lone_ack(&lone, 3, 0);
-    lone_settle(&lone);
-    lone_ack(&lone, 2, 1);
-    lone_ack(&lone, 3, 1);
-    lone_settle(&lone);
-    assert_true(lone_status(&lone).serving);
-    lone_forget(&lone);
-}
-
 static void round_reply(raft_id from, uint64_t round) {
     lone_step(&lone,
               (struct raft_message){
@@ -28,7 +14,7 @@ static void round_reply(raft_id from, uint64_t round) {
 
 static void a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     assert_int_equal(raft_read(lone.raft, 77), RAFT_OK);
     lone_settle(&lone);
     assert_int_equal(lone.read_count, 0);
@@ -43,7 +29,7 @@ static void a_read_is_answered_when_a_majority_has_heard_a_round_begun_after_it(
 
 static void a_late_answer_to_an_older_round_confirms_nothing_newer(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     raft_read(lone.raft, 2); /* after round 1 had gone out */
@@ -65,7 +51,7 @@ static void a_late_answer_to_an_older_round_confirms_nothing_newer(void **state)
 
 static void an_answer_of_another_term_confirms_nothing(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     lone_step(&lone, (struct raft_message){.type = RAFT_ROUND_REPLY, .from = 2, .term = 0, .round = 1});
@@ -77,7 +63,7 @@ static void an_answer_of_another_term_confirms_nothing(void **state) {
 
 static void no_more_are_asked_for_a_round_than_a_majority_needs(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_APPEND, 2), 1);
@@ -92,7 +78,7 @@ static void no_more_are_asked_for_a_round_than_a_majority_needs(void **state) {
 
 static void a_late_round_is_asked_of_all_and_who_answered_is_asked_first_from_then_on(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     assert_int_equal(lone_count(&lone, RAFT_APPEND, 3), 0);
@@ -117,7 +103,7 @@ static void a_late_round_is_asked_of_all_and_who_answered_is_asked_first_from_th
 
 static void another_is_asked_at_once_when_the_one_that_was_asked_is_lost_from_sight(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     raft_unreachable(lone.raft, 2);
@@ -131,7 +117,7 @@ static void another_is_asked_at_once_when_the_one_that_was_asked_is_lost_from_si
 
 static void all_reads_between_two_readies_share_a_round(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     for (uint64_t token = 0; token < 50; token++)
         raft_read(lone.raft, token);
     lone_settle(&lone);
@@ -146,7 +132,7 @@ static void all_reads_between_two_readies_share_a_round(void **state) {
 
 static void a_round_rides_on_appends_that_go_out_anyway(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     lone_propose(&lone, "x");
     raft_read(lone.raft, 1);
     lone_settle(&lone);
@@ -163,7 +149,7 @@ static void a_round_rides_on_appends_that_go_out_anyway(void **state) {
 
 static void without_reads_no_round_begins(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     for (int i = 0; i < 5; i++) {
         lone_propose(&lone, "x");
         lone_settle(&lone);
@@ -194,7 +180,7 @@ static void a_read_before_the_no_op_is_committed_waits_for_it_and_sees_it(void *
 
 static void a_refused_append_confirms_a_round_as_well(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     lone_step(&lone, (struct raft_message){.type = RAFT_APPEND_REPLY,
@@ -210,7 +196,7 @@ static void a_refused_append_confirms_a_round_as_well(void **state) {
 
 static void reads_are_forgotten_with_the_leadership(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     raft_read(lone.raft, 2);
@@ -229,7 +215,7 @@ static void reads_are_forgotten_with_the_leadership(void **state) {
 
 static void a_read_that_was_confirmed_and_not_yet_handed_out_is_forgotten_too(void **state) {
     (void)state;
-    open_leader((struct raft_config){0});
+    lone_open_leader(&lone, (struct raft_config){0});
     raft_read(lone.raft, 1);
     lone_settle(&lone);
     round_reply(2, 1);
