@@ -335,6 +335,19 @@ static void the_wal_stays_small_whatever_is_written(void **state) {
     assert_in_range(largest, 500000, 1500000);
 }
 
+static void the_wal_has_its_blocks_before_it_needs_them(void **state) {
+    struct world *world = *state;
+    char path[2 * WORLD_PATH_MAX];
+    struct stat status;
+
+    world_open(world);
+    world_path(world, "raft.db-wal", path);
+    run_well(world, job_save(1, 1));
+    assert_int_equal(stat(path, &status), 0);
+    assert_true(status.st_size < 100000);
+    assert_true(status.st_blocks * 512 >= 4 * 1024 * 1024);
+}
+
 static void behind_a_worker_jobs_share_commits_and_come_back_in_order(void **state) {
     enum { COUNT = 3000 };
     struct world *world = *state;
@@ -684,6 +697,7 @@ int main(void) {
         STORE_TEST(a_read_sees_what_its_batch_wrote_before_it_and_not_what_comes_after),
         STORE_TEST(a_read_keeps_to_its_bytes_but_gives_at_least_one),
         STORE_TEST(the_wal_stays_small_whatever_is_written),
+        STORE_TEST(the_wal_has_its_blocks_before_it_needs_them),
         STORE_TEST(behind_a_worker_jobs_share_commits_and_come_back_in_order),
         STORE_TEST(a_batch_is_one_sync_and_reads_are_none),
         STORE_TEST(after_a_failed_sync_nothing_is_written_any_more),

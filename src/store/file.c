@@ -242,6 +242,15 @@ int store_dir_make(const char *dir) {
     return error;
 }
 
+void store_file_reserve(const char *path, int64_t bytes) {
+    int fd = open(path, O_WRONLY | O_CLOEXEC);
+
+    if (fd < 0)
+        return;
+    (void)fallocate(fd, FALLOC_FL_KEEP_SIZE, 0, bytes);
+    close(fd);
+}
+
 /* ---- the lock -------------------------------------------------------------------------------------------- */
 
 /* The process that holds the lock, from /proc/locks; 0 when it cannot be told. */

@@ -127,6 +127,9 @@ struct store_file {
 
 int store_file_open(struct store_file *file, const char *path, int flags); /* SQLite's result and flags */
 void store_file_close(struct store_file *file);
+/* Asks the file system for the file's first `bytes` in one piece, before they are needed; its size stays what it is. A wish: where it is not
+ * granted the file grows as it is written. */
+void store_file_reserve(const char *path, int64_t bytes);
 int64_t store_file_size(struct store_file *file); /* -1: it cannot be told */
 /* False when fewer bytes are there or the disk fails. */
 bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_t offset);

@@ -26,7 +26,8 @@
  *                            that nobody waits but a batch that comes meanwhile, and that not long: half a millisecond and a sync. With 2 MB: 2 ms at
  *                            4 KB a commit, 4-8 ms at 64 KB; with 16 MB 58 ms; as many commits a second with each.
  *                            SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
- *                            from its beginning: a sync that need not make a file longer is faster.
+ *                            from its beginning: a sync that need not make a file longer is faster. Its blocks are asked for at the opening, in one
+ *                            piece: got one commit at a time they lie between others', and a commit is two or three requests to the disk, not one.
  *      journal_size_limit    an entry of 512 MB makes a WAL of 512 MB; the next round cuts it to 16 MB.
  *      cache 8 MB, no mmap   the log is appended to, hardly read; through a map an I/O error would be a signal without words.
  *      secure_delete off     Debian's default writes zeros over all that is deleted.
@@ -500,6 +501,7 @@ static int open_database(struct store_log *log) {
         result = store_sql_number(log->db, "PRAGMA page_size", &log->page_bytes);
     if (result == SQLITE_OK)
         result = store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_TRUNCATE);
+    store_file_reserve(log->paths.wal, WAL_BYTES_MAX);
     if (result == SQLITE_OK)
         result = store_gather_open(log->db, &log->wal_calls, &log->file_calls);
     if (result == SQLITE_OK)
