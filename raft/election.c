@@ -232,16 +232,21 @@ void raft_hold_back(struct raft *raft, bool held_back) {
     raft->held_back = held_back;
 }
 
+/* After at most so much time, if it would not anyhow. */
+static void stand_within(struct raft *raft, uint64_t limit_ms) {
+    uint64_t wait_ms = raft_random_below(&raft->random, limit_ms + 1);
+    if (raft->silent_since_ms + raft->election_timeout_ms > raft->now_ms + wait_ms) {
+        raft->silent_since_ms = raft->now_ms;
+        raft->election_timeout_ms = wait_ms;
+    }
+}
+
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer) {
     raft_pass_time(raft, now_ms);
     if (raft->role != RAFT_FOLLOWER || peer == 0 || raft->leader != peer || raft->config.leases)
         return;
     leader_is(raft, 0);
-    uint64_t wait_ms = raft_random_below(&raft->random, (uint64_t)raft->config.heartbeat_ms + 1);
-    if (raft->silent_since_ms + raft->election_timeout_ms > raft->now_ms + wait_ms) {
-        raft->silent_since_ms = raft->now_ms;
-        raft->election_timeout_ms = wait_ms;
-    }
+    stand_within(raft, raft->config.heartbeat_ms);
     raft_trace(raft, "leader %llu of term %llu is gone", (unsigned long long)peer,
                (unsigned long long)raft->hard.term);
     raft_check(raft);
@@ -276,6 +281,9 @@ void raft_election_pre_vote(struct raft *raft, const struct raft_message *messag
                         .term = granted ? message->term : raft->hard.term,
                         .rejected = !granted,
                     });
+    /* It has lost the leader, and so may we have. With less of the log than we have (thrift.c) it can't win; we can. */
+    if (raft->role == RAFT_FOLLOWER && message->term > raft->hard.term && !up_to_date(raft, message))
+        stand_within(raft, raft->config.heartbeat_ms / 4);
 }
 
 void raft_election_pre_vote_reply(struct raft *raft, const struct raft_message *message) {

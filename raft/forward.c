@@ -78,8 +78,10 @@ void raft_forward_send(struct raft *raft) {
 }
 
 void raft_forward_request(struct raft *raft, const struct raft_message *message) {
-    if (raft->role == RAFT_LEADER)
-        raft_readindex_add(raft, message->from, message->round);
+    if (raft->role != RAFT_LEADER)
+        return;
+    raft_readindex_add(raft, message->from, message->round);
+    raft_thrift_hurry(raft, raft_progress_find(raft, message->from));
 }
 
 void raft_forward_reply(struct raft *raft, const struct raft_message *message) {

@@ -10,7 +10,8 @@
  *      readindex.c   read rounds                                 change.c     what changes of members are accepted
  *      forward.c     reads through a follower                    transfer.c   handing the leadership over
  *      lease.c       reads that stand on time                    quorum.c     majorities
- *      check.c       invariants; what a message must be          random.c, blob.c, memory.c
+ *      thrift.c      who is sent entries a moment later          check.c      invariants; what a message must be
+ *      random.c, blob.c, memory.c
  */
 #ifndef RAFT_INTERNAL_H
 #define RAFT_INTERNAL_H
@@ -166,9 +167,11 @@ struct raft_progress {
     bool fetching;     /* entries for it are being read back from the disk */
 
     /* the leader's */
-    uint64_t active_ms; /* answered an append of this term */
-    raft_index match;   /* it has the leader's log through here */
-    raft_index next;    /* to be sent next: > match */
+    uint64_t active_ms;     /* answered an append of this term */
+    raft_index match;       /* it has the leader's log through here */
+    uint64_t match_turn;    /* who came to its match sooner has the smaller number */
+    uint64_t hold_until_ms; /* what it lacks is not sent before; 0: nothing is held back from it */
+    raft_index next;        /* to be sent next: > match */
     bool probing;    /* where its log fits is not known, or it is unreachable: one empty append at a time */
     bool probe_sent; /* no other before an answer or a heartbeat's time */
     bool heartbeat_due;     /* tell it something in the next ready */
@@ -274,6 +277,21 @@ void raft_lease_begin(struct raft *raft); /* a round begins now */
 void raft_lease_acknowledged(struct raft *raft, struct raft_progress *peer);
 bool raft_lease_holds_back(const struct raft *raft); /* we may have acknowledged a lease before our start */
 
+/* ---- thrift.c -------------------------------------------------------------------------------------------- */
+
+struct raft_thrift {
+    bool race;      /* the next new entries go to all at once */
+    uint64_t turns; /* how often a match has moved in this term */
+};
+
+void raft_thrift_choose(struct raft *raft); /* whom this ready sends nothing yet */
+bool raft_thrift_holds(const struct raft_progress *peer);
+void raft_thrift_race(struct raft *raft);
+void raft_thrift_hurry(const struct raft *raft,
+                       struct raft_progress *peer); /* somebody waits for what it lacks */
+void raft_thrift_accepted(struct raft *raft, struct raft_progress *peer); /* its match has moved */
+uint64_t raft_thrift_deadline(const struct raft *raft);                   /* UINT64_MAX: none */
+
 /* ---- quorum.c -------------------------------------------------------------------------------------------- */
 
 size_t raft_quorum(size_t voters); /* the least majority */
@@ -353,6 +371,7 @@ struct raft {
     struct raft_read_queue reads;
     struct raft_forward forward; /* the follower's */
     struct raft_lease lease;
+    struct raft_thrift thrift;
     raft_id transferee; /* 0: nobody */
     bool transfer_due;  /* the next ready may tell it to stand */
     uint64_t transfer_until_ms;

@@ -47,6 +47,8 @@ static void empty_window(struct raft_progress *peer) {
 void raft_progress_lead(struct raft *raft, struct raft_progress *peer) {
     peer->active_ms = raft->now_ms; /* it has the whole timeout to answer */
     peer->match = 0;
+    peer->match_turn = 0;
+    peer->hold_until_ms = 0;
     peer->next = raft->log.last + 1;
     peer->probing = true;
     peer->probe_sent = false;

@@ -153,9 +153,11 @@ struct raft_config {
     size_t append_bytes_max; /* entries of one append (one entry always fits) */
     size_t window_bytes_max; /* unacknowledged appends to one follower (one entry always fits) */
     size_t window_messages_max;
-    size_t uncommitted_bytes_max;  /* proposals beyond it are refused: RAFT_BUSY */
-    size_t apply_bytes_max;        /* of one ready's apply */
-    bool leases;                   /* reads may stand on time (lease.c): the same on all nodes */
+    size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
+    size_t apply_bytes_max;       /* of one ready's apply */
+    bool leases;                  /* reads may stand on time (lease.c): the same on all nodes */
+    uint32_t
+        hold_ms; /* entries go so much later to those whom a majority can do without (thrift.c); 0: to all at once */
     uint32_t clock_drift_permille; /* leases: another's clock may be so much faster than ours, at most */
     raft_index
         promote_lag_max; /* a learner that lacks at most so many entries, and did for an election timeout, becomes a

@@ -111,6 +111,8 @@ static void send_to(struct raft *raft, struct raft_progress *peer) {
         peer->probe_sent = true;
         return;
     }
+    if (raft_thrift_holds(peer))
+        return;
     if (!send_entries(raft, peer) && peer->heartbeat_due)
         send_empty(raft, peer, peer->match);
 }
@@ -123,6 +125,7 @@ static void send_round(struct raft *raft) {
 
 void raft_replicate_send(struct raft *raft) {
     assert(raft->role == RAFT_LEADER);
+    raft_thrift_choose(raft);
     for (size_t i = 0; i < raft->peer_count; i++)
         if (&raft->peers[i] != raft->self)
             send_to(raft, &raft->peers[i]);
@@ -172,6 +175,7 @@ uint64_t raft_replicate_quorum_ms(const struct raft *raft) {
 static void heartbeat(struct raft *raft) {
     raft->heartbeat_at_ms = raft->now_ms + raft->config.heartbeat_ms;
     raft->transfer_due = true;
+    raft_thrift_race(raft);
     if (raft->config.leases)
         raft_readindex_renew(raft);
     for (size_t i = 0; i < raft->peer_count; i++) {
@@ -224,7 +228,9 @@ uint64_t raft_replicate_deadline(const struct raft *raft) {
         deadline = raft->announce_at_ms;
     if (raft->transferee && raft->transfer_until_ms < deadline)
         deadline = raft->transfer_until_ms;
-    uint64_t late = raft_readindex_deadline(raft);
+    uint64_t late = raft_readindex_deadline(raft), held = raft_thrift_deadline(raft);
+    if (held < deadline)
+        deadline = held;
     return late < deadline ? late : deadline;
 }
 
@@ -245,8 +251,10 @@ void raft_replicate_append_reply(struct raft *raft, const struct raft_message *m
         return;
     struct raft_progress *peer = answered(raft, message);
     if (!message->rejected) {
-        if (raft_progress_accepted(raft, peer, message->index))
+        if (raft_progress_accepted(raft, peer, message->index)) {
+            raft_thrift_accepted(raft, peer);
             raft_replicate_commit(raft);
+        }
     } else if (raft_progress_rejected(raft, peer, message->rejected_index, message->index,
                                       message->log_term)) {
         raft_trace(raft, "follower %llu rejected %llu, trying %llu", (unsigned long long)peer->id,

@@ -238,7 +238,9 @@ static void a_pre_vote_is_given_to_an_up_to_date_log_of_a_newer_term_and_changes
         assert_int_equal(reply->term, cases[i].given ? cases[i].term : 2);
         assert_int_equal(lone_status(&lone).term, 2);
         assert_int_equal(lone.votes, 0);
-        assert_int_equal(raft_deadline(lone.raft), deadline);
+        /* Asked by one with a shorter log it stands soon itself: test_raft_thrift. */
+        bool is_ahead = !cases[i].given && cases[i].term > 2;
+        assert_true(is_ahead ? raft_deadline(lone.raft) <= deadline : raft_deadline(lone.raft) == deadline);
         lone_close(&lone);
     }
 }

@@ -28,6 +28,8 @@ enum {
     WALL_US = 1700000000, /* seconds, at the start */
 };
 
+static const unsigned hold_ms[] = {5, 0, 50}; /* of a seed's nodes, in turns */
+
 struct sim *sim;
 
 const char *const coverage_names[COVER_COUNT] = {
@@ -238,6 +240,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-id", (unsigned long)node->id},
         {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
+        {"--raft-hold-time", hold_ms[sim->seed % 3]},
         {"--raft-outcome-timeout", outcome_ms},
         {"--raft-log-cache-size", cache_bytes},
         {"--raft-checkpoint-entries", checkpoint_entries},
