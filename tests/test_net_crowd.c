@@ -178,10 +178,7 @@ static void crowd_hear(const int fds[CROWD], unsigned replies[CROWD]) {
     }
 }
 
-static void a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once(void **state) {
-    (void)state;
-    static int fds[CROWD];
-    static unsigned replies[CROWD];
+static struct fixture *crowd(int fds[CROWD]) {
     struct net_options options = usual;
     options.clients_max = CROWD;
     struct fixture *f = start(&options);
@@ -192,6 +189,14 @@ static void a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once(
             turn(f);
     }
     TURNS_UNTIL(f, counters(f).clients == CROWD);
+    return f;
+}
+
+static void a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once(void **state) {
+    (void)state;
+    static int fds[CROWD];
+    static unsigned replies[CROWD];
+    struct fixture *f = crowd(fds);
     crowd_say(fds); /* libev asks for more events at a time as it sees more */
     turns(f, 40);
     for (int i = 0; i < CROWD; i++)
@@ -211,6 +216,38 @@ static void a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once(
         close(fds[i]);
     }
     TURNS_UNTIL(f, counters(f).clients == 0);
+    stop(f);
+}
+
+static unsigned unsent(struct fixture *f) {
+    unsigned count = 0;
+    for (struct client *client = net_first_client(f->net); client; client = net_next_client(client))
+        count += resp_buf_length(&client->out) > 0;
+    return count;
+}
+
+static void a_crowd_is_written_to_in_turns_without_sleeping(void **state) {
+    (void)state;
+    static int fds[CROWD];
+    struct fixture *f = crowd(fds);
+    turns(f, 5);
+    for (struct client *client = net_first_client(f->net); client; client = net_next_client(client)) {
+        resp_buf_append(&client->out, "+all\n", 5);
+        client_touch(client);
+    }
+    ev_timer_stop(f->loop, &f->wake);
+    for (unsigned left = CROWD; left > 0;
+         ev_run(f->loop, EVRUN_ONCE)) { /* would hang here if the loop slept */
+        net_flush(f->net, now_ms());
+        left = left > NET_TURN_CLIENTS ? left - NET_TURN_CLIENTS : 0;
+        assert_int_equal(unsent(f), left);
+        if (left == 0)
+            break;
+    }
+    for (int i = 0; i < CROWD; i++) {
+        assert_heard(f, fds[i], "+all\n");
+        close(fds[i]);
+    }
     stop(f);
 }
 
@@ -476,6 +513,7 @@ int main(void) {
         cmocka_unit_test(freeing_in_the_turn_still_sends_what_was_said),
         cmocka_unit_test(a_thousand_connections_are_served_and_own_no_buffers_when_idle),
         cmocka_unit_test(a_crowd_is_read_from_in_turns_and_nobody_twice_before_all_were_once),
+        cmocka_unit_test(a_crowd_is_written_to_in_turns_without_sleeping),
         cmocka_unit_test(beyond_clients_max_only_a_peers_greeting_is_heard),
         cmocka_unit_test(beyond_the_reserve_nobody_gets_in),
         cmocka_unit_test(peers_do_not_count_as_clients),

@@ -22,6 +22,9 @@
  *     turn 2, A has sent more          (A) C D | E is left
  *     turn 3                           (A) E F | nobody is left: a new round begins
  *
+ * Nor are more than that written to: what one round among the members has confirmed are the replies of all of them. The others
+ * stay `touched`, in their order.
+ *
  * The end of a connection. An end of file is not the end: the other end may have sent its commands, closed
  * its half and now waits for the replies. The client is `ended` first and becomes `gone` when there is
  * nothing left to wait for. An error or a limit makes it gone at once. The descriptor is closed and the
@@ -436,8 +439,8 @@ void clients_flush(struct net *net) {
     net->round_reads = 0;
     if (net->ticked)
         check_waiting(net);
-    for (struct chain *at; (at = chain_pop(&net->touched)) != NULL;)
-        flush_one(CHAIN_ENTRY(at, struct client_io, touched));
+    for (size_t i = 0; i < NET_TURN_CLIENTS && !chain_alone(&net->touched); i++)
+        flush_one(CHAIN_ENTRY(chain_pop(&net->touched), struct client_io, touched));
     for (struct chain *at; (at = chain_pop(&net->freed)) != NULL;)
         reclaim(CHAIN_ENTRY(at, struct client_io, touched));
     chain_move(&net->news, &net->later);

@@ -102,9 +102,10 @@ void net_flush(struct net *net, uint64_t now_ms) {
         ev_timer_stop(net->loop, &net->tick);
     else if (!ev_is_active(&net->tick))
         ev_timer_again(net->loop, &net->tick);
-    if (chain_alone(&net->news) && chain_alone(&net->link_news) && chain_alone(&net->dial_news))
+    if (chain_alone(&net->news) && chain_alone(&net->touched) && chain_alone(&net->link_news) &&
+        chain_alone(&net->dial_news))
         ev_idle_stop(net->loop, &net->awake);
     else
         ev_idle_start(net->loop, &net->awake);
-    assert(chain_alone(&net->later) && chain_alone(&net->touched) && chain_alone(&net->freed));
+    assert(chain_alone(&net->later) && chain_alone(&net->freed));
 }

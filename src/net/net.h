@@ -24,7 +24,7 @@ struct ev_loop;
 struct net;
 
 enum { NET_ADDRESS_MAX = 128, NET_HOST_MAX = 256, NET_WHY_MAX = 256 };
-enum { NET_TURN_CLIENTS = 1024 }; /* clients, peers aside, that are read from in one turn */
+enum { NET_TURN_CLIENTS = 1024 }; /* that are read from in one turn, peers aside, and written to */
 
 struct net_options {
     size_t clients_max; /* maxclients: beyond it a connection is told so and closed; peers have reserve */
