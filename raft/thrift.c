@@ -19,6 +19,7 @@
  *      it is slower by less than that      with each heartbeat comes a race: the next entries go to all at once. Who is first to acknowledge
  *                                          has the longest log when the entries after it go out.
  *      a read on a held one waits          it asks us for the read point, and by that for what it lacks
+ *      somebody asks for more copies       raft_hurry
  *      the leadership is handed over       to all at once, until that is over
  *      the leader dies                     a held one that stands first is refused by those whose logs are longer; that it asks tells them
  *                                          to stand themselves, soon (election.c)
@@ -96,6 +97,11 @@ void raft_thrift_race(struct raft *raft) {
 void raft_thrift_hurry(const struct raft *raft, struct raft_progress *peer) {
     if (peer->hold_until_ms > raft->now_ms)
         peer->hold_until_ms = raft->now_ms;
+}
+
+void raft_hurry(struct raft *raft) {
+    for (size_t i = 0; i < raft->peer_count; i++)
+        raft_thrift_hurry(raft, &raft->peers[i]);
 }
 
 void raft_thrift_accepted(struct raft *raft, struct raft_progress *peer) {

@@ -83,6 +83,7 @@ void acks_begin(struct node *node, struct connection *connection, int64_t member
     wait->index = written;
     wait->quiet = quiet;
     enter(&node->block, wait);
+    raft_hurry(node->raft);
     block_add(node, wait, connection, timeout_ms);
 }
 

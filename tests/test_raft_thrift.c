@@ -133,6 +133,19 @@ static void a_read_on_a_follower_that_lacks_some_brings_them(void **state) {
     lone_close(&lone);
 }
 
+static void who_waits_for_more_copies_than_a_majority_brings_them(void **state) {
+    (void)state;
+    open_three();
+    expect_sent("a", 1, 0);
+    lone_ack(&lone, 2, 2);
+    lone_forget(&lone);
+    raft_hurry(lone.raft);
+    lone_settle(&lone);
+    assert_int_equal(entries_for(3), 1);
+    assert_int_equal(entries_for(2), 0);
+    lone_close(&lone);
+}
+
 static void while_the_leadership_is_handed_over_nothing_waits(void **state) {
     (void)state;
     open_three();
@@ -251,6 +264,7 @@ int main(void) {
             with_each_heartbeat_the_next_entries_go_to_all_and_the_fastest_is_first_from_then_on),
         cmocka_unit_test(of_two_that_have_the_same_the_one_that_had_it_sooner_is_first),
         cmocka_unit_test(a_read_on_a_follower_that_lacks_some_brings_them),
+        cmocka_unit_test(who_waits_for_more_copies_than_a_majority_brings_them),
         cmocka_unit_test(while_the_leadership_is_handed_over_nothing_waits),
         cmocka_unit_test(of_five_two_are_needed_and_a_learner_never_is),
         cmocka_unit_test(a_new_leader_holds_nothing_back_of_its_predecessors_time),
