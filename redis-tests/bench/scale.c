@@ -160,7 +160,7 @@ static void say_crowd(struct cluster *cluster, size_t leader, unsigned connectio
 }
 
 static void scale_connections(void) {
-    static const char *const crowded[] = {"--maxclients", "10100", NULL};
+    static const char *const crowded[] = {"--maxclients", "10100", "--raft-stall-timeout", "0", NULL};
     static const struct drive_load fill = {DRIVE_SET, 50, 16, VALUE_BYTES, FEW_KEYS};
     static const unsigned counts[] = {1, 10, 100, 1000, 10000};
     struct drive_result result;
@@ -185,7 +185,8 @@ static void say_members(size_t count) {
                                               {DRIVE_SET, 50, 1, VALUE_BYTES, FEW_KEYS},
                                               {DRIVE_SET, 50, 16, VALUE_BYTES, FEW_KEYS},
                                               {DRIVE_GET, 50, 16, VALUE_BYTES, FEW_KEYS}};
-    struct cluster *cluster = cluster_prepare(count, NULL, "build/bench");
+    static const char *const stays[] = {"--raft-stall-timeout", "0", NULL}; /* on a disk that stands still */
+    struct cluster *cluster = cluster_prepare(count, stays, "build/bench");
     cluster_spawn_all(cluster);
     size_t leader = cluster_wait_equal(cluster);
     say("%9zu", count);

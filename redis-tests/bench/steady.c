@@ -158,8 +158,13 @@ static void run_period(struct beside *beside, const struct period *period, uint6
 }
 
 void measure_checkpoints(uint64_t keys) {
-    static const char *const by_hand[] = {"--raft-checkpoint-log-size", "100gb", "--raft-checkpoint-entries",
-                                          "1000000000", NULL};
+    static const char *const by_hand[] = {"--raft-checkpoint-log-size",
+                                          "100gb",
+                                          "--raft-checkpoint-entries",
+                                          "1000000000",
+                                          "--raft-stall-timeout",
+                                          "0",
+                                          NULL};
     struct cluster *cluster = cluster_prepare(harness_setting("REDRAFT_NODES", 3), by_hand, "build/bench");
     cluster_spawn_all(cluster);
     struct beside beside = {.cluster = cluster,

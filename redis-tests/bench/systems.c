@@ -273,11 +273,19 @@ double process_cpu_s(pid_t pid) {
            (double)sysconf(_SC_CLK_TCK);
 }
 
+bool system_moved(struct system *system, const char *why) {
+    if (!system->cluster || !strstr(why, "-MOVED"))
+        return false;
+    system->leader = cluster_wait_equal(system->cluster);
+    return true;
+}
+
 void system_use(const struct system *system, struct system_use *use) {
     *use = (struct system_use){
         .leader_cpu_s = process_cpu_s(system->pids[system->leader]),
         .leader_written = number_in(system->pids[system->leader], "io", "\nwrite_bytes:", 0),
     };
-    if (system->count > 1)
-        use->follower_cpu_s = process_cpu_s(system->pids[(system->leader + 1) % system->count]);
+    for (size_t at = 0; at < system->count; at++)
+        if (at != system->leader)
+            use->follower_cpu_s += process_cpu_s(system->pids[at]) / (double)(system->count - 1);
 }

@@ -31,9 +31,12 @@ struct system {
 bool system_start(struct system *system, enum system_kind kind, const char *where, unsigned slow_ms);
 void system_stop(struct system *system);
 
+/* Whether `why` says that another node of it leads now; then that one is asked from here on. */
+bool system_moved(struct system *system, const char *why);
+
 /* What its processes have used since they were started. */
 struct system_use {
-    double leader_cpu_s, follower_cpu_s /* of one */, leader_written /* bytes handed to the disk */;
+    double leader_cpu_s, follower_cpu_s /* mean of all */, leader_written /* bytes handed to the disk */;
 };
 void system_use(const struct system *system, struct system_use *use);
 double process_cpu_s(pid_t pid); /* of one process */
