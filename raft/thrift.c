@@ -12,6 +12,9 @@
  *      needed      a   b   c   d   e       held:   the rest, learners among them
  *      held                abc        de   `hold_ms` after the first of them, or as soon as they fill a message
  *
+ * That is for members that share a disk and its cores. On machines of their own whoever is slow at the moment is hidden by the others if all
+ * were asked at once; the caller knows which it is (raft_hold).
+ *
  * What is acknowledged is on a majority as ever. But the price must not be paid by whoever waits:
  *
  *      a needed one is slow, or hangs      after hold_ms the others have everything and acknowledge it; then their logs are the longest, and
@@ -97,6 +100,10 @@ void raft_thrift_race(struct raft *raft) {
 void raft_thrift_hurry(const struct raft *raft, struct raft_progress *peer) {
     if (peer->hold_until_ms > raft->now_ms)
         peer->hold_until_ms = raft->now_ms;
+}
+
+void raft_hold(struct raft *raft, uint32_t hold_ms) {
+    raft->config.hold_ms = hold_ms;
 }
 
 void raft_hurry(struct raft *raft) {

@@ -142,6 +142,7 @@ struct peer {
     bool listed;                         /* a member by the newest list */
     unsigned visits;                     /* connections that it has opened to us */
     bool open;                           /* the handshake is done: messages go */
+    bool local;                          /* ... and it is on this machine */
     struct admission_exchange *exchange; /* owned, as the link is */
     uint64_t sent_bytes, credited_bytes;
     uint64_t heard_mono_ms; /* its last message; 0: never */

@@ -193,6 +193,7 @@ static void end_if_outdated(struct node *node, const struct admission_exchange *
 
 static void link_opened(struct node *node, struct peer *peer) {
     peer->open = true;
+    peer->local = link_is_local(peer->link);
     peer->sent_bytes = peer->credited_bytes = 0;
     link_open(peer->link);
     log_notice(node->logger, "linked to node %llu (%s:%u, redraft %s)", (unsigned long long)peer->id,

@@ -215,7 +215,6 @@ void start_raft(struct node *node) {
         .uncommitted_bytes_max = node->conf->uncommitted_bytes_max,
         .apply_bytes_max = WIRE_MESSAGE_MAX,
         .leases = node->leases,
-        .hold_ms = node->conf->hold_ms,
         .clock_drift_permille = CLOCK_DRIFT_PERMILLE,
         .promote_lag_max = PROMOTE_LAG_MAX,
     };

@@ -30,6 +30,29 @@ static void a_link_connects_and_sends_own_and_shared_bytes_in_order(void **state
     stop(f);
 }
 
+/* The whole of 127/8 is this machine, but only one address of it is our end's. */
+static void a_link_to_our_own_address_is_local_and_to_another_is_not(void **state) {
+    static const char *const hosts[] = {"127.0.0.1", "127.0.0.2"};
+    (void)state;
+    for (unsigned i = 0; i < 2; i++) {
+        struct sockaddr_in address = {.sin_family = AF_INET, .sin_addr.s_addr = inet_addr(hosts[i])};
+        socklen_t length = sizeof address;
+        struct fixture *f = start();
+        close(f->listener);
+        f->listener = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+        assert_int_equal(bind(f->listener, (struct sockaddr *)&address, length), 0);
+        assert_int_equal(listen(f->listener, 16), 0);
+        getsockname(f->listener, (struct sockaddr *)&address, &length);
+        f->link = link_new(f->net, hosts[i], ntohs(address.sin_port), TIMEOUT_MS);
+        link_set_owner(f->link, f);
+        assert_false(link_is_local(f->link));
+        int fd = peer_up(f);
+        assert_int_equal(link_is_local(f->link), i == 0);
+        close(fd);
+        stop(f);
+    }
+}
+
 static void a_refused_link_says_so_and_dials_until_somebody_listens(void **state) {
     struct fixture *f = start_link("127.0.0.1");
     (void)state;
@@ -346,6 +369,7 @@ static void a_reply_without_end_is_cut_at_a_megabyte(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_link_connects_and_sends_own_and_shared_bytes_in_order),
+        cmocka_unit_test(a_link_to_our_own_address_is_local_and_to_another_is_not),
         cmocka_unit_test(a_refused_link_says_so_and_dials_until_somebody_listens),
         cmocka_unit_test(dials_back_off),
         cmocka_unit_test(an_open_link_that_falls_dials_at_once),

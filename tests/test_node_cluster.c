@@ -5,6 +5,9 @@
  */
 #include "node_world.h"
 
+#include "../raft/internal.h"
+#include "../src/node_state.h"
+
 static struct world *world;
 static size_t leader;
 static int fd; /* a client of the leader */
@@ -130,6 +133,27 @@ static void a_leader_that_stood_still_tells_no_old_value(void **state) {
     close(other);
 }
 
+static void expect_hold(unsigned ms) {
+    uint64_t until = world_us(CLOCK_MONOTONIC) + 5000000;
+    const struct raft *raft = world->nodes[leader].node->raft;
+    while (raft->config.hold_ms != ms && world_us(CLOCK_MONOTONIC) < until)
+        world_turn_all(world);
+    assert_int_equal(raft->config.hold_ms, ms);
+}
+
+static void entries_are_held_back_only_while_all_members_are_on_one_machine(void **state) {
+    (void)state;
+    struct node *node = world->nodes[leader].node;
+    expect_hold(node->conf->hold_ms);
+    assert_int_equal(node->conf->hold_ms, 5);
+    node->peers[0].local = false;
+    expect_hold(0);
+    node->peers[0].local = true;
+    expect_hold(5);
+    world_ask(world, fd, "CONFIG SET raft-hold-time 0\r\n", "+OK\r\n");
+    expect_hold(0);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -139,6 +163,7 @@ int main(void) {
         TEST(a_write_does_not_overtake_a_read_behind_one_that_is_asked_again),
         TEST(reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow),
         TEST(a_leader_that_stood_still_tells_no_old_value),
+        TEST(entries_are_held_back_only_while_all_members_are_on_one_machine),
     };
     return cmocka_run_group_tests_name("node: cluster", tests, NULL, NULL);
 }

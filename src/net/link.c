@@ -260,15 +260,28 @@ static void take_addresses(struct link *link) {
         fall(link, false, "%s: %s", link->host, why);
 }
 
+/* The two ends of a connection; false when they cannot be told. */
+static bool ends_of(int fd, struct sockaddr_storage *here, struct sockaddr_storage *there) {
+    socklen_t here_length = sizeof *here, there_length = sizeof *there;
+    memset(here, 0, sizeof *here);
+    memset(there, 0, sizeof *there);
+    return getsockname(fd, (struct sockaddr *)here, &here_length) == 0 &&
+           getpeername(fd, (struct sockaddr *)there, &there_length) == 0;
+}
+
+static void forget_port(struct sockaddr_storage *address) {
+    if (address->ss_family == AF_INET6)
+        ((struct sockaddr_in6 *)address)->sin6_port = 0;
+    else
+        ((struct sockaddr_in *)address)->sin_port = 0;
+}
+
 /* A socket may be given the very port that it dials, and then connects to itself. It is closed without the
  * usual wait, which would keep the port from the peer. */
 static bool is_itself(int fd) {
     struct linger at_once = {.l_onoff = 1};
-    struct sockaddr_storage here = {0}, there = {0};
-    socklen_t here_length = sizeof here, there_length = sizeof there;
-    return getsockname(fd, (struct sockaddr *)&here, &here_length) == 0 &&
-           getpeername(fd, (struct sockaddr *)&there, &there_length) == 0 && here_length == there_length &&
-           memcmp(&here, &there, here_length) == 0 &&
+    struct sockaddr_storage here, there;
+    return ends_of(fd, &here, &there) && memcmp(&here, &there, sizeof here) == 0 &&
            setsockopt(fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once) == 0;
 }
 
@@ -561,6 +574,15 @@ void *link_owner(const struct link *link) {
 
 void link_set_owner(struct link *link, void *owner) {
     link->owner = owner;
+}
+
+bool link_is_local(const struct link *link) {
+    struct sockaddr_storage here, there;
+    if (link->state != LINK_CONNECTED || !ends_of(link->context->fd, &here, &there))
+        return false;
+    forget_port(&here);
+    forget_port(&there);
+    return memcmp(&here, &there, sizeof here) == 0;
 }
 
 const char *link_address(const struct link *link) {

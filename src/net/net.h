@@ -190,6 +190,8 @@ void *link_owner(const struct link *link);
 void link_set_owner(struct link *link, void *owner);
 /* The numeric address that it is connected to; "" while it is not. */
 const char *link_address(const struct link *link);
+/* It is connected, and both ends have the same address: they are on one machine. */
+bool link_is_local(const struct link *link);
 
 /* ---- dials: connections that we open on behalf of one client ------------------------------------------- */
 

@@ -280,6 +280,10 @@ void link_open(struct link *link) {
     link->backoff_us = BACKOFF_MIN_US;
 }
 
+bool link_is_local(const struct link *link) {
+    return link->state == LINK_CONNECTED;
+}
+
 struct link *net_take_link(struct net *net) {
     struct chain *node = chain_pop(&net->link_news);
     return node ? CHAIN_ENTRY(node, struct link, news) : NULL;

@@ -43,7 +43,7 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
                                  43},
     [PLANT_IMPATIENT] = {"impatient", "raft", "who has heard a leader votes for another at once", 43},
     [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it", 1},
-    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 66},
+    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 83},
     [PLANT_CHANGES_AT_ONCE] = {"changes-at-once", "raft", "members are changed while a change is under way",
                                44},
     [PLANT_REMOVED_COUNTS] = {"removed-counts", "raft", "a removed member's ack counts until it has gone", 5},
