@@ -27,8 +27,8 @@ static size_t used_now(struct node *node) {
         begun_us - node->memory_look.at_us >= memory_rest_us(node->memory_look.took_us)) {
         uint64_t cpu_us = instant_cpu_us();
         struct mallinfo2 info = mallinfo2();
-        node->memory_look.used = info.uordblks + info.hblkhd;
-        node->memory_look.active = info.arena + info.hblkhd;
+        node->memory_look.used = info.uordblks + info.hblkhd + keyspace_checkpoint_mapped(node->keyspace);
+        node->memory_look.active = info.arena + info.hblkhd + keyspace_checkpoint_mapped(node->keyspace);
         node->memory_look.keyspace = keyspace;
         node->memory_look.at_us = begun_us;
         node->memory_look.took_us = instant_cpu_us() - cpu_us;

@@ -32,12 +32,22 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/mman.h>
 
 #include "internal.h"
 
+/* Pages that wait, one behind the other, in blocks that the system gives and takes back whole: among the values on the heap they would leave
+ * holes that values fill and no later page fits into, and the heap would grow with each checkpoint. */
+struct queue_block {
+    struct queue_block *next;
+    size_t used, taken; /* of `bytes` */
+    char bytes[];
+};
+
 struct queued_page {
-    struct queued_page *next;
-    struct keyspace_page page;
+    uint64_t object, number;
+    struct resp_buf own; /* a long one's bytes; else they follow */
+    size_t length;
 };
 
 struct orphan {
@@ -46,7 +56,7 @@ struct orphan {
     size_t bytes;
 };
 
-enum { REMOVALS = 510, LONG_PAGE = 256 * 1024 };
+enum { REMOVALS = 510, LONG_PAGE = 256 * 1024, BLOCK_BYTES = 1024 * 1024 };
 
 struct removal_block {
     struct removal_block *next;
@@ -103,66 +113,147 @@ static void removals_join(struct removals *removals, struct removals *front) {
 
 /* ---- pages --- */
 
-/* Just as much memory as there are bytes, for many of these may wait; but a long one takes `from` itself: copying takes time. */
-static struct keyspace_page page_of(uint64_t object, size_t number, struct resp_buf *from) {
-    const char *bytes = resp_buf_bytes(from);
-    size_t length = resp_buf_length(from);
-    assert(length > 0);
-    struct keyspace_page page = {.type = KEYSPACE_PAGE_WRITE, .object = object, .number = number};
-    if (length >= LONG_PAGE) {
-        page.bytes = *from;
-        *from = (struct resp_buf){0};
-        return page;
-    }
-    page.bytes = (struct resp_buf){.bytes = malloc(length), .end = length, .capacity = length};
-    if (!page.bytes.bytes)
+static struct resp_buf copy_of(const char *bytes, size_t length) {
+    struct resp_buf copy = {.bytes = malloc(length), .end = length, .capacity = length};
+    if (!copy.bytes)
         abort();
-    memcpy(page.bytes.bytes, bytes, length);
-    return page;
+    memcpy(copy.bytes, bytes, length);
+    return copy;
+}
+
+/* Just as much memory as there are bytes; but a long one takes `from` itself: copying takes time. */
+static struct resp_buf bytes_of(struct resp_buf *from) {
+    struct resp_buf bytes = *from;
+    assert(resp_buf_length(from) > 0);
+    if (resp_buf_length(from) < LONG_PAGE)
+        return copy_of(resp_buf_bytes(from), resp_buf_length(from));
+    *from = (struct resp_buf){0};
+    return bytes;
+}
+
+static struct resp_buf *write_items(struct keyspace *keyspace, const struct database *database,
+                                    size_t number) {
+    page_write_items(&database->keys, number, &keyspace->checkpoint.scratch);
+    return &keyspace->checkpoint.scratch;
+}
+
+static struct resp_buf *write_object(const struct object *object, size_t number, struct resp_buf *scratch) {
+    resp_buf_truncate(scratch, 0);
+    object_kind(object)->write_page(object, number, scratch);
+    return scratch;
 }
 
 static struct keyspace_page items_page(struct keyspace *keyspace, const struct database *database,
                                        uint64_t object, size_t number) {
-    struct resp_buf *scratch = &keyspace->checkpoint.scratch;
-    page_write_items(&database->keys, number, scratch);
-    return page_of(object, number, scratch);
+    return (struct keyspace_page){.type = KEYSPACE_PAGE_WRITE,
+                                  .object = object,
+                                  .number = number,
+                                  .bytes = bytes_of(write_items(keyspace, database, number))};
 }
 
 struct keyspace_page page_of_object(const struct object *object, size_t number, struct resp_buf *scratch) {
-    resp_buf_truncate(scratch, 0);
-    object_kind(object)->write_page(object, number, scratch);
-    return page_of(object->id, number, scratch);
+    return (struct keyspace_page){.type = KEYSPACE_PAGE_WRITE,
+                                  .object = object->id,
+                                  .number = number,
+                                  .bytes = bytes_of(write_object(object, number, scratch))};
 }
 
 static uint64_t read_clock(const struct keyspace *keyspace) {
     return keyspace->checkpoint.clock ? keyspace->checkpoint.clock() : 0;
 }
 
-static void enqueue(struct keyspace *keyspace, struct keyspace_page page, uint64_t begun_us) {
+/* ---- the queue --- */
+
+static size_t block_bytes(void) {
+    return sizeof(struct queue_block) + BLOCK_BYTES;
+}
+
+static struct queue_block *block_new(struct checkpoint *checkpoint) {
+    struct queue_block *block =
+        mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED)
+        abort();
+    *(checkpoint->queue ? &checkpoint->queue_last->next : &checkpoint->queue) = block;
+    checkpoint->queue_last = block;
+    checkpoint->mapped += block_bytes();
+    return block;
+}
+
+static void block_free(struct checkpoint *checkpoint) {
+    struct queue_block *block = checkpoint->queue;
+    checkpoint->queue = block->next;
+    checkpoint->mapped -= block_bytes();
+    munmap(block, block_bytes());
+}
+
+/* What a page of so many bytes takes of a block. */
+static size_t queued_bytes(const struct queued_page *queued) {
+    return sizeof *queued + (queued->own.bytes ? 0 : (queued->length + 7) / 8 * 8);
+}
+
+static void count_kept(struct keyspace *keyspace, size_t bytes, int sign) {
+    keyspace->memory += sign > 0 ? bytes : -bytes;
+    keyspace->checkpoint.kept += sign > 0 ? bytes : -bytes;
+}
+
+static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from,
+                    uint64_t begun_us) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct queued_page *queued = allocate(keyspace, sizeof *queued);
-    *queued = (struct queued_page){NULL, page};
-    keyspace->memory += page.bytes.capacity;
-    checkpoint->kept += page.bytes.capacity;
-    *(checkpoint->queue ? checkpoint->queue_last : &checkpoint->queue) = queued;
-    checkpoint->queue_last = &queued->next;
+    struct queued_page queued = {.object = object, .number = number, .length = resp_buf_length(from)};
+    const char *bytes = resp_buf_bytes(from);
+    if (queued.length >= LONG_PAGE)
+        queued.own = bytes_of(from);
+    struct queue_block *block = checkpoint->queue ? checkpoint->queue_last : NULL;
+    if (!block || block->used + queued_bytes(&queued) > BLOCK_BYTES)
+        block = block_new(checkpoint);
+    memcpy(block->bytes + block->used, &queued, sizeof queued);
+    if (!queued.own.bytes)
+        memcpy(block->bytes + block->used + sizeof queued, bytes, queued.length);
+    block->used += queued_bytes(&queued);
+    count_kept(keyspace, queued.length, 1);
     checkpoint->copied.pages++;
-    checkpoint->copied.bytes += page.bytes.capacity;
+    checkpoint->copied.bytes += queued.length;
     checkpoint->copied.us += read_clock(keyspace) - begun_us;
+}
+
+static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct queue_block *block = checkpoint->queue;
+    struct queued_page queued;
+    if (!block)
+        return false;
+    const char *at = block->bytes + block->taken;
+    memcpy(&queued, at, sizeof queued);
+    *page = (struct keyspace_page){
+        .type = KEYSPACE_PAGE_WRITE,
+        .object = queued.object,
+        .number = queued.number,
+        .bytes = queued.own.bytes ? queued.own : copy_of(at + sizeof queued, queued.length),
+    };
+    count_kept(keyspace, queued.length, -1);
+    block->taken += queued_bytes(&queued);
+    if (block->taken == block->used)
+        block_free(checkpoint);
+    return true;
+}
+
+size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
+    return keyspace->checkpoint.mapped;
 }
 
 void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
     assert(keyspace->checkpoint.active);
     assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, items_page(keyspace, database, (uint64_t)(database - keyspace->db), page), begun_us);
+    enqueue(keyspace, (uint64_t)(database - keyspace->db), page, write_items(keyspace, database, page),
+            begun_us);
     page_set_done(&database->pages, page);
 }
 
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
     assert(keyspace->checkpoint.active);
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, page_of_object(object, page, &keyspace->checkpoint.scratch), begun_us);
+    enqueue(keyspace, object->id, page, write_object(object, page, &keyspace->checkpoint.scratch), begun_us);
 }
 
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
@@ -268,18 +359,6 @@ void keyspace_checkpoint_head(const struct keyspace *keyspace, struct resp_buf *
 }
 
 /* ---- next --- */
-
-static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
-    struct queued_page *queued = keyspace->checkpoint.queue;
-    if (!queued)
-        return false;
-    *page = queued->page;
-    keyspace->memory -= page->bytes.capacity;
-    keyspace->checkpoint.kept -= page->bytes.capacity;
-    keyspace->checkpoint.queue = queued->next;
-    release(keyspace, queued, sizeof *queued);
-    return true;
-}
 
 static void orphan_free(struct keyspace *keyspace) {
     struct orphan *orphan = keyspace->checkpoint.orphans;

@@ -68,7 +68,8 @@ struct checkpoint {
     size_t kept;        /* bytes of the queue and the orphans */
     struct resp_buf head;
     struct resp_buf scratch;
-    struct queued_page *queue, **queue_last; /* encoded before they changed */
+    struct queue_block *queue, *queue_last; /* pages that were encoded before they changed */
+    size_t mapped;                          /* bytes of it */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */

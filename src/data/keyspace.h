@@ -220,6 +220,8 @@ size_t keyspace_checkpoint_rest(const struct keyspace *keyspace);
 /* Bytes that are kept only for the checkpoint: pages copied before they changed, and long values that were
  * overwritten or deleted. They are handed out first: slow the writers down when this grows. */
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace);
+/* Bytes that stand beside the heap for that. */
+size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace);
 /* What changes had to copy before they changed it, since the last checkpoint began: the rest of what a checkpoint costs the loop. */
 struct keyspace_copied {
     uint64_t pages, bytes;
