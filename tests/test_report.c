@@ -1,27 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /* RAFT.INFO, INFO, CLUSTER and ROLE from a report: every line parsed, and the traps for known tools. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
+#include "session_fixture.h"
 
-#include <cmocka.h>
-
-#include "session_world.h"
-
-static struct world world;
 static char text[65536]; /* of the last reply that is one string, without its header */
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
 
 /* Asks a command whose reply is one bulk or verbatim string. */
 static const char *ask_text(const char *command) {
@@ -80,13 +61,6 @@ static size_t parse_lines(void) {
         at = end + 2;
     }
     return fields;
-}
-
-/* A node that is not the leader: node 1 follows node 2. */
-static void follow(void) {
-    world.report.role = REPORT_FOLLOWER;
-    world.report.serving = false;
-    world.report.leader_id = world.report.known_leader_id = 2;
 }
 
 /* Nobody leads, and nobody else answers. */
