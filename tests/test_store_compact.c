@@ -4,24 +4,6 @@
 
 #include <signal.h>
 
-static int setup(void **state) {
-    struct world *world = malloc(sizeof(*world));
-
-    assert_non_null(world);
-    world_make(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 static struct store_job *job_compact(raft_index through) {
     struct store_job *job = store_job_new(STORE_COMPACT);
 
@@ -353,7 +335,7 @@ static void the_file_does_not_grow_when_the_log_is_compacted(void **state) {
 }
 
 int main(void) {
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_new_log_begins_with_the_first_entry),
         STORE_TEST(what_is_compacted_goes_and_what_is_after_it_stays),

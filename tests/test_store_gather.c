@@ -15,15 +15,6 @@ static int setup(void **state) {
     return 0;
 }
 
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 static void save(struct world *world, raft_index *last, size_t length) {
     struct store_job *job = job_save(0, 0);
 
@@ -271,7 +262,7 @@ static void pages_that_never_were_are_refused(void **state) {
 }
 
 int main(void) {
-#define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
         GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),

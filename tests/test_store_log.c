@@ -10,24 +10,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-static int setup(void **state) {
-    struct world *world = malloc(sizeof(*world));
-
-    assert_non_null(world);
-    world_make(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 /* ---- what comes back ------------------------------------------------------------------------------------- */
 
 static void a_new_node_has_nothing_but_its_identity(void **state) {
@@ -683,7 +665,7 @@ static void a_path_that_is_no_directory_is_refused_with_the_reason(void **state)
 }
 
 int main(void) {
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_new_node_has_nothing_but_its_identity),
         STORE_TEST(directories_are_made_up_to_the_last),
