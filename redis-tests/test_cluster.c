@@ -44,12 +44,7 @@ static struct wire *open_node(const struct cluster *of, size_t at) {
 
 /* Waits until a node's RAFT.INFO shows a value. */
 static void wait_field(const struct cluster *of, size_t at, const char *field, const char *value) {
-    uint64_t deadline = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
-    while (!cluster_info(of, at, &info) || !info_is(&info, field, value)) {
-        if (harness_now_ms() > deadline)
-            harness_fail("node %zu never showed %s:%s; it has\n%s", at + 1, field, value, info.text);
-        harness_sleep_ms(10);
-    }
+    cluster_wait_field(of, at, field, value, harness_scaled_ms(SETTLE_MS), &info);
 }
 
 /* ---- where to go ----------------------------------------------------------------------------------------- */

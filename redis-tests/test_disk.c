@@ -95,12 +95,7 @@ static void remove_ballast(const struct cluster *cluster, size_t at) {
 /* ---- asking ------------------------------------------------------------------------------------------------------------ */
 
 static void wait_field(struct cluster *cluster, size_t at, const char *field, const char *value) {
-    uint64_t until = harness_now_ms() + harness_scaled_ms(SEEN_MS);
-    while (!cluster_info(cluster, at, &info) || !info_is(&info, field, value))
-        if (harness_now_ms() > until)
-            harness_fail("node %zu does not come to %s:%s", at + 1, field, value);
-        else
-            harness_sleep_ms(20);
+    cluster_wait_field(cluster, at, field, value, harness_scaled_ms(SEEN_MS), &info);
 }
 
 static const char *const reserve[] = {"--raft-disk-reserve", "8mb", NULL};
