@@ -321,6 +321,15 @@ static inline void twin_init(struct twin *twin) {
     snprintf(twin->identity.incarnation, sizeof(twin->identity.incarnation), "%s", WORLD_INCARNATION);
 }
 
+/* It is large. Free it. */
+static inline struct twin *twin_new(void) {
+    struct twin *twin = malloc(sizeof(*twin));
+
+    assert_non_null(twin);
+    twin_init(twin);
+    return twin;
+}
+
 static inline void twin_obey(struct twin *twin, const struct store_job *job) {
     if (job->type == STORE_IDENTITY)
         twin->identity = *job->identity;

@@ -234,10 +234,9 @@ static void turn_into_pages_of(const struct world *world, int bytes) {
 
 static void a_log_with_the_larger_pages_of_an_older_one_goes_on(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     uint64_t seed = 7;
 
-    assert_non_null(twin);
     world_open(world);
     history_live(world, twin, seed, 60);
     world_close(world);

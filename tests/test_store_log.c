@@ -53,9 +53,8 @@ static void directories_are_made_up_to_the_last(void **state) {
 
 static void everything_saved_comes_back_after_a_restart(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
     for (uint64_t seed = 1; seed <= 8; seed++) {
         world_empty(world);
         world_open(world);
@@ -69,9 +68,8 @@ static void everything_saved_comes_back_after_a_restart(void **state) {
 
 static void everything_saved_comes_back_after_a_death(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
     for (uint64_t seed = 11; seed <= 18; seed++) {
         world_empty(world);
         history_die(world, seed, 80);
@@ -93,11 +91,9 @@ static void entries_are_not_the_less_for_their_size(void **state) {
                                      5 * STORE_ROW_BYTES_MAX};
     enum { COUNT = sizeof(lengths) / sizeof(lengths[0]) };
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job = job_save(7, 1);
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (size_t i = 0; i < COUNT; i++)
         job_add(job, entry_make(i + 1, 7, lengths[i]));
@@ -138,11 +134,9 @@ static void an_entry_without_data_is_not_an_empty_one(void **state) {
 
 static void what_overwrites_takes_the_old_end_with_it(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (raft_term term = 1; term <= 4; term++) {
         job = job_save(term, 1);
@@ -479,10 +473,9 @@ static void a_batch_is_one_sync_and_reads_are_none(void **state) {
 
 static void after_a_failed_sync_nothing_is_written_any_more(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job, *jobs[2];
 
-    assert_non_null(twin);
     count_syncs();
     world_open(world);
     history_live(world, twin, 5, 20);
@@ -563,12 +556,10 @@ static void lift_limit(void) {
 
 static void a_file_that_may_not_grow_fails_the_job_with_the_reason(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct rlimit limit;
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -602,9 +593,7 @@ static void a_full_disk_fails_the_job_and_says_so(void **state) {
         print_message("skipped: a small file system cannot be mounted here: %s\n", strerror(errno));
         skip();
     }
-    twin = malloc(sizeof(*twin));
-    assert_non_null(twin);
-    twin_init(twin);
+    twin = twin_new();
     small = *world;
     snprintf(full_disk, sizeof(full_disk), "%s", world->dir);
     world_open(&small);
