@@ -14,6 +14,7 @@
 #include <sqlite3.h>
 
 #include "harness/cluster.h"
+#include "harness/expect.h"
 #include "harness/wire.h"
 
 enum { KEYS = 50, WIRE_MS = 20000, SEEN_MS = 15000 };
@@ -21,19 +22,8 @@ enum { KEYS = 50, WIRE_MS = 20000, SEEN_MS = 15000 };
 static const char *const every_second[] = {"--raft-audit-interval", "1", NULL};
 static struct info info;
 
-static void must_say(struct wire *wire, const char *words, const char *expected) {
-    const char *reply = wire_ask(wire, words);
-    if (strncmp(reply, expected, strlen(expected)) != 0)
-        harness_fail("%s: %s, expected %s", words, reply, expected);
-}
-
 static void wait_field(struct cluster *cluster, size_t at, const char *field, const char *value) {
-    uint64_t until = harness_now_ms() + harness_scaled_ms(SEEN_MS);
-    while (!cluster_info(cluster, at, &info) || !info_is(&info, field, value))
-        if (harness_now_ms() > until)
-            harness_fail("node %zu does not come to %s:%s", at + 1, field, value);
-        else
-            harness_sleep_ms(20);
+    cluster_wait_field(cluster, at, field, value, harness_scaled_ms(SEEN_MS), &info);
 }
 
 static void wait_right(struct cluster *cluster, size_t at, uint64_t index) {
@@ -126,7 +116,7 @@ static void a_replica_that_was_corrupted_is_found_and_serves_nobody(void **state
     struct wire *wire = wire_open(cluster->nodes[leader].port, harness_scaled_ms(WIRE_MS));
     for (int i = 0; i < KEYS; i++) {
         snprintf(words, sizeof words, "SET key:%d value:%d", i, i);
-        must_say(wire, words, "+OK");
+        expect_start(wire, words, "+OK");
     }
     cluster_wait_equal(cluster);
     for (size_t at = 0; at < 3; at++)
@@ -144,11 +134,11 @@ static void a_replica_that_was_corrupted_is_found_and_serves_nobody(void **state
     assert_true(cluster_wait_said(cluster, leader, words, harness_scaled_ms(SEEN_MS)));
 
     struct wire *wrong = wire_open(cluster->nodes[victim].port, harness_scaled_ms(WIRE_MS));
-    must_say(wrong, "READONLY", "+OK");
-    must_say(wrong, "GET key:17", "-MOVED");
+    expect_start(wrong, "READONLY", "+OK");
+    expect_start(wrong, "GET key:17", "-MOVED");
     wire_close(wrong);
-    must_say(wire, "GET key:17", "$8 value:17");
-    must_say(wire, "SET key:17 new", "+OK"); /* two of three are right, and take writes */
+    expect_start(wire, "GET key:17", "$8 value:17");
+    expect_start(wire, "SET key:17 new", "+OK"); /* two of three are right, and take writes */
     assert_true(cluster_info(cluster, other, &info));
     uint64_t index = info_number(&info, "last_applied_index");
     wait_right(cluster, other, index);
@@ -161,8 +151,8 @@ static void a_replica_that_was_corrupted_is_found_and_serves_nobody(void **state
     wait_field(cluster, victim, "state_differs", "yes");
     assert_true(cluster_said(cluster, victim, "STATES DIFFER: so it was found before its last start"));
     wrong = wire_open(cluster->nodes[victim].port, harness_scaled_ms(WIRE_MS));
-    must_say(wrong, "READONLY", "+OK");
-    must_say(wrong, "GET key:18", "-");
+    expect_start(wrong, "READONLY", "+OK");
+    expect_start(wrong, "GET key:18", "-");
     wire_close(wrong);
     cluster_free(cluster);
 }

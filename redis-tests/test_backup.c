@@ -14,6 +14,7 @@
 #include <cmocka.h>
 
 #include "harness/cluster.h"
+#include "harness/expect.h"
 #include "harness/load.h"
 #include "harness/wire.h"
 
@@ -25,17 +26,11 @@ static struct wire *wire_to(const struct cluster *cluster, size_t at) {
     return wire_open(cluster->nodes[at].port, harness_scaled_ms(WIRE_MS));
 }
 
-static void must_say(struct wire *wire, const char *words, const char *expected) {
-    const char *reply = wire_ask(wire, words);
-    if (strncmp(reply, expected, strlen(expected)) != 0)
-        harness_fail("%s: %s, expected %s", words, reply, expected);
-}
-
 static void write_keys(struct wire *wire, int from, int to) {
     char words[64];
     for (int i = from; i < to; i++) {
         snprintf(words, sizeof words, "SET key:%d value:%d", i, i);
-        must_say(wire, words, "+OK");
+        expect_start(wire, words, "+OK");
     }
 }
 
@@ -45,7 +40,7 @@ static void keys_must_be_there(struct wire *wire, int count) {
         snprintf(words, sizeof words, "GET key:%d", i);
         int length = snprintf(value, sizeof value, "value:%d", i);
         snprintf(expected, sizeof expected, "$%d %s", length, value);
-        must_say(wire, words, expected);
+        expect_start(wire, words, expected);
     }
 }
 
@@ -122,10 +117,10 @@ static void a_backup_made_under_load_becomes_a_cluster_of_one(void **state) {
         harness_fail("no write was acknowledged");
 
     struct wire *follower = wire_to(cluster, (leader + 1) % 3);
-    must_say(follower, "RAFT.BACKUP of-follower.db", "*8 $4 name $14 of-follower.db $5 index :");
+    expect_start(follower, "RAFT.BACKUP of-follower.db", "*8 $4 name $14 of-follower.db $5 index :");
     wire = wire_to(cluster, leader);
-    must_say(wire, "RAFT.BACKUP of-leader", "*8 $4 name $9 of-leader $5 index :");
-    must_say(wire, "RAFT.BACKUP of-leader", "-ERR there is no backup: ");
+    expect_start(wire, "RAFT.BACKUP of-leader", "*8 $4 name $9 of-leader $5 index :");
+    expect_start(wire, "RAFT.BACKUP of-leader", "-ERR there is no backup: ");
     load_stop(load);
     load_must_hold(load, "behind two backups");
     assert_true(cluster_info(cluster, leader, &info));
@@ -149,7 +144,7 @@ static void a_backup_made_under_load_becomes_a_cluster_of_one(void **state) {
     assert_int_equal(info_number(&info, "num_voting_nodes"), 1);
     wire = wire_to(single, 0);
     keys_must_be_there(wire, KEYS);
-    must_say(wire, "SET key:0 changed", "+OK");
+    expect_start(wire, "SET key:0 changed", "+OK");
     wire_close(wire);
 
     cluster_kill(single, 0);
@@ -157,7 +152,7 @@ static void a_backup_made_under_load_becomes_a_cluster_of_one(void **state) {
     cluster_spawn(single, 0);
     cluster_wait_leader(single);
     wire = wire_to(single, 0);
-    must_say(wire, "GET key:0", "$7 changed");
+    expect_start(wire, "GET key:0", "$7 changed");
     wire_close(wire);
     load_free(load);
     cluster_free(single);
@@ -173,15 +168,15 @@ static void one_backup_is_made_at_a_time_and_clients_are_served(void **state) {
     cluster_spawn(cluster, 0);
     cluster_wait_leader(cluster);
     struct wire *one = wire_to(cluster, 0), *other = wire_to(cluster, 0), *gone = wire_to(cluster, 0);
-    must_say(one, "SETRANGE large 30000000 x", ":30000001");
+    expect_start(one, "SETRANGE large 30000000 x", ":30000001");
     wire_send_words(one, "RAFT.BACKUP first");
     wire_send_words(one, "SET behind it");
     while (!cluster_info(cluster, 0, &info) || !info_is(&info, "backup_in_progress", "1"))
         if (info_number(&info, "backup_count") > 0)
             harness_fail("a backup of 30 MB was done before anybody could see it");
-    must_say(other, "RAFT.BACKUP second", "-ERR a backup is being made already");
-    must_say(other, "SET beside it", "+OK");
-    must_say(other, "EXISTS behind", ":0");
+    expect_start(other, "RAFT.BACKUP second", "-ERR a backup is being made already");
+    expect_start(other, "SET beside it", "+OK");
+    expect_start(other, "EXISTS behind", ":0");
     const char *reply = wire_next(one);
     if (strncmp(reply, "*8 $4 name $5 first", 19) != 0)
         harness_fail("the backup: %s", reply);
@@ -209,8 +204,8 @@ static void a_backup_that_cannot_be_is_refused_in_words(void **state) {
     cluster_spawn(cluster, 0);
     cluster_wait_leader(cluster);
     struct wire *wire = wire_to(cluster, 0);
-    must_say(wire, "RAFT.BACKUP name", "-ERR backups are off: set backup-dir");
-    must_say(wire, "CONFIG SET backup-dir /tmp", "-ERR");
+    expect_start(wire, "RAFT.BACKUP name", "-ERR backups are off: set backup-dir");
+    expect_start(wire, "CONFIG SET backup-dir /tmp", "-ERR");
     wire_close(wire);
     assert_int_equal(cluster_end(cluster, 0), 0);
 
@@ -224,12 +219,12 @@ static void a_backup_that_cannot_be_is_refused_in_words(void **state) {
     char words[128 + 16] = "RAFT.BACKUP ";
     for (size_t i = 0; i < sizeof bad / sizeof *bad; i++) {
         snprintf(words + 12, sizeof words - 12, "%s", bad[i]);
-        must_say(wire, words, "-ERR a backup's name has");
+        expect_start(wire, words, "-ERR a backup's name has");
     }
     memset(words + 12, 'x', 101);
     words[12 + 101] = 0;
-    must_say(wire, words, "-ERR a backup's name has");
-    must_say(wire, "RAFT.BACKUP name", "-ERR there is no backup: ");
+    expect_start(wire, words, "-ERR a backup's name has");
+    expect_start(wire, "RAFT.BACKUP name", "-ERR there is no backup: ");
     assert_true(strstr(wire_ask(wire, "RAFT.BACKUP name"), "No such file or directory") != NULL);
     assert_true(cluster_info(cluster, 0, &info));
     assert_int_equal(info_number(&info, "backup_count"), 0);
@@ -248,7 +243,7 @@ static void the_end_of_the_node_ends_its_backup(void **state) {
     cluster_wait_leader(cluster);
     struct wire *wire = wire_to(cluster, 0);
     for (int i = 0; i < 4; i++)
-        must_say(wire, i & 1 ? "SETRANGE b 40000000 x" : "SETRANGE a 40000000 x", ":40000001");
+        expect_start(wire, i & 1 ? "SETRANGE b 40000000 x" : "SETRANGE a 40000000 x", ":40000001");
     wire_send_words(wire, "RAFT.BACKUP name");
     while (!cluster_info(cluster, 0, &info) || !info_is(&info, "backup_in_progress", "1"))
         ;
@@ -277,7 +272,7 @@ static void what_is_no_backup_is_not_restored(void **state) {
     cluster_wait_leader(cluster);
     struct wire *wire = wire_to(cluster, 0);
     write_keys(wire, 0, KEYS);
-    must_say(wire, "RAFT.BACKUP whole", "*8");
+    expect_start(wire, "RAFT.BACKUP whole", "*8");
     wire_close(wire);
     cluster_kill(cluster, 0);
     snprintf(file, sizeof file, "%s/whole", backups_of(cluster));
@@ -306,7 +301,7 @@ static void what_a_lost_cluster_has_left_goes_on_as_a_cluster_of_one(void **stat
     size_t leader = cluster_wait_leader(cluster);
     struct wire *wire = wire_to(cluster, leader);
     write_keys(wire, 0, KEYS / 2);
-    must_say(wire, "RAFT.SNAPSHOT", "+OK");
+    expect_start(wire, "RAFT.SNAPSHOT", "+OK");
     write_keys(wire, KEYS / 2, KEYS);
     wire_close(wire);
     leader = cluster_wait_equal(cluster);
@@ -330,7 +325,7 @@ static void what_a_lost_cluster_has_left_goes_on_as_a_cluster_of_one(void **stat
     assert_int_equal(info_number(&info, "num_voting_nodes"), 1);
     wire = wire_to(cluster, leader);
     keys_must_be_there(wire, KEYS);
-    must_say(wire, "SET only here", "+OK");
+    expect_start(wire, "SET only here", "+OK");
 
     /* The others still are the old cluster, and the two never meet. */
     size_t second = (leader + 1) % 3, third = (leader + 2) % 3;
@@ -340,7 +335,7 @@ static void what_a_lost_cluster_has_left_goes_on_as_a_cluster_of_one(void **stat
     snprintf(words, sizeof words, "no link with node %zu: it says", leader + 1);
     if (!cluster_wait_said(cluster, second, words, harness_scaled_ms(END_MS)))
         harness_fail("the old cluster does not say that it is refused");
-    must_say(wire, "GET only", "$4 here");
+    expect_start(wire, "GET only", "$4 here");
     assert_true(cluster_info(cluster, leader, &info));
     assert_int_equal(info_number(&info, "num_nodes"), 1);
     wire_close(wire);
@@ -358,7 +353,7 @@ static void what_a_lost_cluster_has_left_goes_on_as_a_cluster_of_one(void **stat
     assert_string_equal(new_id, old_id);
     wire = wire_to(cluster, leader);
     keys_must_be_there(wire, KEYS);
-    must_say(wire, "EXISTS only", ":0");
+    expect_start(wire, "EXISTS only", ":0");
     wire_close(wire);
     cluster_free(cluster);
 }

@@ -23,6 +23,7 @@
 #include <cmocka.h>
 
 #include "harness/client.h"
+#include "harness/disturb.h"
 #include "harness/wire.h"
 
 enum {
@@ -33,6 +34,7 @@ enum {
     ATTEMPT_MS = 8000,
     PAUSE_US = 1500,
     KILLS = 4,
+    STEADY_MS = 500,
     ASK_MS = 20000,
 };
 
@@ -188,37 +190,6 @@ static void count(unsigned jobs) {
     assert_true(acknowledged > jobs / 2);
 }
 
-static void hand_over(void) {
-    int leader = cluster_leader(cluster);
-    struct wire *wire =
-        leader < 0 ? NULL : wire_open(cluster->nodes[leader].port, harness_scaled_ms(ATTEMPT_MS));
-    if (wire)
-        (void)wire_ask(wire, "RAFT.TRANSFER_LEADER");
-    wire_close(wire);
-}
-
-static void lose_leader(void) {
-    harness_sleep_ms(500);
-    size_t leader = cluster_wait_leader(cluster);
-    cluster_kill(cluster, leader);
-    cluster_wait_other_leader(cluster, leader);
-    harness_sleep_ms(500);
-    hand_over();
-    harness_sleep_ms(200);
-    cluster_spawn(cluster, leader);
-    cluster_wait_equal(cluster);
-}
-
-/* It wakes with pops under way, and with clients that wait, in a cluster that has gone on. */
-static void stop_leader(void) {
-    size_t leader = cluster_wait_leader(cluster);
-    cluster_pause(cluster, leader, true);
-    cluster_wait_other_leader(cluster, leader);
-    harness_sleep_ms(300);
-    cluster_pause(cluster, leader, false);
-    cluster_wait_equal(cluster);
-}
-
 static void no_job_is_lost_or_given_twice_while_leaders_die(void **state) {
     (void)state;
     cluster = cluster_new(3, NULL);
@@ -227,8 +198,8 @@ static void no_job_is_lost_or_given_twice_while_leaders_die(void **state) {
     start(move, MOVERS);
     start(produce, PRODUCERS);
     for (uint64_t rounds = harness_setting("REDRAFT_KILLS", KILLS); rounds > 0; rounds--) {
-        lose_leader();
-        stop_leader();
+        disturb_lose_leader(cluster, STEADY_MS);
+        disturb_stop_leader(cluster);
     }
     atomic_store(&producing, false);
     harness_sleep_ms(1000);

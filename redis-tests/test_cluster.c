@@ -15,6 +15,7 @@
 
 #include "harness/cluster.h"
 #include "harness/expect.h"
+#include "harness/fields.h"
 
 enum { WIRE_MS = 10000, SETTLE_MS = 15000 };
 
@@ -43,12 +44,7 @@ static struct wire *open_node(const struct cluster *of, size_t at) {
 
 /* Waits until a node's RAFT.INFO shows a value. */
 static void wait_field(const struct cluster *of, size_t at, const char *field, const char *value) {
-    uint64_t deadline = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
-    while (!cluster_info(of, at, &info) || !info_is(&info, field, value)) {
-        if (harness_now_ms() > deadline)
-            harness_fail("node %zu never showed %s:%s; it has\n%s", at + 1, field, value, info.text);
-        harness_sleep_ms(10);
-    }
+    cluster_wait_field(of, at, field, value, harness_scaled_ms(SETTLE_MS), &info);
 }
 
 /* ---- where to go ----------------------------------------------------------------------------------------- */
@@ -205,50 +201,11 @@ static void info_calls_only_the_leader_a_master(void **state) {
 
 /* ---- RAFT.INFO ------------------------------------------------------------------------------------------- */
 
-static const char *const fields[] = {
-    "cluster_id",
-    "node_id",
-    "incarnation",
-    "state",
-    "role",
-    "leader_id",
-    "leader_address",
-    "current_term",
-    "voted_for",
-    "commit_index",
-    "last_applied_index",
-    "last_log_index",
-    "log_entries",
-    "log_bytes",
-    "quorum",
-    "num_nodes",
-    "num_voting_nodes",
-    "node1",
-    "node2",
-    "node3",
-    "health",
-    "health_reason",
-    "failures_tolerated",
-    "leader_since",
-    "last_leader_change_reason",
-    "quorum_lost_since",
-    "pending_writes",
-    "unsaved_bytes",
-    "outcomes_in_doubt",
-    "loop_stall_max_ms",
-    "loop_p999_us",
-    "fsync_count",
-    "writes_per_fsync",
-    "elections",
-    "leader_changes",
-    "uptime_in_seconds",
-};
-
 static void check_fields(void) {
     char value[1024];
-    for (size_t i = 0; i < sizeof(fields) / sizeof(*fields); i++) {
-        if (!info_text(&info, fields[i], value, sizeof(value)))
-            harness_fail("RAFT.INFO lacks %s:\n%s", fields[i], info.text);
+    for (size_t i = 0; i < RAFT_INFO_FIELDS; i++) {
+        if (!info_text(&info, raft_info_fields[i], value, sizeof(value)))
+            harness_fail("RAFT.INFO lacks %s:\n%s", raft_info_fields[i], info.text);
     }
     static const char *const members[] = {
         "id=", "address=", "voting=", "link=", "match_index=", "lag=", "last_contact_ms="};

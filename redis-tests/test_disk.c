@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "harness/cluster.h"
+#include "harness/expect.h"
 #include "harness/load.h"
 #include "harness/wire.h"
 
@@ -93,19 +94,8 @@ static void remove_ballast(const struct cluster *cluster, size_t at) {
 
 /* ---- asking ------------------------------------------------------------------------------------------------------------ */
 
-static void must_say(struct wire *wire, const char *words, const char *expected) {
-    const char *reply = wire_ask(wire, words);
-    if (strncmp(reply, expected, strlen(expected)) != 0)
-        harness_fail("%s: %s, expected %s", words, reply, expected);
-}
-
 static void wait_field(struct cluster *cluster, size_t at, const char *field, const char *value) {
-    uint64_t until = harness_now_ms() + harness_scaled_ms(SEEN_MS);
-    while (!cluster_info(cluster, at, &info) || !info_is(&info, field, value))
-        if (harness_now_ms() > until)
-            harness_fail("node %zu does not come to %s:%s", at + 1, field, value);
-        else
-            harness_sleep_ms(20);
+    cluster_wait_field(cluster, at, field, value, harness_scaled_ms(SEEN_MS), &info);
 }
 
 static const char *const reserve[] = {"--raft-disk-reserve", "8mb", NULL};
@@ -120,8 +110,8 @@ static void below_the_reserve_growing_writes_are_refused_until_there_is_room(voi
     cluster_spawn(cluster, 0);
     cluster_wait_leader(cluster);
     struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
-    must_say(wire, "SET a 1", "+OK");
-    must_say(wire, "SET b 2", "+OK");
+    expect_start(wire, "SET a 1", "+OK");
+    expect_start(wire, "SET b 2", "+OK");
     wait_field(cluster, 0, "disk_low", "no");
     assert_int_equal(info_number(&info, "disk_reserve"), RESERVE_MB * MB);
     assert_true(info_number(&info, "disk_free") > RESERVE_MB * MB);
@@ -131,24 +121,24 @@ static void below_the_reserve_growing_writes_are_refused_until_there_is_room(voi
     assert_true(info_is(&info, "health", "degraded"));
     assert_true(cluster_said(cluster, 0, "disk low: "));
     uint64_t index = info_number(&info, "last_log_index");
-    must_say(wire, "SET c 3", "-MISCONF the leader's disk is nearly full");
-    must_say(wire, "APPEND a 1", "-MISCONF");
+    expect_start(wire, "SET c 3", "-MISCONF the leader's disk is nearly full");
+    expect_start(wire, "APPEND a 1", "-MISCONF");
     assert_true(cluster_info(cluster, 0, &info));
     assert_int_equal(info_number(&info, "last_log_index"), index); /* nothing was proposed */
-    must_say(wire, "GET a", "$1 1");
-    must_say(wire, "DEL b", ":1");
-    must_say(wire, "EXPIRE a 1000", ":1");
+    expect_start(wire, "GET a", "$1 1");
+    expect_start(wire, "DEL b", ":1");
+    expect_start(wire, "EXPIRE a 1000", ":1");
 
     remove_ballast(cluster, 0);
     wait_field(cluster, 0, "disk_low", "no");
     assert_true(cluster_said(cluster, 0, "all writes are taken"));
-    must_say(wire, "SET c 3", "+OK");
-    must_say(wire, "CONFIG SET raft-disk-reserve 100mb", "+OK"); /* more than there is */
+    expect_start(wire, "SET c 3", "+OK");
+    expect_start(wire, "CONFIG SET raft-disk-reserve 100mb", "+OK"); /* more than there is */
     wait_field(cluster, 0, "disk_low", "yes");
-    must_say(wire, "SET d 4", "-MISCONF");
-    must_say(wire, "CONFIG SET raft-disk-reserve 0", "+OK");
+    expect_start(wire, "SET d 4", "-MISCONF");
+    expect_start(wire, "CONFIG SET raft-disk-reserve 0", "+OK");
     wait_field(cluster, 0, "disk_low", "no");
-    must_say(wire, "SET d 4", "+OK");
+    expect_start(wire, "SET d 4", "+OK");
     wire_close(wire);
     end_disks(cluster);
 }
@@ -201,10 +191,10 @@ static void a_checkpoint_that_finds_no_room_is_tried_again(void **state) {
     char words[64];
     for (int i = 0; i < 4; i++) { /* small in the log, large in the state */
         snprintf(words, sizeof words, "SETRANGE key:%d 1500000 x", i);
-        must_say(wire, words, ":1500001");
+        expect_start(wire, words, ":1500001");
     }
     leave_free(cluster, 0, 1 * MB);
-    must_say(wire, "RAFT.SNAPSHOT", "+OK");
+    expect_start(wire, "RAFT.SNAPSHOT", "+OK");
     uint64_t until = harness_now_ms() + harness_scaled_ms(SEEN_MS);
     while (!cluster_info(cluster, 0, &info) || info_number(&info, "checkpoint_failures") == 0)
         if (harness_now_ms() > until)
@@ -212,10 +202,10 @@ static void a_checkpoint_that_finds_no_room_is_tried_again(void **state) {
     assert_int_equal(info_number(&info, "checkpoint_count"), 0);
     assert_true(info_is(&info, "health", "degraded"));
     assert_true(cluster_said(cluster, 0, "Nothing is lost"));
-    must_say(wire, "SET small 1", "+OK");
+    expect_start(wire, "SET small 1", "+OK");
     remove_ballast(cluster, 0);
     until = harness_now_ms() + harness_scaled_ms(SEEN_MS);
-    must_say(wire, "RAFT.SNAPSHOT", "+OK");
+    expect_start(wire, "RAFT.SNAPSHOT", "+OK");
     while (!cluster_info(cluster, 0, &info) || info_number(&info, "checkpoint_count") == 0)
         if (harness_now_ms() > until)
             harness_fail("the checkpoint is not tried again");
@@ -227,9 +217,9 @@ static void a_checkpoint_that_finds_no_room_is_tried_again(void **state) {
     wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
     for (int i = 0; i < 4; i++) {
         snprintf(words, sizeof words, "STRLEN key:%d", i);
-        must_say(wire, words, ":1500001");
+        expect_start(wire, words, ":1500001");
     }
-    must_say(wire, "GET small", "$1 1");
+    expect_start(wire, "GET small", "$1 1");
     wire_close(wire);
     end_disks(cluster);
 }
@@ -245,16 +235,16 @@ static void a_backup_that_finds_no_room_leaves_nothing_behind(void **state) {
     cluster_spawn(cluster, 0);
     cluster_wait_leader(cluster);
     struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
-    must_say(wire, "SETRANGE large 8000000 x", ":8000001");
+    expect_start(wire, "SETRANGE large 8000000 x", ":8000001");
     cluster->count = 2;
     leave_free(cluster, 1, 3 * MB);
-    must_say(wire, "RAFT.BACKUP name", "-ERR there is no backup: ");
+    expect_start(wire, "RAFT.BACKUP name", "-ERR there is no backup: ");
     assert_true(free_bytes(cluster, 1) > 2 * MB); /* of what was begun nothing is left */
     snprintf(file, sizeof file, "%s/name", cluster->nodes[1].dir);
     assert_true(access(file, F_OK) != 0);
-    must_say(wire, "SET small 1", "+OK");
+    expect_start(wire, "SET small 1", "+OK");
     remove_ballast(cluster, 1);
-    must_say(wire, "RAFT.BACKUP name", "*8 $4 name");
+    expect_start(wire, "RAFT.BACKUP name", "*8 $4 name");
     wire_close(wire);
     end_disks(cluster);
 }

@@ -18,6 +18,7 @@
 #include <cmocka.h>
 
 #include "harness/cluster.h"
+#include "harness/expect.h"
 #include "harness/wire.h"
 
 enum {
@@ -45,12 +46,6 @@ static struct wire *open_node(const struct cluster *cluster, size_t at) {
     return wire;
 }
 
-static void must_say(struct wire *wire, const char *words, const char *expected) {
-    const char *reply = wire_ask(wire, words);
-    if (strncmp(reply, expected, strlen(expected)) != 0)
-        harness_fail("%s: %s, expected %s", words, reply, expected);
-}
-
 static uint64_t info_field(struct wire *wire, const char *words, const char *field) {
     char name[64];
     snprintf(name, sizeof name, " %s:", field);
@@ -65,7 +60,7 @@ static void set_everywhere(const struct cluster *cluster, const char *directive,
     snprintf(words, sizeof words, "CONFIG SET %s %s", directive, value);
     for (size_t at = 0; at < cluster->count; at++) {
         struct wire *wire = open_node(cluster, at);
-        must_say(wire, words, "+OK");
+        expect_start(wire, words, "+OK");
         wire_close(wire);
     }
 }
@@ -168,7 +163,7 @@ static void must_hold_the_same_keys(struct cluster *cluster, const char *when) {
     cluster_wait_equal(cluster);
     for (size_t at = 0; at < cluster->count; at++) {
         struct wire *wire = open_node(cluster, at);
-        must_say(wire, "READONLY", "+OK");
+        expect_start(wire, "READONLY", "+OK");
         const char *keys = wire_ask(wire, "KEYS *");
         if (keys[0] != '*')
             harness_fail("%s: KEYS of node %zu: %.200s", when, at + 1, keys);
@@ -241,7 +236,7 @@ static void under_each_policy_all_nodes_hold_the_same_keys_through_a_leader_kill
         must_hold_the_same_keys(cluster, policies[i]);
         harness_say("%s: at most %llu bytes of %d", policies[i], (unsigned long long)writer.memory_max,
                     MAXMEMORY);
-        must_say(writer.wire, "FLUSHALL", "+OK");
+        expect_start(writer.wire, "FLUSHALL", "+OK");
         lose(&writer);
     }
     must_be_right(cluster);
@@ -287,27 +282,27 @@ static void without_eviction_only_growing_writes_are_refused_and_before_they_are
         "RPUSH l a",    "SADD s a",           "ZADD z 1 a",     "HSET h f v",
         "MSET a b c d", "SETRANGE key:1 5 x", "COPY key:1 copy"};
     for (size_t i = 0; i < sizeof refused / sizeof refused[0]; i++)
-        must_say(writer.wire, refused[i], "-OOM command not allowed when used memory > 'maxmemory'.");
+        expect_start(writer.wire, refused[i], "-OOM command not allowed when used memory > 'maxmemory'.");
     assert_true(cluster_info(cluster, leader, &info));
     assert_int_equal(info_number(&info, "last_log_index"), index);
-    must_say(writer.wire, "GET key:1", "$");
-    must_say(writer.wire, "EXPIRE key:1 1000", ":1");
-    must_say(writer.wire, "PERSIST key:1", ":1");
-    must_say(writer.wire, "RENAME key:1 key:one", "+OK");
-    must_say(writer.wire, "SET a b", "-OOM");
+    expect_start(writer.wire, "GET key:1", "$");
+    expect_start(writer.wire, "EXPIRE key:1 1000", ":1");
+    expect_start(writer.wire, "PERSIST key:1", ":1");
+    expect_start(writer.wire, "RENAME key:1 key:one", "+OK");
+    expect_start(writer.wire, "SET a b", "-OOM");
     set_everywhere(cluster, "maxmemory-policy", "volatile-lru"); /* half of the keys may go */
-    must_say(writer.wire, "SET a b", "+OK");
+    expect_start(writer.wire, "SET a b", "+OK");
     set_everywhere(cluster, "maxmemory-policy", "noeviction");
     for (int i = 2; i < 400; i++) {
         char words[64];
         snprintf(words, sizeof words, "DEL key:%d", i);
-        must_say(writer.wire, words, ":");
+        expect_start(writer.wire, words, ":");
     }
-    must_say(writer.wire, "SET c d", "+OK");
+    expect_start(writer.wire, "SET c d", "+OK");
     set_everywhere(cluster, "maxmemory", "1mb");
-    must_say(writer.wire, "SET c d", "-OOM");
+    expect_start(writer.wire, "SET c d", "-OOM");
     set_everywhere(cluster, "maxmemory", "0");
-    must_say(writer.wire, "SET c d", "+OK");
+    expect_start(writer.wire, "SET c d", "+OK");
     must_hold_the_same_keys(cluster, "noeviction");
     lose(&writer);
     cluster_free(cluster);
@@ -328,9 +323,9 @@ static void when_no_key_has_a_deadline_volatile_policies_refuse(void **state) {
     for (int i = 0; i < 2000; i++) {
         char words[64];
         snprintf(words, sizeof words, "EXPIRE key:%d 1000", i);
-        must_say(writer.wire, words, ":1");
+        expect_start(writer.wire, words, ":1");
     }
-    must_say(writer.wire, "SET a b", "+OK");
+    expect_start(writer.wire, "SET a b", "+OK");
     assert_true(info_field(writer.wire, "INFO stats", "evicted_keys") > 0);
     lose(&writer);
     cluster_free(cluster);
@@ -462,7 +457,7 @@ static void as_many_reads_hit_as_with_redis(void **state) {
         struct writer writer = {.cluster = cluster, .random = 1, .next = UNIVERSE};
         write_keys(&writer, 5000);
         uint64_t each = info_field(writer.wire, "INFO memory", "used_memory_dataset") / size_of(writer.wire);
-        must_say(writer.wire, "FLUSHALL", "+OK");
+        expect_start(writer.wire, "FLUSHALL", "+OK");
         snprintf(words, sizeof words, "%llu", (unsigned long long)(each * keys));
         set_everywhere(cluster, "maxmemory", words);
         double ours = play(writer.wire, 1);
@@ -515,7 +510,7 @@ static void many_keys_that_expire_in_the_same_second_are_gone_on_time(void **sta
     uint64_t until = harness_now_ms() + harness_scaled_ms(30000);
     for (uint64_t expired = 0; expired < KEYS;) {
         uint64_t asked_us = harness_now_us();
-        must_say(writer.wire, "PING", "+PONG");
+        expect_start(writer.wire, "PING", "+PONG");
         uint64_t us = harness_now_us() - asked_us;
         longest_us = us > longest_us ? us : longest_us;
         expired = info_field(writer.wire, "INFO stats", "expired_keys");

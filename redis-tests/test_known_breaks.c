@@ -89,13 +89,7 @@ static uint64_t number_of(const struct cluster *cluster, size_t at, const char *
 }
 
 static void wait_field(const struct cluster *cluster, size_t at, const char *field, const char *value) {
-    uint64_t until = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
-    while (!cluster_info(cluster, at, &info) || !info_is(&info, field, value)) {
-        if (harness_now_ms() > until)
-            harness_fail("node %u never showed %s:%s; it has\n%s", cluster->nodes[at].id, field, value,
-                         info.text);
-        harness_sleep_ms(10);
-    }
+    cluster_wait_field(cluster, at, field, value, harness_scaled_ms(SETTLE_MS), &info);
 }
 
 /* The first `founders` nodes found the cluster and run; the others are to join it. */

@@ -110,13 +110,7 @@ static void assert_says(const char *reply, const char *text) {
 }
 
 static void wait_field(const struct cluster *cluster, size_t at, const char *field, const char *value) {
-    uint64_t until = harness_now_ms() + harness_scaled_ms(SETTLE_MS);
-    while (!cluster_info(cluster, at, &info) || !info_is(&info, field, value)) {
-        if (harness_now_ms() > until)
-            harness_fail("node %u never showed %s:%s; it has\n%s", cluster->nodes[at].id, field, value,
-                         info.text);
-        harness_sleep_ms(10);
-    }
+    cluster_wait_field(cluster, at, field, value, harness_scaled_ms(SETTLE_MS), &info);
 }
 
 /* A node's line about a member has this in it. */

@@ -13,41 +13,19 @@
 
 #include <cmocka.h>
 
-#include "harness/cluster.h"
-#include "harness/wire.h"
+#include "harness/proxies.h"
 
 enum {
-    WIRE_MS = 20000,
     RETURN_MS = 15000,
     LARGE = 8 * 1024 * 1024,
 };
 
-static const char *const proxies[] = {"--raft-follower-mode", "proxy", NULL};
-
-static struct wire *open_at(const struct cluster *cluster, size_t at) {
-    struct wire *wire = wire_open(cluster->nodes[at].port, harness_scaled_ms(WIRE_MS));
-    if (wire == NULL)
-        harness_fail("node %zu does not take a connection", at + 1);
-    return wire;
-}
-
-static size_t follower_of(const struct cluster *cluster) {
-    return (cluster_wait_equal(cluster) + 1) % cluster->count;
-}
-
-static uint64_t field(const struct cluster *cluster, size_t at, const char *name) {
-    static struct info info;
-    if (!cluster_info(cluster, at, &info))
-        harness_fail("node %zu does not answer RAFT.INFO", at + 1);
-    return info_number(&info, name);
-}
-
 static void wait_field(const struct cluster *cluster, size_t at, const char *name, uint64_t value) {
     uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
-    while (field(cluster, at, name) != value) {
+    while (proxies_number(cluster, at, name) != value) {
         if (harness_now_ms() >= deadline)
             harness_fail("%s of node %zu is %llu, not %llu", name, at + 1,
-                         (unsigned long long)field(cluster, at, name), (unsigned long long)value);
+                         (unsigned long long)proxies_number(cluster, at, name), (unsigned long long)value);
         harness_sleep_ms(10);
     }
 }
@@ -56,9 +34,9 @@ static void wait_field(const struct cluster *cluster, size_t at, const char *nam
 
 static void a_follower_answers_as_the_leader_does(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
-    struct wire *wire = open_at(cluster, follower), *other = open_at(cluster, leader);
+    struct cluster *cluster = proxies_new();
+    size_t follower = proxies_follower(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = proxies_dial(cluster, follower), *other = proxies_dial(cluster, leader);
     assert_string_equal(wire_ask(wire, "SET a 1"), "+OK");
     assert_string_equal(wire_ask(wire, "INCR a"), ":2");
     assert_string_equal(wire_ask(wire, "GET a"), "$1 2");
@@ -83,8 +61,8 @@ static void a_follower_answers_as_the_leader_does(void **state) {
     char via[32];
     snprintf(via, sizeof via, " via=%zu", follower + 1);
     assert_non_null(strstr(strstr(list, " name=joe "), via));
-    assert_int_equal(field(cluster, leader, "clients_via_members"), 1);
-    assert_int_equal(field(cluster, follower, "proxied_clients"), 1);
+    assert_int_equal(proxies_number(cluster, leader, "clients_via_members"), 1);
+    assert_int_equal(proxies_number(cluster, follower, "proxied_clients"), 1);
     wire_close(wire);
     wait_field(cluster, leader, "clients_via_members", 0);
     wire_close(other);
@@ -93,8 +71,8 @@ static void a_follower_answers_as_the_leader_does(void **state) {
 
 static void a_pipeline_keeps_its_order_whoever_answers(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    struct wire *wire = open_at(cluster, follower_of(cluster));
+    struct cluster *cluster = proxies_new();
+    struct wire *wire = proxies_dial(cluster, proxies_follower(cluster));
     static const char text[] =
         "SET p 1\r\nECHO one\r\nINCR p\r\n*2\r\n$3\r\nGET\r\n$1\r\np\r\nSELECT 1\r\nGET p\r\n"
         "CLIENT REPLY SKIP\r\nSET p 7\r\nGET p\r\nNONSENSE\r\nSELECT 0\r\n"
@@ -109,7 +87,7 @@ static void a_pipeline_keeps_its_order_whoever_answers(void **state) {
         assert_string_equal(wire_next(wire), replies[i]);
     wire_close(wire);
 
-    wire = open_at(cluster, follower_of(cluster));
+    wire = proxies_dial(cluster, proxies_follower(cluster));
     enum { MANY = 20000 };
     char *many = malloc(MANY * 16);
     size_t length = 0;
@@ -138,9 +116,9 @@ static char *large_set(size_t *length) {
 
 static void large_values_pass_and_a_client_that_does_not_read_costs_little(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    size_t follower = follower_of(cluster), length, got;
-    struct wire *wire = open_at(cluster, follower);
+    struct cluster *cluster = proxies_new();
+    size_t follower = proxies_follower(cluster), length, got;
+    struct wire *wire = proxies_dial(cluster, follower);
     char *set = large_set(&length);
     const char *bytes;
     assert_true(wire_send(wire, set, length));
@@ -157,7 +135,7 @@ static void large_values_pass_and_a_client_that_does_not_read_costs_little(void 
 
     enum { ASKED = 40 };
     size_t before = process_bytes(cluster->nodes[follower].pid, "VmRSS");
-    wire = open_at(cluster, follower);
+    wire = proxies_dial(cluster, follower);
     for (int i = 0; i < ASKED; i++)
         assert_true(wire_send_words(wire, "GET large"));
     harness_sleep_ms(1500);
@@ -180,8 +158,8 @@ static void a_password_is_asked_for_here_and_stays_here(void **state) {
     cluster->password = "sesame";
     cluster_spawn_all(cluster);
     cluster_wait_leader(cluster);
-    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
-    struct wire *wire = open_at(cluster, follower);
+    size_t follower = proxies_follower(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(wire, "SET a 1"), "-NOAUTH Authentication required.");
     assert_string_equal(wire_ask(wire, "AUTH wrong"),
                         "-WRONGPASS invalid username-password pair or user is disabled.");
@@ -189,7 +167,7 @@ static void a_password_is_asked_for_here_and_stays_here(void **state) {
     assert_string_equal(wire_ask(wire, "SET a 1"), "+OK");
     wire_close(wire);
     /* who is no member cannot say that it speaks for a client */
-    wire = open_at(cluster, leader);
+    wire = proxies_dial(cluster, leader);
     assert_non_null(strstr(wire_ask(wire, "RAFT.CLIENT 127.0.0.1:1 a b c 0 2 1 0"), "-ERR unknown command"));
     assert_string_equal(wire_ask(wire, "GET a"), "-NOAUTH Authentication required.");
     assert_string_equal(wire_ask(wire, "AUTH sesame"), "+OK");
@@ -200,12 +178,12 @@ static void a_password_is_asked_for_here_and_stays_here(void **state) {
 
 static void reads_that_may_be_old_are_answered_here_until_the_client_writes(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
-    struct wire *wire = open_at(cluster, follower);
+    struct cluster *cluster = proxies_new();
+    size_t follower = proxies_follower(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *wire = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(wire, "READONLY"), "+OK");
     assert_string_equal(wire_ask(wire, "GET a"), "$-1");
-    assert_int_equal(field(cluster, follower, "proxied_requests"), 0);
+    assert_int_equal(proxies_number(cluster, follower, "proxied_requests"), 0);
     for (int i = 1; i <= 200; i++) {
         char expected[32];
         snprintf(expected, sizeof expected, ":%d", i);
@@ -213,7 +191,7 @@ static void reads_that_may_be_old_are_answered_here_until_the_client_writes(void
         snprintf(expected, sizeof expected, "$%d %d", i < 10 ? 1 : i < 100 ? 2 : 3, i);
         assert_string_equal(wire_ask(wire, "GET a"), expected);
     }
-    assert_true(field(cluster, follower, "proxied_requests") >= 400);
+    assert_true(proxies_number(cluster, follower, "proxied_requests") >= 400);
     wire_close(wire);
     (void)leader;
     cluster_free(cluster);
@@ -221,10 +199,10 @@ static void reads_that_may_be_old_are_answered_here_until_the_client_writes(void
 
 static void the_leaders_maxclients_holds_for_those_who_come_by_a_proxy(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    size_t follower = follower_of(cluster), leader = cluster_wait_equal(cluster);
-    struct wire *own = open_at(cluster, leader), *first = open_at(cluster, follower),
-                *second = open_at(cluster, follower);
+    struct cluster *cluster = proxies_new();
+    size_t follower = proxies_follower(cluster), leader = cluster_wait_equal(cluster);
+    struct wire *own = proxies_dial(cluster, leader), *first = proxies_dial(cluster, follower),
+                *second = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(own, "CONFIG SET maxclients 2"), "+OK");
     assert_string_equal(wire_ask(first, "SET a 1"), "+OK");
     const char *refusal = wire_ask(second, "SET a 2");
@@ -243,9 +221,9 @@ static void the_leaders_maxclients_holds_for_those_who_come_by_a_proxy(void **st
 
 static void without_a_leader_a_request_waits_and_is_then_refused(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster), follower = (leader + 1) % 3, third = (leader + 2) % 3;
-    struct wire *wire = open_at(cluster, follower);
+    struct wire *wire = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(wire, "INCR n"), ":1");
     cluster_kill(cluster, third);
     cluster_kill(cluster, leader);
@@ -263,16 +241,16 @@ static void without_a_leader_a_request_waits_and_is_then_refused(void **state) {
 
 static void a_node_that_becomes_the_leader_serves_its_clients_itself(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
-    size_t follower = follower_of(cluster);
-    struct wire *wire = open_at(cluster, follower);
+    struct cluster *cluster = proxies_new();
+    size_t follower = proxies_follower(cluster);
+    struct wire *wire = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(wire, "SELECT 2"), "+OK");
     assert_string_equal(wire_ask(wire, "INCR n"), ":1");
     cluster_make_leader(cluster, follower);
-    uint64_t proxied = field(cluster, follower, "proxied_requests");
+    uint64_t proxied = proxies_number(cluster, follower, "proxied_requests");
     assert_string_equal(wire_ask(wire, "INCR n"), ":2");
     assert_string_equal(wire_ask(wire, "GET n"), "$1 2");
-    assert_int_equal(field(cluster, follower, "proxied_requests"), proxied);
+    assert_int_equal(proxies_number(cluster, follower, "proxied_requests"), proxied);
     cluster_make_leader(cluster, (follower + 1) % 3);
     const char *reply = wire_ask(wire, "INCR n");
     if (strcmp(reply, "closed") != 0) /* it was killed on the way there */
@@ -283,19 +261,12 @@ static void a_node_that_becomes_the_leader_serves_its_clients_itself(void **stat
 
 /* ---- what the upstream's session holds -------------------------------------------------------------------- */
 
-static struct cluster *cluster_dialled(size_t *leader, struct wire **wire) {
-    struct cluster *cluster = cluster_new(3, proxies);
-    *leader = cluster_wait_equal(cluster);
-    *wire = open_at(cluster, (*leader + 1) % 3);
-    return cluster;
-}
-
 static void a_transaction_is_the_leaders(void **state) {
     (void)state;
     size_t leader;
     struct wire *wire;
-    struct cluster *cluster = cluster_dialled(&leader, &wire);
-    struct wire *other = open_at(cluster, leader);
+    struct cluster *cluster = proxies_new_dialled(&leader, &wire);
+    struct wire *other = proxies_dial(cluster, leader);
     static const char text[] = "MULTI\r\nSET t 1\r\nSELECT 4\r\nINCR t\r\nPING\r\nEXEC\r\nGET t\r\n";
     static const char *const replies[] = {
         "+OK", "+QUEUED", "+QUEUED", "+QUEUED", "+QUEUED", "*4 +OK +OK :1 +PONG", "$1 1"};
@@ -331,8 +302,8 @@ static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
     (void)state;
     size_t leader;
     struct wire *wire;
-    struct cluster *cluster = cluster_dialled(&leader, &wire);
-    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    struct cluster *cluster = proxies_new_dialled(&leader, &wire);
+    struct wire *other = proxies_dial(cluster, (leader + 2) % 3);
     assert_true(wire_send_words(wire, "BLPOP q 0"));
     assert_true(wire_send_words(wire, "INCR n"));
     wait_field(cluster, leader, "clients_via_members", 1);
@@ -346,7 +317,7 @@ static void a_wait_is_the_leaders_and_ends_with_its_client(void **state) {
     wait_field(cluster, leader, "clients_via_members", 1);
     assert_string_equal(wire_ask(other, "RPUSH q b"), ":1");
     assert_string_equal(wire_ask(other, "LLEN q"), ":1"); /* nobody waits for it any more */
-    wire = open_at(cluster, (leader + 1) % 3);
+    wire = proxies_dial(cluster, (leader + 1) % 3);
     wire_close(wire);
     wire_close(other);
     cluster_free(cluster);
@@ -356,8 +327,8 @@ static void who_listens_at_a_proxy_hears_on_when_the_leader_is_lost(void **state
     (void)state;
     size_t leader;
     struct wire *wire;
-    struct cluster *cluster = cluster_dialled(&leader, &wire);
-    struct wire *other = open_at(cluster, (leader + 2) % 3);
+    struct cluster *cluster = proxies_new_dialled(&leader, &wire);
+    struct wire *other = proxies_dial(cluster, (leader + 2) % 3);
     assert_string_equal(wire_ask(wire, "SET before 1"), "+OK");
     assert_string_equal(wire_ask(wire, "SUBSCRIBE news"), "*3 $9 subscribe $4 news :1");
     assert_int_equal(wire_ask(other, "PUBLISH news one")[0], ':');

@@ -17,42 +17,20 @@
 
 #include <cmocka.h>
 
-#include "harness/cluster.h"
-#include "harness/wire.h"
+#include "harness/proxies.h"
 
 enum {
     COUNTERS = 6,
     DEPTH_MAX = 8,
-    WIRE_MS = 20000,
     STEADY_MS = 400,
     RETURN_MS = 15000,
 };
-
-static const char *const proxies[] = {"--raft-follower-mode", "proxy", NULL};
-
-static struct wire *open_at(const struct cluster *cluster, size_t at) {
-    struct wire *wire = wire_open(cluster->nodes[at].port, harness_scaled_ms(WIRE_MS));
-    if (wire == NULL)
-        harness_fail("node %zu does not take a connection", at + 1);
-    return wire;
-}
-
-static size_t follower_of(const struct cluster *cluster) {
-    return (cluster_wait_equal(cluster) + 1) % cluster->count;
-}
-
-static uint64_t field(const struct cluster *cluster, size_t at, const char *name) {
-    static struct info info;
-    if (!cluster_info(cluster, at, &info))
-        harness_fail("node %zu does not answer RAFT.INFO", at + 1);
-    return info_number(&info, name);
-}
 
 /* The leadership is handed to this node, and nobody ends. */
 static void hand_to(struct cluster *cluster, size_t at) {
     uint64_t deadline = harness_now_ms() + harness_scaled_ms(RETURN_MS);
     for (size_t leader; (leader = cluster_wait_equal(cluster)) != at;) {
-        struct wire *wire = open_at(cluster, leader);
+        struct wire *wire = proxies_dial(cluster, leader);
         char words[64];
         snprintf(words, sizeof words, "RAFT.TRANSFER_LEADER %zu", at + 1);
         wire_ask(wire, words);
@@ -110,7 +88,7 @@ static void *count(void *context) {
     snprintf(words, sizeof words, "INCR counter:%u", counter->number);
     snprintf(read, sizeof read, "GET counter:%u", counter->number);
     while (!counter->stop && counter->bad[0] == 0) {
-        if (wire == NULL && (wire = wire_open(counter->port, harness_scaled_ms(WIRE_MS))) == NULL) {
+        if (wire == NULL && (wire = wire_open(counter->port, harness_scaled_ms(PROXIES_WIRE_MS))) == NULL) {
             harness_sleep_ms(20);
             continue;
         }
@@ -176,7 +154,7 @@ static void wait_counters(struct counter counters[COUNTERS], const char *when) {
 /* What is there is what was acknowledged, and some of what was in doubt; nothing else. */
 static void must_add_up(struct cluster *cluster, struct counter counters[COUNTERS], uint64_t *unknown,
                         uint64_t *lost) {
-    struct wire *wire = open_at(cluster, cluster_wait_equal(cluster));
+    struct wire *wire = proxies_dial(cluster, cluster_wait_equal(cluster));
     uint64_t done = 0, refused = 0;
     *unknown = *lost = 0;
     for (unsigned i = 0; i < COUNTERS; i++) {
@@ -203,7 +181,7 @@ static void must_add_up(struct cluster *cluster, struct counter counters[COUNTER
 
 static void a_killed_leader_is_survived_and_nothing_is_done_twice(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     struct counter counters[COUNTERS];
     uint64_t unknown, lost;
     start_counters(cluster, counters, SIZE_MAX);
@@ -245,7 +223,7 @@ static bool hears(struct shop *shop, size_t who, const char *reply, const char *
 
 static void *deal(void *context) {
     struct shop *shop = context;
-    struct wire *wire = wire_open(shop->ports[0], harness_scaled_ms(WIRE_MS));
+    struct wire *wire = wire_open(shop->ports[0], harness_scaled_ms(PROXIES_WIRE_MS));
     char words[64];
     while (!shop->stop && shop->bad[0][0] == 0) {
         bool watched = shop->rounds % 2 == 0; /* in one go, or step by step */
@@ -270,7 +248,7 @@ static void *deal(void *context) {
 
 static void *produce(void *context) {
     struct shop *shop = context;
-    struct wire *wire = wire_open(shop->ports[1], harness_scaled_ms(WIRE_MS));
+    struct wire *wire = wire_open(shop->ports[1], harness_scaled_ms(PROXIES_WIRE_MS));
     char words[64];
     while (!shop->stop && shop->bad[1][0] == 0 && shop->jobs < JOBS_MAX) {
         snprintf(words, sizeof words, "RPUSH jobs %llu", (unsigned long long)shop->jobs);
@@ -287,7 +265,7 @@ static void *produce(void *context) {
 
 static void *work(void *context) {
     struct shop *shop = context;
-    struct wire *wire = wire_open(shop->ports[0], harness_scaled_ms(WIRE_MS));
+    struct wire *wire = wire_open(shop->ports[0], harness_scaled_ms(PROXIES_WIRE_MS));
     unsigned long long job;
     int length;
     while (shop->bad[2][0] == 0 && !(shop->closed && shop->taken >= shop->jobs)) {
@@ -326,7 +304,7 @@ static void close_shop(struct shop *shop, pthread_t threads[2 + WORKERS]) {
 static void a_killed_leader_is_not_noticed_behind_a_proxy_that_stays(void **state) {
     (void)state;
     static struct shop shop;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     struct counter counters[COUNTERS];
     pthread_t threads[2 + WORKERS];
     uint64_t unknown, lost;
@@ -348,25 +326,27 @@ static void a_killed_leader_is_not_noticed_behind_a_proxy_that_stays(void **stat
     close_shop(&shop, threads);
     must_add_up(cluster, counters, &unknown, &lost);
     assert_int_equal(unknown + lost, 0);
-    harness_say("%llu answers from the log", (unsigned long long)(field(cluster, 1, "proxied_settled") +
-                                                                  field(cluster, 2, "proxied_settled")));
-    assert_int_equal(field(cluster, 1, "proxied_in_doubt") + field(cluster, 2, "proxied_in_doubt"), 0);
+    harness_say("%llu answers from the log",
+                (unsigned long long)(proxies_number(cluster, 1, "proxied_settled") +
+                                     proxies_number(cluster, 2, "proxied_settled")));
+    assert_int_equal(
+        proxies_number(cluster, 1, "proxied_in_doubt") + proxies_number(cluster, 2, "proxied_in_doubt"), 0);
     cluster_free(cluster);
 }
 
 /* Whoever leads is told to end. Those who count through a node that stays never hear of it. */
 static void a_leader_that_hands_over_is_not_noticed_behind_a_proxy(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     struct counter counters[COUNTERS];
     uint64_t unknown, lost, refused = 0;
-    size_t stays = follower_of(cluster);
+    size_t stays = proxies_follower(cluster);
     start_counters(cluster, counters, stays);
     for (int i = 0; i < 20; i++) {
         size_t leader = cluster_wait_equal(cluster);
         wait_counters(counters, "before the leader ends");
         if (leader == stays || i % 3 != 0) {
-            struct wire *wire = open_at(cluster, leader);
+            struct wire *wire = proxies_dial(cluster, leader);
             assert_string_equal(wire_ask(wire, "RAFT.TRANSFER_LEADER"), "+OK");
             wire_close(wire);
         } else {
@@ -380,16 +360,16 @@ static void a_leader_that_hands_over_is_not_noticed_behind_a_proxy(void **state)
     for (size_t i = 0; i < COUNTERS; i++)
         refused += counters[i].refused;
     assert_int_equal(unknown + refused + lost, 0);
-    assert_true(field(cluster, stays, "proxied_repeated") > 0);
+    assert_true(proxies_number(cluster, stays, "proxied_repeated") > 0);
     cluster_free(cluster);
 }
 
 /* It says nothing and closes nothing; when another leads, what it had been sent is settled, and never done when it goes on. */
 static void a_leader_that_stands_still_is_left_and_what_it_was_sent_is_done_once(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster), follower = (leader + 1) % 3;
-    struct wire *wire = open_at(cluster, follower);
+    struct wire *wire = proxies_dial(cluster, follower);
     assert_string_equal(wire_ask(wire, "INCR n"), ":1");
     cluster_pause(cluster, leader, true);
     assert_true(wire_send_words(wire, "INCR n"));
@@ -406,23 +386,16 @@ static void a_leader_that_stands_still_is_left_and_what_it_was_sent_is_done_once
 
 /* ---- what the upstream's session holds -------------------------------------------------------------------- */
 
-static struct cluster *cluster_dialled(size_t *leader, struct wire **wire) {
-    struct cluster *cluster = cluster_new(3, proxies);
-    *leader = cluster_wait_equal(cluster);
-    *wire = open_at(cluster, (*leader + 1) % 3);
-    return cluster;
-}
-
 /* Their connections come to both other nodes: one of these becomes the leader. */
 static void a_transaction_that_was_begun_goes_on_at_the_next_leader(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster);
     struct wire *wires[2], *wrong[2], *queues[2];
     for (size_t i = 0; i < 2; i++) {
-        wires[i] = open_at(cluster, (leader + 1 + i) % 3);
-        wrong[i] = open_at(cluster, (leader + 1 + i) % 3);
-        queues[i] = open_at(cluster, (leader + 1 + i) % 3);
+        wires[i] = proxies_dial(cluster, (leader + 1 + i) % 3);
+        wrong[i] = proxies_dial(cluster, (leader + 1 + i) % 3);
+        queues[i] = proxies_dial(cluster, (leader + 1 + i) % 3);
         assert_string_equal(wire_ask(wires[i], "MULTI"), "+OK");
         assert_string_equal(wire_ask(wires[i], "SELECT 3"), "+QUEUED");
         assert_string_equal(wire_ask(wires[i], "INCR n"), "+QUEUED");
@@ -450,9 +423,9 @@ static void a_transaction_that_was_begun_goes_on_at_the_next_leader(void **state
 
 static void a_transaction_that_was_begun_at_the_leader_goes_on_when_another_is(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster);
-    struct wire *wire = open_at(cluster, leader), *wrong = open_at(cluster, leader);
+    struct wire *wire = proxies_dial(cluster, leader), *wrong = proxies_dial(cluster, leader);
     assert_string_equal(wire_ask(wire, "MULTI"), "+OK");
     assert_string_equal(wire_ask(wire, "SELECT 3"), "+QUEUED");
     assert_string_equal(wire_ask(wire, "INCR n"), "+QUEUED");
@@ -472,9 +445,10 @@ static void a_transaction_that_was_begun_at_the_leader_goes_on_when_another_is(v
 
 static void an_exec_whose_watch_is_lost_answers_nil_or_what_it_did(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster);
-    struct wire *watching = open_at(cluster, (leader + 1) % 3), *plain = open_at(cluster, (leader + 1) % 3);
+    struct wire *watching = proxies_dial(cluster, (leader + 1) % 3),
+                *plain = proxies_dial(cluster, (leader + 1) % 3);
     assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
     assert_string_equal(wire_ask(watching, "MULTI"), "+OK");
     assert_string_equal(wire_ask(watching, "INCR n"), "+QUEUED");
@@ -500,8 +474,8 @@ static void a_watch_that_is_lost_closes_the_connection(void **state) {
     (void)state;
     size_t leader;
     struct wire *watching;
-    struct cluster *cluster = cluster_dialled(&leader, &watching);
-    struct wire *done = open_at(cluster, (leader + 1) % 3);
+    struct cluster *cluster = proxies_new_dialled(&leader, &watching);
+    struct wire *done = proxies_dial(cluster, (leader + 1) % 3);
     assert_string_equal(wire_ask(watching, "WATCH n"), "+OK");
     assert_string_equal(wire_ask(done, "WATCH n"), "+OK");
     assert_string_equal(wire_ask(done, "MULTI"), "+OK");
@@ -518,11 +492,11 @@ static void a_watch_that_is_lost_closes_the_connection(void **state) {
 /* One of the clients' nodes becomes the leader; the dead one has nothing new. */
 static void wait_counts_what_was_written_through_the_leader_before(void **state) {
     (void)state;
-    struct cluster *cluster = cluster_new(3, proxies);
+    struct cluster *cluster = proxies_new();
     size_t leader = cluster_wait_equal(cluster);
     struct wire *wires[2];
     for (size_t i = 0; i < 2; i++) {
-        wires[i] = open_at(cluster, (leader + 1 + i) % 3);
+        wires[i] = proxies_dial(cluster, (leader + 1 + i) % 3);
         assert_string_equal(wire_ask(wires[i], "INCR n"), i == 0 ? ":1" : ":2");
     }
     cluster_kill(cluster, leader);
@@ -539,8 +513,9 @@ static void a_wait_goes_on_at_the_next_leader_with_what_is_left_of_its_time(void
     (void)state;
     size_t leader;
     struct wire *wire;
-    struct cluster *cluster = cluster_dialled(&leader, &wire);
-    struct wire *other = open_at(cluster, (leader + 2) % 3), *late = open_at(cluster, (leader + 1) % 3);
+    struct cluster *cluster = proxies_new_dialled(&leader, &wire);
+    struct wire *other = proxies_dial(cluster, (leader + 2) % 3),
+                *late = proxies_dial(cluster, (leader + 1) % 3);
     uint64_t begun = harness_now_ms();
     assert_true(wire_send_words(wire, "BLPOP none 0"));
     assert_true(wire_send_words(late, "BZPOPMIN never nothing 4"));

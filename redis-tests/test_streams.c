@@ -25,6 +25,7 @@
 #include <cmocka.h>
 
 #include "harness/client.h"
+#include "harness/disturb.h"
 #include "harness/wire.h"
 
 enum {
@@ -36,6 +37,7 @@ enum {
     PAUSE_US = 2000,
     LEFT_MS = 700, /* pending for so long: whoever got it will not acknowledge it */
     KILLS = 2,
+    STEADY_MS = 300,
     ASK_MS = 20000,
 };
 
@@ -216,38 +218,6 @@ static int teardown(void **state) {
     return cluster_teardown(state);
 }
 
-/* ---- what disturbs them -------------------------------------------------------------------------------------------- */
-
-static void hand_over(void) {
-    int leader = cluster_leader(cluster);
-    struct wire *wire =
-        leader < 0 ? NULL : wire_open(cluster->nodes[leader].port, harness_scaled_ms(ATTEMPT_MS));
-    if (wire)
-        (void)wire_ask(wire, "RAFT.TRANSFER_LEADER");
-    wire_close(wire);
-}
-
-static void lose_leader(void) {
-    harness_sleep_ms(300);
-    size_t leader = cluster_wait_leader(cluster);
-    cluster_kill(cluster, leader);
-    cluster_wait_other_leader(cluster, leader);
-    harness_sleep_ms(300);
-    hand_over();
-    harness_sleep_ms(200);
-    cluster_spawn(cluster, leader);
-    cluster_wait_equal(cluster);
-}
-
-static void stop_leader(void) {
-    size_t leader = cluster_wait_leader(cluster);
-    cluster_pause(cluster, leader, true);
-    cluster_wait_other_leader(cluster, leader);
-    harness_sleep_ms(300);
-    cluster_pause(cluster, leader, false);
-    cluster_wait_equal(cluster);
-}
-
 /* ---- the count --------------------------------------------------------------------------------------------------- */
 
 static long long ask_integer(struct client *client, const char *command, size_t element) {
@@ -309,9 +279,9 @@ static void every_entry_is_delivered_and_none_again_while_leaders_die(void **sta
     start(follow, 1);
     start(produce, PRODUCERS);
     for (uint64_t rounds = harness_setting("REDRAFT_KILLS", KILLS); rounds > 0; rounds--) {
-        lose_leader();
+        disturb_lose_leader(cluster, STEADY_MS);
         atomic_store(&dying, true);
-        stop_leader();
+        disturb_stop_leader(cluster);
     }
     atomic_store(&producing, false);
     harness_sleep_ms(300);

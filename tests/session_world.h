@@ -126,7 +126,8 @@ static inline void world_close(struct world *world) {
     resp_buf_close(&world->reply);
     keyspace_free(world->keyspace);
     slowlog_free(world->slowlog);
-    audience_leave_all(world->audience, &world->session.subscriber);
+    for (size_t i = 0; i < WORLD_SESSIONS; i++)
+        audience_leave_all(world->audience, &world->sessions[i]->subscriber);
     audience_free(world->audience);
 }
 

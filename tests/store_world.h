@@ -224,6 +224,25 @@ static inline void world_reopen(struct world *world) {
     world_open(world);
 }
 
+/* For a test of one log: the directory is there, the log is not open yet. */
+static inline int world_setup(void **state) {
+    struct world *world = malloc(sizeof(*world));
+
+    assert_non_null(world);
+    world_make(world);
+    *state = world;
+    return 0;
+}
+
+static inline int world_teardown(void **state) {
+    struct world *world = *state;
+
+    store_log_close(world->log);
+    world_remove(world);
+    free(world);
+    return 0;
+}
+
 /* ---- jobs ------------------------------------------------------------------------------------------------ */
 
 static inline void fill(char *bytes, size_t length, uint64_t seed) {
@@ -300,6 +319,15 @@ static inline void twin_init(struct twin *twin) {
     memset(twin, 0, sizeof(*twin));
     twin->identity.node = 1;
     snprintf(twin->identity.incarnation, sizeof(twin->identity.incarnation), "%s", WORLD_INCARNATION);
+}
+
+/* It is large. Free it. */
+static inline struct twin *twin_new(void) {
+    struct twin *twin = malloc(sizeof(*twin));
+
+    assert_non_null(twin);
+    twin_init(twin);
+    return twin;
 }
 
 static inline void twin_obey(struct twin *twin, const struct store_job *job) {

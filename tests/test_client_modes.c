@@ -1,37 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Sessions that listen, watch or wait: what commands say about them, and what they ask of the server. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "session_world.h"
-
-static struct world world;
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    for (size_t i = 1; i < WORLD_SESSIONS; i++)
-        audience_leave_all(world.audience, &world.others[i - 1].subscriber);
-    world_close(&world);
-    return 0;
-}
-
-static void assert_reply(const char *command, const char *reply) {
-    assert_string_equal(world_ask(&world, command, NULL), reply);
-}
-
-static void assert_holds(const char *command, const char *part) {
-    if (!strstr(world_ask(&world, command, NULL), part))
-        fail_msg("%s lacks %s", command, part);
-}
+#include "session_fixture.h"
 
 static void listen(struct session *session, enum audience_kind kind, const char *name) {
     struct resp_arg arg = {name, strlen(name)};
@@ -113,8 +82,6 @@ static void info_counts_what_is_listened_to(void **state) {
     world.report.pubsub_shard_channels = 1;
     assert_holds("INFO stats", "pubsub_channels:3\r\npubsub_patterns:2\r\npubsubshard_channels:1\r\n");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

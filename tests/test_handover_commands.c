@@ -1,32 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* RAFT.TRANSFER_LEADER, FAILOVER, SHUTDOWN and RAFT.CONSISTENCY as they are asked: what is refused, and what becomes a wish. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "session_world.h"
-
-static struct world world;
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-static void assert_reply(const char *command, const char *reply) {
-    const char *got = world_ask(&world, command, NULL);
-    if (strcmp(got, reply) != 0)
-        fail_msg("%s\nwanted: %s\ngot:    %s", command, reply, got);
-}
+#include "session_fixture.h"
 
 /* Refused: nothing is wished. */
 static void assert_refused(const char *command, const char *reply) {
@@ -148,8 +122,6 @@ static void a_connection_chooses_what_its_reads_stand_on(void **state) {
     assert_reply("RESET", "+RESET\r\n");
     assert_int_equal(world.session.consistency, 0);
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,34 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /* The judgement over a report: what is healthy, what degraded, what down, and how many failures are left. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
 #include "../src/cmd/health.h"
-#include "session_world.h"
-
-static struct world world;
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-/* Node 1 follows node 2. */
-static void follow(void) {
-    world.report.role = REPORT_FOLLOWER;
-    world.report.serving = false;
-    world.report.leader_id = world.report.known_leader_id = 2;
-}
+#include "session_fixture.h"
 
 static struct health judge(void) {
     struct health health;

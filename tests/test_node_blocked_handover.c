@@ -3,62 +3,23 @@
  * Clients that wait, among three nodes: what becomes of them when the leadership is given away or lost, and of the elements that were
  * on their way to them. And WAIT, which asks where the others are.
  */
-#include "node_world.h"
+#include "handover_world.h"
 
-static struct world *world;
-static size_t leader;
-static int fd, other; /* two clients of the leader */
-
-static int begin(void **state) {
-    (void)state;
-    world = world_new(3);
-    leader = world_leader(world);
-    fd = world_dial(world, leader);
-    other = world_dial(world, leader);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    close(fd);
-    close(other);
-    world_free(world);
-    return 0;
-}
-
-static void say(int to, const char *text) {
-    world_say(to, text, strlen(text));
-}
+enum { JOBS_SLOT = 9631 }; /* that of "jobs" */
 
 static void wait_for(int who, const char *request) {
     say(who, request);
     world_expect_silence(world, who);
 }
 
-static size_t successor(void) {
-    return (leader + 1) % 3;
-}
-
-/* Slot 9631 is that of "jobs". */
-static const char *moved_to(size_t at) {
-    static char text[64];
-    snprintf(text, sizeof text, "-MOVED 9631 127.0.0.1:%u\r\n", world->nodes[at].port);
-    return text;
-}
-
-static void sleep_others(bool asleep) {
-    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = asleep;
-}
-
 /* ---- the leadership goes ---------------------------------------------------------------------------------------------- */
 
 static void one_that_waits_is_sent_to_the_new_leader_and_served_there(void **state) {
     (void)state;
-    char line[64];
     wait_for(fd, "BLPOP jobs mails 0\r\nPING\r\n");
-    snprintf(line, sizeof line, "RAFT.TRANSFER_LEADER %zu\r\n", successor() + 1);
-    world_ask(world, other, line, "+OK\r\n");
-    world_expect(world, fd, moved_to(successor()));
+    say_transfer(other, successor());
+    world_expect(world, other, "+OK\r\n");
+    world_expect(world, fd, moved_to(successor(), JOBS_SLOT));
     world_expect(world, fd, "+PONG\r\n");
     int there = world_dial(world, successor()), writer = world_dial(world, successor());
     wait_for(there, "BLPOP jobs 0\r\n");
@@ -71,13 +32,12 @@ static void one_that_waits_is_sent_to_the_new_leader_and_served_there(void **sta
 /* The hand-over fails: those that wait have noticed nothing, and get what came meanwhile. */
 static void a_hand_over_that_fails_leaves_the_places_as_they_are(void **state) {
     (void)state;
-    char line[64], expected[128];
+    char expected[128];
     int second = world_dial(world, leader);
     wait_for(fd, "BLPOP jobs 0\r\n");
     wait_for(second, "BLPOP jobs 0\r\n");
     world->nodes[successor()].asleep = true;
-    snprintf(line, sizeof line, "RAFT.TRANSFER_LEADER %zu\r\n", successor() + 1);
-    say(other, line);
+    say_transfer(other, successor());
     world_turns(world, leader, 5);
     int writer = world_dial(world, leader);
     say(writer, "RPUSH jobs 1 2\r\n");
@@ -100,7 +60,7 @@ static void a_leader_that_was_away_sends_on_those_that_wait(void **state) {
     world->nodes[old].asleep = true;
     leader = world_leader(world);
     world->nodes[old].asleep = false;
-    world_expect(world, fd, moved_to(leader));
+    world_expect(world, fd, moved_to(leader, JOBS_SLOT));
     world_expect(world, other,
                  "-UNBLOCKED force unblock from blocking operation, instance state changed (master -> "
                  "replica?)\r\n");
@@ -178,7 +138,7 @@ static void a_pop_of_unknown_outcome_is_told_as_such(void **state) {
 static void a_follower_sends_on_at_once(void **state) {
     (void)state;
     int follower = world_dial(world, successor());
-    world_ask(world, follower, "BLPOP jobs 0\r\n", moved_to(leader));
+    world_ask(world, follower, "BLPOP jobs 0\r\n", moved_to(leader, JOBS_SLOT));
     say(follower, "WAIT 0 0\r\n");
     world_expect(world, follower, "-ERR WAIT cannot be used with replica instances.");
     close(follower);
@@ -209,20 +169,18 @@ static void a_later_write_of_another_connection_is_not_waited_for(void **state) 
     world_ask(world, other, "WAIT 100 20\r\n", ":1\r\n");
 }
 
-#define IN_A_WORLD(test) cmocka_unit_test_setup_teardown(test, begin, end)
-
 int main(void) {
     const struct CMUnitTest tests[] = {
-        IN_A_WORLD(one_that_waits_is_sent_to_the_new_leader_and_served_there),
-        IN_A_WORLD(a_hand_over_that_fails_leaves_the_places_as_they_are),
-        IN_A_WORLD(a_leader_that_was_away_sends_on_those_that_wait),
-        IN_A_WORLD(without_a_quorum_the_wait_ends_in_a_definite_error),
-        IN_A_WORLD(a_pop_that_the_next_leader_commits_is_answered_by_the_old_one),
-        IN_A_WORLD(time_that_ends_during_a_pop_waits_for_its_outcome),
-        IN_A_WORLD(a_pop_of_unknown_outcome_is_told_as_such),
-        IN_A_WORLD(a_follower_sends_on_at_once),
-        IN_A_WORLD(wait_is_answered_when_so_many_have_the_last_write),
-        IN_A_WORLD(a_later_write_of_another_connection_is_not_waited_for),
+        TEST(one_that_waits_is_sent_to_the_new_leader_and_served_there),
+        TEST(a_hand_over_that_fails_leaves_the_places_as_they_are),
+        TEST(a_leader_that_was_away_sends_on_those_that_wait),
+        TEST(without_a_quorum_the_wait_ends_in_a_definite_error),
+        TEST(a_pop_that_the_next_leader_commits_is_answered_by_the_old_one),
+        TEST(time_that_ends_during_a_pop_waits_for_its_outcome),
+        TEST(a_pop_of_unknown_outcome_is_told_as_such),
+        TEST(a_follower_sends_on_at_once),
+        TEST(wait_is_answered_when_so_many_have_the_last_write),
+        TEST(a_later_write_of_another_connection_is_not_waited_for),
     };
     return cmocka_run_group_tests_name("node_blocked_handover", tests, NULL, NULL);
 }

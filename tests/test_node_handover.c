@@ -3,34 +3,9 @@
  * The leadership given away among three nodes in one process: nothing that was taken is lost or wrongly refused, whoever asked
  * for it is told how it ended, and a node that is to end hands over first.
  */
-#include "node_world.h"
+#include "handover_world.h"
 
 enum { ELECTION_MS = 600 };
-
-static struct world *world;
-static size_t leader;
-static int fd, other; /* two clients of the leader */
-
-static int begin(void **state) {
-    (void)state;
-    world = world_new(3);
-    leader = world_leader(world);
-    fd = world_dial(world, leader);
-    other = world_dial(world, leader);
-    return 0;
-}
-
-static int end(void **state) {
-    (void)state;
-    close(fd);
-    close(other);
-    world_free(world);
-    return 0;
-}
-
-static void say(int to, const char *text) {
-    world_say(to, text, strlen(text));
-}
 
 /* One line. */
 static const char *hear_line(int from) {
@@ -43,23 +18,6 @@ static const char *hear_line(int from) {
     }
     line[length] = '\0';
     return line;
-}
-
-static const char *moved_to(size_t at, unsigned slot) {
-    static char text[64];
-    snprintf(text, sizeof text, "-MOVED %u 127.0.0.1:%u\r\n", slot, world->nodes[at].port);
-    return text;
-}
-
-static size_t successor(void) {
-    return (leader + 1) % 3;
-}
-
-/* Asks the leader to hand over to node `to`. */
-static void say_transfer(int from, size_t to) {
-    char line[64];
-    snprintf(line, sizeof line, "RAFT.TRANSFER_LEADER %zu\r\n", to + 1);
-    say(from, line);
 }
 
 static void turn_leader(unsigned turns) {
@@ -97,11 +55,11 @@ static void a_pipeline_around_it_is_answered_in_order(void **state) {
 /* Its answer may come long after the request; what was asked before is answered before it begins. */
 static void it_begins_when_nothing_is_owed_to_its_asker(void **state) {
     (void)state;
-    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = true;
+    sleep_others(true);
     say(fd, "GET k\r\nRAFT.TRANSFER_LEADER\r\n");
     turn_leader(5);
     world_ask(world, other, "FAILOVER ABORT\r\n", "-ERR No failover in progress.\r\n");
-    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = false;
+    sleep_others(false);
     world_expect(world, fd, "$-1\r\n+OK\r\n");
 }
 
@@ -274,11 +232,11 @@ static void shutdown_now_hands_nothing_over(void **state) {
 
 static void a_shutdown_can_be_taken_back(void **state) {
     (void)state;
-    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = true;
+    sleep_others(true);
     say(fd, "SHUTDOWN\r\nGET k\r\n");
     turn_leader(5);
     world_ask(world, other, "SHUTDOWN ABORT\r\n", "+OK\r\n");
-    world->nodes[successor()].asleep = world->nodes[(leader + 2) % 3].asleep = false;
+    sleep_others(false);
     world_expect(world, fd, "-ERR Errors trying to SHUTDOWN. Check logs.\r\n");
     assert_non_null(strchr("$-", hear_line(fd)[0])); /* who was told to stand may have done so since */
     world_leader(world);
@@ -303,8 +261,6 @@ static void with_a_limit_of_0_it_does_not(void **state) {
     turn_leader(2);
     world_ask(world, fd, "SET k 2\r\n", "+OK\r\n");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -1,40 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* Commands over the session: what they answer, what they change in the session, and what they ask of the server. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "session_world.h"
-
-static struct world world;
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-static void assert_reply(const char *command, const char *reply) {
-    const char *got = world_ask(&world, command, NULL);
-
-    if (strcmp(got, reply) != 0)
-        fail_msg("%s\nwanted: %s\ngot:    %s", command, reply, got);
-}
-
-static void assert_holds(const char *command, const char *part) {
-    const char *got = world_ask(&world, command, NULL);
-
-    if (!strstr(got, part))
-        fail_msg("%s\nwanted in it: %s\ngot:    %s", command, part, got);
-}
+#include "session_fixture.h"
 
 static const char wrongpass[] = "-WRONGPASS invalid username-password pair or user is disabled.\r\n";
 

@@ -1,30 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What took long: the log of slow commands, the moments of slow events, and what SLOWLOG and LATENCY tell of them. */
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-
-#include <cmocka.h>
-
-#include "session_world.h"
-
-static struct world world;
-
-static int open_world(void **state) {
-    (void)state;
-    world_open(&world);
-    return 0;
-}
-
-static int close_world(void **state) {
-    (void)state;
-    world_close(&world);
-    return 0;
-}
-
-static void assert_reply(const char *command, const char *reply) {
-    assert_string_equal(world_ask(&world, command, NULL), reply);
-}
+#include "session_fixture.h"
 
 static void add_line(const char *line, size_t secret_from, uint64_t us, size_t length_max) {
     char copy[256];
@@ -180,8 +156,6 @@ static void the_histogram_tells_how_many_calls_took_up_to_each_bound(void **stat
     world.report.call_count = 0;
     assert_reply("LATENCY HISTOGRAM", "*0\r\n");
 }
-
-#define TEST(name) cmocka_unit_test_setup_teardown(name, open_world, close_world)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

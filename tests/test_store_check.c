@@ -349,13 +349,12 @@ static void a_file_that_is_gone_is_refused(void **state) {
 /* The last transaction was under way: any of its blocks may be missing. The mark may be of any time before. */
 static void a_commit_torn_by_a_power_failure_is_an_ordinary_crash(void **state) {
     struct world *world = &fixture.world;
-    struct twin *before = malloc(sizeof(*before));
+    struct twin *before = twin_new();
     size_t first = fixture.ends[fixture.transactions - 2];
     uint64_t seed = 8;
     int torn = 0;
 
     (void)state;
-    assert_non_null(before);
     history_live(NULL, before, SEED, STEPS - 1);
     for (int round = 0; round < tries(40); round++) {
         struct image image = fixture.image;

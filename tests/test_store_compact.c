@@ -4,24 +4,6 @@
 
 #include <signal.h>
 
-static int setup(void **state) {
-    struct world *world = malloc(sizeof(*world));
-
-    assert_non_null(world);
-    world_make(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 static struct store_job *job_compact(raft_index through) {
     struct store_job *job = store_job_new(STORE_COMPACT);
 
@@ -113,10 +95,8 @@ static void a_new_log_begins_with_the_first_entry(void **state) {
 static void what_is_compacted_goes_and_what_is_after_it_stays(void **state) {
     static const raft_index throughs[] = {1, 2, 9, 10, 11, 25, 29, 30};
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (raft_term term = 1; term <= 3; term++)
         append(world, twin, 2 * term, 10, 300);
@@ -136,11 +116,9 @@ static void what_is_compacted_goes_and_what_is_after_it_stays(void **state) {
 
 static void the_end_of_a_compacted_log_can_be_overwritten(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     append(world, twin, 1, 20, 100);
     compact(world, 10);
@@ -154,10 +132,8 @@ static void the_end_of_a_compacted_log_can_be_overwritten(void **state) {
 
 static void a_step_deletes_twice_what_was_saved_since_the_last(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     append(world, twin, 1, 3500, 10);
     assert_int_equal(compact(world, 0), 1);
@@ -172,11 +148,9 @@ static void a_step_deletes_twice_what_was_saved_since_the_last(void **state) {
 
 static void one_step_is_bounded_by_rows_and_by_bytes(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     append(world, twin, 1, 3500, 10);
     assert_int_equal(compact(world, 0), 1); /* what was saved before it counts no more */
@@ -211,11 +185,9 @@ static void one_step_is_bounded_by_rows_and_by_bytes(void **state) {
 
 static void a_reset_keeps_what_follows_the_entry_that_the_log_holds(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     append(world, twin, 1, 10, 100);
     append(world, twin, 3, 10, 100);
@@ -254,9 +226,8 @@ static void a_reset_drops_a_log_that_does_not_hold_the_entry(void **state) {
         raft_term term;
     } rows[] = {{0, 50, 4}, {0, 15, 4}, {0, 20, 4}, {12, 12, 4}, {20, 25, 4}, {20, 20, 4}};
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
     for (size_t i = 0; i < sizeof(rows) / sizeof(rows[0]); i++) {
         struct store_job *jobs[2] = {job_save(4, 0), job_reset(rows[i].index, rows[i].term, 2)};
 
@@ -290,16 +261,14 @@ static void a_death_while_the_beginning_moves_leaves_a_log_that_is_right(void **
     uint64_t seed = 5;
 
     for (int round = 0; round < 40; round++) {
-        struct twin *twin = malloc(sizeof(*twin));
+        struct twin *twin = twin_new();
         struct store_job *job;
         pid_t child;
 
-        assert_non_null(twin);
         world_empty(world);
         child = fork();
         assert_true(child >= 0);
         if (child == 0) {
-            twin_init(twin);
             world_open(world);
             while (twin->count < TWIN_ENTRIES_MAX - 200) {
                 append(world, twin, 1 + twin->count / 100, 20, 700);
@@ -313,7 +282,6 @@ static void a_death_while_the_beginning_moves_leaves_a_log_that_is_right(void **
         kill(child, SIGKILL);
         waitpid(child, NULL, 0);
         world_open(world);
-        twin_init(twin);
         for (raft_index index = 1; index <= world->boot.raft.last_index; index++) {
             twin->terms[index] = 1 + (index - 1) / 20 * 20 / 100;
             twin->lengths[index] = 700;
@@ -332,11 +300,9 @@ static void a_death_while_the_beginning_moves_leaves_a_log_that_is_right(void **
 /* 40 MB go through a log that keeps 2 MB; free pages are used again. */
 static void the_file_does_not_grow_when_the_log_is_compacted(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct bytes file;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (int round = 0; round < 400; round++) {
         append(world, twin, 1, 10, round % 3 == 0 ? 30000 : 3000);
@@ -353,7 +319,7 @@ static void the_file_does_not_grow_when_the_log_is_compacted(void **state) {
 }
 
 int main(void) {
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_new_log_begins_with_the_first_entry),
         STORE_TEST(what_is_compacted_goes_and_what_is_after_it_stays),

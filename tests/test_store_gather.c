@@ -15,15 +15,6 @@ static int setup(void **state) {
     return 0;
 }
 
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 static void save(struct world *world, raft_index *last, size_t length) {
     struct store_job *job = job_save(0, 0);
 
@@ -243,10 +234,9 @@ static void turn_into_pages_of(const struct world *world, int bytes) {
 
 static void a_log_with_the_larger_pages_of_an_older_one_goes_on(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     uint64_t seed = 7;
 
-    assert_non_null(twin);
     world_open(world);
     history_live(world, twin, seed, 60);
     world_close(world);
@@ -271,7 +261,7 @@ static void pages_that_never_were_are_refused(void **state) {
 }
 
 int main(void) {
-#define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
         GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),

@@ -10,24 +10,6 @@
 #include <sys/mount.h>
 #include <sys/resource.h>
 
-static int setup(void **state) {
-    struct world *world = malloc(sizeof(*world));
-
-    assert_non_null(world);
-    world_make(world);
-    *state = world;
-    return 0;
-}
-
-static int teardown(void **state) {
-    struct world *world = *state;
-
-    store_log_close(world->log);
-    world_remove(world);
-    free(world);
-    return 0;
-}
-
 /* ---- what comes back ------------------------------------------------------------------------------------- */
 
 static void a_new_node_has_nothing_but_its_identity(void **state) {
@@ -71,9 +53,8 @@ static void directories_are_made_up_to_the_last(void **state) {
 
 static void everything_saved_comes_back_after_a_restart(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
     for (uint64_t seed = 1; seed <= 8; seed++) {
         world_empty(world);
         world_open(world);
@@ -87,9 +68,8 @@ static void everything_saved_comes_back_after_a_restart(void **state) {
 
 static void everything_saved_comes_back_after_a_death(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
 
-    assert_non_null(twin);
     for (uint64_t seed = 11; seed <= 18; seed++) {
         world_empty(world);
         history_die(world, seed, 80);
@@ -111,11 +91,9 @@ static void entries_are_not_the_less_for_their_size(void **state) {
                                      5 * STORE_ROW_BYTES_MAX};
     enum { COUNT = sizeof(lengths) / sizeof(lengths[0]) };
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job = job_save(7, 1);
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (size_t i = 0; i < COUNT; i++)
         job_add(job, entry_make(i + 1, 7, lengths[i]));
@@ -156,11 +134,9 @@ static void an_entry_without_data_is_not_an_empty_one(void **state) {
 
 static void what_overwrites_takes_the_old_end_with_it(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     for (raft_term term = 1; term <= 4; term++) {
         job = job_save(term, 1);
@@ -497,10 +473,9 @@ static void a_batch_is_one_sync_and_reads_are_none(void **state) {
 
 static void after_a_failed_sync_nothing_is_written_any_more(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct store_job *job, *jobs[2];
 
-    assert_non_null(twin);
     count_syncs();
     world_open(world);
     history_live(world, twin, 5, 20);
@@ -581,12 +556,10 @@ static void lift_limit(void) {
 
 static void a_file_that_may_not_grow_fails_the_job_with_the_reason(void **state) {
     struct world *world = *state;
-    struct twin *twin = malloc(sizeof(*twin));
+    struct twin *twin = twin_new();
     struct rlimit limit;
     struct store_job *job;
 
-    assert_non_null(twin);
-    twin_init(twin);
     world_open(world);
     signal(SIGXFSZ, SIG_IGN);
     assert_int_equal(getrlimit(RLIMIT_FSIZE, &limit), 0);
@@ -620,9 +593,7 @@ static void a_full_disk_fails_the_job_and_says_so(void **state) {
         print_message("skipped: a small file system cannot be mounted here: %s\n", strerror(errno));
         skip();
     }
-    twin = malloc(sizeof(*twin));
-    assert_non_null(twin);
-    twin_init(twin);
+    twin = twin_new();
     small = *world;
     snprintf(full_disk, sizeof(full_disk), "%s", world->dir);
     world_open(&small);
@@ -683,7 +654,7 @@ static void a_path_that_is_no_directory_is_refused_with_the_reason(void **state)
 }
 
 int main(void) {
-#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, setup, teardown)
+#define STORE_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         STORE_TEST(a_new_node_has_nothing_but_its_identity),
         STORE_TEST(directories_are_made_up_to_the_last),

@@ -92,11 +92,10 @@ static bool live_until_failure(struct world *world, struct twin *before, struct 
 }
 
 static void fail_the_log(struct world *world, enum disk_fault fault, size_t length, long step) {
-    struct twin *before = malloc(sizeof(*before)), *after = malloc(sizeof(*after));
+    struct twin *before = twin_new(), *after = twin_new();
     int failures = 0, olds = 0, news = 0;
     bool met = true;
 
-    assert_true(before != NULL && after != NULL);
     for (long at = 1; met; at += 1 + at / step) {
         struct store_job *job;
         bool failed;
@@ -149,10 +148,9 @@ static void the_first_failure_of_the_log_is_its_last_and_loses_nothing(void **st
 /* Made for the first time, and opened with a WAL. */
 static void an_opening_that_fails_can_be_tried_again(void **state) {
     struct world world = *as_world(*state);
-    struct twin *lived = malloc(sizeof(*lived));
+    struct twin *lived = twin_new();
     struct image image;
 
-    assert_non_null(lived);
     history_die(&world, 3, 30);
     history_live(NULL, lived, 3, 30);
     image = image_read(&world);

@@ -77,6 +77,9 @@ bool info_text(const struct info *info, const char *field, char *value, size_t s
 bool info_is(const struct info *info, const char *field, const char *value);
 /* A field that must be there and be a number; with `otherwise`, one that may be missing. */
 uint64_t info_number(const struct info *info, const char *field);
+/* Waits until a node's RAFT.INFO shows this value; *info is the one that does. Fails the test otherwise. */
+void cluster_wait_field(const struct cluster *cluster, size_t at, const char *field, const char *value,
+                        uint64_t timeout_ms, struct info *info);
 
 /* The node that leads, of those that run and are not paused; -1 when none does. */
 int cluster_leader(const struct cluster *cluster);

@@ -12,6 +12,12 @@ bool expect_matches(const char *reply, const char *pattern) {
     return strcmp(reply, pattern) == 0;
 }
 
+void expect_start(struct wire *wire, const char *request, const char *start) {
+    const char *reply = wire_ask(wire, request);
+    if (strncmp(reply, start, strlen(start)) != 0)
+        harness_fail("%s: %s, expected %s", request, reply, start);
+}
+
 void expect_exchanges(struct wire *wire, const struct exchange *exchanges, size_t count) {
     for (size_t i = 0; i < count; i++) {
         const char *reply = wire_ask(wire, exchanges[i].request);

@@ -71,6 +71,17 @@ uint64_t info_number(const struct info *info, const char *field) {
     return value;
 }
 
+void cluster_wait_field(const struct cluster *cluster, size_t at, const char *field, const char *value,
+                        uint64_t timeout_ms, struct info *info) {
+    uint64_t deadline = harness_now_ms() + timeout_ms;
+    while (!cluster_info(cluster, at, info) || !info_is(info, field, value)) {
+        if (harness_now_ms() > deadline)
+            harness_fail("node %u never showed %s:%s; it has\n%s", cluster->nodes[at].id, field, value,
+                         info->text);
+        harness_sleep_ms(10);
+    }
+}
+
 /* ---- who leads ------------------------------------------------------------------------------------------- */
 
 static bool runs(const struct cluster *cluster, size_t at) {
