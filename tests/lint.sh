@@ -66,7 +66,7 @@ done < <(grep -nE '^ *# *include +"' "${files[@]}" | sed -E 's/ *# *include +//'
 
 # All that these rooms may have from libc: memory, strings, formatting into memory, arithmetic. From the rest of the
 # program: the rooms below them, by the prefixes of their public names, and for src/cmd the configuration as a value.
-libc='__assert_fail|__popcountdi2|__stack_chk_fail|abort|calloc|free|malloc|realloc|qsort|bsearch|__ctype_[a-z]+_loc|to(lower|upper)'
+libc='__assert_fail|__popcountdi2|__stack_chk_fail|abort|calloc|free|malloc|realloc|mmap|munmap|qsort|bsearch|__ctype_[a-z]+_loc|to(lower|upper)'
 libc+='|_GLOBAL_OFFSET_TABLE_|mem[a-z]+|str[a-z_]+|v?snprintf|(__isoc99_)?sscanf|__errno_location|fmod|floor|ceil|pow|log|log2|exp|sqrt|l?lrint|round|modf'
 
 check_purity() { # folder, what it may call beside itself and libc

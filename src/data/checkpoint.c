@@ -168,12 +168,12 @@ static size_t block_bytes(void) {
     return sizeof(struct queue_block) + BLOCK_BYTES;
 }
 
-static struct queue_block *block_new(struct checkpoint *checkpoint) {
+static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue_block *last) {
     struct queue_block *block =
         mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         abort();
-    *(checkpoint->queue ? &checkpoint->queue_last->next : &checkpoint->queue) = block;
+    *(last ? &last->next : &checkpoint->queue) = block;
     checkpoint->queue_last = block;
     checkpoint->mapped += block_bytes();
     return block;
@@ -205,7 +205,7 @@ static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, s
         queued.own = bytes_of(from);
     struct queue_block *block = checkpoint->queue ? checkpoint->queue_last : NULL;
     if (!block || block->used + queued_bytes(&queued) > BLOCK_BYTES)
-        block = block_new(checkpoint);
+        block = block_new(checkpoint, block);
     memcpy(block->bytes + block->used, &queued, sizeof queued);
     if (!queued.own.bytes)
         memcpy(block->bytes + block->used + sizeof queued, bytes, queued.length);
