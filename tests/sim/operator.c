@@ -199,12 +199,17 @@ static bool remove_two(struct admin *admin) {
     return true;
 }
 
+/* Who founded the cluster alone and comes back without a disk founds another: nothing tells it of the first. No operator starts it so. */
+static bool founded_alone(const struct sim_node *node) {
+    return sim->founder_count == 1 && node->id == 1;
+}
+
 static void lose_disk(void) {
     struct sim_node *node = some(STANDING_MEMBER);
     bool removals = count_of(STANDING_LEAVING) + count_of(STANDING_LOST) > 0;
     for (size_t i = 0; i < sim->node_count; i++)
         removals |= sim->nodes[i].standing == STANDING_MEMBER && asked[sim->nodes[i].id].removals > 0;
-    if (!node || removals || quorums_voters() < 3 || invariants_committed() == 0)
+    if (!node || founded_alone(node) || removals || quorums_voters() < 3 || invariants_committed() == 0)
         return;
     if (node->node)
         world_crash(node, true);
