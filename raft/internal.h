@@ -281,7 +281,7 @@ bool raft_lease_holds_back(const struct raft *raft); /* we may have acknowledged
 
 struct raft_thrift {
     bool race;      /* the next new entries go to all at once */
-    uint64_t turns; /* how often a match has moved in this term */
+    uint64_t turns; /* how often a match has moved */
 };
 
 void raft_thrift_choose(struct raft *raft); /* whom this ready sends nothing yet */

@@ -156,8 +156,7 @@ struct raft_config {
     size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
     size_t apply_bytes_max;       /* of one ready's apply */
     bool leases;                  /* reads may stand on time (lease.c): the same on all nodes */
-    uint32_t
-        hold_ms; /* entries go so much later to those whom a majority can do without (thrift.c); 0: to all at once */
+    uint32_t hold_ms; /* entries go so much later to whom a majority can do without; 0: no later (thrift.c) */
     uint32_t clock_drift_permille; /* leases: another's clock may be so much faster than ours, at most */
     raft_index
         promote_lag_max; /* a learner that lacks at most so many entries, and did for an election timeout, becomes a

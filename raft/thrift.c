@@ -5,15 +5,15 @@
  * A majority makes an entry durable; the copies beyond it make the next loss bearable, and nobody waits for them. Sent along with the
  * others, each of them costs the leader a message and an answer, and its receiver two wake-ups and an fsync, for every single batch.
  * A moment later one message carries several batches, and one fsync covers them. (Moraru, Andersen and Kaminsky, "There Is More
- * Consensus in Egalitarian Parliaments", SOSP 2013, section 6.2, call a leader that asks only a quorum thrifty. There the others get nothing
+ * Consensus in Egalitarian Parliaments", SOSP 2013, call a leader that asks only a quorum thrifty. There the others get nothing
  * unless somebody fails; here they get everything, only in larger parts.)
  *
  *      leader      a   b   c   d   e       needed: as many voters as make a majority with the leader, those whose logs are longest
  *      needed      a   b   c   d   e       held:   the rest, learners among them
  *      held                abc        de   `hold_ms` after the first of them, or as soon as they fill a message
  *
- * That is for members that share a disk and its cores. On machines of their own whoever is slow at the moment is hidden by the others if all
- * were asked at once; the caller knows which it is (raft_hold).
+ * That is for members that share a disk and its cores. On machines of their own, if all are asked at once, the others hide whoever is slow
+ * at the moment; the caller knows which it is (raft_hold).
  *
  * What is acknowledged is on a majority as ever. But the price must not be paid by whoever waits:
  *

@@ -186,14 +186,14 @@ static void block_free(struct checkpoint *checkpoint) {
     munmap(block, block_bytes());
 }
 
-/* What a page of so many bytes takes of a block. */
+/* What it takes of a block. */
 static size_t queued_bytes(const struct queued_page *queued) {
     return sizeof *queued + (queued->own.bytes ? 0 : (queued->length + 7) / 8 * 8);
 }
 
-static void count_kept(struct keyspace *keyspace, size_t bytes, int sign) {
-    keyspace->memory += sign > 0 ? bytes : -bytes;
-    keyspace->checkpoint.kept += sign > 0 ? bytes : -bytes;
+/* The memory that its bytes take, there or beside it. */
+static size_t kept_bytes(const struct queued_page *queued) {
+    return queued->own.bytes ? queued->own.capacity : queued->length;
 }
 
 static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from,
@@ -210,9 +210,10 @@ static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, s
     if (!queued.own.bytes)
         memcpy(block->bytes + block->used + sizeof queued, bytes, queued.length);
     block->used += queued_bytes(&queued);
-    count_kept(keyspace, queued.length, 1);
+    keyspace->memory += kept_bytes(&queued);
+    checkpoint->kept += kept_bytes(&queued);
     checkpoint->copied.pages++;
-    checkpoint->copied.bytes += queued.length;
+    checkpoint->copied.bytes += kept_bytes(&queued);
     checkpoint->copied.us += read_clock(keyspace) - begun_us;
 }
 
@@ -230,7 +231,8 @@ static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
         .number = queued.number,
         .bytes = queued.own.bytes ? queued.own : copy_of(at + sizeof queued, queued.length),
     };
-    count_kept(keyspace, queued.length, -1);
+    keyspace->memory -= kept_bytes(&queued);
+    checkpoint->kept -= kept_bytes(&queued);
     block->taken += queued_bytes(&queued);
     if (block->taken == block->used)
         block_free(checkpoint);

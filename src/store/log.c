@@ -501,11 +501,12 @@ static int open_database(struct store_log *log) {
         result = store_sql_number(log->db, "PRAGMA page_size", &log->page_bytes);
     if (result == SQLITE_OK)
         result = store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_TRUNCATE);
-    store_file_reserve(log->paths.wal, WAL_BYTES_MAX);
     if (result == SQLITE_OK)
         result = store_gather_open(log->db, &log->wal_calls, &log->file_calls);
-    if (result == SQLITE_OK)
+    if (result == SQLITE_OK) {
+        store_file_reserve(log->paths.wal, WAL_BYTES_MAX);
         sqlite3_wal_hook(log->db, wal_grew, log);
+    }
     for (int i = 0; i < STATEMENT_COUNT && result == SQLITE_OK; i++)
         result = sqlite3_prepare_v3(log->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &log->statements[i], NULL);

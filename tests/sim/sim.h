@@ -403,5 +403,6 @@ int __wrap_store_dir_sync(const char *dir);
 int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
 void __wrap_store_dir_unlock(int lock);
 int __wrap_store_file_rename(const char *dir, const char *from, const char *to);
+void __wrap_store_file_reserve(const char *path, int64_t bytes);
 
 #endif

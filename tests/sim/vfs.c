@@ -651,6 +651,11 @@ int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]) {
     return 0;
 }
 
+/* The simulated disk has no pieces. */
+void __wrap_store_file_reserve(const char *path, int64_t bytes) {
+    (void)path, (void)bytes;
+}
+
 bool __wrap_store_disk_free(const char *dir, uint64_t *free_bytes, uint64_t *total_bytes) {
     char path[PATH_MAX_BYTES];
     snprintf(path, sizeof path, "%s/", dir);
