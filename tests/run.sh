@@ -3,6 +3,7 @@
 #
 #     tests/run.sh program...
 #
+# What failed stands once more at the end, in a few lines, since of a long output often only the end is kept.
 # The last line is the sum over all of them: `N passed, N failed`. A test that was announced and did not pass (it failed, or
 # its program crashed, hung or was killed before it came to it) has failed; so has a program that ends badly or announces
 # nothing. Skipped tests are named, and are in neither number.
@@ -15,7 +16,8 @@ export UBSAN_OPTIONS=${UBSAN_OPTIONS:-print_stacktrace=1}
 export TSAN_OPTIONS=${TSAN_OPTIONS:-halt_on_error=1}
 
 log=$(mktemp)
-trap 'rm -f "$log"' EXIT
+recap=$(mktemp)
+trap 'rm -f "$log" "$recap"' EXIT
 all_passed=0
 all_failed=0
 
@@ -25,6 +27,9 @@ count='
 /^\[       OK \] /                               { passed++ }
 /^\[  SKIPPED \] [0-9]+ test\(s\), listed below/ { skipped += $4 }
 END { print announced + 0, passed + 0, skipped + 0 }'
+
+# The lines that say what failed and where: cmocka's (an error's text has no mark, but follows the mark of its test), a sanitizer's.
+blame='^ERROR|^\[  ERROR   \]|^\[  FAILED  \] [^ 0-9]|error: |Sanitizer|runtime error'
 
 for program in "$@"; do
     name=${program##*/}
@@ -48,14 +53,21 @@ for program in "$@"; do
         sed -n 's/^\[  SKIPPED \] \([^ ]*\)$/    skipped: \1/p' "$log" | sort -u
     fi
     if [ "$failed" -gt 0 ]; then
-        sed 's/^/    | /' "$log"
         case $code in
-        0) ;;
-        124 | 137) echo "    ended by the runner after $limit_s s" ;;
-        *) [ "$code" -gt 128 ] && echo "    killed by signal $((code - 128))" || echo "    exit code $code" ;;
+        0) end="    exit code 0" ;;
+        124 | 137) end="    ended by the runner after $limit_s s" ;;
+        *) [ "$code" -gt 128 ] && end="    killed by signal $((code - 128))" || end="    exit code $code" ;;
         esac
+        sed 's/^/    | /' "$log"
+        echo "$end"
+        {
+            echo "$name, after $((tenths / 10)) s:"
+            grep -E "$blame" "$log" | head -n 8 | cut -c 1-400 | sed 's/^/    | /'
+            echo "$end"
+        } >>"$recap"
     fi
 done
 
+[ "$all_failed" -gt 0 ] && echo && echo "failed:" && cat "$recap"
 echo "$all_passed passed, $all_failed failed"
 [ "$all_failed" -eq 0 ]

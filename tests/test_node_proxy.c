@@ -10,7 +10,8 @@ static struct node *node_at(const struct world *world, size_t at) {
     return world->nodes[at].node;
 }
 
-static const char proxies[] = "raft-follower-mode proxy\n";
+/* Each follower gets an entry at once: of a leader that stands still then, what it had held back would be in one log and not in the other. */
+static const char proxies[] = "raft-follower-mode proxy\nraft-hold-time 0\n";
 
 static struct world *proxy_world(void) {
     const char *const extra[] = {proxies, proxies, proxies};
