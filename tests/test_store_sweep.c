@@ -14,13 +14,17 @@
 
 #include "../src/store/internal.h"
 
-enum { PAGES = 400, PAGE = STORE_PAGE_BYTES };
+enum { PAGES = 400, STRETCH = 64 * 1024 };
+
+/* The files that are swept: their pages. */
+static const int page_sizes[] = {STORE_PAGE_BYTES, STORE_LOG_PAGE_BYTES};
+static int page_bytes;
 
 struct swept {
     char dir[64], path[128];
     sqlite3_file *file;
     sqlite3_filename name;
-    uint8_t twin[PAGES * PAGE];
+    uint8_t twin[PAGES * STORE_PAGE_BYTES];
     size_t length;
 };
 
@@ -61,32 +65,34 @@ static void close_swept(void) {
 }
 
 static void read_page(int64_t page) {
-    static uint8_t bytes[PAGE];
-    int64_t at = page * PAGE, there = (int64_t)swept.length - at;
-    int result = swept.file->pMethods->xRead(swept.file, bytes, PAGE, at);
-    there = there < 0 ? 0 : there < PAGE ? there : PAGE;
-    assert_int_equal(result, there == PAGE ? SQLITE_OK : SQLITE_IOERR_SHORT_READ);
+    static uint8_t bytes[STORE_PAGE_BYTES];
+    int64_t at = page * page_bytes, there = (int64_t)swept.length - at;
+    int result = swept.file->pMethods->xRead(swept.file, bytes, page_bytes, at);
+    there = there < 0 ? 0 : there < page_bytes ? there : page_bytes;
+    assert_int_equal(result, there == page_bytes ? SQLITE_OK : SQLITE_IOERR_SHORT_READ);
     assert_memory_equal(bytes, swept.twin + at, (size_t)there);
 }
 
 static void write_page(int64_t page, uint8_t with) {
-    static uint8_t bytes[PAGE];
-    memset(bytes, with, PAGE);
-    assert_int_equal(swept.file->pMethods->xWrite(swept.file, bytes, PAGE, page * PAGE), SQLITE_OK);
-    memset(swept.twin + page * PAGE, with, PAGE);
-    if ((size_t)(page + 1) * PAGE > swept.length)
-        swept.length = (size_t)(page + 1) * PAGE;
+    static uint8_t bytes[STORE_PAGE_BYTES];
+    memset(bytes, with, page_bytes);
+    assert_int_equal(swept.file->pMethods->xWrite(swept.file, bytes, page_bytes, page * page_bytes),
+                     SQLITE_OK);
+    memset(swept.twin + page * page_bytes, with, page_bytes);
+    if ((size_t)(page + 1) * page_bytes > swept.length)
+        swept.length = (size_t)(page + 1) * page_bytes;
 }
 
 static void what_is_read_is_what_is_there_however_it_is_read_and_written(void **state) {
     (void)state;
-    for (uint64_t seed = 1; seed <= 20; seed++) {
+    for (uint64_t seed = 1; seed <= 40; seed++) {
         uint64_t chance = seed;
+        page_bytes = page_sizes[seed % 2];
         int64_t page = 0;
-        open_swept((PAGES - 60) * PAGE + (seed % 3) * 1001);
+        open_swept((PAGES - 60) * page_bytes + (seed % 3) * 1001);
         for (int i = 0; i < 5000; i++) {
             uint64_t kind = draw(&chance) % 100;
-            int64_t pages = (int64_t)(swept.length / PAGE);
+            int64_t pages = (int64_t)(swept.length / page_bytes);
             if (kind < 45)
                 page = page + 1 < pages ? page + 1 : 0;
             else if (kind < 85)
@@ -94,10 +100,10 @@ static void what_is_read_is_what_is_there_however_it_is_read_and_written(void **
             else
                 page = (int64_t)(draw(&chance) % (uint64_t)pages);
             if (kind == 99 && pages > 100) {
-                swept.length -= 1 + draw(&chance) % (3 * PAGE);
+                swept.length -= 1 + draw(&chance) % (3 * page_bytes);
                 assert_int_equal(swept.file->pMethods->xTruncate(swept.file, (int64_t)swept.length),
                                  SQLITE_OK);
-            } else if (kind > 95 && page < PAGES && (size_t)page * PAGE <= swept.length) {
+            } else if (kind > 95 && page < PAGES && (size_t)page * page_bytes <= swept.length) {
                 write_page(page, (uint8_t)i);
             }
             read_page(page);
@@ -117,25 +123,33 @@ static long reads(void) {
     return strtol(at + 7, NULL, 10);
 }
 
-static void from_front_to_back_and_back_again_it_asks_for_sixteen_pages_at_a_time(void **state) {
-    (void)state;
-    open_swept(PAGES * PAGE);
+static void read_from_front_to_back_and_back_again(void) {
+    int64_t pages = STRETCH / page_bytes, stretches = PAGES / pages;
+    open_swept((size_t)(PAGES * page_bytes));
     long before = reads();
     for (int64_t page = 0; page < PAGES; page++) {
         read_page(page);
         if (page % 100 == 50)
             read_page((page * 7 + 200) % PAGES); /* an inner node */
     }
-    assert_in_range(reads() - before, 25, 40);
+    assert_in_range(reads() - before, stretches, stretches + 15);
     before = reads();
     for (int64_t page = PAGES - 1; page >= 0; page--)
         read_page(page);
-    assert_in_range(reads() - before, 20, 40);
+    assert_in_range(reads() - before, stretches - 5, stretches + 15);
     before = reads();
     for (int64_t i = 0; i < 100; i++)
         read_page(i * 177 % PAGES);
     assert_in_range(reads() - before, 80, 110);
     close_swept();
+}
+
+static void who_reads_on_asks_for_a_stretch_at_a_time_whatever_the_size_of_pages(void **state) {
+    (void)state;
+    for (size_t i = 0; i < sizeof page_sizes / sizeof *page_sizes; i++) {
+        page_bytes = page_sizes[i];
+        read_from_front_to_back_and_back_again();
+    }
 }
 
 static int64_t sum(sqlite3 *db) {
@@ -176,7 +190,7 @@ static void what_another_connection_has_moved_into_the_file_is_seen(void **state
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_what_is_there_however_it_is_read_and_written),
-        cmocka_unit_test(from_front_to_back_and_back_again_it_asks_for_sixteen_pages_at_a_time),
+        cmocka_unit_test(who_reads_on_asks_for_a_stretch_at_a_time_whatever_the_size_of_pages),
         cmocka_unit_test(what_another_connection_has_moved_into_the_file_is_seen),
     };
     return cmocka_run_group_tests_name("store: sweep", tests, NULL, NULL);

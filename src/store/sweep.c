@@ -24,7 +24,10 @@
 #include <stdlib.h>
 #include <string.h>
 
-enum { STRETCH_BYTES = 64 * 1024 }; /* SQLite's own layer takes less than 128 KB at once */
+enum {
+    STRETCH_BYTES = 64 * 1024, /* SQLite's own layer takes less than 128 KB at once */
+    PAGE_BYTES_MIN = 512,      /* whatever is shorter is no page: SQLite reads parts of the header alone */
+};
 
 struct sweep_file {
     sqlite3_file file; /* first */
@@ -42,13 +45,13 @@ static sqlite3_file *below(sqlite3_file *file) {
 
 /* ---- reading ahead --------------------------------------------------------------------------------------- */
 
-/* Where the stretch begins that is to be read for this page; -1: none is. */
-static int64_t stretch_for(const struct sweep_file *sweep, int64_t offset) {
-    int64_t behind = offset + STORE_PAGE_BYTES;
+/* Where the stretch begins that is to be read for this page, of so many bytes; -1: none is. */
+static int64_t stretch_for(const struct sweep_file *sweep, int64_t offset, int length) {
+    int64_t behind = offset + length;
 
     if ((offset >= sweep->next && offset < sweep->next + STRETCH_BYTES) || offset == sweep->by_page)
         return offset;
-    if ((behind == sweep->at && sweep->length > 0) || behind == sweep->by_page - STORE_PAGE_BYTES)
+    if ((behind == sweep->at && sweep->length > 0) || behind == sweep->by_page - length)
         return behind > STRETCH_BYTES ? behind - STRETCH_BYTES : 0;
     return -1;
 }
@@ -78,8 +81,8 @@ static bool holds(const struct sweep_file *sweep, int64_t offset, int64_t length
 static int sweep_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset) {
     struct sweep_file *sweep = (struct sweep_file *)file;
 
-    if (sweep->main && length == STORE_PAGE_BYTES) {
-        int64_t begin = holds(sweep, offset, length) ? -1 : stretch_for(sweep, offset);
+    if (sweep->main && length >= PAGE_BYTES_MIN) {
+        int64_t begin = holds(sweep, offset, length) ? -1 : stretch_for(sweep, offset, length);
 
         if (begin >= 0)
             fetch(sweep, begin);
