@@ -223,6 +223,7 @@ enum store_result store_check_log(const struct store_paths *paths, raft_id node,
     memset(found, 0, sizeof(*found));
     for (size_t i = 0; i < sizeof(steps) / sizeof(steps[0]) && result == STORE_OK; i++)
         result = steps[i](&check);
+    found->wal_length = store_wal_length(&check.file.wal);
     store_check_close(&check.file);
     assert(result == STORE_OK || why[0] != '\0');
     return result;

@@ -156,7 +156,7 @@ static bool verify_copy(struct store_copy *copy, struct store_copy_job *job,
         .rollback = rollback, .every_page = true, .cluster = copy->cluster, .remedy = copy->remedy};
 
     fresh.db = fresh.fresh;
-    job->failed = store_data_check(&fresh, &asked, &job->meta, job->why) != STORE_OK;
+    job->failed = store_data_check(&fresh, &asked, &job->meta, NULL, job->why) != STORE_OK;
     return !job->failed;
 }
 

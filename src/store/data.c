@@ -33,9 +33,9 @@
  *      rows of 3,000-5,000 bytes write 4.6 times the change: those above 4,050 take two blocks. Keep pages under it.
  *      cache 8 MB            the inner nodes of a tree over 1,000,000 pages are 12 MB, of which random changes touch nearly all;
  *                            what the cache holds of them is enough: 2.02 times the change is written then too.
- *      the WAL is moved      after the commit's job has been handed back, once it has 4 MB. The file of the WAL is then written over
- *                            from its beginning, and cut to 16 MB if a large checkpoint made it longer. So it is at most as long as
- *                            the largest checkpoint, plus what is committed while a copy is being made (a reader pins it).
+ *      the WAL is moved      after the commit's job has been handed back, once it has 4 MB, and then cut off: a start reads all of it
+ *                            several times and writes it again before it may be believed (wal.c). So it is at most as long as the
+ *                            largest checkpoint, plus what is committed while a copy is being made (a reader pins it).
  *      locking NORMAL        copies are read on a connection of their own.
  *      secure_delete off, no mmap: as in log.c.
  */
@@ -159,10 +159,9 @@ static int open_database(struct store_data *data) {
 
     sqlite3_busy_timeout(data->db, BUSY_MS);
     if (result == SQLITE_OK)
-        result =
-            store_sql_exec(data->db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
-                                     "PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192; "
-                                     "PRAGMA journal_size_limit = 16777216; PRAGMA trusted_schema = OFF");
+        result = store_sql_exec(data->db, "PRAGMA synchronous = FULL; PRAGMA temp_store = MEMORY; "
+                                          "PRAGMA secure_delete = OFF; PRAGMA cache_size = -8192; "
+                                          "PRAGMA trusted_schema = OFF");
     if (result == SQLITE_OK)
         result = store_sql_number(data->db, "PRAGMA synchronous", &synchronous);
     assert(result != SQLITE_OK || synchronous == 2);
@@ -223,6 +222,32 @@ static int move_wal(struct store_data *data) {
     data->unmoved = result != SQLITE_OK;
     if (result == SQLITE_OK)
         data->moved_frames = moved;
+    return result;
+}
+
+/* Of a WAL that has been moved whole. A reader keeps it, until the next one. */
+static int cut_wal(struct store_data *data) {
+    int result;
+
+    sqlite3_busy_timeout(data->db, 0);
+    result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_TRUNCATE);
+    sqlite3_busy_timeout(data->db, BUSY_MS);
+    if (result == SQLITE_OK) {
+        data->durable_frames = data->moved_frames = 0;
+        memset(data->wal_header, 0, sizeof(data->wal_header));
+    }
+    return (result & 0xff) == SQLITE_BUSY ? SQLITE_OK : result;
+}
+
+static int keep_house(struct store_data *data) {
+    int result = SQLITE_OK;
+
+    if (data->db == NULL || data->open || data->durable_frames < WAL_FRAMES)
+        return SQLITE_OK;
+    if (data->moved_frames < data->durable_frames)
+        result = move_wal(data);
+    if (result == SQLITE_OK && data->moved_frames == data->durable_frames)
+        result = cut_wal(data);
     return result;
 }
 
@@ -470,8 +495,7 @@ void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s) {
 void store_data_run(void *context, struct worker_job *batch) {
     struct store_data *data = context;
 
-    if (batch == NULL && data->db != NULL && !data->open && data->durable_frames >= WAL_FRAMES &&
-        data->moved_frames < data->durable_frames && move_wal(data) != SQLITE_OK) {
+    if (batch == NULL && keep_house(data) != SQLITE_OK) {
         drop_database(data);
         data->untidy = true;
     }
@@ -554,8 +578,9 @@ static enum store_result check_fit(const struct store_data *data, const struct s
     return refuse(data, why, what);
 }
 
-static enum store_result open_checked(struct store_data *data, const struct store_meta *meta, char *why) {
-    int result = store_wal_renew(data->paths.wal);
+static enum store_result open_checked(struct store_data *data, const struct store_meta *meta,
+                                      int64_t wal_length, char *why) {
+    int result = store_file_renew(data->paths.wal, wal_length);
 
     if (result != SQLITE_OK) {
         store_sql_why(why, data->paths.wal, "make durable what it shows", NULL, result);
@@ -580,6 +605,7 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
     struct store_data *data = calloc(1, sizeof(*data));
     struct store_data_check asked = {.cluster = wants->cluster, .level_max = wants->level_max};
     enum store_result result;
+    int64_t wal_length;
 
     if (data == NULL)
         abort();
@@ -591,11 +617,11 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
     *opened = NULL;
     result = make_if_new(data, wants, why);
     if (result == STORE_OK)
-        result = store_data_check(&data->paths, &asked, meta, why);
+        result = store_data_check(&data->paths, &asked, meta, &wal_length, why);
     if (result == STORE_OK)
         result = check_fit(data, wants, *meta, why);
     if (result == STORE_OK)
-        result = open_checked(data, *meta, why);
+        result = open_checked(data, *meta, wal_length, why);
     assert((result == STORE_OK) == (why[0] == '\0'));
     if (result == STORE_OK) {
         *opened = data;

@@ -147,7 +147,7 @@ static bool open_incoming(struct store_copy *copy, struct store_copy_job *job) {
     if (result == SQLITE_OK && (size = store_file_size(&copy->file)) < 0)
         result = SQLITE_IOERR_FSTAT;
     if (result == SQLITE_OK && size > 0 && !trusted)
-        result = store_wal_renew(paths.fresh);
+        result = store_file_renew(paths.fresh, size);
     if (result == SQLITE_OK) {
         memcpy(copy->trusted, job->id, sizeof(copy->trusted));
         memcpy(copy->id, job->id, sizeof(copy->id));
@@ -267,7 +267,7 @@ static bool verify(struct store_copy *copy, struct store_copy_job *job,
         return size >= job->size && spoiled(copy, job, paths); /* if not, the rest may still come */
     }
     fresh.db = fresh.fresh;
-    result = store_data_check(&fresh, &asked, &job->meta, job->why);
+    result = store_data_check(&fresh, &asked, &job->meta, NULL, job->why);
     if (result == STORE_DAMAGED || result == STORE_FOREIGN)
         return spoiled(copy, job, paths);
     job->failed = result != STORE_OK;

@@ -244,8 +244,11 @@ struct store_wal {
 enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
-/* Makes sure that the disk holds what the file shows: see wal.c. SQLite's result. */
-int store_wal_renew(const char *path);
+/* Through its last committed frame, in bytes; 0: there is none. */
+int64_t store_wal_length(const struct store_wal *wal);
+/* Makes sure that the disk holds what the file shows of its first `length` bytes, and cuts off the rest: see wal.c. Nothing, of a file that
+ * is not there. SQLite's result. */
+int store_file_renew(const char *path, int64_t length);
 
 /* ---- gather.c -------------------------------------------------------------------------------------------- */
 
@@ -344,6 +347,7 @@ struct store_found {
     size_t term_count;
     struct raft_members_at *changes; /* the log's lists of members */
     size_t change_count;
+    int64_t wal_length; /* store_wal_length */
 };
 /* Reads all of paths->db and its -wal without changing a bit of either. */
 enum store_result store_check_log(const struct store_paths *paths, raft_id node, struct store_found *found,
@@ -394,9 +398,9 @@ struct store_data_check {
     unsigned level_max;  /* its feature level at most; 0: any */
     const char *remedy;
 };
-/* Reads it without changing a bit. *meta: the caller's, when it is sound. */
+/* Reads it without changing a bit. *meta: the caller's, when it is sound. *wal_length, unless NULL: store_wal_length. */
 enum store_result store_data_check(const struct store_data_paths *paths, const struct store_data_check *asked,
-                                   struct store_meta **meta, char why[STORE_WHY_MAX]);
+                                   struct store_meta **meta, int64_t *wal_length, char why[STORE_WHY_MAX]);
 /* Makes paths->db with no pages. */
 enum store_result store_data_make(const struct store_data_paths *paths, const struct store_meta *meta,
                                   char why[STORE_WHY_MAX]);

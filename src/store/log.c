@@ -515,7 +515,7 @@ static int open_database(struct store_log *log) {
 
 /* Opens what has been checked. */
 static enum store_result open_checked(struct store_log *log, struct store_found *found, char *why) {
-    int result = store_wal_renew(log->paths.wal);
+    int result = store_file_renew(log->paths.wal, found->wal_length);
 
     if (result != SQLITE_OK) {
         store_sql_why(why, log->paths.wal, "make durable what it shows", NULL, result);

@@ -27,7 +27,7 @@ static enum store_result verify_backup(struct restore *restore) {
                                      .level_max = restore->level_max,
                                      .remedy = "Take another backup"};
 
-    return store_data_check(&restore->from, &asked, &restore->meta, restore->why);
+    return store_data_check(&restore->from, &asked, &restore->meta, NULL, restore->why);
 }
 
 static enum store_result verify_directory(struct restore *restore) {

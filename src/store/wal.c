@@ -38,7 +38,8 @@
  *      shown    WAL | 1 2c | 3c |     moved: database at 3
  *      on disk  WAL | 1 2c | ...      the power goes: SQLite replays 1 and 2 over pages that are at 3, a mixture of both
  *
- * So the bytes are written over themselves, which makes the pages dirty again, and synced, before SQLite may move any.
+ * So the bytes are written over themselves, which makes the pages dirty again, and synced, before SQLite may move any. What stands behind the
+ * last commit (a checkpoint that was being written may have left a hundred megabytes) is cut off: SQLite would not look at it.
  */
 #include "internal.h"
 
@@ -149,6 +150,11 @@ static void cover(struct store_wal *wal, uint32_t page) {
         wal->covered_max = max;
     }
     wal->covered[page / 8] |= (uint8_t)(1 << page % 8);
+}
+
+int64_t store_wal_length(const struct store_wal *wal) {
+    return wal->frames == 0 ? 0
+                            : HEADER_BYTES + (int64_t)wal->frames * (FRAME_HEADER_BYTES + wal->page_bytes);
 }
 
 bool store_wal_covers(const struct store_wal *wal, uint32_t page) {
@@ -270,19 +276,22 @@ enum store_result store_wal_walk(const char *path, struct store_wal *wal, char w
     return result;
 }
 
-static int write_again(struct store_file *file, uint8_t *bytes, int64_t size) {
-    int result = size < 0 ? SQLITE_IOERR_FSTAT : SQLITE_OK;
+static int write_again(struct store_file *file, uint8_t *bytes, int64_t length) {
+    int64_t size = store_file_size(file);
+    int result = size < length ? SQLITE_IOERR_FSTAT : SQLITE_OK;
 
-    for (int64_t at = 0, length; at < size && result == SQLITE_OK; at += length) {
-        length = size - at < RENEW_BYTES ? size - at : RENEW_BYTES;
-        result = store_file_read(file, bytes, (size_t)length, at)
-                     ? store_file_write(file, bytes, (size_t)length, at)
+    if (result == SQLITE_OK && size > length)
+        result = store_file_cut(file, length);
+    for (int64_t at = 0, part; at < length && result == SQLITE_OK; at += part) {
+        part = length - at < RENEW_BYTES ? length - at : RENEW_BYTES;
+        result = store_file_read(file, bytes, (size_t)part, at)
+                     ? store_file_write(file, bytes, (size_t)part, at)
                      : SQLITE_IOERR_READ;
     }
     return result == SQLITE_OK && size > 0 ? store_file_sync(file) : result;
 }
 
-int store_wal_renew(const char *path) {
+int store_file_renew(const char *path, int64_t length) {
     struct store_file file;
     uint8_t *bytes;
     int result;
@@ -296,7 +305,7 @@ int store_wal_renew(const char *path) {
     bytes = malloc(RENEW_BYTES);
     if (bytes == NULL)
         abort();
-    result = write_again(&file, bytes, store_file_size(&file));
+    result = write_again(&file, bytes, length);
     store_file_close(&file);
     free(bytes);
     return result;
