@@ -30,9 +30,12 @@
  * before the second wakes; with a timeout of a second, half a second does it. A wider spread would only lengthen the time
  * without a leader. Nobody waits less than the timeout itself, or the others, still sticky, would ignore the campaign.
  *
- * After a start nobody is known to have led, and where all were started at once nobody is sticky: there the first wait is shorter
- * (start_wait_ms: long enough for a leader to be heard that is there). If only this node was started, the others ignore what it
- * asks in the meantime. With leases the others' promises outlive their starts, so asking earlier would be in vain.
+ * After a start nobody is known to have led, and where all were started at once nobody is sticky. There the first wait is short,
+ * and the voters stand in the order of their ids, each in a span of its own (start_wait_ms; chance alone would let two stand together
+ * in every tenth start). If only this node was started, the others ignore what it asks until the leader is heard. With leases
+ * the others' promises outlive their starts, so asking earlier would be in vain.
+ *
+ *      started  . . . |--1--|. . . |--2--|. . . |--3--|        of three, with a start wait of 200 ms: 50-83, 116-150, 183-216 ms
  */
 #include <stdio.h>
 
@@ -44,13 +47,23 @@ void raft_election_reset_timer(struct raft *raft) {
     raft->election_timeout_ms = timeout + raft_random_below(&raft->random, timeout / 2);
 }
 
+/* How many voters have a smaller id. */
+static size_t rank(const struct raft *raft) {
+    size_t before = 0;
+    for (size_t i = 0; i < raft->peer_count; i++)
+        before += raft->peers[i].kind == RAFT_VOTER && raft->peers[i].id < raft->self->id;
+    return before;
+}
+
 void raft_election_begin(struct raft *raft) {
     uint64_t wait = raft->config.start_wait_ms;
+    size_t voters = raft_member_count(raft, RAFT_VOTER);
     raft_election_reset_timer(raft);
     if (raft_member_is_alone(raft))
         raft->election_timeout_ms = 0; /* there is nobody to wait for */
-    else if (wait > 0 && 2 * wait < raft->election_timeout_ms && !raft->config.leases)
-        raft->election_timeout_ms = wait + raft_random_below(&raft->random, wait);
+    else if (wait > 0 && voters > 0 && 2 * wait < raft->election_timeout_ms && !raft->config.leases)
+        raft->election_timeout_ms =
+            wait / 4 + rank(raft) * wait / voters + raft_random_below(&raft->random, wait / (2 * voters) + 1);
 }
 
 /* Whoever waits for a promise of an older term has no use for it any more. */

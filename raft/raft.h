@@ -148,7 +148,8 @@ struct raft_config {
     uint32_t election_timeout_ms; /* a follower stands after this + up to a half at random: election.c */
     uint32_t heartbeat_ms;        /* less than the election timeout: a fifth to a tenth of it */
     uint32_t
-        start_wait_ms; /* after a start a node stands after this + up to as much again; 0: as after any silence */
+        start_wait_ms; /* after a start the first voter stands after a quarter of this, the last this much later; 0: as after any
+                                silence */
     size_t tail_bytes_max;   /* memory of entries kept; older ones are asked for through raft_ready.fetch */
     size_t append_bytes_max; /* entries of one append (one entry always fits) */
     size_t window_bytes_max; /* unacknowledged appends to one follower (one entry always fits) */

@@ -21,7 +21,7 @@
 enum {
     STOP_WAIT_MS = 2000,       /* an orderly end waits so long for what is under way */
     CLOCK_DRIFT_PERMILLE = 20, /* of two machines' clocks: a hundred times what they do */
-    START_WAIT_BEATS = 2,      /* a leader that is there is heard by then */
+    START_WAIT_BEATS = 2,      /* of heartbeats: all voters have stood after them */
     PROMOTE_LAG_MAX = 1000,    /* entries that a new member may lack and become a voter */
     LINGER_MS = 100,           /* a leader that has handed over ends when nobody was sent on for so long */
 };

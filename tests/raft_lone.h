@@ -66,7 +66,7 @@ static inline size_t lone_usual(size_t given, size_t usual) {
     return given ? given : usual;
 }
 
-/* Core 1 of `voters`. The term is at least the log's last. */
+/* One core of `voters`, the first unless config.self says another. The term is at least the log's last. */
 static inline void lone_open(struct lone *lone, struct lone_start start) {
     static const raft_id voters[] = {1, 2, 3, 4, 5, 6, 7};
     struct raft_term_start terms[64];
@@ -93,7 +93,7 @@ static inline void lone_open(struct lone *lone, struct lone_start start) {
     }
     boot.terms = terms;
     struct raft_config config = start.config;
-    config.self = 1;
+    config.self = config.self ? config.self : 1;
     config.voters = voters;
     config.voter_count = start.voters;
     config.seed = start.seed;

@@ -32,28 +32,31 @@ static void a_pre_candidate_asks_again_with_each_heartbeats_time(void **state) {
     lone_close(&lone);
 }
 
-/* When it would stand, after a start with this wait. */
-static uint64_t first_wait(uint32_t start_wait_ms, size_t voters, bool leases, uint64_t seed) {
-    lone_open(&lone, (struct lone_start){.voters = voters,
-                                         .term = 4,
-                                         .log = "1",
-                                         .seed = seed,
-                                         .config = {.start_wait_ms = start_wait_ms, .leases = leases}});
+/* When that voter would stand, after a start with this wait. */
+static uint64_t first_wait(raft_id self, uint32_t start_wait_ms, size_t voters, bool leases, uint64_t seed) {
+    lone_open(&lone, (struct lone_start){
+                         .voters = voters,
+                         .term = 4,
+                         .log = "1",
+                         .seed = seed,
+                         .config = {.self = self, .start_wait_ms = start_wait_ms, .leases = leases}});
     uint64_t wait_ms = raft_deadline(lone.raft) - lone.now_ms;
     lone_close(&lone);
     return wait_ms;
 }
 
-static void after_a_start_the_first_wait_is_short_unless_a_promise_forbids_it(void **state) {
+static void after_a_start_voters_stand_soon_and_in_turn_unless_a_promise_forbids_it(void **state) {
     (void)state;
-    uint32_t start_wait_ms = LONE_TIMEOUT_MS / 4;
+    uint32_t wait_ms = LONE_TIMEOUT_MS / 4;
     for (uint64_t seed = 1; seed < 100; seed++) {
-        uint64_t wait_ms = first_wait(start_wait_ms, 3, false, seed);
-        assert_true(wait_ms >= start_wait_ms && wait_ms < 2 * start_wait_ms);
-        assert_true(first_wait(start_wait_ms, 3, true, seed) >= LONE_TIMEOUT_MS);
-        assert_true(first_wait(LONE_TIMEOUT_MS, 3, false, seed) >= LONE_TIMEOUT_MS);
-        assert_true(first_wait(0, 3, false, seed) >= LONE_TIMEOUT_MS);
-        assert_int_equal(first_wait(start_wait_ms, 1, false, seed), 0);
+        for (raft_id self = 1; self <= 3; self++) {
+            uint64_t from_ms = wait_ms / 4 + (self - 1) * wait_ms / 3;
+            assert_in_range(first_wait(self, wait_ms, 3, false, seed), from_ms, from_ms + wait_ms / 6);
+        }
+        assert_true(first_wait(1, wait_ms, 3, true, seed) >= LONE_TIMEOUT_MS);
+        assert_true(first_wait(1, LONE_TIMEOUT_MS, 3, false, seed) >= LONE_TIMEOUT_MS);
+        assert_true(first_wait(1, 0, 3, false, seed) >= LONE_TIMEOUT_MS);
+        assert_int_equal(first_wait(1, wait_ms, 1, false, seed), 0);
     }
 }
 
@@ -127,7 +130,7 @@ static void a_leader_that_yields_to_a_newer_term_says_to_whom(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_pre_candidate_asks_again_with_each_heartbeats_time),
-        cmocka_unit_test(after_a_start_the_first_wait_is_short_unless_a_promise_forbids_it),
+        cmocka_unit_test(after_a_start_voters_stand_soon_and_in_turn_unless_a_promise_forbids_it),
         cmocka_unit_test(who_has_said_yes_is_not_asked_again),
         cmocka_unit_test(a_candidate_asks_again_once_its_own_vote_is_durable),
         cmocka_unit_test(asking_again_does_not_put_off_the_next_attempt),
