@@ -121,13 +121,12 @@ static bool is_under_way(const struct checkpointing *checkpoint) {
     return checkpoint->phase == CHECKPOINT_WRITING || checkpoint->phase == CHECKPOINT_COMMITTING;
 }
 
-/* Between two checkpoints, while the WAL is moved into the file, the next one cannot be written. */
-static void set_rate(struct node *node) {
-    struct checkpointing *checkpoint = &node->checkpoint;
+static struct rate_strain strain_of(const struct node *node) {
+    const struct checkpointing *checkpoint = &node->checkpoint;
     bool under_way = is_under_way(checkpoint);
     raft_index applied = node->raft_status.applied,
                from = under_way ? checkpoint->index : checkpoint->done_index;
-    struct rate_strain strain = {
+    return (struct rate_strain){
         .kept = keyspace_checkpoint_kept(node->keyspace),
         .kept_max = kept_max(node),
         .grown = checkpoint->behind_bytes - (under_way ? checkpoint->applied_bytes : 0),
@@ -136,6 +135,12 @@ static void set_rate(struct node *node) {
         .entries_max = node->conf->checkpoint_entries,
         .hurry = node->disk.low || node->stopping || checkpoint->phase == CHECKPOINT_FAILED,
     };
+}
+
+/* Between two checkpoints, while the WAL is moved into the file, the next one cannot be written. */
+static void set_rate(struct node *node) {
+    struct checkpointing *checkpoint = &node->checkpoint;
+    struct rate_strain strain = strain_of(node);
     uint64_t rate = rate_of(node->conf->checkpoint_rate, &strain);
     if (rate != checkpoint->rate)
         store_data_set_rate(checkpoint->data, rate);
@@ -152,8 +157,8 @@ static bool is_time(const struct node *node) {
         raft_members_applied(node->raft)->length ==
             0) /* taken in, and not told yet by whom: a state without members leads nowhere */
         return false;
-    return checkpoint->wanted || checkpoint->behind_bytes >= node->conf->checkpoint_log_bytes ||
-           applied - checkpoint->done_index >= node->conf->checkpoint_entries;
+    struct rate_strain strain = strain_of(node);
+    return checkpoint->wanted || rate_is_due(&strain, !node->caught_up);
 }
 
 static void begin(struct node *node) {

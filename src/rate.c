@@ -24,3 +24,8 @@ uint64_t rate_of(uint64_t base, const struct rate_strain *strain) {
         return 0;
     return base + base * STEEPNESS * worst / FREE_FROM;
 }
+
+bool rate_is_due(const struct rate_strain *strain, bool catching_up) {
+    unsigned patience = catching_up ? 2 : 1;
+    return strain->grown / patience >= strain->grown_max || strain->entries / patience >= strain->entries_max;
+}

@@ -11,6 +11,9 @@
  *                             .-'
  *      1 x  ...........-'
  *           0                     3/4          1  of its bound
+ *
+ * When one begins is a matter of the same bounds. A node that catches up after its start has other work to do, and whoever was
+ * started with it too: it lets the log grow to twice its bound (one that never catches up is not to fill the disk).
  */
 #ifndef RATE_H
 #define RATE_H
@@ -28,5 +31,8 @@ struct rate_strain {
 
 /* Bytes a second, when `base` is what is wanted; 0: as fast as the disk takes them. */
 uint64_t rate_of(uint64_t base, const struct rate_strain *strain);
+
+/* Whether the next checkpoint is to begin; `strain` is that of the log since the last one. */
+bool rate_is_due(const struct rate_strain *strain, bool catching_up);
 
 #endif

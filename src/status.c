@@ -122,8 +122,10 @@ void status_watch(struct node *node) {
                    (unsigned long long)(node_wall_ms(node) - node->quorum_lost_since_wall_ms));
         node->quorum_lost_since_wall_ms = 0;
     }
+    bool leads_truly =
+        status->role != RAFT_LEADER || status->serving; /* before, it does not know what is committed */
     if (!node->caught_up && node->state != REPORT_REMOVED && status->leader != 0 && status->commit > 0 &&
-        status->applied >= status->commit) {
+        status->applied >= status->commit && leads_truly) {
         node->caught_up = true;
         node->state = REPORT_UP;
         log_notice(node->logger, "caught up: %llu entries applied", (unsigned long long)status->applied);

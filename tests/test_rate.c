@@ -68,6 +68,25 @@ static void bounds_of_any_size_are_none_of_its_concern(void **state) {
     assert_int_equal(rate_of(BASE, &none), 0);
 }
 
+static void one_begins_at_a_bound_and_later_while_the_node_catches_up(void **state) {
+    (void)state;
+    struct rate_strain strain = calm;
+    strain.kept = 10 * MAX;
+    assert_false(rate_is_due(&strain, false));
+    for (int which = 0; which < 2; which++) {
+        uint64_t *part = which == 0 ? &strain.grown : &strain.entries;
+        *part = MAX - 1;
+        assert_false(rate_is_due(&strain, false));
+        *part = MAX;
+        assert_true(rate_is_due(&strain, false));
+        *part = 2 * MAX - 1;
+        assert_false(rate_is_due(&strain, true));
+        *part = 2 * MAX;
+        assert_true(rate_is_due(&strain, true));
+        *part = 0;
+    }
+}
+
 static void the_longer_a_look_at_the_allocator_takes_the_less_of_the_time(void **state) {
     (void)state;
     assert_int_equal(memory_rest_us(0), 0);
@@ -84,6 +103,7 @@ int main(void) {
         cmocka_unit_test(near_to_a_bound_and_beyond_there_is_none),
         cmocka_unit_test(nor_when_it_hurries_or_none_is_wanted),
         cmocka_unit_test(bounds_of_any_size_are_none_of_its_concern),
+        cmocka_unit_test(one_begins_at_a_bound_and_later_while_the_node_catches_up),
         cmocka_unit_test(the_longer_a_look_at_the_allocator_takes_the_less_of_the_time),
     };
     return cmocka_run_group_tests_name("rate", tests, NULL, NULL);
