@@ -121,19 +121,17 @@ static bool is_under_way(const struct checkpointing *checkpoint) {
     return checkpoint->phase == CHECKPOINT_WRITING || checkpoint->phase == CHECKPOINT_COMMITTING;
 }
 
+/* Of the log. */
 static struct rate_strain strain_of(const struct node *node) {
     const struct checkpointing *checkpoint = &node->checkpoint;
     bool under_way = is_under_way(checkpoint);
     raft_index applied = node->raft_status.applied,
                from = under_way ? checkpoint->index : checkpoint->done_index;
     return (struct rate_strain){
-        .kept = keyspace_checkpoint_kept(node->keyspace),
-        .kept_max = kept_max(node),
         .grown = checkpoint->behind_bytes - (under_way ? checkpoint->applied_bytes : 0),
         .grown_max = node->conf->checkpoint_log_bytes,
         .entries = applied > from ? applied - from : 0,
         .entries_max = node->conf->checkpoint_entries,
-        .hurry = node->disk.low || node->stopping || checkpoint->phase == CHECKPOINT_FAILED,
     };
 }
 
@@ -141,6 +139,9 @@ static struct rate_strain strain_of(const struct node *node) {
 static void set_rate(struct node *node) {
     struct checkpointing *checkpoint = &node->checkpoint;
     struct rate_strain strain = strain_of(node);
+    strain.kept = keyspace_checkpoint_kept(node->keyspace);
+    strain.kept_max = kept_max(node);
+    strain.hurry = node->disk.low || node->stopping || checkpoint->phase == CHECKPOINT_FAILED;
     uint64_t rate = rate_of(node->conf->checkpoint_rate, &strain);
     if (rate != checkpoint->rate)
         store_data_set_rate(checkpoint->data, rate);
