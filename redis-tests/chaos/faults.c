@@ -474,18 +474,26 @@ static struct kind kinds[] = {
     {"checkpoint", checkpoint, false, false, 0},
 };
 enum { KINDS = sizeof kinds / sizeof *kinds };
+static bool seen[KINDS]; /* in this run, or in an earlier one of this process */
 
 static bool permitted(const struct kind *kind) {
     return (!kind->wants_network || (world.means.networks && world.cut_until_ms == 0)) &&
            (!kind->wants_disk || world.means.disks);
 }
 
+/* What has not happened in this process yet lies on top: where the machine is busy, short runs together see what none sees alone. */
 static void shuffle(void) {
     for (world.left = 0; world.left < KINDS; world.left++) {
         size_t other = below(world.left + 1);
         world.deck[world.left] = world.deck[other];
         world.deck[other] = world.left;
     }
+    for (size_t at = KINDS, top = KINDS; at-- > 0;)
+        if (!seen[world.deck[at]]) {
+            size_t unseen = world.deck[at];
+            world.deck[at] = world.deck[--top];
+            world.deck[top] = unseen;
+        }
 }
 
 /* The first of what is left in the deck that can begin now. */
@@ -500,6 +508,7 @@ static void begin_next(void) {
         if (!begun && !never)
             continue;
         kind->count += begun;
+        seen[world.deck[i]] = seen[world.deck[i]] || begun;
         world.deck[i] = world.deck[--world.left];
         if (begun)
             return;
