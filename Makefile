@@ -65,7 +65,7 @@ BENCH_LOG     := $(OUT)/tests/bench_log
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 
 # What `make check` is: the unit tests but for a few that wait for long, and of those from outside the first ones.
-SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_checkpoint node_cluster node_handover node_level node_proxy node_reads raft_random store_data store_trouble))
+SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_checkpoint node_cluster node_handover node_level node_proxy node_reads raft_random store_data store_data_costs store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
 .PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-day bench-check bench-count bench-log fuzz install clean help

@@ -8,10 +8,14 @@
  * A commit is due at even intervals and its latency begins when it was due; what is due when the thread comes back shares a transaction,
  * as in the worker's queue. So housekeeping that takes too long is seen. A rate of 0: one commit after the other.
  *
+ * Beside it the disk alone: as many bytes at the same moments, each with one write and one fdatasync, over and over the same 4 MB of a
+ * file. A disk whose own p99.9 is ten times its median lets no log do better.
+ *
  * Bytes are what the process hands to the disk (write_bytes of /proc/self/io: whole pages of the system's cache), per byte of entries;
  * calls are its writes (syscw); CPU is the process's own and the system's for it.
  */
 #include <assert.h>
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -32,6 +36,7 @@ enum {
     FILL_COUNT = 256,     /* entries of a transaction that fills it */
     RUN_COMMITS = 3000,
     SAMPLES_PER_TURN = 64,
+    DISK_BYTES = 4 * 1024 * 1024, /* about as long as the log's WAL */
 };
 static const char incarnation[] = "00112233445566778899aabbccddeeff00112233";
 
@@ -52,6 +57,10 @@ static const struct row rows[] = {
 
 struct run {
     const struct row *row;
+    /* One transaction of `count` commits, the first of which was due at `due`, each `every` later. */
+    void (*commit)(struct run *run, unsigned count, double due, double every);
+    int disk; /* of the disk alone */
+    size_t disk_at;
     struct store_log *log;
     const char *dir;
     raft_index last;
@@ -151,8 +160,14 @@ static void take(struct run *run, struct worker_job *batch) {
     }
 }
 
-/* One transaction of `count` commits, the first of which was due at `due`, each `every` later. */
-static void commit(struct run *run, unsigned count, double due, double every) {
+static void count_commits(struct run *run, unsigned count, double due, double every) {
+    double done = now_s();
+    for (unsigned i = 0; i < count && run->commits < COMMITS_MAX; i++)
+        run->latencies_ms[run->commits++] = 1e3 * (done - due - i * every);
+    run->transactions++;
+}
+
+static void commit_to_log(struct run *run, unsigned count, double due, double every) {
     struct worker_job *batch = NULL, **end = &batch;
     struct store_job *cut = cut_job(run);
     for (unsigned i = 0; i < count; i++, end = &(*end)->next)
@@ -160,14 +175,28 @@ static void commit(struct run *run, unsigned count, double due, double every) {
     if (cut)
         *end = &cut->job;
     store_log_run(run->log, batch);
-    double done = now_s();
-    for (unsigned i = 0; i < count && run->commits < COMMITS_MAX; i++)
-        run->latencies_ms[run->commits++] = 1e3 * (done - due - i * every);
-    run->transactions++;
+    count_commits(run, count, due, every);
     take(run, batch);
     store_log_run(run->log, NULL);
     if (run->transactions % SAMPLES_PER_TURN == 0)
         see_wal(run);
+}
+
+static void commit_to_disk(struct run *run, unsigned count, double due, double every) {
+    static uint8_t bytes[DISK_BYTES];
+    size_t length = (size_t)count * run->row->entries * run->row->bytes;
+    run->payload += length;
+    if (length > DISK_BYTES)
+        length = DISK_BYTES;
+    if (run->disk_at + length > DISK_BYTES)
+        run->disk_at = 0;
+    if (pwrite(run->disk, bytes, length, (off_t)run->disk_at) != (ssize_t)length ||
+        fdatasync(run->disk) != 0) {
+        perror("bench_log");
+        exit(1);
+    }
+    run->disk_at += length;
+    count_commits(run, count, due, every);
 }
 
 /* ---- a run ----------------------------------------------------------------------------------------------------------- */
@@ -182,7 +211,7 @@ static void drive_for(struct run *run, uint64_t bytes) {
     double every = rate > 0 ? 1 / rate : 0, due = now_s();
     for (double now = due; run->payload < bytes; now = now_s()) {
         if (rate == 0) {
-            commit(run, 1, now, 0);
+            run->commit(run, 1, now, 0);
             continue;
         }
         if (due > now)
@@ -190,7 +219,7 @@ static void drive_for(struct run *run, uint64_t bytes) {
         unsigned count = 1 + (unsigned)((now > due ? now - due : 0) / every);
         if (count > ENTRIES_MAX)
             count = ENTRIES_MAX;
-        commit(run, count, due, every);
+        run->commit(run, count, due, every);
         due += count * every;
     }
 }
@@ -198,9 +227,9 @@ static void drive_for(struct run *run, uint64_t bytes) {
 /* The log has its length, and cutting it has begun. */
 static void fill(struct run *run) {
     while (run->log_bytes <= CUT_BYTES || run->cut_to > 0)
-        commit(run, FILL_COUNT / run->row->entries, now_s(), 0);
+        commit_to_log(run, FILL_COUNT / run->row->entries, now_s(), 0);
     while (run->log_bytes <= CUT_BYTES)
-        commit(run, FILL_COUNT / run->row->entries, now_s(), 0);
+        commit_to_log(run, FILL_COUNT / run->row->entries, now_s(), 0);
 }
 
 static int order(const void *a, const void *b) {
@@ -213,20 +242,27 @@ static double at_part(const struct run *run, double part) {
     return run->latencies_ms[at < run->commits ? at : run->commits - 1];
 }
 
-static void say(const struct run *run, const struct use *before, const struct use *after, FILE *csv) {
-    double n = (double)run->transactions, bytes = (double)(after->written - before->written);
+static void sort_latencies(struct run *run) {
     qsort(run->latencies_ms, run->commits, sizeof *run->latencies_ms, order);
+}
+
+static void say(const struct run *run, const struct use *before, const struct use *after,
+                const struct run *disk, FILE *csv) {
+    double n = (double)run->transactions, bytes = (double)(after->written - before->written);
     double median = at_part(run, 0.5), most = at_part(run, 0.999);
-    printf("%-21s %7" PRIu64 " | %6.2f %6.2f %7.2f %5.1f | %7.0f %5.2f | %6.1f %6.1f %6.1f | %6.2f\n",
+    printf("%-21s %7" PRIu64
+           " | %6.2f %6.2f %7.2f %5.1f | %7.0f %5.2f | %6.1f %6.1f %6.1f | %6.2f | %6.2f %6.2f %7.2f %5.1f\n",
            run->row->name, run->commits, median, at_part(run, 0.99), most, most / median, bytes / n,
            bytes / (double)run->payload, (double)(after->calls - before->calls) / n,
            (double)(after->reads - before->reads) / n, 1e6 * (after->cpu_s - before->cpu_s) / n,
-           (double)run->wal_max / 1e6);
+           (double)run->wal_max / 1e6, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999),
+           at_part(disk, 0.999) / at_part(disk, 0.5));
     if (csv)
-        fprintf(csv, "%s,%" PRIu64 ",%.3f,%.3f,%.3f,%.0f,%.3f,%.2f,%.2f,%.2f,%" PRIu64 "\n", run->row->name,
-                run->commits, median, at_part(run, 0.99), most, bytes / n, bytes / (double)run->payload,
-                (double)(after->calls - before->calls) / n, (double)(after->reads - before->reads) / n,
-                1e6 * (after->cpu_s - before->cpu_s) / n, run->wal_max);
+        fprintf(csv, "%s,%" PRIu64 ",%.3f,%.3f,%.3f,%.0f,%.3f,%.2f,%.2f,%.2f,%" PRIu64 ",%.3f,%.3f,%.3f\n",
+                run->row->name, run->commits, median, at_part(run, 0.99), most, bytes / n,
+                bytes / (double)run->payload, (double)(after->calls - before->calls) / n,
+                (double)(after->reads - before->reads) / n, 1e6 * (after->cpu_s - before->cpu_s) / n,
+                run->wal_max, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999));
     fflush(stdout);
 }
 
@@ -253,12 +289,33 @@ static void remove_files(const char *dir) {
     }
 }
 
-static void run_row(const struct row *row, const char *dir, FILE *csv) {
-    uint64_t bytes = (uint64_t)RUN_COMMITS * row->entries * row->bytes;
-    struct run run = {.row = row, .dir = dir};
+static struct run new_run(const struct row *row, const char *dir,
+                          void (*commit)(struct run *run, unsigned count, double due, double every)) {
+    struct run run = {.row = row, .dir = dir, .commit = commit};
     run.latencies_ms = malloc(COMMITS_MAX * sizeof *run.latencies_ms);
     if (!run.latencies_ms)
         abort();
+    return run;
+}
+
+static struct run run_disk(const struct row *row, const char *dir, uint64_t bytes) {
+    struct run run = new_run(row, dir, commit_to_disk);
+    char path[512];
+    snprintf(path, sizeof path, "%s/disk", dir);
+    run.disk = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+    for (unsigned i = 0; i < DISK_BYTES / (row->entries * row->bytes) + 1; i++)
+        commit_to_disk(&run, 1, now_s(), 0); /* its blocks are there */
+    run.commits = run.payload = 0;
+    drive_for(&run, bytes);
+    close(run.disk);
+    unlink(path);
+    sort_latencies(&run);
+    return run;
+}
+
+static void run_row(const struct row *row, const char *dir, FILE *csv) {
+    uint64_t bytes = (uint64_t)RUN_COMMITS * row->entries * row->bytes;
+    struct run run = new_run(row, dir, commit_to_log);
     remove_files(dir);
     open_log(&run);
     fill(&run);
@@ -268,10 +325,13 @@ static void run_row(const struct row *row, const char *dir, FILE *csv) {
     drive_for(&run, bytes);
     struct use after = use_now();
     see_wal(&run);
-    say(&run, &before, &after, csv);
     store_log_close(run.log);
     remove_files(dir);
+    sort_latencies(&run);
+    struct run disk = run_disk(row, dir, bytes);
+    say(&run, &before, &after, &disk, csv);
     free(run.latencies_ms);
+    free(disk.latencies_ms);
 }
 
 int main(int argc, char **argv) {
@@ -288,9 +348,11 @@ int main(int argc, char **argv) {
         fprintf(
             csv,
             "load,commits,p50_ms,p99_ms,p999_ms,bytes_per_commit,bytes_per_payload_byte,writes_per_commit,"
-            "reads_per_commit,cpu_us_per_commit,wal_bytes_max\n");
-    printf("%-21s %7s | %6s %6s %7s %5s | %7s %5s | %6s %6s %6s | %6s\n", "", "commits", "p50 ms", "p99",
-           "p99.9", "/p50", "bytes", "/byte", "writes", "reads", "CPU us", "WAL MB");
+            "reads_per_commit,cpu_us_per_commit,wal_bytes_max,disk_p50_ms,disk_p99_ms,disk_p999_ms\n");
+    printf(
+        "%-21s %7s | %6s %6s %7s %5s | %7s %5s | %6s %6s %6s | %6s | the disk alone: p50, p99, p99.9, /p50\n",
+        "", "commits", "p50 ms", "p99", "p99.9", "/p50", "bytes", "/byte", "writes", "reads", "CPU us",
+        "WAL MB");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!only || strstr(rows[i].name, only))
             run_row(&rows[i], dir, csv);

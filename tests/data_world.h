@@ -83,6 +83,15 @@ static inline void data_run(struct data_world *world, struct store_data_job *job
     store_data_run(world->data, NULL);
 }
 
+/* -1: there is none. */
+static inline off_t data_file_size(struct data_world *world, const char *name) {
+    char path[2 * WORLD_PATH_MAX];
+    struct stat status;
+
+    world_path(as_world(world), name, path);
+    return stat(path, &status) == 0 ? status.st_size : -1;
+}
+
 static inline void copy_run(struct data_world *world, struct store_copy_job *job) {
     job->job.next = NULL;
     store_copy_run(world->copy, &job->job);
