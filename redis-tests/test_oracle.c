@@ -68,7 +68,7 @@ static struct cluster *cluster;
 /* ---- the two servers ------------------------------------------------------------------------------------- */
 
 /* A change of the leader ends a run: a busy machine must not cause one. */
-static const char *const patient[] = {"--raft-election-timeout", "4000", "--raft-stall-timeout", "0", NULL};
+static const char *const patient[] = {"--raft-election-timeout", "4000", NULL};
 
 static int both_up(void **state) {
     (void)state;

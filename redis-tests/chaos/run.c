@@ -88,6 +88,7 @@ struct cluster *run_begin(const struct run *run) {
     cluster = cluster_prepare(run->nodes, NULL, NULL);
     snprintf(secret, sizeof secret, "%.200s/secret", cluster->dir);
     file_write(secret, "a secret for these members\n", 27);
+    cluster->patient = false;
     cluster->options = options_of(run->seed);
     if (means.networks)
         network_join(cluster);

@@ -70,6 +70,7 @@ const char *cluster_binary(void) {
 
 struct cluster *cluster_prepare(size_t count, const char *const *options, const char *where) {
     struct cluster *cluster = calloc(1, sizeof(*cluster));
+    cluster->patient = where == NULL;
     if (where == NULL)
         where = getenv("TMPDIR") != NULL ? getenv("TMPDIR") : "/tmp";
     snprintf(cluster->dir, sizeof(cluster->dir), "%.100s/redraft-test-XXXXXX", where);
@@ -256,6 +257,7 @@ static pid_t start_in(int space, const char *const *argv, const char *output) {
 }
 
 void cluster_spawn(struct cluster *cluster, size_t at) {
+    static const char *const patient[] = {"--raft-stall-timeout", "0", NULL};
     struct node *node = &cluster->nodes[at];
     struct arguments args = {.count = 0};
     char log[CLUSTER_PATH_MAX], output[CLUSTER_PATH_MAX];
@@ -273,6 +275,8 @@ void cluster_spawn(struct cluster *cluster, size_t at) {
     argue(&args, "--logfile");
     argue(&args, log);
     argue_members(&args, cluster, node);
+    if (cluster->patient)
+        argue_options(&args, patient);
     argue_options(&args, cluster->options);
     argue_options(&args, node->options);
     if (node->pid != 0)

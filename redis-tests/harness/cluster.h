@@ -34,10 +34,12 @@ struct cluster {
     const char *const *options; /* of all nodes, NULL-terminated; NULL: none; must outlive the cluster */
     const char *password;       /* requirepass, for what the harness itself asks; NULL: none */
     bool shared;                /* by the tests of a group: cluster_teardown leaves it alone */
-    struct cluster *next;       /* those not yet freed */
+    bool patient;         /* no leader hands over because its disk stands still, unless the options say so */
+    struct cluster *next; /* those not yet freed */
 };
 
-/* Ports and empty directories; nothing runs. Directories are made below `where` (NULL: TMPDIR or /tmp). */
+/* Ports and empty directories; nothing runs. Directories are made below `where` (NULL: TMPDIR or /tmp, and patient: the disk of a machine
+ * that runs tests may stand still for a second, and most tests speak to the one leader). */
 struct cluster *cluster_prepare(size_t count, const char *const *options, const char *where);
 /* Prepared, started, with a leader that serves. */
 struct cluster *cluster_new(size_t count, const char *const *options);
