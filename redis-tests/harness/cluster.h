@@ -90,7 +90,7 @@ size_t cluster_wait_leader(const struct cluster *cluster);
 size_t cluster_wait_other_leader(const struct cluster *cluster, size_t not_this);
 /* Waits until every node that runs is up and has applied what the leader has. Returns the leader. */
 size_t cluster_wait_equal(const struct cluster *cluster);
-/* Makes this node the leader, by killing and pausing others. Afterwards all of them run. */
+/* Has the leadership handed to this node, a voter like all others that run. Nothing is killed. */
 void cluster_make_leader(struct cluster *cluster, size_t at);
 /* raft-election-timeout as the nodes have it. */
 uint64_t cluster_election_timeout_ms(const struct cluster *cluster);
