@@ -285,7 +285,7 @@ static void the_leadership_goes_round_under_load_without_an_error(void **state) 
 
 /* ---- a disk that stands still ------------------------------------------------------------------------------ */
 
-/* Between the node and the kernel: a sync does not return while a file is there. */
+/* Between the node and the kernel: a sync, or a write that syncs, does not return while a file is there. */
 static const char stalling_disk[] =
     "#define _GNU_SOURCE\n"
     "#include <stdlib.h>\n"
@@ -297,7 +297,11 @@ static const char stalling_disk[] =
     "        usleep(1000);\n"
     "}\n"
     "int fsync(int fd) { stand_still(); return (int)syscall(SYS_fsync, fd); }\n"
-    "int fdatasync(int fd) { stand_still(); return (int)syscall(SYS_fdatasync, fd); }\n";
+    "int fdatasync(int fd) { stand_still(); return (int)syscall(SYS_fdatasync, fd); }\n"
+    "ssize_t pwritev2(int fd, const void *pieces, int count, off_t at, int flags) {\n"
+    "    stand_still();\n"
+    "    return syscall(SYS_pwritev2, fd, pieces, count, at, 0L, flags);\n"
+    "}\n";
 
 static void build_stalling_disk(const char *dir, char library[CLUSTER_PATH_MAX + 32]) {
     char source[CLUSTER_PATH_MAX + 32];

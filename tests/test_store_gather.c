@@ -90,8 +90,9 @@ struct file_twin {
     const char *name;
     char *bytes;
     int64_t size;
-    int64_t next; /* behind the last write */
-    int unit;     /* offsets and lengths are multiples of it */
+    int64_t next;     /* behind the last write */
+    int unit;         /* offsets and lengths are multiples of it */
+    bool long_by_now; /* its beginning is held, and more is behind */
 };
 
 static int64_t near_the_end_of_what_is_held(const struct file_twin *f, uint64_t *seed) {
@@ -103,9 +104,13 @@ static void write_some(struct file_twin *f, uint64_t *seed) {
     int length = f->unit * (1 + (int)random_below(seed, (uint64_t)(WROTE_MAX / f->unit)));
     int64_t at = f->next;
 
-    if (random_below(seed, 10) == 0) /* elsewhere, and sometimes behind the end */
-        at = (int64_t)random_below(seed, (uint64_t)f->size + 20000) / f->unit * f->unit;
-    if (random_below(seed, 5) == 0)
+    if (random_below(seed, 10) == 0)
+        at = (int64_t)random_below(seed, (uint64_t)f->size + 1) / f->unit * f->unit;
+    if (random_below(seed, 50) == 0)
+        at = 0; /* another round */
+    if (f->long_by_now && random_below(seed, 100) == 0)
+        at = (f->size + (int64_t)random_below(seed, 20000)) / f->unit * f->unit; /* behind the end */
+    if (f->long_by_now && random_below(seed, 5) == 0)
         at = near_the_end_of_what_is_held(f, seed);
     if (at + length > TWIN_FILE_MAX)
         at = 0;
@@ -155,14 +160,16 @@ static void live_with_twin(const struct world *world, struct file_twin *f, uint6
     f->bytes = calloc(1, TWIN_FILE_MAX);
     assert_non_null(f->bytes);
     assert_int_equal(f->file->pMethods->xTruncate(f->file, 0), SQLITE_OK);
+    f->long_by_now = false;
     for (int step = 0; step < TWIN_STEPS; step++) {
-        while (step == TWIN_STEPS / 2 && f->size < 4 * 1024 * 1024 + 5000)
+        for (; step == TWIN_STEPS / 2 && f->size < 4 * 1024 * 1024 + 5000; f->next = f->size)
             write_some(f, &seed);
+        f->long_by_now = step >= TWIN_STEPS / 2;
         uint64_t chance = random_below(&seed, 1000);
 
         if (chance < 600 || f->size == 0)
             write_some(f, &seed);
-        else if (chance < 980)
+        else if (chance < 900)
             read_some(f, &seed);
         else if (chance < 999)
             sync_and_look(world, f);
@@ -192,15 +199,16 @@ static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
     struct world *world = *state;
     struct file_twin main_file = {.name = "twin", .unit = 512}, wal = {.name = "twin-wal", .unit = 1};
     struct store_gather *wal_calls = NULL, *file_calls = NULL;
-    char path[2 * WORLD_PATH_MAX];
+    char path[2 * WORLD_PATH_MAX], wal_path[2 * WORLD_PATH_MAX];
     sqlite3 *db = NULL;
 
     world_path(world, "twin", path);
+    world_path(world, "twin-wal", wal_path);
     assert_int_equal(store_sql_open(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db), SQLITE_OK);
     assert_int_equal(
         store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)"),
         SQLITE_OK);
-    assert_int_equal(store_gather_open(db, &wal_calls, &file_calls), SQLITE_OK);
+    assert_int_equal(store_gather_open(db, wal_path, &wal_calls, &file_calls), SQLITE_OK);
     sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &main_file.file);
     sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal.file);
     for (uint64_t seed = 1; seed <= 4; seed++) {

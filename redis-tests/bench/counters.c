@@ -192,7 +192,8 @@ static void add_lines(const char *text, struct sums *sums) {
         if (!call || *call == '<' || *call == '+' || *call == '-') /* a call's other half, an end, a signal */
             continue;
         sums->calls++;
-        sums->syncs += strncmp(call, "fdatasync(", 10) == 0 || strncmp(call, "fsync(", 6) == 0;
+        sums->syncs += strncmp(call, "fdatasync(", 10) == 0 || strncmp(call, "fsync(", 6) == 0 ||
+                       strncmp(call, "pwritev2(", 9) == 0; /* a write that syncs */
     }
 }
 

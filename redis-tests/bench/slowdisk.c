@@ -2,10 +2,12 @@
 /*
  * A cloud disk: slowdisk <milliseconds> <command> [argument...]
  *
- * Runs the command in this process, and lets each of its fsyncs and fdatasyncs begin so much later. The kernel stops the system call and
+ * Runs the command in this process, and lets each of its fsyncs, fdatasyncs and writes that sync (pwritev2 with RWF_DSYNC) begin so much
+ * later. The kernel stops the system call and
  * asks (seccomp's user notification, seccomp_unotify(2)); a child of ours says "go on" when the time is over. So it holds for programs that do
  * not call libc too, as etcd, which LD_PRELOAD does not reach. Needs root, or no_new_privs, which is set.
  */
+#define _GNU_SOURCE
 #include <errno.h>
 #include <linux/audit.h>
 #include <linux/filter.h>
@@ -19,6 +21,7 @@
 #include <sys/ioctl.h>
 #include <sys/prctl.h>
 #include <sys/syscall.h>
+#include <sys/uio.h>
 #include <time.h>
 #include <unistd.h>
 
@@ -30,8 +33,11 @@ static struct timespec delay;
 static int install(void) {
     struct sock_filter code[] = {
         BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, nr)),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 1, 0),
-        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fdatasync, 0, 1),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fsync, 4, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_fdatasync, 3, 0),
+        BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_pwritev2, 0, 3),
+        BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offsetof(struct seccomp_data, args[5])),
+        BPF_JUMP(BPF_JMP | BPF_JSET | BPF_K, RWF_DSYNC, 0, 1),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_USER_NOTIF),
         BPF_STMT(BPF_RET | BPF_K, SECCOMP_RET_ALLOW),
     };

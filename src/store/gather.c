@@ -16,7 +16,9 @@
  *              entries are read and deleted in the order of the file.
  *
  * What is written for the first time goes block by block: the system caches a large write as one large piece, and afterwards calls
- * all of it dirty, and counts it as written, for each byte that changes in it.
+ * all of it dirty, and counts it as written, for each byte that changes in it. Where the WAL has been round, a commit goes
+ * straight to the disk, in whole blocks (straight.c): what stands before and behind it in its first and last block is
+ * known, and is written over with itself.
  *
  * What a crash leaves is what it left before: between two syncs the system may write what it likes in any order, and a write that waits
  * here has merely not come yet. Everything is written before a sync, and a sync with nothing to make durable is none: the
@@ -34,7 +36,7 @@
 enum {
     WAL_HELD_MAX = 4 * 1024 * 1024, /* more than a WAL has, but for entries of megabytes */
     WRITE_MAX = 64 * 1024,          /* SQLite's file layer writes less than 128 KB at once */
-    BLOCK = 4096,                   /* of the system's cache */
+    BLOCK = STORE_STRAIGHT_BYTES,   /* of the system's cache, too */
     AROUND = 16 * 1024,             /* a read of the file brings so much */
 };
 
@@ -46,13 +48,14 @@ struct span {
 struct store_gather {
     sqlite3_io_methods methods; /* first: a file's pMethods is the layer */
     const sqlite3_io_methods *own;
-    uint8_t *held;           /* WAL: the file's beginning; file: what waits, from waiting.at on */
-    int64_t known;           /* WAL: so many bytes of `held` are the file's; file: its size */
-    struct span waiting;     /* to be written; length 0: nothing is */
-    int64_t reached;         /* WAL: as far as the file was ever written; file: 0 */
-    bool unsynced;           /* written, and not synced since */
-    uint8_t *around;         /* file: what has been read; NULL: the WAL */
-    struct span around_span; /* ... and where it stands */
+    uint8_t *held;                   /* WAL: the file's beginning; file: what waits, from waiting.at on */
+    int64_t known;                   /* WAL: so many bytes of `held` are the file's; file: its size */
+    struct span waiting;             /* to be written; length 0: nothing is */
+    int64_t reached;                 /* WAL: as far as the file was ever written; file: 0 */
+    bool unsynced;                   /* written to the file, and not synced since */
+    struct store_straight *straight; /* WAL: the way past the system's cache; NULL: there is none */
+    uint8_t *around;                 /* file: what has been read; NULL: the WAL */
+    struct span around_span;         /* ... and where it stands */
 };
 
 static struct store_gather *gather_of(sqlite3_file *file) {
@@ -76,6 +79,9 @@ static int flush(struct store_gather *gather, sqlite3_file *file) {
     const uint8_t *bytes = gather->held + (gather->around != NULL ? 0 : waiting.at);
     int result = SQLITE_OK;
 
+    if (waiting.length == 0)
+        return SQLITE_OK;
+    gather->unsynced = true;
     gather->waiting.length = 0;
     for (int64_t done = 0, part; done < waiting.length && result == SQLITE_OK; done += part) {
         part = part_of(gather, waiting.at + done, waiting.length - done);
@@ -86,10 +92,27 @@ static int flush(struct store_gather *gather, sqlite3_file *file) {
     return result;
 }
 
+/* SQLITE_NOTFOUND: not that way. */
+static int flush_straight(struct store_gather *gather) {
+    struct span waiting = gather->waiting;
+    int64_t begin = waiting.at - waiting.at % BLOCK;
+    int64_t end = (waiting.at + waiting.length + BLOCK - 1) / BLOCK * BLOCK;
+    int result;
+
+    if (waiting.length == 0 || gather->straight == NULL || end > gather->known || end > gather->reached)
+        return SQLITE_NOTFOUND;
+    result = store_straight_write(gather->straight, gather->held + begin, (size_t)(end - begin), begin);
+    if (result != SQLITE_NOTFOUND)
+        gather->waiting.length = 0;
+    return result;
+}
+
 static int gather_sync(sqlite3_file *file, int flags) {
     struct store_gather *gather = gather_of(file);
-    int result = flush(gather, file);
+    int result = flush_straight(gather);
 
+    if (result == SQLITE_NOTFOUND)
+        result = flush(gather, file);
     if (result == SQLITE_OK && gather->unsynced)
         result = gather->own->xSync(file, flags);
     if (result == SQLITE_OK)
@@ -127,7 +150,6 @@ static int wal_write(sqlite3_file *file, const void *bytes, int length, sqlite3_
     int64_t end = at + length;
     int result = SQLITE_OK;
 
-    gather->unsynced = true;
     if (waiting->length > 0 && (at < waiting->at || at > waiting->at + waiting->length || end > WAL_HELD_MAX))
         result = flush(gather, file);
     if (result != SQLITE_OK)
@@ -135,6 +157,7 @@ static int wal_write(sqlite3_file *file, const void *bytes, int length, sqlite3_
     if (at > gather->known || end > WAL_HELD_MAX) {
         if (at < gather->known)
             gather->known = at;
+        gather->unsynced = true;
         return gather->own->xWrite(file, bytes, length, at);
     }
     memcpy(gather->held + at, bytes, (size_t)length);
@@ -168,7 +191,6 @@ static int file_write(sqlite3_file *file, const void *bytes, int length, sqlite3
     int result = SQLITE_OK;
 
     assert(length <= WRITE_MAX); /* a page */
-    gather->unsynced = true;
     gather->around_span.length = 0;
     if (at != waiting->at + waiting->length || waiting->length + length > WRITE_MAX)
         result = flush(gather, file);
@@ -247,7 +269,7 @@ static const sqlite3_io_methods common = {
 };
 
 static uint8_t *room(size_t bytes) {
-    uint8_t *at = malloc(bytes); /* what is not touched takes no memory */
+    uint8_t *at = aligned_alloc(BLOCK, bytes); /* what is not touched takes no memory */
 
     if (at == NULL)
         abort();
@@ -267,7 +289,8 @@ static struct store_gather *stand_before(sqlite3_file *file) {
     return gather;
 }
 
-int store_gather_open(sqlite3 *db, struct store_gather **wal, struct store_gather **main) {
+int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **wal,
+                      struct store_gather **main) {
     sqlite3_file *file = NULL, *wal_file = NULL;
     sqlite3_int64 size = 0;
     int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
@@ -289,12 +312,14 @@ int store_gather_open(sqlite3 *db, struct store_gather **wal, struct store_gathe
     (*wal)->methods.xRead = wal_read;
     (*wal)->methods.xWrite = wal_write;
     (*wal)->held = room(WAL_HELD_MAX);
+    (*wal)->straight = store_straight_open(wal_path);
     return SQLITE_OK;
 }
 
 void store_gather_close(struct store_gather *gather) {
     if (gather == NULL)
         return;
+    store_straight_close(gather->straight);
     free(gather->held);
     free(gather->around);
     free(gather);

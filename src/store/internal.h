@@ -22,6 +22,7 @@
  *      file.c      the few things that SQLite's file layer cannot do
  *      pace.c      a WAL is moved without holding up the disk
  *      gather.c    fewer and larger system calls below SQLite
+ *      straight.c  writes that go past the system's cache, and are durable at once
  *      sqlite.c    small helpers on SQLite
  *      checksum.c  CRC-32C
  */
@@ -254,9 +255,22 @@ int store_file_renew(const char *path, int64_t length);
 
 struct store_gather;
 /* Stands before the files of a connection to a database in WAL mode, exclusive, whose WAL is open. SQLite's result. */
-int store_gather_open(sqlite3 *db, struct store_gather **wal, struct store_gather **main);
+int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **wal,
+                      struct store_gather **main);
 /* After sqlite3_close. NULL is fine. */
 void store_gather_close(struct store_gather *gather);
+
+/* ---- straight.c ------------------------------------------------------------------------------------------ */
+
+enum { STORE_STRAIGHT_BYTES = 4096 }; /* places, lengths and addresses are multiples of it */
+
+struct store_straight;
+/* Of a file that is there. NULL: the system, or the layer below SQLite, has no such way. */
+struct store_straight *store_straight_open(const char *path);
+/* Durable when it returns. SQLite's result; SQLITE_NOTFOUND: nothing is written, and this will not work at all. */
+int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
+/* NULL is fine. */
+void store_straight_close(struct store_straight *straight);
 
 /* ---- mark.c ---------------------------------------------------------------------------------------------- */
 

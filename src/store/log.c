@@ -502,7 +502,7 @@ static int open_database(struct store_log *log) {
     if (result == SQLITE_OK)
         result = store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_TRUNCATE);
     if (result == SQLITE_OK)
-        result = store_gather_open(log->db, &log->wal_calls, &log->file_calls);
+        result = store_gather_open(log->db, log->paths.wal, &log->wal_calls, &log->file_calls);
     if (result == SQLITE_OK) {
         store_file_reserve(log->paths.wal, WAL_BYTES_MAX);
         sqlite3_wal_hook(log->db, wal_grew, log);

@@ -1,0 +1,85 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Writes that go past the system's cache, and are durable at once.
+ *
+ * A write and an fdatasync copy the bytes into the cache, look there for what is dirty, write it back and flush the disk. O_DIRECT with
+ * RWF_DSYNC has the disk fetch them from where they are, and flush, or asks for both in one where the disk can (FUA). It
+ * guarantees the same. For 16 KB over written bytes, one commit after the other, on a virtual machine's disk (median, CPU):
+ *
+ *                      write, fdatasync    straight
+ *      one process     153 us, 75 us       131 us, 51 us
+ *      three           260 us, 70 us       217 us, 33 us
+ *
+ * The cache stays right beside it: the system drops what it has of the blocks that are written.
+ *
+ * Only below SQLite's own file layer: another that stands before it, a test's with its faults, wants to see every write. And only where the
+ * file system takes it; where it does not, the first refusal ends it.
+ */
+#define _GNU_SOURCE
+#include "internal.h"
+
+#include <assert.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/uio.h>
+#include <unistd.h>
+
+struct store_straight {
+    int fd; /* -1: refused */
+};
+
+struct store_straight *store_straight_open(const char *path) {
+    const sqlite3_vfs *vfs = sqlite3_vfs_find(NULL);
+    struct store_straight *straight;
+    int fd;
+
+    if (vfs == NULL || strcmp(vfs->zName, "unix") != 0)
+        return NULL;
+    fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
+    if (fd < 0)
+        return NULL;
+    straight = malloc(sizeof(*straight));
+    if (straight == NULL)
+        abort();
+    straight->fd = fd;
+    return straight;
+}
+
+static void refuse(struct store_straight *straight) {
+    close(straight->fd);
+    straight->fd = -1;
+}
+
+int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    assert(length % STORE_STRAIGHT_BYTES == 0 && at % STORE_STRAIGHT_BYTES == 0 &&
+           (uintptr_t)bytes % STORE_STRAIGHT_BYTES == 0);
+    if (straight->fd < 0)
+        return SQLITE_NOTFOUND;
+    while (length > 0) {
+        struct iovec piece = {(void *)(uintptr_t)bytes, length};
+        ssize_t wrote = pwritev2(straight->fd, &piece, 1, at, RWF_DSYNC);
+
+        if (wrote < 0 && (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
+            refuse(straight);
+            return SQLITE_NOTFOUND;
+        }
+        if (wrote < 0 && (errno == ENOSPC || errno == EDQUOT))
+            return SQLITE_FULL;
+        if (wrote <= 0 || wrote % STORE_STRAIGHT_BYTES != 0)
+            return SQLITE_IOERR_WRITE;
+        bytes += wrote;
+        at += wrote;
+        length -= (size_t)wrote;
+    }
+    return SQLITE_OK;
+}
+
+void store_straight_close(struct store_straight *straight) {
+    if (straight == NULL)
+        return;
+    if (straight->fd >= 0)
+        close(straight->fd);
+    free(straight);
+}

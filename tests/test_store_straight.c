@@ -1,0 +1,217 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Commits that go past the system's cache: that they do, that nothing beside them changes, and what becomes of a disk or a file system
+ * that does not take them. The calls of the real layers below come here first.
+ */
+#define _GNU_SOURCE
+#include "store_world.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <sys/syscall.h>
+#include <sys/uio.h>
+
+static struct {
+    int straight, syncs;
+    int error;   /* straight writes fail with it */
+    size_t most; /* ... or take so many bytes; 0: all */
+} calls;
+
+ssize_t pwritev2(int fd, const struct iovec *pieces, int count, off_t at, int flags) {
+    struct iovec piece = pieces[0];
+
+    assert_int_equal(count, 1);
+    assert_int_equal(flags, RWF_DSYNC);
+    assert_true(fcntl(fd, F_GETFL) & O_DIRECT);
+    calls.straight++;
+    if (calls.error != 0) {
+        errno = calls.error;
+        return -1;
+    }
+    if (calls.most > 0 && piece.iov_len > calls.most)
+        piece.iov_len = calls.most;
+    return syscall(SYS_pwritev2, fd, &piece, 1, at, 0L, flags);
+}
+
+int fdatasync(int fd) {
+    calls.syncs++;
+    return (int)syscall(SYS_fdatasync, fd);
+}
+
+int fsync(int fd) {
+    calls.syncs++;
+    return (int)syscall(SYS_fsync, fd);
+}
+
+/* The disk the others have, not memory: what is behind O_DIRECT is to be the real thing. */
+static bool disk_can(const struct world *world) {
+    char path[2 * WORLD_PATH_MAX];
+    int fd;
+
+    world_path(world, "direct", path);
+    fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+    close(fd);
+    unlink(path);
+    return fd >= 0;
+}
+
+static void save(struct world *world, raft_index *last, size_t length) {
+    struct store_job *job = job_save(0, 0);
+
+    job_add(job, entry_make(++*last, 1, length));
+    run_well(world, job);
+}
+
+/* A log whose WAL has been round, and is at its beginning again. */
+static raft_index go_round(struct world *world) {
+    raft_index last = 0;
+
+    memset(&calls, 0, sizeof(calls));
+    world_open(world);
+    run_well(world, job_save(1, 1));
+    while (last < 100)
+        save(world, &last, 10000);
+    for (int before = calls.straight; calls.straight == before;)
+        save(world, &last, 1);
+    return last;
+}
+
+static void must_hold(struct world *world, raft_index last) {
+    for (raft_index index = 1; index <= last; index++) {
+        struct store_job *job = job_read(index, index, SIZE_MAX);
+
+        run_one(world, job);
+        assert_false(job->failed);
+        assert_int_equal(job->entries.count, 1);
+        struct raft_entry expected = entry_make(index, 1, job->entries.at[0].data->length);
+        assert_memory_equal(job->entries.at[0].data->bytes, expected.data->bytes, expected.data->length);
+        raft_blob_unref(expected.data);
+        store_job_free(job);
+    }
+}
+
+#define NEED_STRAIGHT(world)                                                                                 \
+    do {                                                                                                     \
+        if (!disk_can(world)) {                                                                              \
+            print_message("this file system has no O_DIRECT\n");                                             \
+            skip();                                                                                          \
+        }                                                                                                    \
+    } while (0)
+
+static void over_written_blocks_a_commit_is_one_call(void **state) {
+    struct world *world = *state;
+    raft_index last;
+
+    NEED_STRAIGHT(world);
+    last = go_round(world);
+    for (size_t length = 1; length < 20000; length = length * 3 + 1) {
+        int straight = calls.straight, syncs = calls.syncs;
+
+        save(world, &last, length);
+        assert_int_equal(calls.straight, straight + 1);
+        assert_int_equal(calls.syncs, syncs);
+    }
+    world_reopen(world);
+    assert_int_equal(world->boot.raft.last_index, last);
+    must_hold(world, last);
+}
+
+/* What the process shows to nobody any more, the files have: nothing of a commit waits in memory. */
+static void what_is_committed_is_in_the_file(void **state) {
+    struct world *world = *state, other;
+    raft_index last;
+    char command[4 * WORLD_PATH_MAX];
+
+    NEED_STRAIGHT(world);
+    last = go_round(world);
+    for (int i = 0; i < 50; i++)
+        save(world, &last, (size_t)i * 37);
+    memset(&other, 0, sizeof(other));
+    world_make(&other);
+    snprintf(command, sizeof(command), "cp %s/* %s/", world->dir, other.dir);
+    assert_int_equal(system(command), 0);
+    world_open(&other);
+    assert_int_equal(other.boot.raft.last_index, last);
+    must_hold(&other, last);
+    world_close(&other);
+    world_remove(&other);
+}
+
+static void a_disk_that_takes_a_part_is_given_the_rest(void **state) {
+    struct world *world = *state;
+    raft_index last;
+    int straight;
+
+    NEED_STRAIGHT(world);
+    last = go_round(world);
+    calls.most = 4096;
+    straight = calls.straight;
+    save(world, &last, 15000);
+    assert_true(calls.straight >= straight + 4);
+    calls.most = 0;
+    world_reopen(world);
+    must_hold(world, last);
+}
+
+static void an_error_is_the_end_of_the_log(void **state) {
+    static const int errors[] = {EIO, ENOSPC};
+
+    for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
+        struct world *world = *state;
+        struct store_job *job = job_save(0, 0);
+        raft_index last;
+        int syncs;
+
+        NEED_STRAIGHT(world);
+        last = go_round(world);
+        calls.error = errors[i];
+        syncs = calls.syncs;
+        job_add(job, entry_make(last + 1, 1, 100));
+        run_one(world, job);
+        assert_true(job->failed);
+        store_job_free(job);
+        calls.error = 0;
+        job = job_save(0, 0);
+        job_add(job, entry_make(last + 1, 1, 100));
+        run_one(world, job);
+        assert_true(job->failed); /* for ever */
+        assert_int_equal(calls.syncs, syncs);
+        store_job_free(job);
+        world_reopen(world);
+        assert_int_equal(world->boot.raft.last_index, last);
+        world_close(world);
+        world_empty(world);
+    }
+}
+
+static void a_file_system_that_refuses_is_written_in_the_ordinary_way(void **state) {
+    struct world *world = *state;
+    raft_index last;
+
+    NEED_STRAIGHT(world);
+    last = go_round(world);
+    calls.error = EINVAL;
+    for (int i = 0; i < 20; i++) {
+        int straight = calls.straight, syncs = calls.syncs;
+
+        save(world, &last, 500);
+        assert_int_equal(calls.straight, straight + (i == 0)); /* asked once */
+        assert_true(calls.syncs > syncs);
+    }
+    world_reopen(world);
+    assert_int_equal(world->boot.raft.last_index, last);
+    must_hold(world, last);
+}
+
+int main(void) {
+#define STRAIGHT_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
+    const struct CMUnitTest tests[] = {
+        STRAIGHT_TEST(over_written_blocks_a_commit_is_one_call),
+        STRAIGHT_TEST(what_is_committed_is_in_the_file),
+        STRAIGHT_TEST(a_disk_that_takes_a_part_is_given_the_rest),
+        STRAIGHT_TEST(an_error_is_the_end_of_the_log),
+        STRAIGHT_TEST(a_file_system_that_refuses_is_written_in_the_ordinary_way),
+    };
+
+    return cmocka_run_group_tests_name("store_straight", tests, NULL, NULL);
+}
