@@ -17,8 +17,7 @@ enum {
     IN_PAUSE_BYTES = 1024 * 1024, /* input that a held connection may pile up */
     IN_KEPT_BYTES = 64 * 1024,
     ROOM_STEP_BYTES = 16 * 1024 * 1024, /* room made at once for an argument that was announced */
-    ENTRY_TARGET_BYTES =
-        1024 * 1024, /* an entry is closed beyond this, so that it fits one row and few messages */
+    ENTRY_TARGET_BYTES = 64 * 1024,     /* an entry is closed beyond this: it is applied whole, in one turn */
     PEER_BULK_MAX = 512 * 1024,
 };
 

@@ -3,6 +3,7 @@
  * One connection's commands take effect, and are answered, in their order: through reads, writes, replies that are ready at
  * once, keys that expire, replies that are not wanted; whatever the pieces in which the bytes come.
  */
+#include "../src/node_state.h"
 #include "../src/version.h"
 #include "node_world.h"
 
@@ -356,6 +357,32 @@ static void a_directive_is_set_after_what_was_asked_before(void **state) {
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* ---- entries --------------------------------------------------------------------------------------------------- */
+
+/* What many clients send at once is applied an entry in a turn, with all that else is to be done in between. */
+static void much_at_once_becomes_entries_of_a_bounded_size(void **state) {
+    enum { CLIENTS = 10, REQUESTS = 400, ENTRY_BYTES = 64 * 1024 };
+    static const char request[] = "*3\r\n$3\r\nSET\r\n$1\r\nk\r\n$100\r\n%0100u\r\n";
+    static char bytes[REQUESTS * (sizeof request + 100)], replies[REQUESTS * 5 + 1];
+    int fds[CLIENTS];
+    size_t length = 0;
+    (void)state;
+    for (unsigned i = 0; i < REQUESTS; i++)
+        length += (size_t)snprintf(bytes + length, sizeof bytes - length, request, i);
+    for (int i = 0; i < CLIENTS; i++)
+        fds[i] = world_dial(world, 0);
+    world_turns(world, 0, 3);
+    const struct raft_status *status = &world->nodes[0].node->raft_status;
+    raft_index before = status->last_index;
+    for (int i = 0; i < CLIENTS; i++)
+        world_say(fds[i], bytes, length);
+    for (int i = 0; i < CLIENTS; i++) {
+        assert_int_equal(world_hear(world, fds[i], replies, REQUESTS * 5), REQUESTS * 5);
+        close(fds[i]);
+    }
+    assert_in_range(status->last_index - before, CLIENTS * length / ENTRY_BYTES, CLIENTS * REQUESTS / 10);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_pipeline_in_one_write_is_answered_in_order_each_from_the_state_before_it),
@@ -372,6 +399,7 @@ int main(void) {
         TEST(a_protocol_error_is_told_after_what_came_before_it),
         TEST(a_connection_that_is_cut_under_way_hurts_nobody),
         TEST(a_directive_is_set_after_what_was_asked_before),
+        TEST(much_at_once_becomes_entries_of_a_bounded_size),
     };
     return cmocka_run_group_tests_name("node: order", tests, NULL, NULL);
 }
