@@ -147,6 +147,15 @@ static inline struct world *world_new_as(size_t count, const char *const *extra)
     return world;
 }
 
+/* Ends a node and starts it again with what its directory holds. */
+static inline void world_restart(struct world *world, size_t at) {
+    struct world_node *node = &world->nodes[at];
+    struct instant now = world_now(world);
+    node_free(node->node);
+    node->node = node_new(node->loop, &node->conf, NULL, &now);
+    assert_non_null(node->node);
+}
+
 static inline struct world *world_new(size_t count) {
     return world_new_as(count, NULL);
 }

@@ -166,6 +166,50 @@ static void entries_are_held_back_only_while_all_members_are_on_one_machine_with
 
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
+/* ---- after a start --------------------------------------------------------------------------------------------- */
+
+/* One of the two that are turned leads; the other has voted for it, and has heard no more. */
+static size_t elected_of(size_t first, size_t second) {
+    const size_t both[2] = {first, second};
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
+    while (world_us(CLOCK_MONOTONIC) < until_us)
+        for (int i = 0; i < 2; i++) {
+            world_turn(world, both[i]);
+            if (world->nodes[both[i]].node->raft_status.role == RAFT_LEADER)
+                return both[i];
+        }
+    fail_msg("neither leads");
+    return 0;
+}
+
+/* What its checkpoint holds it knows to be committed, and what came after only once an entry of its own term is. */
+static void a_leader_has_caught_up_when_it_knows_what_is_committed(void **state) {
+    (void)state;
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
+    world_ask(world, fd, "SET k in-the-checkpoint\r\n", "+OK\r\n");
+    for (size_t i = 0; i < world->count; i++) {
+        struct node *node = world->nodes[i].node;
+        int admin = world_dial(world, i);
+        world_ask(world, admin, "RAFT.SNAPSHOT\r\n", "+OK\r\n");
+        close(admin);
+        while (node->checkpoint.done_index == 0 && world_us(CLOCK_MONOTONIC) < until_us)
+            world_turn_all(world);
+        assert_true(node->checkpoint.done_index > 0);
+    }
+    world_ask(world, fd, "SET k after-it\r\n", "+OK\r\n");
+    for (size_t i = 0; i < world->count; i++)
+        world_restart(world, i);
+    size_t elected = elected_of(0, 1);
+    const struct node *node = world->nodes[elected].node;
+    world_turns(world, elected, 20);
+    assert_true(node->raft_status.commit > 0 && node->raft_status.applied == node->raft_status.commit);
+    assert_true(node->raft_status.last_index > node->raft_status.commit);
+    assert_false(node->caught_up);
+    while (!node->caught_up && world_us(CLOCK_MONOTONIC) < until_us)
+        world_turn_all(world);
+    assert_true(node->caught_up);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         TEST(a_pipeline_on_the_leader_is_answered_in_order),
@@ -174,6 +218,7 @@ int main(void) {
         TEST(reads_and_writes_of_many_turns_are_answered_in_order_when_the_followers_are_slow),
         TEST(a_leader_that_stood_still_tells_no_old_value),
         TEST(entries_are_held_back_only_while_all_members_are_on_one_machine_with_a_quick_disk),
+        TEST(a_leader_has_caught_up_when_it_knows_what_is_committed),
     };
     return cmocka_run_group_tests_name("node: cluster", tests, NULL, NULL);
 }
