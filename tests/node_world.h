@@ -106,7 +106,9 @@ static inline unsigned world_free_port(void) {
 static inline void world_configure(struct world *world, size_t at, const char *extra) {
     struct world_node *node = &world->nodes[at];
     char text[4096], path[160], why[CONF_WHY_MAX];
-    size_t length = (size_t)snprintf(text, sizeof text, "port %u\nbind 127.0.0.1\ndir %s\nraft-id %zu\n",
+    size_t length = (size_t)snprintf(text, sizeof text,
+                                     "port %u\nbind 127.0.0.1\ndir %s\nraft-id %zu\n"
+                                     "raft-stall-timeout 0\n", /* the machine's disk moves no leadership */
                                      node->port, node->dir, at + 1);
     for (size_t i = 0; i < world->count; i++)
         length += (size_t)snprintf(text + length, sizeof text - length, "raft-node %zu 127.0.0.1:%u\n", i + 1,

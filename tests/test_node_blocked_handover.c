@@ -5,10 +5,18 @@
  */
 #include "handover_world.h"
 
+#include "../src/node_state.h"
+
 enum { JOBS_SLOT = 9631 }; /* that of "jobs" */
 
+/* What came before it is applied, however slow the disk is: the wait is all that is left. */
 static void wait_for(int who, const char *request) {
+    const struct raft_status *status = &world->nodes[leader].node->raft_status;
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
     say(who, request);
+    world_expect_silence(world, who);
+    while (status->applied < status->last_index && world_us(CLOCK_MONOTONIC) < until_us)
+        world_turn_all(world);
     world_expect_silence(world, who);
 }
 
