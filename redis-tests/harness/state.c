@@ -168,8 +168,8 @@ void cluster_make_leader(struct cluster *cluster, size_t at) {
         snprintf(reply, sizeof(reply), "%s", wire == NULL ? "closed" : wire_ask(wire, words));
         wire_close(wire);
     }
-    harness_fail("node %u did not become the leader in %d tries; the last answer was %s", cluster->nodes[at].id,
-                 MAKE_LEADER_TRIES, reply);
+    harness_fail("node %u did not become the leader in %d tries; the last answer was %s",
+                 cluster->nodes[at].id, MAKE_LEADER_TRIES, reply);
 }
 
 uint64_t cluster_election_timeout_ms(const struct cluster *cluster) {
