@@ -7,14 +7,14 @@
  *      finished jobs            what is durable now: Raft is told, its promises go out
  *      links, peers' messages   stepped before any timer fires: the heartbeat may be among them
  *      tick                     elections, heartbeats
- *      clients' commands        gathered: all writes of the turn into one entry, all reads into one round
- *      propose, ask             the entry is appended, the round is begun
+ *      clients' commands        gathered: the turn's writes into entries of up to 64 KB, all reads into one round
+ *      propose, ask             the entries are appended, the round is begun
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
  *      clients that wait        pops are gathered for the next entry, where there is something to pop
  *      checkpoint               a few pages of the state go to the disk, when it is time
  *      flush                    one write per connection that has something to say
  *
- * So one turn is one batch, one entry, one job for the disk; while the disk works on it the loop goes on, and what
+ * So one turn is one batch, one job for the disk; while the disk works on it the loop goes on, and what
  * comes meanwhile is the next batch. Effects have their order here and nowhere else:
  *
  *     - a promise (a vote, an acknowledgement of entries) leaves when its ready is durable, never before;

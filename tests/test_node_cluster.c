@@ -164,8 +164,6 @@ static void entries_are_held_back_only_while_all_members_are_on_one_machine_with
     expect_hold(0);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 /* ---- after a start --------------------------------------------------------------------------------------------- */
 
 /* One of the two that are turned leads; the other has voted for it, and has heard no more. */
@@ -209,6 +207,8 @@ static void a_leader_has_caught_up_when_it_knows_what_is_committed(void **state)
         world_turn_all(world);
     assert_true(node->caught_up);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

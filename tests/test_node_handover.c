@@ -257,6 +257,8 @@ static void a_leader_whose_loop_stood_still_hands_over(void **state) {
 
 static void with_a_limit_of_0_it_does_not(void **state) {
     (void)state;
+    world_ask(world, fd, "CONFIG SET raft-stall-timeout 1000\r\n", "+OK\r\n");
+    world_ask(world, fd, "CONFIG SET raft-stall-timeout 0\r\n", "+OK\r\n");
     node_stalled(world->nodes[leader].node, 60ull * 1000 * 1000);
     turn_leader(2);
     world_ask(world, fd, "SET k 2\r\n", "+OK\r\n");

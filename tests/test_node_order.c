@@ -355,8 +355,6 @@ static void a_directive_is_set_after_what_was_asked_before(void **state) {
         expected);
 }
 
-#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
-
 /* ---- entries --------------------------------------------------------------------------------------------------- */
 
 /* What many clients send at once is applied an entry in a turn, with all that else is to be done in between. */
@@ -382,6 +380,8 @@ static void much_at_once_becomes_entries_of_a_bounded_size(void **state) {
     }
     assert_in_range(status->last_index - before, CLIENTS * length / ENTRY_BYTES, CLIENTS * REQUESTS / 10);
 }
+
+#define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
     const struct CMUnitTest tests[] = {

@@ -43,16 +43,22 @@ int fsync(int fd) {
     return (int)syscall(SYS_fsync, fd);
 }
 
-/* The disk the others have, not memory: what is behind O_DIRECT is to be the real thing. */
+/* Tried with a block, by the system itself: some file systems open the file and refuse the write. */
 static bool disk_can(const struct world *world) {
+    static _Alignas(4096) char block[4096];
+    struct iovec piece = {block, sizeof(block)};
     char path[2 * WORLD_PATH_MAX];
+    bool can;
     int fd;
 
     world_path(world, "direct", path);
     fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
+    if (fd < 0)
+        return false;
+    can = syscall(SYS_pwritev2, fd, &piece, 1, 0L, 0L, RWF_DSYNC) == (long)sizeof(block);
     close(fd);
     unlink(path);
-    return fd >= 0;
+    return can;
 }
 
 static void save(struct world *world, raft_index *last, size_t length) {
@@ -93,7 +99,7 @@ static void must_hold(struct world *world, raft_index last) {
 #define NEED_STRAIGHT(world)                                                                                 \
     do {                                                                                                     \
         if (!disk_can(world)) {                                                                              \
-            print_message("this file system has no O_DIRECT\n");                                             \
+            print_message("this file system takes no O_DIRECT\n");                                           \
             skip();                                                                                          \
         }                                                                                                    \
     } while (0)
@@ -156,13 +162,13 @@ static void a_disk_that_takes_a_part_is_given_the_rest(void **state) {
 static void an_error_is_the_end_of_the_log(void **state) {
     static const int errors[] = {EIO, ENOSPC};
 
+    NEED_STRAIGHT(*state);
     for (size_t i = 0; i < sizeof(errors) / sizeof(errors[0]); i++) {
         struct world *world = *state;
         struct store_job *job = job_save(0, 0);
         raft_index last;
         int syncs;
 
-        NEED_STRAIGHT(world);
         last = go_round(world);
         calls.error = errors[i];
         syncs = calls.syncs;

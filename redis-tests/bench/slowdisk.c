@@ -3,9 +3,9 @@
  * A cloud disk: slowdisk <milliseconds> <command> [argument...]
  *
  * Runs the command in this process, and lets each of its fsyncs, fdatasyncs and writes that sync (pwritev2 with RWF_DSYNC) begin so much
- * later. The kernel stops the system call and
- * asks (seccomp's user notification, seccomp_unotify(2)); a child of ours says "go on" when the time is over. So it holds for programs that do
- * not call libc too, as etcd, which LD_PRELOAD does not reach. Needs root, or no_new_privs, which is set.
+ * later. The kernel stops the system call and asks (seccomp's user notification, seccomp_unotify(2)); a child of ours says "go on" when the
+ * time is over. So it holds for programs that do not call libc too, as etcd, which LD_PRELOAD does not reach. Needs root, or no_new_privs,
+ * which is set.
  */
 #define _GNU_SOURCE
 #include <errno.h>

@@ -254,7 +254,7 @@ int store_file_renew(const char *path, int64_t length);
 /* ---- gather.c -------------------------------------------------------------------------------------------- */
 
 struct store_gather;
-/* Stands before the files of a connection to a database in WAL mode, exclusive, whose WAL is open. SQLite's result. */
+/* Stands before the files of a connection to a database in WAL mode, exclusive, whose WAL is open, at `wal_path`. SQLite's result. */
 int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **wal,
                       struct store_gather **main);
 /* After sqlite3_close. NULL is fine. */
@@ -267,7 +267,7 @@ enum { STORE_STRAIGHT_BYTES = 4096 }; /* places, lengths and addresses are multi
 struct store_straight;
 /* Of a file that is there. NULL: the system, or the layer below SQLite, has no such way. */
 struct store_straight *store_straight_open(const char *path);
-/* Durable when it returns. SQLite's result; SQLITE_NOTFOUND: nothing is written, and this will not work at all. */
+/* Durable when it returns. SQLite's result; SQLITE_NOTFOUND: refused, now and ever after, and all of it is still to be written. */
 int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
 /* NULL is fine. */
 void store_straight_close(struct store_straight *straight);
