@@ -178,9 +178,8 @@ static void name_load(const struct drive_load *load, char name[64]) {
 
 static void say_cell(const struct row *row, enum system_kind kind, unsigned slow_ms) {
     double per_s = figures_median(slow_ms, &row->load, kind, FIGURE_FIELD(per_s));
-    double redraft = figures_median(slow_ms, &row->load, SYSTEM_REDRAFT, FIGURE_FIELD(per_s));
-    double redis = figures_median(slow_ms, &row->load, SYSTEM_ALWAYS, FIGURE_FIELD(per_s));
-    double ratio = kind == SYSTEM_REDRAFT_LEASE ? per_s / redis : redraft / per_s;
+    double ratio = kind == SYSTEM_REDRAFT_LEASE ? figures_ratio(slow_ms, &row->load, kind, SYSTEM_ALWAYS)
+                                                : figures_ratio(slow_ms, &row->load, SYSTEM_REDRAFT, kind);
     char mark[16] = "";
     if (row->bars[kind] > 0)
         snprintf(mark, sizeof mark, "%s%g", ratio < row->bars[kind] ? "!" : ">=", row->bars[kind]);
@@ -203,8 +202,8 @@ static void say_row(const struct row *row, unsigned slow_ms) {
 
 static void run_table(const struct row *rows, size_t count, unsigned slow_ms) {
     start_all(rows, count, slow_ms);
-    say("\nRequests per second%s; ratio of redraft to each (of redraft lease to redis always), and the bar "
-        "where one is set\n\n",
+    say("\nRequests per second%s, medians; the ratio of redraft to each (of redraft lease to redis always), "
+        "median of the rounds'; the bar where one is set\n\n",
         slow_ms ? ", each fsync begins some ms later" : "");
     say("%-18s | %8s", "", "redraft");
     for (enum system_kind kind = SYSTEM_REDRAFT + 1; kind < SYSTEM_KINDS; kind++)
@@ -268,8 +267,7 @@ static int check(const char *recorded) {
     for (size_t i = 0; i < ROWS(gate); i++) {
         const struct drive_load *load = &gate[i].load;
         run_row(&gate[i], 0);
-        double now = figures_median(0, load, SYSTEM_REDRAFT, FIGURE_FIELD(per_s)) /
-                     figures_median(0, load, SYSTEM_ALWAYS, FIGURE_FIELD(per_s));
+        double now = figures_ratio(0, load, SYSTEM_REDRAFT, SYSTEM_ALWAYS);
         double then = figures_recorded_ratio(recorded, load, SYSTEM_REDRAFT, SYSTEM_ALWAYS);
         char name[64];
         name_load(load, name);

@@ -47,41 +47,78 @@ static int order(const void *a, const void *b) {
     return (*one > *other) - (*one < *other);
 }
 
-double figures_median(unsigned slow_ms, const struct drive_load *load, enum system_kind system,
-                      size_t field) {
-    double values[64];
-    size_t found = 0;
-    for (size_t i = 0; i < count && found < 64; i++)
-        if (figures[i].slow_ms == slow_ms && figures[i].system == system && same_load(&figures[i].load, load))
-            memcpy(&values[found++], (const char *)&figures[i] + field, sizeof(double));
+static double median(double *values, size_t found) {
     qsort(values, found, sizeof *values, order);
     return found > 0 ? values[found / 2] : 0;
 }
 
-/* ---- earlier ones ---------------------------------------------------------------------------------------------------- */
+double figures_median(unsigned slow_ms, const struct drive_load *load, enum system_kind system,
+                      size_t field) {
+    double values[FIGURES_ROUNDS_MAX];
+    size_t found = 0;
+    for (size_t i = 0; i < count && found < FIGURES_ROUNDS_MAX; i++)
+        if (figures[i].slow_ms == slow_ms && figures[i].system == system && same_load(&figures[i].load, load))
+            memcpy(&values[found++], (const char *)&figures[i] + field, sizeof(double));
+    return median(values, found);
+}
 
-static double recorded(const char *path, const struct drive_load *load, const char *system) {
+/* ---- ratios ------------------------------------------------------------------------------------------------------------ */
+
+/* Requests per second by round; 0: it was not run. */
+struct rates {
+    double per_s[FIGURES_ROUNDS_MAX];
+};
+
+static double ratio_of(const struct rates *ours, const struct rates *theirs) {
+    double ratios[FIGURES_ROUNDS_MAX];
+    size_t found = 0;
+    for (size_t round = 0; round < FIGURES_ROUNDS_MAX; round++)
+        if (ours->per_s[round] > 0 && theirs->per_s[round] > 0)
+            ratios[found++] = ours->per_s[round] / theirs->per_s[round];
+    return median(ratios, found);
+}
+
+static void measured(unsigned slow_ms, const struct drive_load *load, enum system_kind system,
+                     struct rates *rates) {
+    *rates = (struct rates){{0}};
+    for (size_t i = 0; i < count; i++)
+        if (figures[i].slow_ms == slow_ms && figures[i].system == system &&
+            same_load(&figures[i].load, load) && figures[i].round < FIGURES_ROUNDS_MAX)
+            rates->per_s[figures[i].round] = figures[i].per_s;
+}
+
+static void recorded(const char *path, const struct drive_load *load, enum system_kind system,
+                     struct rates *rates) {
     char line[512], name[32], whose[32];
     unsigned slow, connections, pipeline, bytes, round;
-    double per_s, values[64];
-    size_t found = 0;
+    double per_s;
     FILE *from = fopen(path, "r");
-    while (from && fgets(line, sizeof line, from) && found < 64)
+    *rates = (struct rates){{0}};
+    while (from && fgets(line, sizeof line, from))
         if (sscanf(line, "%u,%31[^,],%u,%u,%u,%31[^,],%u,%lf", &slow, name, &connections, &pipeline, &bytes,
                    whose, &round, &per_s) == 8 &&
             slow == 0 && strcmp(name, drive_names[load->kind]) == 0 && connections == load->connections &&
-            pipeline == load->pipeline && bytes == load->value_bytes && strcmp(whose, system) == 0)
-            values[found++] = per_s;
+            pipeline == load->pipeline && bytes == load->value_bytes &&
+            strcmp(whose, system_names[system]) == 0 && round < FIGURES_ROUNDS_MAX)
+            rates->per_s[round] = per_s;
     if (from)
         fclose(from);
-    qsort(values, found, sizeof *values, order);
-    return found > 0 ? values[found / 2] : 0;
+}
+
+double figures_ratio(unsigned slow_ms, const struct drive_load *load, enum system_kind ours,
+                     enum system_kind theirs) {
+    struct rates one, other;
+    measured(slow_ms, load, ours, &one);
+    measured(slow_ms, load, theirs, &other);
+    return ratio_of(&one, &other);
 }
 
 double figures_recorded_ratio(const char *path, const struct drive_load *load, enum system_kind ours,
                               enum system_kind theirs) {
-    double their = recorded(path, load, system_names[theirs]);
-    return their > 0 ? recorded(path, load, system_names[ours]) / their : 0;
+    struct rates one, other;
+    recorded(path, load, ours, &one);
+    recorded(path, load, theirs, &other);
+    return ratio_of(&one, &other);
 }
 
 /* ---- the plot ---------------------------------------------------------------------------------------------------------- */
@@ -122,15 +159,14 @@ static bool first_of(size_t i) {
 static size_t plot_system(FILE *svg, enum system_kind system, size_t row) {
     bool named = false;
     for (size_t i = 0; i < count; i++) {
-        double ours = figures_median(0, &figures[i].load, SYSTEM_REDRAFT, FIGURE_FIELD(per_s));
-        if (figures[i].system != system || !first_of(i) || ours == 0)
+        double ratio = figures_ratio(0, &figures[i].load, SYSTEM_REDRAFT, system);
+        if (figures[i].system != system || !first_of(i) || ratio == 0)
             continue;
         if (!named)
             fprintf(svg, "<text x='%d' y='%zu' font-weight='bold'>to %s</text>\n", LEFT,
                     TOP + ROW * ++row - 4, system_names[system]);
         named = true;
-        plot_bar(svg, (double)(TOP + ROW * row++), &figures[i].load, system,
-                 ours / figures_median(0, &figures[i].load, system, FIGURE_FIELD(per_s)));
+        plot_bar(svg, (double)(TOP + ROW * row++), &figures[i].load, system, ratio);
     }
     return row;
 }
