@@ -124,7 +124,7 @@ $(CHAOS_PROGRAM): $(call objects,$(CHAOS) $(HARNESS) tests/sim/checker.c) | $(CH
 
 $(CHAOS_SERVER): $(call objects,src/main.c $(FAULTY)) $(LIBRARY)
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=main $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+	@$(CC) $(ALL_LDFLAGS) -Wl,--wrap=main,--wrap=store_straight_write $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call programs,$(OUTSIDE) redis-tests/demo.c): %: %.o $(call objects,$(HARNESS))
 	@echo "  LINK  $@"

@@ -12,8 +12,8 @@
  *
  * The cache stays right beside it: the system drops what it has of the blocks that are written.
  *
- * Only below SQLite's own file layer: another that stands before it, a test's with its faults, wants to see every write. And only where the
- * file system takes it; where it does not, the first refusal ends it.
+ * Only below SQLite's own file layers, whose names begin with "unix": another that stands before them wants to see every write. And only
+ * where the file system takes it; where it does not, the first refusal ends it.
  */
 #define _GNU_SOURCE
 #include "internal.h"
@@ -35,7 +35,7 @@ struct store_straight *store_straight_open(const char *path) {
     struct store_straight *straight;
     int fd;
 
-    if (vfs == NULL || strcmp(vfs->zName, "unix") != 0)
+    if (vfs == NULL || strncmp(vfs->zName, "unix", 4) != 0)
         return NULL;
     fd = open(path, O_WRONLY | O_DIRECT | O_CLOEXEC);
     if (fd < 0)

@@ -304,9 +304,18 @@ static bool has_formed(void) {
     return formed = true;
 }
 
-/* It comes back at another address. */
+static bool moving(void) {
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (sim->nodes[i].moving)
+            return true;
+    return false;
+}
+
+/* It comes back at another address. The next only once the list has that: two that are not where the other dials, and whose files name
+ * neither, would not find each other again. */
 static void move(struct sim_node *node) {
-    if (!has_formed() || node->standing != STANDING_MEMBER || node->moves >= MOVES_MAX)
+    if (!has_formed() || node->standing != STANDING_MEMBER || node->moves >= MOVES_MAX || moving() ||
+        operator_misplaced())
         return;
     crash_if_up(node, sim_chance(20));
     node->moving = true;

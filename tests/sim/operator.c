@@ -238,7 +238,7 @@ static void reuse(struct admin *admin) {
 }
 
 /* A member that the list has at an address where it is not any more. */
-static struct sim_node *misplaced(void) {
+struct sim_node *operator_misplaced(void) {
     char address[32];
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
@@ -265,8 +265,8 @@ static void act(struct admin *admin) {
         ask(admin, REQUEST_REMOVE, admin->victim);
     } else if (node && (sim->calm || eager || draw < 70)) {
         ask(admin, node->standing == STANDING_JOINING ? REQUEST_ADD : REQUEST_REMOVE, node->id);
-    } else if (misplaced() && (sim->calm || draw < 90)) {
-        ask(admin, REQUEST_SET, misplaced()->id);
+    } else if (operator_misplaced() && (sim->calm || draw < 90)) {
+        ask(admin, REQUEST_SET, operator_misplaced()->id);
     } else if (sim->calm || figure8_runs()) {
         return;
     } else if (eager) {
@@ -427,7 +427,7 @@ bool operator_done(void) {
     for (size_t i = 0; i < sim->node_count; i++)
         if (sim->nodes[i].standing == STANDING_MEMBER && quorums_kind(sim->nodes[i].id) != RAFT_VOTER)
             return false;
-    if (works && misplaced())
+    if (works && operator_misplaced())
         return false;
     works = false;
     return true;

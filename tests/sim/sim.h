@@ -58,6 +58,8 @@ enum coverage {
     COVER_RESTARTS,
     COVER_LOST_WRITES,
     COVER_TORN_WALS,
+    COVER_STRAIGHT,
+    COVER_TORN_STRAIGHT,
     COVER_SYNC_ERRORS,
     COVER_FULL,
     COVER_DISK_LOW,
@@ -125,6 +127,8 @@ enum plant {
     PLANT_FAILURE_HIDDEN,
     PLANT_ROW_SKIPPED,
     PLANT_WAL_TRUSTED,
+    PLANT_STRAIGHT_CACHED,
+    PLANT_STRAIGHT_ALONE,
     PLANT_APPLY_TWICE,
     PLANT_APPLY_EARLY,
     PLANT_ANSWER_BY_INDEX,
@@ -305,6 +309,7 @@ void operator_work(void);
 void operator_leads(const struct sim_node *node);           /* it has been elected */
 bool operator_done(void);                                   /* nothing is begun and not ended */
 void operator_sees(raft_id id, enum raft_member_kind kind); /* the committed list says so from now on */
+struct sim_node *operator_misplaced(void); /* NULL: the committed list has everybody's address */
 void operator_close(void);
 
 /* worker.c */
@@ -402,6 +407,11 @@ int __wrap_store_dir_make(const char *dir);
 int __wrap_store_dir_sync(const char *dir);
 int __wrap_store_dir_lock(const char *dir, char why[STORE_WHY_MAX]);
 void __wrap_store_dir_unlock(int lock);
+struct store_straight;
+struct store_straight *__wrap_store_straight_open(const char *path);
+int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
+                                int64_t at);
+void __wrap_store_straight_close(struct store_straight *straight);
 int __wrap_store_file_rename(const char *dir, const char *from, const char *to);
 void __wrap_store_file_reserve(const char *path, int64_t bytes);
 

@@ -5,7 +5,8 @@
  *
  *      --test-disk-faults <file>       mapped; holds a struct disk_faults, which the test writes while the server runs
  *
- * The product knows no such directive and refuses it. All of SQLite's files go through the shim: raft.db, data-*.db, their WALs.
+ * The product knows no such directive and refuses it. All of SQLite's files go through the shim: raft.db, data-*.db, their WALs; and what
+ * the log writes past the system's cache.
  */
 #ifndef FAULTY_DISK_H
 #define FAULTY_DISK_H
@@ -25,6 +26,7 @@ struct disk_faults {
         after; /* so many of these operations succeed before that; then all fail until `what` is 0 */
     _Atomic uint32_t sync_us;                    /* each sync takes so much longer */
     _Atomic uint64_t operations, failed, slowed; /* so far */
+    _Atomic uint64_t straight;                   /* of them: commits that went past the system's cache */
 };
 
 #endif
