@@ -182,6 +182,7 @@ static void a_node_is_taken_in_under_load_and_votes(void **state) {
     cluster_spawn_all(cluster);
     cluster_wait_equal(cluster);
     wait_field(cluster, 3, "num_voting_nodes", "4");
+    assert_false(cluster_said(cluster, 3, "raft-node 4 is not a member")); /* its own line */
     must_be_written(load);
     load_stop(load);
     cluster_make_leader(cluster, 3);

@@ -84,7 +84,7 @@ static void add_conf_addresses(struct node *node) {
         snprintf(address, sizeof address, "%.240s:%u", line->host, line->port);
         if (peer)
             peers_set_address(node, peer, PEER_CONF, address);
-        else if (!member && node->membership.newest.count > 0)
+        else if (!member && node->membership.newest.count > 0 && line->id != node->admission.identity.node)
             log_warning(node->logger,
                         "raft-node %" PRIu64
                         " is not a member: the cluster has formed without it; the line is ignored",
