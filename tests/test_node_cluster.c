@@ -208,6 +208,32 @@ static void a_leader_has_caught_up_when_it_knows_what_is_committed(void **state)
     assert_true(node->caught_up);
 }
 
+/* ---- behind ---------------------------------------------------------------------------------------------------- */
+
+/* A few bytes of log, and each entry is work for a millisecond or so. */
+static void who_was_behind_applies_in_parts_and_its_loop_turns_between_them(void **state) {
+    enum { ENTRIES = 40, AT_ONCE_MAX = ENTRIES / 3 };
+    size_t behind = (leader + 1) % world->count;
+    const struct raft_status *status = &world->nodes[behind].node->raft_status;
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000, most = 0;
+    raft_index last, before;
+    (void)state;
+    world->nodes[behind].asleep = true;
+    for (int i = 0; i < ENTRIES; i++)
+        world_ask(world, fd, "EVAL 'for i = 1, 300000 do end return 1' 0\r\n", ":1\r\n");
+    last = world->nodes[leader].node->raft_status.applied;
+    assert_true(last >= status->applied + ENTRIES);
+    world->nodes[behind].asleep = false;
+    while (status->applied < last && world_us(CLOCK_MONOTONIC) < until_us) {
+        before = status->applied;
+        world_turn_all(world);
+        if (status->applied - before > most)
+            most = status->applied - before;
+    }
+    assert_true(status->applied >= last);
+    assert_in_range(most, 1, AT_ONCE_MAX);
+}
+
 #define TEST(name) cmocka_unit_test_setup_teardown(name, begin, end)
 
 int main(void) {
@@ -219,6 +245,7 @@ int main(void) {
         TEST(a_leader_that_stood_still_tells_no_old_value),
         TEST(entries_are_held_back_only_while_all_members_are_on_one_machine_with_a_quick_disk),
         TEST(a_leader_has_caught_up_when_it_knows_what_is_committed),
+        TEST(who_was_behind_applies_in_parts_and_its_loop_turns_between_them),
     };
     return cmocka_run_group_tests_name("node: cluster", tests, NULL, NULL);
 }
