@@ -130,6 +130,35 @@ static void all_reads_between_two_readies_share_a_round(void **state) {
     lone_close(&lone);
 }
 
+static void on_one_machine_what_comes_during_a_round_shares_the_next(void **state) {
+    (void)state;
+    lone_open_leader(&lone, (struct raft_config){.hold_ms = 5});
+    raft_read(lone.raft, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->round, 1);
+    for (uint64_t token = 2; token < 5; token++) {
+        raft_read(lone.raft, token);
+        lone_settle(&lone);
+        assert_int_equal(lone.sent_count, 1);
+    }
+    round_reply(2, 1);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 1);
+    assert_int_equal(lone.sent_count, 2);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->round, 2);
+    raft_hold(lone.raft, 0);
+    raft_read(lone.raft, 5); /* elsewhere it goes at once */
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->round, 3);
+    round_reply(2, 2);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 4);
+    round_reply(2, 3);
+    lone_settle(&lone);
+    assert_int_equal(lone.read_count, 5);
+    lone_close(&lone);
+}
+
 static void a_round_rides_on_appends_that_go_out_anyway(void **state) {
     (void)state;
     lone_open_leader(&lone, (struct raft_config){0});
@@ -289,6 +318,7 @@ int main(void) {
         cmocka_unit_test(a_late_round_is_asked_of_all_and_who_answered_is_asked_first_from_then_on),
         cmocka_unit_test(another_is_asked_at_once_when_the_one_that_was_asked_is_lost_from_sight),
         cmocka_unit_test(all_reads_between_two_readies_share_a_round),
+        cmocka_unit_test(on_one_machine_what_comes_during_a_round_shares_the_next),
         cmocka_unit_test(a_round_rides_on_appends_that_go_out_anyway),
         cmocka_unit_test(without_reads_no_round_begins),
         cmocka_unit_test(a_read_before_the_no_op_is_committed_waits_for_it_and_sees_it),
