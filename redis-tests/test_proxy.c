@@ -114,6 +114,12 @@ static char *large_set(size_t *length) {
     return bytes;
 }
 
+/* The sanitizers keep what was freed for a while. */
+static size_t little(void) {
+    const char *sanitize = getenv("SANITIZE");
+    return (sanitize && sanitize[0] ? 64 : 16) * 1024 * 1024;
+}
+
 static void large_values_pass_and_a_client_that_does_not_read_costs_little(void **state) {
     (void)state;
     struct cluster *cluster = proxies_new();
@@ -142,7 +148,7 @@ static void large_values_pass_and_a_client_that_does_not_read_costs_little(void 
     size_t after = process_bytes(cluster->nodes[follower].pid, "VmRSS");
     harness_say("a client that asked for %d MB and reads nothing costs its proxy %zu kB", ASKED * LARGE >> 20,
                 after > before ? (after - before) / 1024 : 0);
-    assert_true(after < before + 16 * 1024 * 1024);
+    assert_true(after < before + little());
     for (int i = 0; i < ASKED; i++) {
         assert_int_equal(wire_read(wire, &bytes, &got), WIRE_OK);
         assert_int_equal(got, head_length + LARGE + 2);
