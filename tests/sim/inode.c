@@ -85,7 +85,7 @@ static struct write *write_new(int64_t at, const uint8_t *bytes, size_t length) 
     write->at = at;
     write->length = length;
     if (bytes) {
-        write->bytes = malloc(length + 1);
+        write->bytes = malloc(length);
         if (!write->bytes)
             abort();
         memcpy(write->bytes, bytes, length);

@@ -398,6 +398,9 @@ void plants_raft_made(struct raft *raft);
 struct worker_job;
 void plants_cut_too_far(struct worker_job *batch);
 void plants_started(struct sim_node *node);
+struct inode;
+/* inode_write_through, or what a bug makes of it. */
+void plants_write_through(struct inode *inode, int64_t at, const uint8_t *bytes, size_t length);
 /* Spoils what the node is told; `more`: raft has something to tell. */
 bool plants_ready(struct raft_ready *ready, bool more);
 

@@ -547,31 +547,6 @@ static bool refuses(struct store_straight *straight) {
     return straight->refused;
 }
 
-/* A bug: what stands before a commit in its first block is not known, and is written over with zeros. */
-static uint8_t *alone(const struct inode *inode, const uint8_t *bytes, size_t length, int64_t at) {
-    uint8_t *spoilt = malloc(length);
-    size_t same = 0;
-    if (!spoilt)
-        abort();
-    inode_read(inode, at, spoilt, length);
-    while (same < length && spoilt[same] == bytes[same])
-        spoilt[same++] = 0;
-    memcpy(spoilt + same, bytes + same, length - same);
-    return spoilt;
-}
-
-static void write_through(struct inode *inode, const uint8_t *bytes, size_t length, int64_t at) {
-    if (sim->plant == PLANT_STRAIGHT_CACHED) {
-        inode_write(inode, at, bytes, length, false);
-    } else if (sim->plant == PLANT_STRAIGHT_ALONE) {
-        uint8_t *spoilt = alone(inode, bytes, length, at);
-        inode_write_through(inode, at, spoilt, length);
-        free(spoilt);
-    } else {
-        inode_write_through(inode, at, bytes, length);
-    }
-}
-
 int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
                                 int64_t at) {
     struct inode *inode = straight->inode;
@@ -582,7 +557,7 @@ int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *
     if (at + (int64_t)length > inode_size(inode))
         sim_fail("%s would grow by a write past the cache", disk_name(straight->disk, inode));
     if (disk_goes(straight->disk)) {
-        write_through(inode, bytes, length, at);
+        plants_write_through(inode, at, bytes, length);
         sim_cover(COVER_STRAIGHT, 1);
         return SQLITE_OK;
     }

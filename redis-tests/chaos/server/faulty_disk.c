@@ -218,8 +218,7 @@ static int register_shim(void) {
     if (!real_vfs)
         return SQLITE_ERROR;
     shim = *real_vfs;
-    shim.zName =
-        "unix-faulty"; /* of that family: the log writes past the cache as it does above SQLite's own */
+    shim.zName = "unix-faulty"; /* "unix": the log writes past the cache as it does above SQLite's own */
     shim.pNext = NULL;
     shim.szOsFile = (int)sizeof(struct shim_file) + real_vfs->szOsFile;
     shim.xOpen = on_open;
