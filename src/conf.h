@@ -98,7 +98,8 @@ struct conf {
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;
-    unsigned hold_ms; /* raft-hold-time: of members on one machine; 0: all are sent everything at once */
+    unsigned hold_ms;      /* raft-hold-time: of members on one machine; 0: all are sent everything at once */
+    unsigned busy_poll_us; /* raft-busy-poll-time: that loop and log wait awake; 0: they sleep at once */
     unsigned stall_timeout_ms; /* 0: a stall is no reason to hand over */
     enum conf_consistency read_consistency;
     bool leases; /* see conf_leases */

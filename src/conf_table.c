@@ -118,6 +118,8 @@ const struct conf_directive conf_directives[] = {
      "ms between a leader's signs of life"},
     {"raft-hold-time", CONF_NUMBER, FIELD(hold_ms), CONF_LIVE, 0, 1000, NULL, "5",
      "on one machine: ms that entries wait before they go to members whom a majority can do without, and reads share rounds; 0: neither"},
+    {"raft-busy-poll-time", CONF_NUMBER, FIELD(busy_poll_us), CONF_LIVE, 0, 10000, NULL, "300",
+     "us that loop and log stay awake when they have nothing to do, where work came that soon lately; 0: they sleep"},
     {"raft-stall-timeout", CONF_NUMBER, FIELD(stall_timeout_ms), CONF_LIVE, 0, 600000, NULL, "1000",
      "ms that a leader's disk or loop may stand still before it hands over; 0: for ever"},
     {"raft-read-consistency", CONF_CHOICE, FIELD(read_consistency), CONF_LIVE, 0, 0, consistencies, "linearizable",

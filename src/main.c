@@ -8,12 +8,14 @@
 #include <errno.h>
 #include <ev.h>
 #include <malloc.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
+#include "busy_poll.h"
 #include "conf.h"
 #include "logger.h"
 #include "node.h"
@@ -24,22 +26,29 @@ enum { CPU_LOOK_US = 1000 };
 
 struct process {
     struct ev_loop *loop;
+    struct conf *conf;
     struct node *node;
     struct logger *logger;
     ev_prepare prepare;
     ev_check check;
     ev_timer timer;
-    ev_idle idle; /* active while the node has more to do: the poll does not sleep */
+    ev_idle idle; /* active while the node has more to do, or waits awake: the poll does not sleep */
     ev_signal terminate, interrupt;
+    struct busy_poll busy_poll;
+    bool waiting;                      /* the last turn left nothing to do */
+    bool awake;                        /* it waits awake */
+    bool came;                         /* the last poll brought something */
     uint64_t polled_us;                /* when the last poll returned */
     uint64_t looked_us, looked_cpu_us; /* when the CPU's clock was looked at last; what it said */
 };
 
 /* ---- the loop ---------------------------------------------------------------------------------------------------- */
 
+/* The first of all that the poll brought. */
 static void on_check(struct ev_loop *loop, ev_check *watcher, int events) {
-    (void)loop, (void)events;
+    (void)events;
     struct process *process = watcher->data;
+    process->came = ev_pending_count(loop) > 0;
     process->polled_us = instant_mono_us();
 }
 
@@ -47,8 +56,11 @@ static void on_timer(struct ev_loop *loop, ev_timer *watcher, int events) {
     (void)loop, (void)watcher, (void)events; /* it only ends the poll */
 }
 
+/* The poll, which did not sleep, brought nothing. */
 static void on_idle(struct ev_loop *loop, ev_idle *watcher, int events) {
-    (void)loop, (void)watcher, (void)events;
+    (void)loop, (void)events;
+    struct process *process = watcher->data;
+    process->came = false;
 }
 
 static void arm(struct process *process, uint64_t now_ms) {
@@ -59,6 +71,14 @@ static void arm(struct process *process, uint64_t now_ms) {
     ev_timer_start(process->loop, &process->timer);
 }
 
+/* At the CPU's clock: what was used since the last look. */
+static uint64_t look(struct process *process, uint64_t now_us) {
+    uint64_t before_us = process->looked_cpu_us;
+    process->looked_us = now_us;
+    process->looked_cpu_us = instant_cpu_us();
+    return process->looked_cpu_us - before_us;
+}
+
 /*
  * A turn that took long, did it do much, or was it kept from the CPU? Looking at the CPU's clock is too dear for each turn: it is done
  * after those that took long, and every millisecond. So what a long one is told to have used may include what was used up to a
@@ -67,18 +87,53 @@ static void arm(struct process *process, uint64_t now_ms) {
 static void account(struct process *process, uint64_t took_us, uint64_t ended_us) {
     uint64_t worked_us = took_us;
     if (took_us >= CPU_LOOK_US || ended_us - process->looked_us >= CPU_LOOK_US) {
-        uint64_t cpu_us = instant_cpu_us(), used_us = cpu_us - process->looked_cpu_us;
+        uint64_t used_us = look(process, ended_us);
         worked_us = used_us < took_us ? used_us : took_us;
-        process->looked_us = ended_us;
-        process->looked_cpu_us = cpu_us;
     }
     node_stalled(process->node, took_us);
     node_worked(process->node, worked_us);
 }
 
+static void poll_again(struct process *process, bool again) {
+    if (again)
+        ev_idle_start(process->loop, &process->idle);
+    else
+        ev_idle_stop(process->loop, &process->idle);
+}
+
+static void wait_ends(struct process *process) {
+    if (process->waiting && process->came) {
+        uint64_t awake_us = busy_poll_end(&process->busy_poll, process->polled_us);
+        node_waited_awake(process->node, awake_us);
+        if (awake_us >= CPU_LOOK_US) /* what that used is not the turn's */
+            (void)look(process, process->polled_us);
+    }
+    process->waiting = false;
+}
+
+static void wait_begins(struct process *process, uint64_t now_us) {
+    enum busy_poll_kind kind = node_expects(process->node) ? BUSY_POLL_EXPECTS : BUSY_POLL_ANY;
+    busy_poll_begin(&process->busy_poll, kind, now_us, process->conf->busy_poll_us);
+    process->waiting = true;
+    process->awake = busy_poll_pays(&process->busy_poll, now_us);
+}
+
+/* Nothing came: no turn. */
+static void wait_on(struct process *process) {
+    process->awake = busy_poll_pays(&process->busy_poll, instant_mono_us());
+    if (process->awake)
+        sched_yield();
+    poll_again(process, process->awake);
+}
+
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
     (void)events;
     struct process *process = watcher->data;
+    if (process->awake && !process->came) {
+        wait_on(process);
+        return;
+    }
+    wait_ends(process);
     struct instant begun = instant_now();
     bool more = node_turn(process->node, &begun);
     uint64_t ended_us = instant_mono_us();
@@ -88,10 +143,10 @@ static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
         ev_break(loop, EVBREAK_ALL);
         more = true;
     }
-    if (more)
-        ev_idle_start(loop, &process->idle);
-    else
-        ev_idle_stop(loop, &process->idle);
+    process->awake = false;
+    if (!more)
+        wait_begins(process, ended_us);
+    poll_again(process, more || process->awake);
     arm(process, ended_us / 1000);
 }
 
@@ -119,7 +174,8 @@ static void start_watchers(struct process *process) {
     ev_idle_init(&process->idle, on_idle);
     ev_signal_init(&process->terminate, on_terminate, SIGTERM);
     ev_signal_init(&process->interrupt, on_interrupt, SIGINT);
-    process->prepare.data = process->check.data = process->terminate.data = process->interrupt.data = process;
+    process->prepare.data = process->check.data = process->idle.data = process;
+    process->terminate.data = process->interrupt.data = process;
     ev_prepare_start(loop, &process->prepare);
     ev_check_start(loop, &process->check);
     ev_signal_start(loop, &process->terminate);
@@ -148,7 +204,7 @@ static void warn(void *logger, const char *text) {
 }
 
 static int serve(struct conf *conf) {
-    struct process process = {.loop = ev_default_loop(EVFLAG_AUTO)};
+    struct process process = {.loop = ev_default_loop(EVFLAG_AUTO), .conf = conf};
     process.logger = logger_new(conf->logfile, conf->loglevel);
     if (!process.logger || !process.loop) {
         fprintf(stderr, "redraft: cannot open the log file %s: %s\n", conf->logfile, strerror(errno));

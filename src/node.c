@@ -398,6 +398,10 @@ bool node_turn(struct node *node, const struct instant *now) {
     return more;
 }
 
+bool node_expects(const struct node *node) {
+    return node->promises || node->writes.first || node->reads.first;
+}
+
 uint64_t node_deadline_ms(const struct node *node) {
     uint64_t deadline = node->cron_ms;
     if (node->raft && raft_deadline(node->raft) < deadline)

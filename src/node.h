@@ -25,10 +25,14 @@ void node_free(struct node *node);
 bool node_turn(struct node *node, const struct instant *now);
 /* When to call node_turn even if nothing has come, monotonic milliseconds. */
 uint64_t node_deadline_ms(const struct node *node);
+/* Whether an answer is on its way to it, from its disk or from another node. */
+bool node_expects(const struct node *node);
 /* The loop was kept from turning for so long. */
 void node_stalled(struct node *node, uint64_t us);
 /* Of that, so long it was on a CPU, or less. */
 void node_worked(struct node *node, uint64_t us);
+/* It was awake for so long while it had nothing to do (busy_poll.h). */
+void node_waited_awake(struct node *node, uint64_t us);
 /* Ends service in order: no new clients, what is under way gets its answer or -INDOUBT; then node_ended says so. */
 void node_stop(struct node *node);
 

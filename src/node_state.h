@@ -298,6 +298,7 @@ struct node {
     uint64_t patient_until_ms;      /* hence: no votes before */
     bool held_back;                 /* raft_hold_back was said */
     bool disk_stalled;
+    uint64_t loop_awake_us; /* that it waited awake, since the start */
     uint64_t loop_stall_us; /* the longest turn since the last look */
     struct handover handover;
     bool late_tick; /* a late tick waits for one more poll */

@@ -135,6 +135,7 @@ void start_opened(struct node *node) {
         if (open->differed != NOTE_NONE)
             audit_remember(node, open->verdict);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
+        worker_busy_poll(node->log_worker, node->conf->busy_poll_us);
         node->checkpoint.generation = open->boot.data;
         node->boot.raft.base_index = open->boot.base_index;
         node->boot.raft.base_term = open->boot.base_term;

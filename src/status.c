@@ -289,6 +289,10 @@ void node_worked(struct node *node, uint64_t us) {
     latency_add(&node->turn_cpu, node->now_ms, us);
 }
 
+void node_waited_awake(struct node *node, uint64_t us) {
+    node->loop_awake_us += us;
+}
+
 void status_reset(struct node *node) {
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;
@@ -315,6 +319,8 @@ void status_conf_changed(struct node *node) {
     const struct keyspace_use use = eviction_use(node);
     keyspace_set_use(node->keyspace, &use);
     start_set_compact(node);
+    if (node->log_worker)
+        worker_busy_poll(node->log_worker, node->conf->busy_poll_us);
 }
 
 struct session **status_sessions(struct node *node, size_t *count) {
@@ -497,6 +503,7 @@ static void report_raft(struct node *node, struct report *report) {
     latency_read(&node->commit, node->now_ms, &report->commit);
     latency_read(&node->turn, node->now_ms, &report->turn);
     latency_read(&node->turn_cpu, node->now_ms, &report->turn_cpu);
+    report->loop_awake_us = node->loop_awake_us;
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
     static const char *const levels[] = {"linearizable", "lease", "stale"};

@@ -22,6 +22,7 @@
 #include <pthread.h>
 #include <sched.h>
 #include <signal.h>
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -30,6 +31,9 @@
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
+
+#include "busy_poll.h"
+#include "instant.h"
 
 enum { BACKGROUND_NICER = 10, IO_PRIORITY_LOWEST = 7 };
 
@@ -46,6 +50,9 @@ struct worker {
     void *context;
     char name[16]; /* as long as the system allows */
     bool stopped;  /* worker_stop has returned; the loop's */
+
+    atomic_uint busy_poll_us;
+    atomic_bool called; /* something waits, or stopping: for a thread that waits awake, without the lock */
 
     pthread_mutex_t lock;
     pthread_cond_t more;   /* something waits, or stopping */
@@ -81,13 +88,18 @@ static void step_back(void) {
 }
 
 /* Waits for jobs and takes them all; empty when the worker is to stop and nothing waits. */
-static struct queue next_batch(struct worker *worker, bool *background) {
+static struct queue next_batch(struct worker *worker, struct busy_poll *poll, bool *background) {
     struct queue batch = {0};
 
+    busy_poll_begin(poll, BUSY_POLL_ANY, instant_mono_us(), atomic_load(&worker->busy_poll_us));
+    while (!atomic_load(&worker->called) && busy_poll_pays(poll, instant_mono_us()))
+        sched_yield();
     pthread_mutex_lock(&worker->lock);
     while (worker->waiting.first == NULL && !worker->stopping)
         pthread_cond_wait(&worker->more, &worker->lock);
+    busy_poll_end(poll, instant_mono_us());
     queue_move(&batch, &worker->waiting);
+    atomic_store(&worker->called, worker->stopping);
     *background = worker->background;
     pthread_mutex_unlock(&worker->lock);
     return batch;
@@ -103,10 +115,11 @@ static void hand_back(struct worker *worker, struct queue *batch) {
 static void *thread_main(void *context) {
     struct worker *worker = context;
     bool background, stepped_back = false;
+    struct busy_poll poll = {0};
     struct queue batch;
 
     pthread_setname_np(pthread_self(), worker->name);
-    while ((batch = next_batch(worker, &background)).first != NULL) {
+    while ((batch = next_batch(worker, &poll, &background)).first != NULL) {
         if (background && !stepped_back)
             step_back();
         stepped_back = background;
@@ -161,6 +174,10 @@ void worker_background(struct worker *worker) {
     pthread_mutex_unlock(&worker->lock);
 }
 
+void worker_busy_poll(struct worker *worker, unsigned us) {
+    atomic_store(&worker->busy_poll_us, us);
+}
+
 void worker_rest(unsigned us) {
     struct timespec rest = {.tv_sec = us / 1000000, .tv_nsec = (long)(us % 1000000) * 1000};
 
@@ -171,6 +188,7 @@ void worker_stop(struct worker *worker) {
     assert(!worker->stopped);
     pthread_mutex_lock(&worker->lock);
     worker->stopping = true;
+    atomic_store(&worker->called, true);
     pthread_cond_signal(&worker->more);
     pthread_mutex_unlock(&worker->lock);
     pthread_join(worker->thread, NULL);
@@ -194,6 +212,7 @@ void worker_submit(struct worker *worker, struct worker_job *job) {
     job->next = NULL;
     pthread_mutex_lock(&worker->lock);
     queue_move(&worker->waiting, &one);
+    atomic_store(&worker->called, true);
     pthread_cond_signal(&worker->more);
     pthread_mutex_unlock(&worker->lock);
 }

@@ -27,6 +27,8 @@ typedef void worker_run(void *context, struct worker_job *batch);
 /* Starts a worker. Each finished batch wakes `loop` (an ev_async with an empty callback): take it in the loop's turn.
  * Ends the process when no thread can be had. */
 struct worker *worker_new(struct ev_loop *loop, const char *name, worker_run *run, void *context);
+/* Its thread waits awake for up to `us` where jobs come so soon (busy_poll.h); 0, as at the beginning: it sleeps. */
+void worker_busy_poll(struct worker *worker, unsigned us);
 /* From its next batch on, its thread takes the CPU and the disk behind others: for work that nobody waits for. */
 void worker_background(struct worker *worker);
 /* Waits until all that was submitted has run, then ends the thread. Finished jobs not taken are returned by worker_take before this. */

@@ -89,6 +89,7 @@ static void raft_info_has_every_field(void **state) {
         "loop_max_us",
         "loop_cpu_p999_us",
         "loop_cpu_max_us",
+        "loop_awake_us",
         "checkpoint_rate",
         "checkpoint_last_pause_us",
         "checkpoint_last_pause_cpu_us",

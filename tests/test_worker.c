@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#define _GNU_SOURCE /* RUSAGE_THREAD */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -230,6 +231,45 @@ static void two_workers_of_one_loop_do_not_wait_for_each_other(void **state) {
     bench_close(&fast);
 }
 
+static void note_sleeps(void *context, struct worker_job *batch) {
+    struct rusage usage;
+
+    if (batch == NULL)
+        return;
+    getrusage(RUSAGE_THREAD, &usage);
+    *(long *)context = usage.ru_nvcsw;
+}
+
+/* How often its thread went to sleep between jobs that came one after the other. */
+static long sleeps_between_jobs(unsigned busy_poll_us, unsigned count) {
+    struct ev_loop *loop = ev_loop_new(EVFLAG_AUTO);
+    long sleeps = 0, first = 0;
+    struct worker *worker = worker_new(loop, "test", note_sleeps, &sleeps);
+
+    worker_busy_poll(worker, busy_poll_us);
+    for (unsigned i = 0; i < count; i++) {
+        struct worker_job *job = calloc(1, sizeof *job), *done = NULL;
+        assert_non_null(job);
+        worker_submit(worker, job);
+        while ((done = worker_take(worker)) == NULL)
+            worker_rest(100);
+        free(done);
+        if (i == 0)
+            first = sleeps;
+    }
+    worker_stop(worker);
+    worker_free(worker);
+    ev_loop_destroy(loop);
+    return sleeps - first;
+}
+
+static void where_jobs_come_soon_its_thread_waits_awake(void **state) {
+    enum { COUNT = 200 };
+
+    (void)state;
+    assert_true(2 * sleeps_between_jobs(1000000, COUNT) < sleeps_between_jobs(0, COUNT));
+}
+
 static void note_niceness(void *context, struct worker_job *batch) {
     if (batch != NULL)
         *(int *)context = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
@@ -270,6 +310,7 @@ int main(void) {
         cmocka_unit_test(housekeeping_follows_every_batch),
         cmocka_unit_test(jobs_run_on_a_thread_of_their_own_that_takes_no_signals),
         cmocka_unit_test(two_workers_of_one_loop_do_not_wait_for_each_other),
+        cmocka_unit_test(where_jobs_come_soon_its_thread_waits_awake),
         cmocka_unit_test(in_the_background_its_thread_steps_back_and_no_other),
     };
 

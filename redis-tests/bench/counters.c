@@ -72,6 +72,8 @@ struct counted {
 };
 
 static void start(struct counted *counted, unsigned nodes, const char *before) {
+    /* How often a thread asks that waits awake is chance. */
+    static const char *const asleep[] = {"--raft-busy-poll-time", "0", NULL};
     char script[CLUSTER_PATH_MAX + 16], text[1024], *plain = strdup(cluster_binary()),
                                                     *whole = realpath(plain, NULL);
     *counted = (struct counted){0};
@@ -82,7 +84,7 @@ static void start(struct counted *counted, unsigned nodes, const char *before) {
     file_write(script, text, strlen(text));
     chmod(script, 0755);
     setenv("REDRAFT", script, 1);
-    counted->cluster = cluster_prepare(nodes, NULL, counted->dir);
+    counted->cluster = cluster_prepare(nodes, asleep, counted->dir);
     cluster_spawn_all(counted->cluster);
     counted->leader = cluster_wait_equal(counted->cluster);
     setenv("REDRAFT", plain, 1);

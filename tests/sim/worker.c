@@ -129,6 +129,10 @@ void worker_background(struct worker *worker) {
     (void)worker;
 }
 
+void worker_busy_poll(struct worker *worker, unsigned us) {
+    (void)worker, (void)us;
+}
+
 void worker_rest(unsigned us) {
     rested_us += us;
 }

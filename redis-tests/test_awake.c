@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: MIT */
+/* A node that has nothing to do stays awake where work comes soon, and sleeps where it does not. */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+#include <time.h>
+
+#include <cmocka.h>
+
+#include "harness/cluster.h"
+#include "harness/wire.h"
+
+enum { WIRE_MS = 20000, PINGS = 300, SILENCE_MS = 500 };
+
+static const char *const options[] = {"--raft-busy-poll-time", "10000", NULL};
+
+static uint64_t awake_us(const struct cluster *cluster) {
+    struct info info;
+    assert_true(cluster_info(cluster, 0, &info));
+    return info_number(&info, "loop_awake_us");
+}
+
+static uint64_t cpu_ms(pid_t pid) {
+    clockid_t clock;
+    struct timespec used;
+    assert_int_equal(clock_getcpuclockid(pid, &clock), 0);
+    assert_int_equal(clock_gettime(clock, &used), 0);
+    return (uint64_t)used.tv_sec * 1000 + (uint64_t)used.tv_nsec / 1000000;
+}
+
+static void ping(struct wire *wire) {
+    for (int i = 0; i < PINGS; i++)
+        assert_string_equal(wire_ask(wire, "PING"), "+PONG");
+}
+
+static void it_stays_awake_while_commands_follow_each_other_and_no_longer(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(1, options);
+    struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
+    assert_non_null(wire);
+    uint64_t before = awake_us(cluster);
+    ping(wire);
+    assert_true(awake_us(cluster) > before);
+
+    harness_sleep_ms(SILENCE_MS); /* its own timers end waits, long ones */
+    before = awake_us(cluster);
+    harness_sleep_ms(SILENCE_MS);
+    assert_int_equal(awake_us(cluster), before);
+
+    assert_string_equal(wire_ask(wire, "CONFIG SET raft-busy-poll-time 0"), "+OK");
+    before = awake_us(cluster);
+    ping(wire);
+    assert_int_equal(awake_us(cluster), before);
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+/* A loop that asked without end would not show in its own figures. */
+static void silence_costs_no_cpu(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(1, options);
+    struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
+    assert_non_null(wire);
+    ping(wire);
+    harness_sleep_ms(SILENCE_MS);
+    uint64_t before = cpu_ms(cluster->nodes[0].pid);
+    harness_sleep_ms(4 * SILENCE_MS);
+    assert_true(cpu_ms(cluster->nodes[0].pid) - before < SILENCE_MS);
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test_teardown(it_stays_awake_while_commands_follow_each_other_and_no_longer,
+                                  cluster_teardown),
+        cmocka_unit_test_teardown(silence_costs_no_cpu, cluster_teardown),
+    };
+    return cmocka_run_group_tests_name("awake", tests, NULL, NULL);
+}

@@ -1,0 +1,47 @@
+/* SPDX-License-Identifier: MIT */
+/*
+ * Whether a thread waits awake: it asks again and again, and lets others run between, where it would sleep until it is woken.
+ *
+ * To be woken takes as long as a write to a fast disk may: the CPU has gone idle, and on a virtual machine the host must give it back
+ * (20 to 60 us). A command that goes from the client to the leader, to a follower, to that one's disk and all the way back meets six
+ * of those. Asking costs CPU for as long as the wait lasts, so it is done for waits that will be short, as far as the last ones tell:
+ *
+ *      the last eight of its kind      s s L s s s s L     s: no longer than the time one would stay awake, L: longer
+ *                                      six or more were short: stay awake, for that time at most
+ *                                      fewer: sleep at once
+ *
+ * Kinds are told apart by what is under way when the wait begins. One that expects the answer of a disk or of another node is short again
+ * and again, while the wait for the next client's command takes as long as the client takes: a thousand commands a second, one after the
+ * other, are to cost no CPU between them. (Linux calls it busy polling where a socket is read, and halt polling where a host waits for a
+ * guest; the latter grows and shrinks the time by the last wait alone.)
+ *
+ * Who sleeps learns as well as who stays awake: the length of a wait is known at its end.
+ */
+#ifndef BUSY_POLL_H
+#define BUSY_POLL_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+enum busy_poll_kind {
+    BUSY_POLL_ANY,     /* nothing that we know of is on its way to us */
+    BUSY_POLL_EXPECTS, /* an answer is */
+    BUSY_POLL_KINDS,
+};
+
+/* All zeros at the beginning: nothing was short yet. */
+struct busy_poll {
+    uint8_t recent
+        [BUSY_POLL_KINDS]; /* of each kind's last waits a bit, set when it was short; the newest is the lowest */
+    enum busy_poll_kind kind;   /* of the wait under way */
+    uint64_t since_us, most_us; /* its beginning; how long it may be to be short */
+};
+
+/* A wait begins; `most_us` is how long to stay awake, 0: not at all. */
+void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t now_us, uint64_t most_us);
+/* What was waited for had come at `now_us`. How long one was awake for it, in us. */
+uint64_t busy_poll_end(struct busy_poll *poll, uint64_t now_us);
+/* Whether the wait under way is to go on awake. */
+bool busy_poll_pays(const struct busy_poll *poll, uint64_t now_us);
+
+#endif

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: MIT */
+#include <setjmp.h>
+#include <stdarg.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include <cmocka.h>
+
+#include "../src/busy_poll.h"
+
+enum { MOST = 300 };
+
+/* One wait of `kind`, of so many us; what is said to have been spent awake. */
+static uint64_t wait_of(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t us) {
+    uint64_t since = 1000000;
+    busy_poll_begin(poll, kind, since, MOST);
+    return busy_poll_end(poll, since + us);
+}
+
+static void waits_of(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t us, unsigned count) {
+    for (unsigned i = 0; i < count; i++)
+        (void)wait_of(poll, kind, us);
+}
+
+static bool would_pay(struct busy_poll *poll, enum busy_poll_kind kind) {
+    busy_poll_begin(poll, kind, 0, MOST);
+    return busy_poll_pays(poll, 0);
+}
+
+static void it_begins_asleep_and_learns_by_it(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    for (unsigned i = 0; i < 6; i++) {
+        assert_false(would_pay(&poll, BUSY_POLL_ANY));
+        assert_int_equal(wait_of(&poll, BUSY_POLL_ANY, MOST), 0);
+    }
+    assert_true(would_pay(&poll, BUSY_POLL_ANY));
+}
+
+static void three_long_ones_of_eight_are_too_many(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+    waits_of(&poll, BUSY_POLL_ANY, MOST + 1, 2);
+    assert_true(would_pay(&poll, BUSY_POLL_ANY));
+    waits_of(&poll, BUSY_POLL_ANY, MOST + 1, 1);
+    assert_false(would_pay(&poll, BUSY_POLL_ANY));
+    waits_of(&poll, BUSY_POLL_ANY, 10, 5);
+    assert_false(would_pay(&poll, BUSY_POLL_ANY));
+    waits_of(&poll, BUSY_POLL_ANY, 10, 1);
+    assert_true(would_pay(&poll, BUSY_POLL_ANY));
+}
+
+/* A thousand commands a second: each answer comes soon, each next command late. */
+static void the_kinds_learn_apart(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    for (unsigned i = 0; i < 20; i++) {
+        (void)wait_of(&poll, BUSY_POLL_EXPECTS, 200);
+        (void)wait_of(&poll, BUSY_POLL_ANY, 800);
+    }
+    assert_true(would_pay(&poll, BUSY_POLL_EXPECTS));
+    assert_false(would_pay(&poll, BUSY_POLL_ANY));
+}
+
+static void nobody_stays_awake_for_longer_than_that(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+    busy_poll_begin(&poll, BUSY_POLL_ANY, 5000, MOST);
+    assert_true(busy_poll_pays(&poll, 5000 + MOST - 1));
+    assert_false(busy_poll_pays(&poll, 5000 + MOST));
+    assert_int_equal(busy_poll_end(&poll, 5000 + 100 * MOST), MOST);
+    assert_int_equal(wait_of(&poll, BUSY_POLL_ANY, 70), 70);
+}
+
+static void with_no_time_for_it_all_waits_are_long(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    for (unsigned i = 0; i < 20; i++) {
+        busy_poll_begin(&poll, BUSY_POLL_ANY, 0, 0);
+        assert_false(busy_poll_pays(&poll, 0));
+        assert_int_equal(busy_poll_end(&poll, 1), 0);
+    }
+    assert_false(would_pay(&poll, BUSY_POLL_ANY));
+}
+
+int main(void) {
+    const struct CMUnitTest tests[] = {
+        cmocka_unit_test(it_begins_asleep_and_learns_by_it),
+        cmocka_unit_test(three_long_ones_of_eight_are_too_many),
+        cmocka_unit_test(the_kinds_learn_apart),
+        cmocka_unit_test(nobody_stays_awake_for_longer_than_that),
+        cmocka_unit_test(with_no_time_for_it_all_waits_are_long),
+    };
+
+    return cmocka_run_group_tests_name("busy polling", tests, NULL, NULL);
+}
