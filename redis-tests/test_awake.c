@@ -11,7 +11,7 @@
 #include "harness/cluster.h"
 #include "harness/wire.h"
 
-enum { WIRE_MS = 20000, PINGS = 300, SILENCE_MS = 500 };
+enum { WIRE_MS = 20000, PINGS = 300, SILENCE_MS = 1000, AWAKE_US = 10000 };
 
 static const char *const options[] = {"--raft-busy-poll-time", "10000", NULL};
 
@@ -43,10 +43,9 @@ static void it_stays_awake_while_commands_follow_each_other_and_no_longer(void *
     ping(wire);
     assert_true(awake_us(cluster) > before);
 
-    harness_sleep_ms(SILENCE_MS); /* its own timers end waits, long ones */
     before = awake_us(cluster);
-    harness_sleep_ms(SILENCE_MS);
-    assert_int_equal(awake_us(cluster), before);
+    harness_sleep_ms(SILENCE_MS); /* its own timers end waits: after a few that were long it sleeps */
+    assert_in_range(awake_us(cluster) - before, 0, 10 * AWAKE_US);
 
     assert_string_equal(wire_ask(wire, "CONFIG SET raft-busy-poll-time 0"), "+OK");
     before = awake_us(cluster);
@@ -65,8 +64,8 @@ static void silence_costs_no_cpu(void **state) {
     ping(wire);
     harness_sleep_ms(SILENCE_MS);
     uint64_t before = cpu_ms(cluster->nodes[0].pid);
-    harness_sleep_ms(4 * SILENCE_MS);
-    assert_true(cpu_ms(cluster->nodes[0].pid) - before < SILENCE_MS);
+    harness_sleep_ms(SILENCE_MS);
+    assert_in_range(cpu_ms(cluster->nodes[0].pid) - before, 0, SILENCE_MS / 4);
     wire_close(wire);
     cluster_free(cluster);
 }

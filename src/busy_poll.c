@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 #include "busy_poll.h"
 
-enum { SHORT_ONES = 6 }; /* of the last eight */
+enum { SHORT_ONES = 2 }; /* of the last eight */
 
 void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t now_us, uint64_t most_us) {
     poll->kind = kind;

@@ -6,8 +6,8 @@
  * (20 to 60 us). A command that goes from the client to the leader, to a follower, to that one's disk and all the way back meets six
  * of those. Asking costs CPU for as long as the wait lasts, so it is done for waits that will be short, as far as the last ones tell:
  *
- *      the last eight of its kind      s s L s s s s L     s: no longer than the time one would stay awake, L: longer
- *                                      six or more were short: stay awake, for that time at most
+ *      the last eight of its kind      L L s L L s L L     s: no longer than the time one would stay awake, L: longer
+ *                                      two or more were short: stay awake, for that time at most
  *                                      fewer: sleep at once
  *
  * Kinds are told apart by what is under way when the wait begins. One that expects the answer of a disk or of another node is short again

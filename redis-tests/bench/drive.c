@@ -5,6 +5,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
+#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -179,6 +180,8 @@ static bool turn(struct driving *driving) {
     if (driving->interval_us > 0 && !begin_due(driving, now))
         return false;
     int count = epoll_wait(driving->epoll, events, EVENTS, wait_ms(driving, now));
+    if (count == 0)
+        sched_yield(); /* the next is due within a millisecond: the servers are on the same cores */
     for (int i = 0; i < count; i++) {
         struct drive_connection *connection = &driving->at[events[i].data.u32];
         if ((events[i].events & EPOLLOUT) && !flush(driving, connection))
