@@ -1,27 +1,36 @@
 /* SPDX-License-Identifier: MIT */
 #include "busy_poll.h"
 
-enum { SHORT_ONES = 2 }; /* of the last eight */
+enum {
+    SHORT_ONES = 2,     /* of the last eight */
+    GAP_US = 10 * 1000, /* longer than others run between two looks */
+    REST_US = 10 * 1000 * 1000,
+};
 
 void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t now_us, uint64_t most_us) {
     poll->kind = kind;
-    poll->since_us = now_us;
+    poll->since_us = poll->looked_us = now_us;
     poll->most_us = most_us;
+    poll->awake = false;
 }
 
-static bool paid_lately(const struct busy_poll *poll) {
-    return __builtin_popcount(poll->recent[poll->kind]) >= SHORT_ONES;
+static void look(struct busy_poll *poll, uint64_t now_us) {
+    if (poll->awake && now_us - poll->looked_us > GAP_US)
+        poll->rests_until_us = now_us + REST_US;
+    poll->looked_us = now_us;
+}
+
+bool busy_poll_pays(struct busy_poll *poll, uint64_t now_us) {
+    look(poll, now_us);
+    poll->awake = __builtin_popcount(poll->recent[poll->kind]) >= SHORT_ONES &&
+                  now_us - poll->since_us < poll->most_us && now_us >= poll->rests_until_us;
+    return poll->awake;
 }
 
 uint64_t busy_poll_end(struct busy_poll *poll, uint64_t now_us) {
-    uint64_t waited_us = now_us - poll->since_us;
-    bool was_short = waited_us <= poll->most_us;
-    uint64_t awake_us = !paid_lately(poll) ? 0 : was_short ? waited_us : poll->most_us;
     uint8_t *recent = &poll->recent[poll->kind];
-    *recent = (uint8_t)(*recent << 1 | was_short);
-    return awake_us;
-}
-
-bool busy_poll_pays(const struct busy_poll *poll, uint64_t now_us) {
-    return paid_lately(poll) && now_us - poll->since_us < poll->most_us;
+    *recent = (uint8_t)(*recent << 1 | (now_us - poll->since_us <= poll->most_us));
+    if (poll->awake)
+        look(poll, now_us);
+    return poll->looked_us - poll->since_us;
 }

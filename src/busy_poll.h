@@ -16,6 +16,9 @@
  * guest; the latter grows and shrinks the time by the last wait alone.)
  *
  * Who sleeps learns as well as who stays awake: the length of a wait is known at its end.
+ *
+ * Where CPU is rationed (a container's quota), what is burnt while waiting is missing when there is work, and the whole process stands still
+ * for tens of milliseconds. It shows as a gap between two looks. Whoever finds one sleeps for the next ten seconds.
  */
 #ifndef BUSY_POLL_H
 #define BUSY_POLL_H
@@ -35,13 +38,16 @@ struct busy_poll {
         [BUSY_POLL_KINDS]; /* of each kind's last waits a bit, set when it was short; the newest is the lowest */
     enum busy_poll_kind kind;   /* of the wait under way */
     uint64_t since_us, most_us; /* its beginning; how long it may be to be short */
+    bool awake;                 /* the last look said so */
+    uint64_t looked_us;         /* when that was, or the beginning */
+    uint64_t rests_until_us;    /* before, nobody stays awake */
 };
 
 /* A wait begins; `most_us` is how long to stay awake, 0: not at all. */
 void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t now_us, uint64_t most_us);
+/* A look: whether the wait under way is to go on awake. Not asked again once it is not. */
+bool busy_poll_pays(struct busy_poll *poll, uint64_t now_us);
 /* What was waited for had come at `now_us`. How long one was awake for it, in us. */
 uint64_t busy_poll_end(struct busy_poll *poll, uint64_t now_us);
-/* Whether the wait under way is to go on awake. */
-bool busy_poll_pays(const struct busy_poll *poll, uint64_t now_us);
 
 #endif

@@ -14,6 +14,7 @@ enum { MOST = 300 };
 static uint64_t wait_of(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t us) {
     uint64_t since = 1000000;
     busy_poll_begin(poll, kind, since, MOST);
+    (void)busy_poll_pays(poll, since);
     return busy_poll_end(poll, since + us);
 }
 
@@ -25,6 +26,11 @@ static void waits_of(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t 
 static bool would_pay(struct busy_poll *poll, enum busy_poll_kind kind) {
     busy_poll_begin(poll, kind, 0, MOST);
     return busy_poll_pays(poll, 0);
+}
+
+static bool would_pay_at(struct busy_poll *poll, uint64_t now_us) {
+    busy_poll_begin(poll, BUSY_POLL_ANY, now_us, MOST);
+    return busy_poll_pays(poll, now_us);
 }
 
 static void it_begins_asleep_and_learns_by_it(void **state) {
@@ -75,6 +81,41 @@ static void nobody_stays_awake_for_longer_than_that(void **state) {
     assert_int_equal(wait_of(&poll, BUSY_POLL_ANY, 70), 70);
 }
 
+/* A wait that found so many us gone between two looks, and whether the next one, so many us after its end, is awake. */
+static bool next_pays(uint64_t gap_us, uint64_t after_us, bool at_a_look) {
+    struct busy_poll poll = {0};
+    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+    busy_poll_begin(&poll, BUSY_POLL_ANY, 5000, 100000);
+    assert_true(busy_poll_pays(&poll, 5000));
+    if (at_a_look)
+        (void)busy_poll_pays(&poll, 5000 + gap_us);
+    (void)busy_poll_end(&poll, 5000 + gap_us);
+    busy_poll_begin(&poll, BUSY_POLL_ANY, 5000 + gap_us + after_us, MOST);
+    return busy_poll_pays(&poll, 5000 + gap_us + after_us);
+}
+
+static void who_was_kept_from_the_cpu_sleeps_for_ten_seconds(void **state) {
+    (void)state;
+    for (int at_a_look = 0; at_a_look < 2; at_a_look++) {
+        assert_true(next_pays(10000, 0, at_a_look));
+        assert_false(next_pays(10001, 0, at_a_look));
+        assert_false(next_pays(10001, 9999999, at_a_look));
+        assert_true(next_pays(10001, 10000000, at_a_look));
+    }
+}
+
+/* It is not kept from anything. */
+static void who_sleeps_for_long_may_stay_awake_at_once(void **state) {
+    (void)state;
+    struct busy_poll poll = {0};
+    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+    busy_poll_begin(&poll, BUSY_POLL_ANY, 0, MOST);
+    assert_true(busy_poll_pays(&poll, 0));
+    assert_false(busy_poll_pays(&poll, MOST));
+    (void)busy_poll_end(&poll, 5000000);
+    assert_true(would_pay_at(&poll, 5000000));
+}
+
 static void with_no_time_for_it_all_waits_are_long(void **state) {
     (void)state;
     struct busy_poll poll = {0};
@@ -92,6 +133,8 @@ int main(void) {
         cmocka_unit_test(seven_long_ones_of_eight_are_too_many),
         cmocka_unit_test(the_kinds_learn_apart),
         cmocka_unit_test(nobody_stays_awake_for_longer_than_that),
+        cmocka_unit_test(who_was_kept_from_the_cpu_sleeps_for_ten_seconds),
+        cmocka_unit_test(who_sleeps_for_long_may_stay_awake_at_once),
         cmocka_unit_test(with_no_time_for_it_all_waits_are_long),
     };
 
