@@ -4,7 +4,9 @@
 enum {
     SHORT_ONES = 2,     /* of the last eight */
     GAP_US = 10 * 1000, /* longer than others run between two looks */
-    REST_US = 10 * 1000 * 1000,
+    REST_US = 100 * 1000,
+    REST_MOST_US = 128 * REST_US,
+    SOON_US = 1000 * 1000, /* a quota's period is 100 ms */
 };
 
 void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t now_us, uint64_t most_us) {
@@ -14,9 +16,15 @@ void busy_poll_begin(struct busy_poll *poll, enum busy_poll_kind kind, uint64_t 
     poll->awake = false;
 }
 
+static void rest(struct busy_poll *poll, uint64_t now_us) {
+    bool soon = now_us - poll->rests_until_us <= poll->rest_us + SOON_US;
+    poll->rest_us = !soon ? REST_US : poll->rest_us < REST_MOST_US ? 2 * poll->rest_us : REST_MOST_US;
+    poll->rests_until_us = now_us + poll->rest_us;
+}
+
 static void look(struct busy_poll *poll, uint64_t now_us) {
     if (poll->awake && now_us - poll->looked_us > GAP_US)
-        poll->rests_until_us = now_us + REST_US;
+        rest(poll, now_us);
     poll->looked_us = now_us;
 }
 

@@ -18,7 +18,8 @@
  * Who sleeps learns as well as who stays awake: the length of a wait is known at its end.
  *
  * Where CPU is rationed (a container's quota), what is burnt while waiting is missing when there is work, and the whole process stands still
- * for tens of milliseconds. It shows as a gap between two looks. Whoever finds one sleeps for the next ten seconds.
+ * for tens of milliseconds. It shows as a gap between two looks. Whoever finds one sleeps for the next tenth of a second; if there is another
+ * soon after that, for twice as long, and so on, at most for 12.8 s. A host that takes its CPU away now and then costs a tenth of a second each time.
  */
 #ifndef BUSY_POLL_H
 #define BUSY_POLL_H
@@ -36,11 +37,11 @@ enum busy_poll_kind {
 struct busy_poll {
     uint8_t recent
         [BUSY_POLL_KINDS]; /* of each kind's last waits a bit, set when it was short; the newest is the lowest */
-    enum busy_poll_kind kind;   /* of the wait under way */
-    uint64_t since_us, most_us; /* its beginning; how long it may be to be short */
-    bool awake;                 /* the last look said so */
-    uint64_t looked_us;         /* when that was, or the beginning */
-    uint64_t rests_until_us;    /* before, nobody stays awake */
+    enum busy_poll_kind kind;         /* of the wait under way */
+    uint64_t since_us, most_us;       /* its beginning; how long it may be to be short */
+    bool awake;                       /* the last look said so */
+    uint64_t looked_us;               /* when that was, or the beginning */
+    uint64_t rest_us, rests_until_us; /* before, nobody stays awake */
 };
 
 /* A wait begins; `most_us` is how long to stay awake, 0: not at all. */

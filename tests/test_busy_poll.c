@@ -81,27 +81,46 @@ static void nobody_stays_awake_for_longer_than_that(void **state) {
     assert_int_equal(wait_of(&poll, BUSY_POLL_ANY, 70), 70);
 }
 
-/* A wait that found so many us gone between two looks, and whether the next one, so many us after its end, is awake. */
-static bool next_pays(uint64_t gap_us, uint64_t after_us, bool at_a_look) {
-    struct busy_poll poll = {0};
-    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
-    busy_poll_begin(&poll, BUSY_POLL_ANY, 5000, 100000);
-    assert_true(busy_poll_pays(&poll, 5000));
+/* A wait that began at `now_us` and found so much time gone between two looks. */
+static void gap(struct busy_poll *poll, uint64_t now_us, uint64_t gap_us, bool at_a_look) {
+    busy_poll_begin(poll, BUSY_POLL_ANY, now_us, 10 * MOST);
+    assert_true(busy_poll_pays(poll, now_us));
     if (at_a_look)
-        (void)busy_poll_pays(&poll, 5000 + gap_us);
-    (void)busy_poll_end(&poll, 5000 + gap_us);
-    busy_poll_begin(&poll, BUSY_POLL_ANY, 5000 + gap_us + after_us, MOST);
-    return busy_poll_pays(&poll, 5000 + gap_us + after_us);
+        (void)busy_poll_pays(poll, now_us + gap_us);
+    (void)busy_poll_end(poll, now_us + gap_us);
+    waits_of(poll, BUSY_POLL_ANY, 0, 8);
 }
 
-static void who_was_kept_from_the_cpu_sleeps_for_ten_seconds(void **state) {
+static void who_was_kept_from_the_cpu_sleeps_for_a_while(void **state) {
     (void)state;
     for (int at_a_look = 0; at_a_look < 2; at_a_look++) {
-        assert_true(next_pays(10000, 0, at_a_look));
-        assert_false(next_pays(10001, 0, at_a_look));
-        assert_false(next_pays(10001, 9999999, at_a_look));
-        assert_true(next_pays(10001, 10000000, at_a_look));
+        struct busy_poll poll = {0};
+        waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+        gap(&poll, 1000000, 10000, at_a_look);
+        assert_true(would_pay_at(&poll, 1010000));
+        gap(&poll, 2000000, 10001, at_a_look);
+        assert_false(would_pay_at(&poll, 2010001));
+        assert_false(would_pay_at(&poll, 2110000));
+        assert_true(would_pay_at(&poll, 2110001));
     }
+}
+
+static void who_is_kept_from_it_again_sleeps_for_longer(void **state) {
+    static const uint64_t ms[] = {100, 200, 400, 800, 1600, 3200, 6400, 12800, 12800};
+    struct busy_poll poll = {0};
+    uint64_t now = 2000000;
+
+    (void)state;
+    waits_of(&poll, BUSY_POLL_ANY, 10, 8);
+    for (unsigned i = 0; i < sizeof ms / sizeof ms[0]; i++) {
+        gap(&poll, now, 50000, true);
+        assert_false(would_pay_at(&poll, now + 50000 + 1000 * ms[i] - 1));
+        now += 50000 + 1000 * ms[i];
+        assert_true(would_pay_at(&poll, now));
+    }
+    now += 12800000 + 1000000; /* as long as the last rest and a second, without a gap */
+    gap(&poll, now, 50000, true);
+    assert_true(would_pay_at(&poll, now + 50000 + 100000));
 }
 
 /* It is not kept from anything. */
@@ -133,7 +152,8 @@ int main(void) {
         cmocka_unit_test(seven_long_ones_of_eight_are_too_many),
         cmocka_unit_test(the_kinds_learn_apart),
         cmocka_unit_test(nobody_stays_awake_for_longer_than_that),
-        cmocka_unit_test(who_was_kept_from_the_cpu_sleeps_for_ten_seconds),
+        cmocka_unit_test(who_was_kept_from_the_cpu_sleeps_for_a_while),
+        cmocka_unit_test(who_is_kept_from_it_again_sleeps_for_longer),
         cmocka_unit_test(who_sleeps_for_long_may_stay_awake_at_once),
         cmocka_unit_test(with_no_time_for_it_all_waits_are_long),
     };
