@@ -157,9 +157,9 @@ struct raft_config {
     size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
     size_t apply_bytes_max;       /* of one ready's apply */
     bool leases;                  /* reads may stand on time (lease.c): the same on all nodes */
-    uint32_t
-        hold_ms; /* members share a machine: entries go so much later to whom a majority can do without (thrift.c), and one round
-                         of reads is under way at a time (readindex.c); 0: neither */
+    /* Members share a machine: entries go so much later to whom a majority can do without (thrift.c), and one round of reads is under
+     * way at a time (readindex.c); 0: neither. */
+    uint32_t hold_ms;
     uint32_t clock_drift_permille; /* leases: another's clock may be so much faster than ours, at most */
     raft_index
         promote_lag_max; /* a learner that lacks at most so many entries, and did for an election timeout, becomes a

@@ -3,8 +3,9 @@
  * Whether a thread waits awake: it asks again and again, and lets others run between, where it would sleep until it is woken.
  *
  * To be woken takes as long as a write to a fast disk may: the CPU has gone idle, and on a virtual machine the host must give it back
- * (20 to 60 us). A command that goes from the client to the leader, to a follower, to that one's disk and all the way back meets six
- * of those. Asking costs CPU for as long as the wait lasts, so it is done for waits that will be short, as far as the last ones tell:
+ * (35 to 85 us where this was measured). A command that goes from the client to the leader, to a follower, to that one's disk and all
+ * the way back meets six of those. Asking costs CPU for as long as the wait lasts, so it is done for waits that will be short, as far as
+ * the last ones tell:
  *
  *      the last eight of its kind      L L s L L s L L     s: no longer than the time one would stay awake, L: longer
  *                                      two or more were short: stay awake, for that time at most
@@ -35,8 +36,7 @@ enum busy_poll_kind {
 
 /* All zeros at the beginning: nothing was short yet. */
 struct busy_poll {
-    uint8_t recent
-        [BUSY_POLL_KINDS]; /* of each kind's last waits a bit, set when it was short; the newest is the lowest */
+    uint8_t recent[BUSY_POLL_KINDS];  /* the last waits: a bit is set when one was short; newest lowest */
     enum busy_poll_kind kind;         /* of the wait under way */
     uint64_t since_us, most_us;       /* its beginning; how long it may be to be short */
     bool awake;                       /* the last look said so */

@@ -3,7 +3,8 @@
  * The process: arguments, configuration, signals, and the loop that turns the node.
  *
  * The node's turn runs in a prepare watcher: after the callbacks of the last poll have filled the buffers, before the next
- * poll may sleep. One timer wakes the loop when the node wants to be turned without news; it sets nothing off by itself.
+ * poll may sleep. One timer wakes the loop when the node wants to be turned without news; it sets nothing off by itself. Where
+ * work comes soon the poll does not sleep (busy_poll.h): then a poll that brought nothing is no turn.
  */
 #include <errno.h>
 #include <ev.h>

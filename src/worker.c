@@ -9,6 +9,8 @@
  * The lock is held for a few pointer moves only, never while a batch runs, so neither side waits for the other's work. Once a batch has
  * been handed back, the thread runs housekeeping that nobody waits for (run with no batch).
  *
+ * A thread whose jobs come soon one after the other waits for them awake, without the lock (busy_poll.h).
+ *
  * A worker in the background is nice and SCHED_BATCH, so that the loop and the log's thread get the CPU first and are not interrupted
  * when it wakes; and of a disk whose scheduler knows priorities it has the lowest of the usual class. Not the idle class of either:
  * while the loop waits for the worker, others would keep both waiting.

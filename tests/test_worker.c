@@ -231,6 +231,16 @@ static void two_workers_of_one_loop_do_not_wait_for_each_other(void **state) {
     bench_close(&fast);
 }
 
+static void run_a_job(struct worker *worker) {
+    struct worker_job *job = calloc(1, sizeof *job), *done = NULL;
+
+    assert_non_null(job);
+    worker_submit(worker, job);
+    while ((done = worker_take(worker)) == NULL)
+        worker_rest(100);
+    free(done);
+}
+
 static void note_sleeps(void *context, struct worker_job *batch) {
     struct rusage usage;
 
@@ -248,12 +258,7 @@ static long sleeps_between_jobs(unsigned busy_poll_us, unsigned count) {
 
     worker_busy_poll(worker, busy_poll_us);
     for (unsigned i = 0; i < count; i++) {
-        struct worker_job *job = calloc(1, sizeof *job), *done = NULL;
-        assert_non_null(job);
-        worker_submit(worker, job);
-        while ((done = worker_take(worker)) == NULL)
-            worker_rest(100);
-        free(done);
+        run_a_job(worker);
         if (i == 0)
             first = sleeps;
     }
@@ -275,14 +280,8 @@ static void note_niceness(void *context, struct worker_job *batch) {
         *(int *)context = getpriority(PRIO_PROCESS, (id_t)syscall(SYS_gettid));
 }
 
-static int niceness_of_a_job(struct worker *worker, int *niceness) {
-    struct worker_job *job = calloc(1, sizeof *job), *done = NULL;
-
-    assert_non_null(job);
-    worker_submit(worker, job);
-    while ((done = worker_take(worker)) == NULL)
-        worker_rest(1000);
-    free(done);
+static int niceness_of_a_job(struct worker *worker, const int *niceness) {
+    run_a_job(worker);
     return *niceness;
 }
 
