@@ -8,7 +8,7 @@
  * Deleting in bulk is expensive: rows are found, pages are read and put on the list of free ones (which the appends after it take again,
  * so the file stops growing). So the log's beginning is a number in the state's row that moves at once, whatever lies
  * before it, and the rows follow in steps: 500 rows or 256 KB at most, in the transaction of whatever else is to be saved, which
- * waits some tenths of a millisecond for it; where more was saved since the last step, twice as much, or the log would not
+ * waits some tenths of a millisecond for it; where more was saved since a step that left some, twice as much, or the log would not
  * shrink. A row of 1 MB takes 1 ms, and is a step (an entry of 512 MB goes in 512). Nobody reads what is left over: not the check at
  * start, not the reading back of entries.
  *

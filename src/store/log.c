@@ -101,7 +101,8 @@ struct store_log {
     int64_t page_bytes;
     int64_t wal_bytes;       /* since the WAL was last moved into the file */
     unsigned commits;        /* the same */
-    struct store_step saved; /* since old entries were last deleted */
+    bool deletes;            /* old entries are left to be deleted by the next step */
+    struct store_step saved; /* since the step before, if it left any */
 
     bool failed; /* for ever */
     char why[STORE_WHY_MAX];
@@ -233,8 +234,10 @@ static bool save_beginning(struct store_log *log) {
 }
 
 static struct store_step next_step(struct store_log *log) {
-    struct store_step step = {2 * log->saved.rows, 2 * log->saved.bytes};
+    struct store_step step = {0};
 
+    if (log->deletes)
+        step = (struct store_step){2 * log->saved.rows, 2 * log->saved.bytes};
     log->saved = (struct store_step){0};
     if (step.bytes > STEP_BYTES_MAX)
         step.bytes = STEP_BYTES_MAX;
@@ -260,6 +263,7 @@ static bool run_compact(struct store_log *log, struct store_job *job) {
     assert(bytes <= log->log_bytes);
     log->log_bytes -= bytes;
     job->more = job->more || log->state.log_start <= through;
+    log->deletes = job->more;
     return save_beginning(log);
 }
 
