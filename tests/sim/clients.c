@@ -323,7 +323,10 @@ static void turned_away(struct load_client *client, const redisReply *reply) {
     if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
         sim_fail("client %d got -%s", client->host + 1, reply->str);
     client->moved = true;
-    client->target = (int)sim_below(sim->node_count);
+    if (sim->calm) /* in turn: of many that are not taken in, one may be the whole cluster, and there is only so much time to find it */
+        client->target = (client->target + 1) % (int)sim->node_count;
+    else
+        client->target = (int)sim_below(sim->node_count);
     if (begins(reply, "MOVED ") && colon && sscanf(colon + 1, "%u", &port) == 1)
         client->target = world_host(port);
 }
