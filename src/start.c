@@ -134,6 +134,7 @@ void start_opened(struct node *node) {
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         if (open->differed != NOTE_NONE)
             audit_remember(node, open->verdict);
+        (void)store_log_thread(node->log);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         worker_busy_poll(node->log_worker, node->conf->busy_poll_us);
         node->checkpoint.generation = open->boot.data;

@@ -288,6 +288,7 @@ static void open_log(struct run *run) {
         fprintf(stderr, "bench_log: %s\n", why);
         exit(1);
     }
+    store_log_thread(run->log);
     struct store_job *term = store_job_new(STORE_SAVE);
     term->has_vote = true;
     term->vote.term = term->vote.vote = 1;

@@ -12,7 +12,7 @@
 
 #include "../src/store/internal.h"
 
-enum { FRAME_BYTES = 24 + STORE_LOG_PAGE_BYTES, WAL_HEADER_BYTES = 32, STEPS = 260, SEED = 10 };
+enum { FRAME_BYTES = 24 + STORE_LOG_PAGE_BYTES, WAL_HEADER_BYTES = 32, STEPS = 275, SEED = 10 };
 
 /* What a death has left, and what must come back of it. */
 struct fixture {

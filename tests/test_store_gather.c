@@ -223,6 +223,52 @@ static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
     store_gather_close(file_calls);
 }
 
+/* Neither of the two layers that read more than they were asked for keeps what another wrote over; and what is there is not written again. */
+static void what_was_moved_below_it_is_read_anew(void **state) {
+    enum { PAGE = 1024, PAGES = 200, READ_FROM = 20, READ_TO = 60, WRITTEN_AGAIN = 50 };
+    struct world *world = *state;
+    struct store_gather *wal_calls = NULL, *file_calls = NULL;
+    struct store_frames rest = {.page_bytes = PAGE};
+    uint8_t frame[32 + 24 + PAGE] = {[32 + 3] = WRITTEN_AGAIN + 1}, page[PAGE];
+    char path[2 * WORLD_PATH_MAX], wal_path[2 * WORLD_PATH_MAX];
+    struct store_file other;
+    sqlite3_file *file = NULL;
+    sqlite3 *db = NULL;
+
+    world_path(world, "beside", path);
+    world_path(world, "beside-wal", wal_path);
+    assert_int_equal(store_sql_open_to_sweep(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db),
+                     SQLITE_OK);
+    assert_int_equal(store_sql_exec(db, "PRAGMA page_size = 1024; PRAGMA locking_mode = EXCLUSIVE; "
+                                        "PRAGMA journal_mode = WAL; CREATE TABLE t (a); "
+                                        "INSERT INTO t VALUES (zeroblob(200000)); PRAGMA wal_checkpoint"),
+                     SQLITE_OK);
+    assert_int_equal(store_gather_open(db, wal_path, &wal_calls, &file_calls), SQLITE_OK);
+    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
+    for (int i = READ_FROM; i < READ_TO; i++)
+        assert_int_equal(file->pMethods->xRead(file, page, PAGE, i * PAGE), SQLITE_OK);
+    assert_int_equal(store_file_open(&other, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB), SQLITE_OK);
+    memset(page, 7, PAGE);
+    for (int i = READ_FROM; i <= PAGES; i++)
+        assert_int_equal(store_file_write(&other, page, PAGE, i * PAGE), SQLITE_OK);
+    rest.wal = frame;
+    rest.end = 1;
+    store_gather_spare(file_calls, &rest);
+    assert_int_equal(file->pMethods->xRead(file, page, PAGE, (READ_TO - 1) * PAGE), SQLITE_OK);
+    assert_int_equal(page[0], 7);
+    for (int i = READ_FROM; i <= PAGES; i++) {
+        memset(page, 8, PAGE);
+        assert_int_equal(file->pMethods->xWrite(file, page, PAGE, i * PAGE), SQLITE_OK);
+        assert_int_equal(file->pMethods->xRead(file, page, PAGE, i * PAGE), SQLITE_OK);
+        assert_int_equal(page[0], i == WRITTEN_AGAIN ? 8 : 7);
+    }
+    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
+    sqlite3_close(db);
+    store_file_close(&other);
+    store_gather_close(wal_calls);
+    store_gather_close(file_calls);
+}
+
 /* ---- pages of another size ----------------------------------------------------------------------------------- */
 
 static void turn_into_pages_of(const struct world *world, int bytes) {
@@ -272,6 +318,7 @@ int main(void) {
 #define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
+        GATHER_TEST(what_was_moved_below_it_is_read_anew),
         GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),
         GATHER_TEST(an_entry_larger_than_what_is_held_comes_back),
         GATHER_TEST(a_log_with_the_larger_pages_of_an_older_one_goes_on),

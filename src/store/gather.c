@@ -13,7 +13,7 @@
  *                  |-- in the file ------|--- unwritten --|... an earlier round ...|      |
  *
  *      file    writes within a block of the system's cache wait for one another; a read brings what stands around it, for
- *              entries are read and deleted in the order of the file.
+ *              entries are read and deleted in the order of the file. Pages that mover.c has brought there are not written again.
  *
  * What is written for the first time goes block by block: the system caches a large write as one large piece, and afterwards calls
  * all of it dirty, and counts it as written, for each byte that changes in it. Where the WAL has been round, a commit goes
@@ -24,7 +24,8 @@
  * here has merely not come yet. Everything is written before a sync, and a sync with nothing to make durable is none: the
  * system would flush the disk for it all the same. A write that fails shows at the sync, and fails the commit.
  *
- * The files belong to one connection that one thread uses, and nobody else writes them (store_dir_lock).
+ * The files belong to one connection that one thread uses. Nobody but mover.c writes them beside it (store_dir_lock), and that only pages
+ * which the connection takes from the WAL.
  */
 #include "internal.h"
 
@@ -56,6 +57,11 @@ struct store_gather {
     struct store_straight *straight; /* WAL: the way past the system's cache; NULL: there is none */
     uint8_t *around;                 /* file: what has been read; NULL: the WAL */
     struct span around_span;         /* ... and where it stands */
+    bool spares;                     /* file: only pages of `rest` are written */
+    uint32_t *rest;                  /* in order */
+    size_t rest_count;
+    int64_t page_bytes; /* of `rest` */
+    sqlite3_file *file;
 };
 
 static struct store_gather *gather_of(sqlite3_file *file) {
@@ -122,9 +128,12 @@ static int gather_sync(sqlite3_file *file, int flags) {
 
 static int gather_cut(sqlite3_file *file, sqlite3_int64 size) {
     struct store_gather *gather = gather_of(file);
+    sqlite3_int64 now = -1;
     int result = flush(gather, file);
 
     gather->around_span.length = 0;
+    if (result == SQLITE_OK && gather->own->xFileSize(file, &now) == SQLITE_OK && now == size)
+        return SQLITE_OK;
     gather->unsynced = true;
     if (result == SQLITE_OK)
         result = gather->own->xTruncate(file, size);
@@ -183,7 +192,66 @@ static int wal_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 a
     return result == SQLITE_OK ? gather->own->xRead(file, bytes, length, at) : result;
 }
 
+enum { WAL_HEADER_BYTES = 32, WAL_PAGE_BYTES_AT = 8, FRAME_HEADER_BYTES = 24 };
+
+static uint32_t big(const uint8_t *at) {
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+}
+
+static const uint8_t *frame_at(const struct store_frames *frames, uint32_t frame) {
+    assert(frame >= frames->begin && frame < frames->end);
+    return frames->wal + WAL_HEADER_BYTES + (size_t)frame * (FRAME_HEADER_BYTES + frames->page_bytes);
+}
+
+uint32_t store_frame_page(const struct store_frames *frames, uint32_t frame) {
+    return big(frame_at(frames, frame));
+}
+
+const uint8_t *store_frame_bytes(const struct store_frames *frames, uint32_t frame) {
+    return frame_at(frames, frame) + FRAME_HEADER_BYTES;
+}
+
+bool store_gather_frames(const struct store_gather *wal, uint32_t begin, uint32_t end,
+                         struct store_frames *frames) {
+    if (wal->known < WAL_HEADER_BYTES)
+        return false;
+    *frames = (struct store_frames){wal->held, big(wal->held + WAL_PAGE_BYTES_AT), begin, end};
+    return WAL_HEADER_BYTES + (int64_t)end * (FRAME_HEADER_BYTES + frames->page_bytes) <= wal->known;
+}
+
 /* ---- the file ---------------------------------------------------------------------------------------------- */
+
+static int by_number(const void *one, const void *other) {
+    uint32_t a = *(const uint32_t *)one, b = *(const uint32_t *)other;
+
+    return a < b ? -1 : a > b;
+}
+
+void store_gather_spare(struct store_gather *gather, const struct store_frames *rest) {
+    sqlite3_int64 size;
+
+    gather->spares = rest != NULL;
+    if (rest == NULL)
+        return;
+    gather->page_bytes = rest->page_bytes;
+    gather->rest_count = rest->end - rest->begin;
+    gather->rest = realloc(gather->rest, (gather->rest_count + 1) * sizeof(*gather->rest));
+    if (gather->rest == NULL)
+        abort();
+    for (size_t i = 0; i < gather->rest_count; i++)
+        gather->rest[i] = store_frame_page(rest, rest->begin + (uint32_t)i);
+    qsort(gather->rest, gather->rest_count, sizeof(*gather->rest), by_number);
+    gather->around_span.length = 0;
+    gather->own->xFileControl(gather->file, STORE_FILE_CHANGED, NULL);
+    if (gather->own->xFileSize(gather->file, &size) == SQLITE_OK && size > gather->known)
+        gather->known = size; /* it has grown below this layer */
+}
+
+static bool is_spared(const struct store_gather *gather, int64_t at) {
+    uint32_t page = (uint32_t)(at / gather->page_bytes) + 1;
+
+    return bsearch(&page, gather->rest, gather->rest_count, sizeof(page), by_number) == NULL;
+}
 
 static int file_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 at) {
     struct store_gather *gather = gather_of(file);
@@ -192,6 +260,8 @@ static int file_write(sqlite3_file *file, const void *bytes, int length, sqlite3
 
     assert(length <= WRITE_MAX); /* a page */
     gather->around_span.length = 0;
+    if (gather->spares && is_spared(gather, at))
+        return SQLITE_OK;
     if (at != waiting->at + waiting->length || waiting->length + length > WRITE_MAX)
         result = flush(gather, file);
     if (result != SQLITE_OK)
@@ -283,6 +353,7 @@ static struct store_gather *stand_before(sqlite3_file *file) {
         abort();
     gather->methods = common;
     gather->own = file->pMethods;
+    gather->file = file;
     gather->methods.xClose = file->pMethods->xClose; /* what no sync has followed need not come */
     gather->unsynced = true;                         /* what was before is not known */
     file->pMethods = &gather->methods;
@@ -322,5 +393,6 @@ void store_gather_close(struct store_gather *gather) {
     store_straight_close(gather->straight);
     free(gather->held);
     free(gather->around);
+    free(gather->rest);
     free(gather);
 }

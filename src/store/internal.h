@@ -158,6 +158,8 @@ int store_file_rename(const char *dir, const char *from, const char *to);
 /* File layers that read ahead, on SQLite's usual one and on the one that takes no locks. From any thread, any number of times. */
 #define STORE_VFS_SWEEP          "sweep"
 #define STORE_VFS_SWEEP_UNLOCKED "sweep-none"
+/* A file's xFileControl: somebody has written to it beside its connection, and what was read ahead is old. */
+enum { STORE_FILE_CHANGED = 0x72646672 };
 void store_sweep_register(void);
 
 /* ---- rows.c ---------------------------------------------------------------------------------------------- */
@@ -259,6 +261,44 @@ int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **w
                       struct store_gather **main);
 /* After sqlite3_close. NULL is fine. */
 void store_gather_close(struct store_gather *gather);
+
+/* Committed frames [begin, end) of a WAL, counted from its first, where they are held in memory: until it begins again. */
+struct store_frames {
+    const uint8_t *wal; /* its first byte */
+    uint32_t page_bytes;
+    uint32_t begin, end;
+};
+uint32_t store_frame_page(const struct store_frames *frames, uint32_t frame); /* which page it holds */
+const uint8_t *store_frame_bytes(const struct store_frames *frames, uint32_t frame);
+/* False: they are not all held. */
+bool store_gather_frames(const struct store_gather *wal, uint32_t begin, uint32_t end,
+                         struct store_frames *frames);
+/* From here on a page that none of these frames holds is not written to the file `main`, for it is there, durable, and nothing is known of it that
+ * was read before. NULL: each is written. */
+void store_gather_spare(struct store_gather *main, const struct store_frames *rest);
+
+/* ---- mover.c --------------------------------------------------------------------------------------------- */
+
+struct store_mover;
+/* What of the WAL is in the file, durable. */
+struct store_moved {
+    uint32_t frames;
+    int result; /* SQLite's: why no more is written, with errno; SQLITE_OK */
+};
+/* For the database at `path`. *mover: the caller's. SQLite's result. */
+int store_mover_open(const char *path, struct store_mover **mover);
+/* What is asked from here on is done by a thread. False: there is none to be had, and who asks goes on doing it. */
+bool store_mover_thread(struct store_mover *mover);
+/* Moves the frames behind those that are moved. Only while it is idle. */
+void store_mover_ask(struct store_mover *mover, const struct store_frames *frames);
+/* False: it is at work; only if it is not to wait until it has done what was asked. */
+bool store_mover_state(struct store_mover *mover, bool wait, struct store_moved *moved);
+/* The WAL begins again. Only while it is idle. */
+void store_mover_restart(struct store_mover *mover);
+/* Does what was asked, and ends the thread. NULL is fine. */
+void store_mover_stop(struct store_mover *mover);
+/* Once it has been stopped, and after sqlite3_close, which is when the file's locks may go. NULL is fine. */
+void store_mover_close(struct store_mover *mover);
 
 /* ---- straight.c ------------------------------------------------------------------------------------------ */
 

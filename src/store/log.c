@@ -22,10 +22,9 @@
  *                            free ones. Bytes that a commit hands to the disk, the moving and deleting of old ones included
  *                            (make bench-log), with pages of 1, 2 and 4 KB: 3.7 KB of entries: 17, 20, 26 KB; 10 KB: 30, 33, 42;
  *                            27 KB: 66, 68, 76. More pages cost calls, which gather.c saves. Larger ones lose everywhere.
- *      the WAL is moved      into the file once it has 512 KB and 16 commits, after the batch's jobs have been handed back, so
- *                            that nobody waits but a batch that comes meanwhile, and that not long: half a millisecond and a sync. With 2 MB: 2 ms at
- *                            4 KB a commit, 4-8 ms at 64 KB; with 16 MB 58 ms; as many commits a second with each.
- *                            SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
+ *      the WAL is moved      into the file once it has 512 KB and 16 commits: most of it by a thread beside the commits (mover.c), the rest
+ *                            here, after the batch's jobs have been handed back, so that nobody waits but a batch that comes meanwhile,
+ *                            and that not long. SQLite's own checkpoint would do it inside the commit. The file of the WAL is kept, and written over
  *                            from its beginning: a sync that need not make a file longer is faster. Its blocks are asked for at the opening, in one
  *                            piece: got one commit at a time they lie between others', and a commit is two or three requests to the disk, not one.
  *      journal_size_limit    an entry of 512 MB makes a WAL of 512 MB; the next round cuts it to 16 MB.
@@ -50,8 +49,10 @@ enum {
     WAL_BYTES = 512 * 1024,
     /* ... and commits, for the moving costs two syncs more; unless it has four times as much. */
     WAL_COMMITS = 16,
-    /* From which on a batch does not wait for housekeeping. */
+    /* From which on a batch waits until it is moved. */
     WAL_BYTES_MAX = 8 * WAL_BYTES,
+    /* So few may be left for this thread; or what one commit wrote. */
+    REST_BYTES = WAL_BYTES / 8,
     STEP_BYTES_MAX = 8 * 1024 * 1024, /* to be deleted, whatever was saved */
 };
 
@@ -87,6 +88,7 @@ struct store_log {
     int lock; /* of the directory; -1: not taken */
     sqlite3 *db;
     struct store_gather *wal_calls, *file_calls; /* stand below the connection */
+    struct store_mover *mover;
     struct store_file mark;
     sqlite3_stmt *statements[STATEMENT_COUNT];
     char incarnation[STORE_ID_LENGTH + 1];
@@ -99,7 +101,8 @@ struct store_log {
     raft_term last_term;      /* of the entry at last_index; 0: the log is empty */
     uint64_t log_bytes;       /* of the entries from log_start on */
     int64_t page_bytes;
-    int64_t wal_bytes;       /* since the WAL was last moved into the file */
+    uint32_t frames;         /* committed since the WAL was last moved into the file */
+    uint32_t frames_before;  /* ... before the last commit */
     unsigned commits;        /* the same */
     bool deletes;            /* old entries are left to be deleted by the next step */
     struct store_step saved; /* since the step before, if it left any */
@@ -408,19 +411,53 @@ static bool run_jobs(struct store_log *log, struct worker_job *batch) {
     return true;
 }
 
-/* Moves the WAL into the file and makes it durable; the next commit starts the WAL over. */
+static int64_t wal_bytes(const struct store_log *log) {
+    return (int64_t)log->frames * log->page_bytes;
+}
+
+/* Moves what is left of the WAL into the file and makes it durable; the next commit starts the WAL over. */
 static bool move_wal(struct store_log *log) {
-    if (!done(log, "move the WAL into the file", store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_PASSIVE)))
+    struct store_moved moved;
+    struct store_frames rest;
+    bool result;
+
+    store_mover_state(log->mover, true, &moved);
+    if (!done(log, "move the WAL into the file", moved.result))
         return false;
-    log->wal_bytes = 0;
+    if (moved.frames > 0 && store_gather_frames(log->wal_calls, moved.frames, log->frames, &rest))
+        store_gather_spare(log->file_calls, &rest);
+    result =
+        done(log, "move the WAL into the file", store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_PASSIVE));
+    store_gather_spare(log->file_calls, NULL);
+    store_mover_restart(log->mover);
+    log->frames = 0;
     log->commits = 0;
+    return result;
+}
+
+/* Most of it is moved beside the commits (mover.c), the rest when it is little. */
+static bool keep_wal(struct store_log *log) {
+    struct store_moved moved;
+    struct store_frames next;
+    int64_t left;
+
+    if (wal_bytes(log) < (log->commits < WAL_COMMITS ? 4 * WAL_BYTES : WAL_BYTES) ||
+        !store_mover_state(log->mover, false, &moved))
+        return true;
+    if (!done(log, "move the WAL into the file", moved.result))
+        return false;
+    left = (int64_t)(log->frames - moved.frames) * log->page_bytes;
+    if (left <= REST_BYTES || (moved.frames > 0 && moved.frames >= log->frames_before) ||
+        !store_gather_frames(log->wal_calls, moved.frames, log->frames, &next))
+        return move_wal(log);
+    store_mover_ask(log->mover, &next);
     return true;
 }
 
 static bool run_transaction(struct store_log *log, struct worker_job *batch, uint64_t *commit_us) {
     uint64_t started;
 
-    if (log->wal_bytes >= WAL_BYTES_MAX && !move_wal(log))
+    if (wal_bytes(log) >= WAL_BYTES_MAX && !move_wal(log))
         return false;
     if (!done(log, "begin", store_sql_run(log->statements[BEGIN])))
         return false;
@@ -461,8 +498,8 @@ void store_log_run(void *context, struct worker_job *batch) {
     bool writes = batch_writes(batch);
 
     if (batch == NULL) {
-        if (!log->failed && log->wal_bytes >= (log->commits < WAL_COMMITS ? 4 * WAL_BYTES : WAL_BYTES))
-            move_wal(log);
+        if (!log->failed)
+            keep_wal(log);
         return;
     }
     errno = 0;
@@ -484,7 +521,8 @@ static int wal_grew(void *context, sqlite3 *db, const char *name, int frames) {
 
     (void)db;
     (void)name;
-    log->wal_bytes = frames * log->page_bytes;
+    log->frames_before = (uint32_t)frames > log->frames ? log->frames : 0;
+    log->frames = (uint32_t)frames;
     return SQLITE_OK;
 }
 
@@ -507,6 +545,8 @@ static int open_database(struct store_log *log) {
         result = store_sql_checkpoint(log->db, SQLITE_CHECKPOINT_TRUNCATE);
     if (result == SQLITE_OK)
         result = store_gather_open(log->db, log->paths.wal, &log->wal_calls, &log->file_calls);
+    if (result == SQLITE_OK)
+        result = store_mover_open(log->paths.db, &log->mover);
     if (result == SQLITE_OK) {
         store_file_reserve(log->paths.wal, WAL_BYTES_MAX);
         sqlite3_wal_hook(log->db, wal_grew, log);
@@ -618,17 +658,27 @@ enum store_result store_log_open(const char *dir, raft_id node, const char *inca
     return result;
 }
 
+bool store_log_thread(struct store_log *log) {
+    return store_mover_thread(log->mover);
+}
+
 /* SQLite's closing moves the WAL into the file and removes it: not after a failure. */
 void store_log_close(struct store_log *log) {
+    struct store_moved moved = {.result = SQLITE_OK};
+
     if (log == NULL)
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(log->statements[i]);
-    if (log->db != NULL && log->failed)
+    store_mover_stop(log->mover);
+    if (log->mover != NULL)
+        store_mover_state(log->mover, true, &moved);
+    if (log->db != NULL && (log->failed || moved.result != SQLITE_OK))
         sqlite3_db_config(log->db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(log->db);
     store_gather_close(log->wal_calls);
     store_gather_close(log->file_calls);
+    store_mover_close(log->mover);
     store_file_close(&log->mark);
     store_dir_unlock(log->lock);
     store_paths_close(&log->paths);

@@ -79,6 +79,8 @@ struct store_log;
  */
 enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation,
                                  struct store_log **log, struct store_boot *boot, char why[STORE_WHY_MAX]);
+/* From here on its file is kept up by a thread beside the worker's (mover.c). False: there is none to be had, and the worker does that, too. */
+bool store_log_thread(struct store_log *log);
 /* Closes the database. No worker may be using it. */
 void store_log_close(struct store_log *log);
 
@@ -94,7 +96,7 @@ enum store_job_type {
 
 enum {
     /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little; or twice what was saved
-     * since the one before (8 MB at most), if that is more, so that the log shrinks whatever is written. */
+     * since the one before, if that left some (8 MB at most), if that is more, so that the log shrinks whatever is written. */
     STORE_COMPACT_ROWS_MAX = 500,
     STORE_COMPACT_BYTES_MAX = 256 * 1024,
 };

@@ -11,7 +11,7 @@
  * A read that goes on behind the stretch (or behind a single page) fetches the next stretch with one call; others, of the
  * tree's inner nodes, pass by and leave it alone. SQLite's check of a tree goes from its end to its beginning: the same the other way
  * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file drops the stretch, and so does the
- * beginning of a transaction: within one, no other connection may change what it reads of the file (SQLite's locks see to that, or, in the
+ * beginning of a transaction (STORE_FILE_CHANGED, where all of them are one connection's): within one, no other connection may change what it reads of the file (SQLite's locks see to that, or, in the
  * checks, the directory's). An error of a stretch is none: the page that is wanted is read by itself, so
  * that only what is needed can fail.
  *
@@ -138,6 +138,10 @@ static int sweep_reserved(sqlite3_file *file, int *reserved) {
 }
 
 static int sweep_control(sqlite3_file *file, int what, void *argument) {
+    if (what == STORE_FILE_CHANGED) {
+        ((struct sweep_file *)file)->length = 0;
+        return SQLITE_OK;
+    }
     return below(file)->pMethods->xFileControl(below(file), what, argument);
 }
 
