@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <netinet/tcp.h>
-#include <sched.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -166,11 +165,13 @@ static bool receive(struct driving *driving, struct drive_connection *connection
     return done == 0 || connection->missing > 0 || ended(driving, connection, now_us());
 }
 
-static int wait_ms(const struct driving *driving, uint64_t now) {
-    if (driving->interval_us == 0 || driving->idle_count == 0 || driving->ending)
-        return 100;
-    return driving->next_due_us <= (double)now + 1000 ? 0
-                                                      : (int)((driving->next_due_us - (double)now) / 1000);
+/* Until the next request is due, or long. A sleep, for the servers are on the same cores: who spins takes one from them, and who yields without end is
+ * kept from its own for tens of milliseconds by some kernels. */
+static struct timespec wait_for(const struct driving *driving, uint64_t now) {
+    double us = 1e5;
+    if (driving->interval_us > 0 && driving->idle_count > 0 && !driving->ending)
+        us = driving->next_due_us > (double)now ? driving->next_due_us - (double)now : 0;
+    return (struct timespec){(time_t)(us / 1e6), (long)(us * 1e3) % 1000000000};
 }
 
 static bool turn(struct driving *driving) {
@@ -179,9 +180,8 @@ static bool turn(struct driving *driving) {
     driving->ending = driving->ending || now >= driving->end_us;
     if (driving->interval_us > 0 && !begin_due(driving, now))
         return false;
-    int count = epoll_wait(driving->epoll, events, EVENTS, wait_ms(driving, now));
-    if (count == 0)
-        sched_yield(); /* the next is due within a millisecond: the servers are on the same cores */
+    struct timespec wait = wait_for(driving, now);
+    int count = epoll_pwait2(driving->epoll, events, EVENTS, &wait, NULL);
     for (int i = 0; i < count; i++) {
         struct drive_connection *connection = &driving->at[events[i].data.u32];
         if ((events[i].events & EPOLLOUT) && !flush(driving, connection))
