@@ -165,8 +165,8 @@ static bool receive(struct driving *driving, struct drive_connection *connection
     return done == 0 || connection->missing > 0 || ended(driving, connection, now_us());
 }
 
-/* Until the next request is due, or long. A sleep, for the servers are on the same cores: who spins takes one from them, and who yields without end is
- * kept from its own for tens of milliseconds by some kernels. */
+/* Until the next request is due, or long. A sleep, for the servers are on the same cores: who spins takes one from them, and who
+ * yields does it for its own session only. */
 static struct timespec wait_for(const struct driving *driving, uint64_t now) {
     double us = 1e5;
     if (driving->interval_us > 0 && driving->idle_count > 0 && !driving->ending)
