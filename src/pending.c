@@ -70,6 +70,13 @@ size_t lane_take_along(struct lane *from, struct lane *to, const struct connecti
     return taken;
 }
 
+bool lane_holds(const struct lane *lane, const struct connection *connection) {
+    for (size_t i = lane->count; i > 0; i--)
+        if (lane->items[i - 1].connection == connection && lane->items[i - 1].kind != PENDING_MOVED)
+            return true;
+    return false;
+}
+
 size_t lane_tail_of(const struct lane *lane, const struct connection *connection) {
     size_t tail = 0;
     while (tail < lane->count && lane->items[lane->count - 1 - tail].connection == connection)

@@ -79,6 +79,8 @@ struct pending_item *lane_add_bytes(struct lane *lane, struct connection *connec
                                     const void *bytes, size_t length);
 /* Moves a connection's items, in order, to the end of another lane; there they are at their place. Returns how many. */
 size_t lane_take_along(struct lane *from, struct lane *to, const struct connection *connection);
+/* Whether the connection waits for something in it. */
+bool lane_holds(const struct lane *lane, const struct connection *connection);
 /* How many items at the lane's end, in a row, are the connection's. */
 size_t lane_tail_of(const struct lane *lane, const struct connection *connection);
 /* Moves the last `count` items, in order, to the end of another lane. */

@@ -171,11 +171,24 @@ static void answer_leasing(struct node *node, uint64_t wall_ms) {
 
 /* ---- after a round ----------------------------------------------------------------------------------------------- */
 
+/* Where the last of what a connection waits for is, the stalled lane aside; `otherwise` when it waits for nothing else. */
+static struct lane *lane_of_last(const struct node *node, const struct connection *connection,
+                                 struct lane *otherwise) {
+    struct lane *last = otherwise;
+    for (struct lane *lane = node->reads.first; lane; lane = lane->next)
+        if (lane_holds(lane, connection))
+            last = lane;
+    if (node->reading && lane_holds(node->reading, connection))
+        last = node->reading;
+    return last;
+}
+
 /* Those whose clients have taken their replies. What still waits moves to a fresh lane, so that the lane does not grow for ever. */
 static void answer_stalled(struct node *node, uint64_t wall_ms) {
     struct lane *lane = node->stalled;
     if (!lane)
         return;
+    const struct connection *seen = NULL;
     node->stalled = NULL;
     node->call_ended_us = 0;
     for (size_t i = 0; i < lane->count; i++) {
@@ -183,6 +196,10 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;
+        if (connection != seen &&
+            connection->lane == lane) /* which goes; what it sent later may wait for a later round */
+            connection->lane = lane_of_last(node, connection, lane);
+        seen = connection;
         assert(connection->lane->token != 0); /* it waits for reads only */
         if (must_stall(node, connection))
             stall(node, lane, connection);

@@ -262,6 +262,41 @@ static void levels_may_change_within_a_pipeline_and_order_holds(void **state) {
     }
 }
 
+/* What it asked for in one round is stalled and taken while what it asked for in the next one still waits. */
+static void replies_that_were_stalled_keep_their_place_before_later_rounds(void **state) {
+    enum { BIG = 700 * 1000, ASKED = 300, TAKES = 256 * 1024 };
+    static char big[BIG], heard[TAKES];
+    size_t sent = 0, due = 0, taken = 0;
+    uint64_t seed = 7;
+    char head[32];
+    (void)state;
+    memset(big, 'b', sizeof big);
+    say(fd, "*3\r\n$3\r\nSET\r\n$3\r\nbig\r\n$700000\r\n");
+    for (size_t at = 0; at < sizeof big;) {
+        ssize_t more = send(fd, big + at, sizeof big - at, MSG_NOSIGNAL | MSG_DONTWAIT);
+        at += more > 0 ? (size_t)more : 0;
+        world_turn_all(world);
+    }
+    world_ask(world, fd, "\r\n", "+OK\r\n");
+    due = (size_t)snprintf(head, sizeof head, "$%d\r\n", BIG) + BIG + 2;
+    for (unsigned turns = 0; taken < ASKED * due && turns < 1000000; turns++) {
+        seed = seed * 6364136223846793005u + 1442695040888963407u;
+        unsigned draw = (unsigned)(seed >> 33);
+        if (sent < ASKED && draw % 3 != 0)
+            say(fd, "GET big\r\n"), sent++;
+        if (draw / 3 % 4 != 0)
+            world_turn(world, leader);
+        else
+            world_turn_all(world);
+        for (unsigned i = 0; i < draw / 12 % 8; i++) {
+            ssize_t more = recv(fd, heard, sizeof heard, MSG_DONTWAIT);
+            taken += more > 0 ? (size_t)more : 0;
+        }
+    }
+    assert_int_equal(taken, ASKED * due);
+    world_ask(world, fd, "PING\r\n", "+PONG\r\n");
+}
+
 static void the_level_of_all_can_be_changed_while_it_runs(void **state) {
     (void)state;
     world_ask(world, fd, "CONFIG SET raft-read-consistency stale\r\n", "+OK\r\n");
@@ -358,6 +393,7 @@ int main(void) {
         TEST(a_stale_reader_sees_what_it_wrote_itself),
         TEST(a_follower_answers_a_stale_reader_after_readonly_alone),
         LEASE(levels_may_change_within_a_pipeline_and_order_holds),
+        TEST(replies_that_were_stalled_keep_their_place_before_later_rounds),
         TEST(the_level_of_all_can_be_changed_while_it_runs),
         cmocka_unit_test(a_promise_is_raised_and_never_lowered),
         TEST(what_an_earlier_run_promised_is_kept_whatever_the_configuration_says),
