@@ -196,8 +196,8 @@ static void answer_stalled(struct node *node, uint64_t wall_ms) {
         if (item->kind == PENDING_MOVED)
             continue;
         struct connection *connection = item->connection;
-        if (connection != seen &&
-            connection->lane == lane) /* which goes; what it sent later may wait for a later round */
+        if (connection->lane == lane &&
+            connection != seen) /* which goes; what it sent later may wait for a later round */
             connection->lane = lane_of_last(node, connection, lane);
         seen = connection;
         assert(connection->lane->token != 0); /* it waits for reads only */
