@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * The one seam to threads: submit a job, take it back when it is done.
+ * The seam to threads: submit a job, take it back when it is done.
  *
  * A worker runs jobs in the order of their submission, on a thread of its own. It takes everything that is queued
  * at once and runs it as one batch, so that what came in while the last batch was on its way to the disk shares

@@ -62,10 +62,6 @@ enum store_result store_refused(struct store_check *check, const char *doing, in
 
 /* ---- the file -------------------------------------------------------------------------------------------- */
 
-static uint32_t number_at(const uint8_t *at) {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
-
 enum { HEADER_BYTES = 100 };
 
 /* The header that counts: page 1 as the last commit left it. False when there is none. */
@@ -92,8 +88,8 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
         {20, 1, 0}, {21, 1, 64}, {22, 1, 32}, {23, 1, 32}, /* reserved bytes, payload fractions */
         {44, 4, 4}, {52, 4, 0},  {56, 4, 1},  {64, 4, 0},  /* schema format, no vacuum, UTF-8 */
     };
-    uint32_t application = number_at(header + 68), format = number_at(header + 60);
-    uint32_t page_bytes = number_at(header + 16) >> 16;
+    uint32_t application = store_big(header + 68), format = store_big(header + 60);
+    uint32_t page_bytes = store_big(header + 16) >> 16;
 
     if (memcmp(header, "SQLite format 3", 16) != 0)
         return store_foreign(check, "not a database of redraft (nor of SQLite); is dir right?");
@@ -110,7 +106,7 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
                              check->kind->format);
     for (size_t i = 0; i < sizeof(fields) / sizeof(fields[0]); i++) {
         const uint8_t *at = header + fields[i].at;
-        uint32_t value = number_at(at) >> (32 - 8 * fields[i].size);
+        uint32_t value = store_big(at) >> (32 - 8 * fields[i].size);
 
         if (value != fields[i].value)
             return store_damaged(check, check->db, "the header's byte %u is %u, must be %u", fields[i].at,
@@ -124,7 +120,7 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
     if (header[18] != (check->rollback ? 1 : 2) || header[19] != header[18]) /* to write, to read */
         return store_damaged(check, check->db, "the header's bytes 18 and 19 are %u and %u, must be %d",
                              header[18], header[19], check->rollback ? 1 : 2);
-    if (number_at(header + 24) != number_at(header + 92))
+    if (store_big(header + 24) != store_big(header + 92))
         return store_damaged(check, check->db, "the header's change counters differ");
     return STORE_OK;
 }
@@ -167,7 +163,7 @@ static enum store_result check_file(struct store_check *check) {
     result = check_header(check, header);
     if (result != STORE_OK)
         return result;
-    return check_length(check, check->wal.pages != 0 ? check->wal.pages : number_at(header + 28), size);
+    return check_length(check, check->wal.pages != 0 ? check->wal.pages : store_big(header + 28), size);
 }
 
 /* ---- the tables ------------------------------------------------------------------------------------------ */

@@ -51,8 +51,7 @@
 
 enum {
     WAL_FRAMES = 1024, /* from which on housekeeping moves the WAL: 4 MB */
-    WAL_HEADER_BYTES = 32,
-    WAL_FRAME_BYTES = 24 + STORE_PAGE_BYTES,
+    WAL_FRAME_BYTES = STORE_FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
     BUSY_MS = 10000, /* a copy that begins or ends holds a lock for moments */
 };
 
@@ -85,11 +84,11 @@ struct store_data {
     struct totals committed, totals;
     struct store_pace pace;
 
-    int durable_frames;                   /* in the -wal */
-    int moved_frames;                     /* of them, in the file too */
-    bool untidy;                          /* something may stand behind them */
-    bool unmoved;                         /* moving them into the file has failed */
-    uint8_t wal_header[WAL_HEADER_BYTES]; /* as the last good commit left it; zeros: there was none */
+    int durable_frames;                         /* in the -wal */
+    int moved_frames;                           /* of them, in the file too */
+    bool untidy;                                /* something may stand behind them */
+    bool unmoved;                               /* moving them into the file has failed */
+    uint8_t wal_header[STORE_WAL_HEADER_BYTES]; /* as the last good commit left it; zeros: there was none */
 
     uint64_t load_next; /* id of the next page to load */
     struct totals loaded;
@@ -104,20 +103,20 @@ static uint64_t now_us(void) {
 
 /* ---- the -wal -------------------------------------------------------------------------------------------- */
 
-static void read_wal_header(const struct store_data *data, uint8_t header[WAL_HEADER_BYTES]) {
+static void read_wal_header(const struct store_data *data, uint8_t header[STORE_WAL_HEADER_BYTES]) {
     struct store_file wal;
 
-    memset(header, 0, WAL_HEADER_BYTES);
+    memset(header, 0, STORE_WAL_HEADER_BYTES);
     if (store_file_open(&wal, data->paths.wal, SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL) != SQLITE_OK)
         return;
-    if (!store_file_read(&wal, header, WAL_HEADER_BYTES, 0))
-        memset(header, 0, WAL_HEADER_BYTES);
+    if (!store_file_read(&wal, header, STORE_WAL_HEADER_BYTES, 0))
+        memset(header, 0, STORE_WAL_HEADER_BYTES);
     store_file_close(&wal);
 }
 
 /* Cuts off what stands behind the durable frames. With no connection of ours open. */
 static int tidy(struct store_data *data) {
-    uint8_t header[WAL_HEADER_BYTES];
+    uint8_t header[STORE_WAL_HEADER_BYTES];
     int64_t size = 0;
     struct store_file wal;
     int result;
@@ -127,7 +126,7 @@ static int tidy(struct store_data *data) {
         return SQLITE_OK;
     read_wal_header(data, header);
     if (memcmp(header, data->wal_header, sizeof(header)) == 0 && data->durable_frames > 0)
-        size = WAL_HEADER_BYTES + (int64_t)data->durable_frames * WAL_FRAME_BYTES;
+        size = STORE_WAL_HEADER_BYTES + (int64_t)data->durable_frames * WAL_FRAME_BYTES;
     else
         data->durable_frames = data->moved_frames = 0;
     result = store_file_open(&wal, data->paths.wal, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL);

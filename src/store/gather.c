@@ -192,31 +192,29 @@ static int wal_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 a
     return result == SQLITE_OK ? gather->own->xRead(file, bytes, length, at) : result;
 }
 
-enum { WAL_HEADER_BYTES = 32, WAL_PAGE_BYTES_AT = 8, FRAME_HEADER_BYTES = 24 };
-
-static uint32_t big(const uint8_t *at) {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
-}
+enum { WAL_PAGE_BYTES_AT = 8 }; /* in its header */
 
 static const uint8_t *frame_at(const struct store_frames *frames, uint32_t frame) {
     assert(frame >= frames->begin && frame < frames->end);
-    return frames->wal + WAL_HEADER_BYTES + (size_t)frame * (FRAME_HEADER_BYTES + frames->page_bytes);
+    return frames->wal + STORE_WAL_HEADER_BYTES +
+           (size_t)frame * (STORE_FRAME_HEADER_BYTES + frames->page_bytes);
 }
 
 uint32_t store_frame_page(const struct store_frames *frames, uint32_t frame) {
-    return big(frame_at(frames, frame));
+    return store_big(frame_at(frames, frame));
 }
 
 const uint8_t *store_frame_bytes(const struct store_frames *frames, uint32_t frame) {
-    return frame_at(frames, frame) + FRAME_HEADER_BYTES;
+    return frame_at(frames, frame) + STORE_FRAME_HEADER_BYTES;
 }
 
 bool store_gather_frames(const struct store_gather *wal, uint32_t begin, uint32_t end,
                          struct store_frames *frames) {
-    if (wal->known < WAL_HEADER_BYTES)
+    if (wal->known < STORE_WAL_HEADER_BYTES)
         return false;
-    *frames = (struct store_frames){wal->held, big(wal->held + WAL_PAGE_BYTES_AT), begin, end};
-    return WAL_HEADER_BYTES + (int64_t)end * (FRAME_HEADER_BYTES + frames->page_bytes) <= wal->known;
+    *frames = (struct store_frames){wal->held, store_big(wal->held + WAL_PAGE_BYTES_AT), begin, end};
+    return STORE_WAL_HEADER_BYTES + (int64_t)end * (STORE_FRAME_HEADER_BYTES + frames->page_bytes) <=
+           wal->known;
 }
 
 /* ---- the file ---------------------------------------------------------------------------------------------- */

@@ -243,6 +243,9 @@ struct store_wal {
     uint8_t *covered;     /* a bit for each page that a committed frame holds */
     uint32_t covered_max; /* pages that `covered` has bits for */
 };
+/* What SQLite's file format says of a WAL: a header, then frames of a header and a page each; numbers begin with their highest byte. */
+enum { STORE_WAL_HEADER_BYTES = 32, STORE_FRAME_HEADER_BYTES = 24 };
+uint32_t store_big(const uint8_t *at);
 /* Walks the file. STORE_OK also when it is not there or empty. `why` says what is wrong, without the path. */
 enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);

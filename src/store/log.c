@@ -102,8 +102,8 @@ struct store_log {
     uint64_t log_bytes;       /* of the entries from log_start on */
     int64_t page_bytes;
     uint32_t frames;         /* committed since the WAL was last moved into the file */
-    uint32_t frames_before;  /* ... before the last commit */
     unsigned commits;        /* the same */
+    uint32_t frames_before;  /* `frames` before the last commit */
     bool deletes;            /* old entries are left to be deleted by the next step */
     struct store_step saved; /* since the step before, if it left any */
 

@@ -93,6 +93,7 @@ static int move_frames(struct store_mover *mover, const struct store_frames *fra
     int64_t at = 0;
     int result = SQLITE_OK;
 
+    assert(BLOCK % page_bytes == 0);
     for (size_t i = 0; i < count && result == SQLITE_OK; i++) {
         const struct move *move = &mover->moves[i];
 

@@ -95,8 +95,9 @@ enum store_job_type {
 };
 
 enum {
-    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little; or twice what was saved
-     * since the one before, if that left some (8 MB at most), if that is more, so that the log shrinks whatever is written. */
+    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little; or,
+     * while a deletion goes on, twice what was saved since its step before (8 MB at most), if that is more: the log shrinks whatever
+     * is written. */
     STORE_COMPACT_ROWS_MAX = 500,
     STORE_COMPACT_BYTES_MAX = 256 * 1024,
 };

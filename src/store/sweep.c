@@ -10,10 +10,10 @@
  *
  * A read that goes on behind the stretch (or behind a single page) fetches the next stretch with one call; others, of the
  * tree's inner nodes, pass by and leave it alone. SQLite's check of a tree goes from its end to its beginning: the same the other way
- * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file drops the stretch, and so does the
- * beginning of a transaction (STORE_FILE_CHANGED, where all of them are one connection's): within one, no other connection may change what it reads of the file (SQLite's locks see to that, or, in the
- * checks, the directory's). An error of a stretch is none: the page that is wanted is read by itself, so
- * that only what is needed can fail.
+ * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file
+ * drops the stretch, and so does the beginning of a transaction: within one, no other connection may change what it reads of the file
+ * (SQLite's locks see to that, or, in the checks, the directory's). Who writes beside a connection that has the file for itself says so
+ * (STORE_FILE_CHANGED). An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
  *
  * It stands on the layer below, whichever has that name when a file is opened, and passes all else on.
  */

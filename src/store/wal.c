@@ -51,9 +51,7 @@
 #include <string.h>
 
 enum {
-    HEADER_BYTES = 32,
-    FRAME_HEADER_BYTES = 24,
-    FRAME_BYTES_MAX = FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
+    FRAME_BYTES_MAX = STORE_FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
     FRAMES_AT_ONCE = 15, /* as many as SQLite's file layer takes */
     WAL_FORMAT = 3007000,
     RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
@@ -80,7 +78,7 @@ struct walk {
     int64_t pending_first_page;
 };
 
-static uint32_t big(const uint8_t *at) {
+uint32_t store_big(const uint8_t *at) {
     return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
@@ -89,7 +87,7 @@ static uint32_t little(const uint8_t *at) {
 }
 
 static struct sums add(struct sums sums, bool big_endian, const uint8_t *at, size_t length) {
-    uint32_t (*word)(const uint8_t *) = big_endian ? big : little;
+    uint32_t (*word)(const uint8_t *) = big_endian ? store_big : little;
 
     assert(length % 8 == 0);
     for (size_t i = 0; i < length; i += 8) {
@@ -100,23 +98,23 @@ static struct sums add(struct sums sums, bool big_endian, const uint8_t *at, siz
 }
 
 static bool sums_are(struct sums sums, const uint8_t *at) {
-    return sums.first == big(at) && sums.second == big(at + 4);
+    return sums.first == store_big(at) && sums.second == store_big(at + 4);
 }
 
 /* False when it is not the header of a WAL of ours. */
 static bool read_header(struct walk *walk) {
-    uint8_t header[HEADER_BYTES];
+    uint8_t header[STORE_WAL_HEADER_BYTES];
     uint32_t magic;
 
     if (!store_file_read(&walk->file, header, sizeof(header), 0))
         return false;
-    magic = big(header);
-    walk->wal->page_bytes = big(header + 8);
-    walk->frame_bytes = FRAME_HEADER_BYTES + walk->wal->page_bytes;
+    magic = store_big(header);
+    walk->wal->page_bytes = store_big(header + 8);
+    walk->frame_bytes = STORE_FRAME_HEADER_BYTES + walk->wal->page_bytes;
     walk->big_endian = magic & 1;
     memcpy(walk->salts, header + 16, sizeof(walk->salts));
-    walk->before = (struct sums){big(header + 24), big(header + 28)};
-    return (magic & ~1u) == WAL_MAGIC && big(header + 4) == WAL_FORMAT &&
+    walk->before = (struct sums){store_big(header + 24), store_big(header + 28)};
+    return (magic & ~1u) == WAL_MAGIC && store_big(header + 4) == WAL_FORMAT &&
            (walk->wal->page_bytes == STORE_PAGE_BYTES || walk->wal->page_bytes == STORE_LOG_PAGE_BYTES) &&
            sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
 }
@@ -129,10 +127,10 @@ static bool has_salts(const struct walk *walk) {
 static bool is_linked(const struct walk *walk) {
     struct sums sums;
 
-    if (!has_salts(walk) || big(walk->frame) == 0)
+    if (!has_salts(walk) || store_big(walk->frame) == 0)
         return false;
     sums = add(walk->before, walk->big_endian, walk->frame, 8);
-    sums = add(sums, walk->big_endian, walk->frame + FRAME_HEADER_BYTES, walk->wal->page_bytes);
+    sums = add(sums, walk->big_endian, walk->frame + STORE_FRAME_HEADER_BYTES, walk->wal->page_bytes);
     return sums_are(sums, walk->frame + 16);
 }
 
@@ -153,8 +151,9 @@ static void cover(struct store_wal *wal, uint32_t page) {
 }
 
 int64_t store_wal_length(const struct store_wal *wal) {
-    return wal->frames == 0 ? 0
-                            : HEADER_BYTES + (int64_t)wal->frames * (FRAME_HEADER_BYTES + wal->page_bytes);
+    return wal->frames == 0
+               ? 0
+               : STORE_WAL_HEADER_BYTES + (int64_t)wal->frames * (STORE_FRAME_HEADER_BYTES + wal->page_bytes);
 }
 
 bool store_wal_covers(const struct store_wal *wal, uint32_t page) {
@@ -163,7 +162,7 @@ bool store_wal_covers(const struct store_wal *wal, uint32_t page) {
 
 /* A frame of the sound beginning: its page counts once a commit frame has come. */
 static void take_frame(struct walk *walk, uint64_t number, int64_t offset) {
-    uint32_t page = big(walk->frame), pages = big(walk->frame + 4);
+    uint32_t page = store_big(walk->frame), pages = store_big(walk->frame + 4);
 
     if (walk->pending_count == walk->pending_max) {
         walk->pending_max = walk->pending_max * 2 + 64;
@@ -173,7 +172,7 @@ static void take_frame(struct walk *walk, uint64_t number, int64_t offset) {
     }
     walk->pending[walk->pending_count++] = page;
     if (page == 1)
-        walk->pending_first_page = offset + FRAME_HEADER_BYTES;
+        walk->pending_first_page = offset + STORE_FRAME_HEADER_BYTES;
     if (pages == 0)
         return;
     for (size_t i = 0; i < walk->pending_count; i++)
@@ -203,7 +202,7 @@ static bool read_frame(struct walk *walk, int64_t offset) {
 static uint64_t walk_frames(struct walk *walk, bool *readable) {
     uint64_t number, bad = 0;
     bool committed_since = false;
-    int64_t offset = HEADER_BYTES;
+    int64_t offset = STORE_WAL_HEADER_BYTES;
 
     for (number = 1; walk->size - offset >= walk->frame_bytes; number++) {
         bool linked;
@@ -218,9 +217,9 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
             take_frame(walk, number, offset);
         else if (bad == 0)
             bad = number;
-        if (bad != 0 && has_salts(walk) && big(walk->frame + 4) != 0)
+        if (bad != 0 && has_salts(walk) && store_big(walk->frame + 4) != 0)
             committed_since = true;
-        walk->before = (struct sums){big(walk->frame + 16), big(walk->frame + 20)};
+        walk->before = (struct sums){store_big(walk->frame + 16), store_big(walk->frame + 20)};
         offset += walk->frame_bytes;
     }
     return 0;
@@ -231,11 +230,11 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     uint64_t bad;
 
     walk->size = store_file_size(&walk->file);
-    if (walk->size >= 0 && walk->size <= HEADER_BYTES)
+    if (walk->size >= 0 && walk->size <= STORE_WAL_HEADER_BYTES)
         return STORE_OK; /* nothing in it: frames are written once the header is durable */
     if (walk->size > 0 && !read_header(walk)) {
         snprintf(why, STORE_WHY_MAX, "the header is damaged, and %" PRId64 " bytes stand behind it",
-                 walk->size - HEADER_BYTES);
+                 walk->size - STORE_WAL_HEADER_BYTES);
         return STORE_DAMAGED;
     }
     bad = walk->size > 0 ? walk_frames(walk, &readable) : 0;
@@ -246,7 +245,7 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     if (bad != 0) {
         snprintf(why, STORE_WHY_MAX,
                  "frame %" PRIu64 " (at byte %" PRIu64 ") is damaged, and durable commits stand behind it",
-                 bad, HEADER_BYTES + (bad - 1) * walk->frame_bytes);
+                 bad, STORE_WAL_HEADER_BYTES + (bad - 1) * walk->frame_bytes);
         return STORE_DAMAGED;
     }
     return STORE_OK;
