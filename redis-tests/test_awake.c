@@ -4,7 +4,14 @@
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
+#include <dirent.h>
+#include <linux/sched/types.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/syscall.h>
 #include <time.h>
+#include <unistd.h>
 
 #include <cmocka.h>
 
@@ -70,11 +77,67 @@ static void silence_costs_no_cpu(void **state) {
     cluster_free(cluster);
 }
 
+enum { SHORT_NS = 100000 };
+
+/* How long a turn at the CPU the thread asks for; 0 where Linux knows none of a thread (before 6.12). */
+static uint64_t turn_ns(pid_t thread) {
+    struct sched_attr of_thread = {.size = sizeof(of_thread)};
+    assert_int_equal(syscall(SYS_sched_getattr, thread, &of_thread, sizeof(of_thread), 0), 0);
+    return of_thread.sched_runtime;
+}
+
+static pid_t thread_named(pid_t process, const char *name) {
+    char path[300], line[32];
+    pid_t found = 0;
+    snprintf(path, sizeof(path), "/proc/%ld/task", (long)process);
+    DIR *threads = opendir(path);
+    assert_non_null(threads);
+    for (struct dirent *entry = readdir(threads); entry && !found; entry = readdir(threads)) {
+        snprintf(path, sizeof(path), "/proc/%ld/task/%s/comm", (long)process, entry->d_name);
+        FILE *file = fopen(path, "re");
+        if (!file)
+            continue;
+        if (fgets(line, sizeof(line), file) && strcspn(line, "\n") == strlen(name) &&
+            strncmp(line, name, strlen(name)) == 0)
+            found = (pid_t)strtol(entry->d_name, NULL, 10);
+        fclose(file);
+    }
+    closedir(threads);
+    assert_true(found > 0);
+    return found;
+}
+
+/* src/slice.h */
+static void who_stays_awake_has_short_turns_and_no_other(void **state) {
+    (void)state;
+    struct cluster *cluster = cluster_new(1, options);
+    struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
+    assert_non_null(wire);
+    pid_t loop = cluster->nodes[0].pid, log = thread_named(loop, "log"), mover = thread_named(loop, "mover");
+    uint64_t usual_ns = turn_ns(getpid());
+    if (usual_ns > 0) {
+        assert_string_equal(wire_ask(wire, "SET a b"), "+OK");
+        assert_int_equal(turn_ns(loop), SHORT_NS);
+        assert_int_equal(turn_ns(log), SHORT_NS);
+        assert_int_equal(turn_ns(mover), usual_ns);
+        assert_string_equal(wire_ask(wire, "CONFIG SET raft-busy-poll-time 0"), "+OK");
+        assert_string_equal(wire_ask(wire, "SET a c"), "+OK");
+        assert_string_equal(wire_ask(wire, "SET a d"), "+OK");
+        assert_int_equal(turn_ns(loop), usual_ns);
+        assert_int_equal(turn_ns(log), usual_ns);
+    }
+    wire_close(wire);
+    cluster_free(cluster);
+    if (usual_ns == 0)
+        skip();
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(it_stays_awake_while_commands_follow_each_other_and_no_longer,
                                   cluster_teardown),
         cmocka_unit_test_teardown(silence_costs_no_cpu, cluster_teardown),
+        cmocka_unit_test_teardown(who_stays_awake_has_short_turns_and_no_other, cluster_teardown),
     };
     return cmocka_run_group_tests_name("awake", tests, NULL, NULL);
 }

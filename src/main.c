@@ -4,7 +4,7 @@
  *
  * The node's turn runs in a prepare watcher: after the callbacks of the last poll have filled the buffers, before the next
  * poll may sleep. One timer wakes the loop when the node wants to be turned without news; it sets nothing off by itself. Where
- * work comes soon the poll does not sleep (busy_poll.h): then a poll that brought nothing is no turn.
+ * work comes soon the poll does not sleep (busy_poll.h, slice.h): then a poll that brought nothing is no turn.
  */
 #include <errno.h>
 #include <ev.h>
@@ -20,6 +20,7 @@
 #include "conf.h"
 #include "logger.h"
 #include "node.h"
+#include "slice.h"
 #include "tools.h"
 #include "version.h"
 
@@ -114,6 +115,7 @@ static void wait_ends(struct process *process) {
 
 static void wait_begins(struct process *process, uint64_t now_us) {
     enum busy_poll_kind kind = node_expects(process->node) ? BUSY_POLL_EXPECTS : BUSY_POLL_ANY;
+    slice_short(process->conf->busy_poll_us > 0);
     busy_poll_begin(&process->busy_poll, kind, now_us, process->conf->busy_poll_us);
     process->waiting = true;
     process->awake = busy_poll_pays(&process->busy_poll, now_us);

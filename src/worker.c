@@ -9,7 +9,7 @@
  * The lock is held for a few pointer moves only, never while a batch runs, so neither side waits for the other's work. Once a batch has
  * been handed back, the thread runs housekeeping that nobody waits for (run with no batch).
  *
- * A thread whose jobs come soon one after the other waits for them awake, without the lock (busy_poll.h).
+ * A thread whose jobs come soon one after the other waits for them awake, without the lock (busy_poll.h, slice.h).
  *
  * A worker in the background is nice and SCHED_BATCH, so that the loop and the log's thread get the CPU first and are not interrupted
  * when it wakes; and of a disk whose scheduler knows priorities it has the lowest of the usual class. Not the idle class of either:
@@ -36,6 +36,7 @@
 
 #include "busy_poll.h"
 #include "instant.h"
+#include "slice.h"
 
 enum { BACKGROUND_NICER = 10, IO_PRIORITY_LOWEST = 7 };
 
@@ -92,8 +93,10 @@ static void step_back(void) {
 /* Waits for jobs and takes them all; empty when the worker is to stop and nothing waits. */
 static struct queue next_batch(struct worker *worker, struct busy_poll *poll, bool *background) {
     struct queue batch = {0};
+    unsigned awake_us = atomic_load(&worker->busy_poll_us);
 
-    busy_poll_begin(poll, BUSY_POLL_ANY, instant_mono_us(), atomic_load(&worker->busy_poll_us));
+    slice_short(awake_us > 0);
+    busy_poll_begin(poll, BUSY_POLL_ANY, instant_mono_us(), awake_us);
     while (!atomic_load(&worker->called) && busy_poll_pays(poll, instant_mono_us()))
         sched_yield();
     pthread_mutex_lock(&worker->lock);
