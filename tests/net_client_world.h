@@ -92,7 +92,7 @@ static inline bool answer(struct client *client) {
             client_free(client);
             return true;
         }
-        resp_buf_consume(&client->in, whole, 0);
+        resp_buf_consume(&client->in, whole, 64 * 1024);
     }
 }
 
