@@ -24,7 +24,7 @@
 #include "tools.h"
 #include "version.h"
 
-enum { CPU_LOOK_US = 1000 };
+enum { CPU_LOOK_US = 1000, SHORT_TURN_US = 100, LONG_TURN_US = 200, TURNS = 16 };
 
 struct process {
     struct ev_loop *loop;
@@ -39,6 +39,8 @@ struct process {
     struct busy_poll busy_poll;
     bool waiting;                      /* the last turn left nothing to do */
     bool awake;                        /* it waits awake */
+    uint64_t turns_us;                 /* of the last turns, about TURNS of them */
+    bool turns_long;                   /* at the mean */
     bool came;                         /* the last poll brought something */
     uint64_t polled_us;                /* when the last poll returned */
     uint64_t looked_us, looked_cpu_us; /* when the CPU's clock was looked at last; what it said */
@@ -73,6 +75,15 @@ static void arm(struct process *process, uint64_t now_ms) {
     ev_timer_start(process->loop, &process->timer);
 }
 
+/* Short slices (slice.h) would cut into pieces a turn that does much: a loop that has such turns wants the usual ones. */
+static void fit_slice(struct process *process) {
+    if (process->turns_us > TURNS * LONG_TURN_US)
+        process->turns_long = true;
+    else if (process->turns_us < TURNS * SHORT_TURN_US)
+        process->turns_long = false;
+    slice_short(process->conf->busy_poll_us > 0 && !process->turns_long);
+}
+
 /* At the CPU's clock: what was used since the last look. */
 static uint64_t look(struct process *process, uint64_t now_us) {
     uint64_t before_us = process->looked_cpu_us;
@@ -92,6 +103,7 @@ static void account(struct process *process, uint64_t took_us, uint64_t ended_us
         uint64_t used_us = look(process, ended_us);
         worked_us = used_us < took_us ? used_us : took_us;
     }
+    process->turns_us += took_us - process->turns_us / TURNS;
     node_stalled(process->node, took_us);
     node_worked(process->node, worked_us);
 }
@@ -115,7 +127,7 @@ static void wait_ends(struct process *process) {
 
 static void wait_begins(struct process *process, uint64_t now_us) {
     enum busy_poll_kind kind = node_expects(process->node) ? BUSY_POLL_EXPECTS : BUSY_POLL_ANY;
-    slice_short(process->conf->busy_poll_us > 0);
+    fit_slice(process);
     busy_poll_begin(&process->busy_poll, kind, now_us, process->conf->busy_poll_us);
     process->waiting = true;
     process->awake = busy_poll_pays(&process->busy_poll, now_us);

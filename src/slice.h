@@ -1,13 +1,12 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * How long a turn at the CPU the calling thread asks for.
+ * The slices of CPU time that the calling thread asks for.
  *
- * Who waits awake (busy_poll.h) yields between two looks. Where others want the CPU that is dear for a thread that has long turns: each
+ * Who waits awake (busy_poll.h) yields between two looks. Where others want the CPU that is dear for a thread that has long slices: each
  * yield puts it back by a whole one (1.4 ms on two CPUs, 2.8 ms on eight and more). A loop that looked for an answer in vain a few times
- * then waits when the answer has come. With short turns it is put back by little, and when it is woken it comes before those that have
- * long ones (the scheduler takes the earliest deadline; how long a turn is says nothing of how much CPU one gets in all).
- *
- * Only for those who wait awake: a loop that sleeps has its turns cut into pieces by it and wins nothing.
+ * then waits when the answer has come. With short slices it is put back by little, and when it is woken it comes before those that have
+ * long ones (the scheduler takes the earliest deadline; how long a slice is says nothing of how much CPU one gets in all). The price is
+ * that others cut in as often: who sleeps, or does much at a time, has the usual ones.
  *
  *      src/main.c, src/worker.c -> slice.h -> sched_setattr(2), of a thread of the usual class; Linux before 6.12 has one length for all,
  *                                             and there, or where it is forbidden, nothing changes
@@ -17,7 +16,7 @@
 
 #include <stdbool.h>
 
-/* Of the calling thread: turns of 0.1 ms, or of the system's length, as at the beginning; also of one that a thread with short ones made. */
+/* Slices of 0.1 ms, or of the system's length, as at the beginning; that also of one that a thread with short ones made. */
 void slice_short(bool wanted);
 
 #endif
