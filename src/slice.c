@@ -16,7 +16,8 @@ void slice_short(bool wanted) {
     if (wanted == is_short)
         return;
     is_short = wanted;
-    if (syscall(SYS_sched_getattr, 0, &of_thread, sizeof(of_thread), 0) != 0 || of_thread.sched_policy != SCHED_NORMAL)
+    if (syscall(SYS_sched_getattr, 0, &of_thread, sizeof(of_thread), 0) != 0 ||
+        of_thread.sched_policy != SCHED_NORMAL)
         return;
     of_thread.sched_flags |= SCHED_FLAG_RESET_ON_FORK; /* threads made later are asked themselves */
     of_thread.sched_runtime = wanted ? SHORT_NS : 0;
