@@ -1,11 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /* A node that has nothing to do stays awake where work comes soon, and sleeps where it does not. */
+#include <dirent.h>
+#include <linux/sched/types.h>
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <dirent.h>
-#include <linux/sched/types.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -155,7 +155,8 @@ int main(void) {
         cmocka_unit_test_teardown(it_stays_awake_while_commands_follow_each_other_and_no_longer,
                                   cluster_teardown),
         cmocka_unit_test_teardown(silence_costs_no_cpu, cluster_teardown),
-        cmocka_unit_test_teardown(who_stays_awake_has_short_slices_while_turns_are_short_and_no_other, cluster_teardown),
+        cmocka_unit_test_teardown(who_stays_awake_has_short_slices_while_turns_are_short_and_no_other,
+                                  cluster_teardown),
     };
     return cmocka_run_group_tests_name("awake", tests, NULL, NULL);
 }
