@@ -47,14 +47,25 @@ static size_t key_of(const struct ahead_command *command) {
     return eviction_is(&command->words) ? EVICTION_KEY : 0;
 }
 
+/* Its first word behind the key names a member, or its second. */
+static bool has_member(const struct ahead_command *command) {
+    return command->row && (command->row->categories & (CATEGORY_HASH | CATEGORY_SET | CATEGORY_SORTEDSET));
+}
+
 static void look_up(const struct ahead *ahead, struct keyspace *keyspace) {
     struct keyspace_key keys[GROUP_MAX];
     size_t count = 0;
     for (size_t i = 0; i < ahead->count; i++) {
         const struct ahead_command *command = &ahead->commands[i];
         size_t key = key_of(command);
-        if (key > 0 && key < command->words.count && command->db < keyspace_databases(keyspace))
-            keys[count++] = (struct keyspace_key){command->db, command->words.args[key]};
+        if (key == 0 || key >= command->words.count || command->db >= keyspace_databases(keyspace))
+            continue;
+        keys[count] = (struct keyspace_key){.db = command->db, .key = command->words.args[key]};
+        if (has_member(command)) {
+            keys[count].behind = &command->words.args[key + 1];
+            keys[count].behind_count = command->words.count - key - 1;
+        }
+        count++;
     }
     keyspace_expect(keyspace, keys, count);
 }

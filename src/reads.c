@@ -76,8 +76,8 @@ static void look_ahead(const struct node *node, const struct lane *lane, size_t 
     for (; at < lane->count && count < KEYSPACE_EXPECT_MAX; at++) {
         const struct pending_item *item = &lane->items[at];
         if (item->kind == PENDING_READ && item->key_length > 0)
-            keys[count++] =
-                (struct keyspace_key){item->db, {lane_bytes(lane, item) + item->key_at, item->key_length}};
+            keys[count++] = (struct keyspace_key){
+                .db = item->db, .key = {lane_bytes(lane, item) + item->key_at, item->key_length}};
     }
     if (count >= WORTH)
         keyspace_expect(node->keyspace, keys, count);

@@ -226,6 +226,22 @@ static void step(struct fixture *f, struct collection *c, uint64_t growth) {
     }
 }
 
+/* What is looked up ahead changes nothing, whatever is there and whatever words stand behind the key. */
+static void expect(struct fixture *f) {
+    struct twin_member members[2];
+    struct resp_arg words[2];
+    struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
+    size_t count = (size_t)draw(f, KEYSPACE_EXPECT_MAX + 1);
+    for (size_t i = 0; i < 2; i++) {
+        random_member(f, &members[i]);
+        words[i] = twin_key(&members[i]);
+    }
+    for (size_t i = 0; i < count; i++)
+        keys[i] = (struct keyspace_key){
+            .key = draw(f, 4) ? key_c : key_d, .behind = words, .behind_count = (size_t)draw(f, 3)};
+    keyspace_expect(f->keyspace, keys, count);
+}
+
 static void run(enum value_type type, uint64_t seed, uint64_t names) {
     struct fixture f = {keyspace_new(1), type, calloc(MEMBERS, sizeof(struct twin_member)), 0, seed, names};
     assert_non_null(f.twin);
@@ -234,6 +250,7 @@ static void run(enum value_type type, uint64_t seed, uint64_t names) {
         uint64_t growth = round < 30 ? 80 : 30;
         for (uint64_t i = draw(&f, names / 4); i > 0; i--) {
             struct collection c;
+            expect(&f);
             collection_open(&c, f.keyspace, 0, &key_c, type, NULL);
             for (uint64_t changes = draw(&f, 4); changes > 0; changes--)
                 step(&f, &c, growth);

@@ -248,7 +248,8 @@ static void step_expect(struct fixture *f) {
     struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
     size_t count = (size_t)draw(f, KEYSPACE_EXPECT_MAX + 1);
     for (size_t i = 0; i < count; i++)
-        keys[i] = (struct keyspace_key){(unsigned)draw(f, DATABASES), name_of(texts[i], (int)draw(f, NAMES))};
+        keys[i] = (struct keyspace_key){.db = (unsigned)draw(f, DATABASES),
+                                        .key = name_of(texts[i], (int)draw(f, NAMES))};
     keyspace_expect(f->keyspace, keys, count);
 }
 

@@ -74,10 +74,13 @@ uint64_t keyspace_next_deadline(const struct keyspace *keyspace);
 /* ---- keys --- */
 
 /* These keys (each with its database, which exists) are looked up soon: fetches what that will read from memory, for all of them at
- * once. Changes nothing; `count` is at most KEYSPACE_EXPECT_MAX. */
+ * once; also of the member of a large hash, set or sorted set that `behind` seems to name, the command's words behind the key. Changes
+ * nothing; `count` is at most KEYSPACE_EXPECT_MAX. */
 struct keyspace_key {
     unsigned db;
     struct resp_arg key;
+    const struct resp_arg *behind; /* NULL: the key alone */
+    size_t behind_count;
 };
 void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count);
 
