@@ -8,7 +8,8 @@
 
 enum {
     GROUP_MAX = KEYSPACE_EXPECT_MAX,
-    WORTH = 4, /* fewer commands are executed in the time that it takes to look ahead */
+    KEYS_MAX = 8 * GROUP_MAX, /* of a group: of more, the first would be out of the caches again */
+    WORTH = 4,                /* fewer are found in the time that it takes to look ahead */
 };
 
 struct ahead {
@@ -40,11 +41,24 @@ bool ahead_open(struct ahead *ahead, const struct raft_blob *blob, struct entry_
     return known;
 }
 
-/* The word that is the key it begins with; 0: none. */
-static size_t key_of(const struct ahead_command *command) {
-    if (command->row)
-        return command->row->first_key > 0 ? (size_t)command->row->first_key : 0;
-    return eviction_is(&command->words) ? EVICTION_KEY : 0;
+/* The words that are keys, as far as their places are fixed. */
+struct key_words {
+    size_t first, end, step; /* first == end: none */
+};
+
+static struct key_words keys_of(const struct ahead_command *command) {
+    const struct command *row = command->row;
+    size_t count = command->words.count;
+    if (!row)
+        return eviction_is(&command->words) && EVICTION_KEY < count
+                   ? (struct key_words){EVICTION_KEY, EVICTION_KEY + 1, 1}
+                   : (struct key_words){0};
+    if (row->first_key == 0 || (size_t)row->first_key >= count)
+        return (struct key_words){0};
+    size_t first = (size_t)row->first_key, end = count;
+    if (row->last_key >= 0 && (size_t)row->last_key + 1 < end)
+        end = (size_t)row->last_key + 1;
+    return (struct key_words){first, end, row->key_step > 0 ? (size_t)row->key_step : 1};
 }
 
 /* Its first word behind the key names a member, or its second. */
@@ -54,20 +68,29 @@ static bool has_member(const struct ahead_command *command) {
 
 static void look_up(const struct ahead *ahead, struct keyspace *keyspace) {
     struct keyspace_key keys[GROUP_MAX];
-    size_t count = 0;
+    size_t count = 0, left = KEYS_MAX;
+    bool worth = false;
     for (size_t i = 0; i < ahead->count; i++) {
         const struct ahead_command *command = &ahead->commands[i];
-        size_t key = key_of(command);
-        if (key == 0 || key >= command->words.count || command->db >= keyspace_databases(keyspace))
+        const struct resp_command *words = &command->words;
+        struct key_words at = keys_of(command);
+        if (command->db >= keyspace_databases(keyspace))
             continue;
-        keys[count] = (struct keyspace_key){.db = command->db, .key = command->words.args[key]};
-        if (has_member(command)) {
-            keys[count].behind = &command->words.args[key + 1];
-            keys[count].behind_count = command->words.count - key - 1;
+        for (; at.first < at.end && left > 0; at.first += at.step, left--) {
+            keys[count] = (struct keyspace_key){.db = command->db, .key = words->args[at.first]};
+            if (has_member(command)) {
+                keys[count].behind = &words->args[at.first + 1];
+                keys[count].behind_count = words->count - at.first - 1;
+            }
+            worth |= ++count == WORTH;
+            if (count == GROUP_MAX) {
+                keyspace_expect(keyspace, keys, count);
+                count = 0;
+            }
         }
-        count++;
     }
-    keyspace_expect(keyspace, keys, count);
+    if (worth)
+        keyspace_expect(keyspace, keys, count);
 }
 
 static void fill(struct ahead *ahead, struct keyspace *keyspace) {
@@ -84,8 +107,7 @@ static void fill(struct ahead *ahead, struct keyspace *keyspace) {
         command->origin = ahead->reader.origin;
         ahead->count++;
     }
-    if (ahead->count >= WORTH)
-        look_up(ahead, keyspace);
+    look_up(ahead, keyspace);
 }
 
 const struct ahead_command *ahead_next(struct ahead *ahead, struct keyspace *keyspace) {
