@@ -62,9 +62,21 @@ void cmd_get(struct call *call) {
         string_reply(call, item);
 }
 
+/* The next keys from `at` on wait for memory together. */
+static void expect_keys(struct call *call, size_t at) {
+    struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
+    size_t count = 0;
+    for (; at < call->count && count < KEYSPACE_EXPECT_MAX; at++)
+        keys[count++] = (struct keyspace_key){.db = call->db, .key = call->args[at]};
+    if (count > 1)
+        keyspace_expect(call->keyspace, keys, count);
+}
+
 void cmd_mget(struct call *call) {
     resp_array(call->reply, call->count - 1);
     for (size_t i = 1; i < call->count; i++) {
+        if (i % KEYSPACE_EXPECT_MAX == 1)
+            expect_keys(call, i);
         const struct item *item = lookup(call, &call->args[i]);
         string_reply(call, item && item_type(item) == VALUE_STRING ? item : NULL);
     }
