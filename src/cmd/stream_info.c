@@ -180,7 +180,7 @@ static void reply_progress(struct call *call, const struct item *item, const str
     else if (read == GROUP_READ_UNKNOWN)
         resp_null(call->reply);
     else
-        resp_integer(call->reply, added - read);
+        resp_integer(call->reply, (int64_t)((uint64_t)added - (uint64_t)read));
 }
 
 void cmd_xinfo_groups(struct call *call) {

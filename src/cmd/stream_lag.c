@@ -34,7 +34,8 @@ int64_t streams_distance(const struct item *item, const struct stream_id *id) {
 
 void streams_group_reached(const struct item *item, struct group *group, const struct stream_id *id) {
     if (group->read != GROUP_READ_UNKNOWN && !streams_has_holes(item, id))
-        group->read++;
+        group->read =
+            (int64_t)((uint64_t)group->read + 1); /* XGROUP sets any number: it wraps, as in Redis */
     else if (stream_head(item).added > 0)
         group->read = streams_distance(item, id);
     group->last = *id;
