@@ -19,7 +19,8 @@ void slice_short(bool wanted) {
     if (syscall(SYS_sched_getattr, 0, &of_thread, sizeof(of_thread), 0) != 0 ||
         of_thread.sched_policy != SCHED_NORMAL)
         return;
-    of_thread.sched_flags |= SCHED_FLAG_RESET_ON_FORK; /* threads made later are asked themselves */
+    if (of_thread.sched_nice >= 0) /* else those would lose that, too */
+        of_thread.sched_flags |= SCHED_FLAG_RESET_ON_FORK;
     of_thread.sched_runtime = wanted ? SHORT_NS : 0;
     (void)syscall(SYS_sched_setattr, 0, &of_thread, 0);
 }

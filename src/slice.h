@@ -16,7 +16,8 @@
 
 #include <stdbool.h>
 
-/* Slices of 0.1 ms, or of the system's length, as at the beginning; that also of one that a thread with short ones made. */
+/* Slices of 0.1 ms, or of the system's length, as at the beginning. A thread that one with short slices makes has the usual ones, unless
+ * the process runs with a niceness below 0. */
 void slice_short(bool wanted);
 
 #endif

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Looking ahead. A keyspace that the caches do not hold makes nearly everything wait for memory: a key for its places in the index and in
- * the dense array, then for itself; a member of a large collection the same once more. What is known to be read soon is fetched here, step by step for all of it at
- * once, so that the waits overlap.
+ * the dense array, then for itself; a member of a large collection the same once more. What is known to be read soon is fetched here,
+ * step by step for all of it at once, so that the waits overlap.
  */
 #include <assert.h>
 #include <string.h>
