@@ -18,54 +18,65 @@
 
 #include <assert.h>
 
-/* Prepares `sql` with its first two parameters; a failure shows when it is stepped, as a NULL. */
-static sqlite3_stmt *prepare(sqlite3 *db, const char *sql, uint64_t first, uint64_t second, int *result) {
-    sqlite3_stmt *statement = NULL;
+enum { TERM_AT, PASS, OLDEST, DELETE_THROUGH, TERMS_BEFORE, TERM_BEGINS };
+_Static_assert(TERM_BEGINS + 1 == STORE_BEGINNING_STATEMENTS, "as many as there are names");
 
-    *result = sqlite3_prepare_v2(db, sql, -1, &statement, NULL);
-    if (*result == SQLITE_OK) {
-        sqlite3_bind_int64(statement, 1, (int64_t)first);
-        sqlite3_bind_int64(statement, 2, (int64_t)second);
-    }
-    return statement;
-}
+static const char *const statement_sql[STORE_BEGINNING_STATEMENTS] = {
+    [TERM_AT] = "SELECT term FROM log WHERE id = ?",
+    [PASS] = "SELECT id, term, bytes FROM log WHERE id BETWEEN ? AND ? ORDER BY id",
+    [OLDEST] = "SELECT id, length(data) FROM log WHERE id < ? ORDER BY id",
+    [DELETE_THROUGH] = "DELETE FROM log WHERE id <= ?",
+    [TERMS_BEFORE] = "DELETE FROM terms WHERE first_index < ?",
+    [TERM_BEGINS] = "REPLACE INTO terms (first_index, term) VALUES (?, ?)",
+};
 
-static int run(sqlite3 *db, const char *sql, uint64_t first, uint64_t second) {
-    int result;
-    sqlite3_stmt *statement = prepare(db, sql, first, second, &result);
+int store_beginning_open(sqlite3 *db, struct store_beginning *beginning) {
+    int result = SQLITE_OK;
 
-    if (result == SQLITE_OK)
-        result = store_sql_run(statement);
-    sqlite3_finalize(statement);
+    for (int i = 0; i < STORE_BEGINNING_STATEMENTS && result == SQLITE_OK; i++)
+        result = sqlite3_prepare_v3(db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
+                                    &beginning->statements[i], NULL);
     return result;
 }
 
-int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term) {
-    int result;
-    sqlite3_stmt *get = prepare(db, "SELECT term FROM log WHERE id = ?", index * STORE_PARTS_MAX, 0, &result);
+void store_beginning_close(struct store_beginning *beginning) {
+    for (int i = 0; i < STORE_BEGINNING_STATEMENTS; i++)
+        sqlite3_finalize(beginning->statements[i]);
+}
 
-    *term = 0;
-    if (result != SQLITE_OK)
-        return result;
-    result = sqlite3_step(get);
-    if (result == SQLITE_ROW)
-        *term = (raft_term)sqlite3_column_int64(get, 0);
-    sqlite3_finalize(get);
+static sqlite3_stmt *with(struct store_beginning *beginning, int which, uint64_t first) {
+    sqlite3_bind_int64(beginning->statements[which], 1, (int64_t)first);
+    return beginning->statements[which];
+}
+
+static sqlite3_stmt *with_two(struct store_beginning *beginning, int which, uint64_t first, uint64_t second) {
+    sqlite3_bind_int64(beginning->statements[which], 2, (int64_t)second);
+    return with(beginning, which, first);
+}
+
+/* Ends a statement of rows, of which `result` is the last word: an open one would hold the WAL's frames. */
+static int ended(sqlite3_stmt *get, int result) {
+    sqlite3_reset(get);
     return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
 }
 
+int store_log_term_at(struct store_beginning *beginning, raft_index index, raft_term *term) {
+    sqlite3_stmt *get = with(beginning, TERM_AT, index * STORE_PARTS_MAX);
+    int result = sqlite3_step(get);
+
+    *term = result == SQLITE_ROW ? (raft_term)sqlite3_column_int64(get, 0) : 0;
+    return ended(get, result);
+}
+
 /* The entries' bytes are in each of their rows, before the data: none of it is read. */
-int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, struct store_step step,
-                   uint64_t *bytes) {
+int store_log_pass(struct store_beginning *beginning, struct store_state *state, raft_index through,
+                   struct store_step step, uint64_t *bytes) {
     uint64_t rows = 0;
     int result;
-    sqlite3_stmt *get =
-        prepare(db, "SELECT id, term, bytes FROM log WHERE id BETWEEN ? AND ? ORDER BY id",
-                state->log_start * STORE_PARTS_MAX, through * STORE_PARTS_MAX + STORE_PARTS_MAX - 1, &result);
+    sqlite3_stmt *get = with_two(beginning, PASS, state->log_start * STORE_PARTS_MAX,
+                                 through * STORE_PARTS_MAX + STORE_PARTS_MAX - 1);
 
     *bytes = 0;
-    if (result != SQLITE_OK)
-        return result;
     while ((result = sqlite3_step(get)) == SQLITE_ROW) {
         uint64_t id = (uint64_t)sqlite3_column_int64(get, 0);
 
@@ -79,19 +90,16 @@ int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, s
         *bytes += (uint64_t)sqlite3_column_int64(get, 2);
         rows += store_part_count((uint64_t)sqlite3_column_int64(get, 2));
     }
-    sqlite3_finalize(get);
-    return result == SQLITE_ROW || result == SQLITE_DONE ? SQLITE_OK : result;
+    return ended(get, result);
 }
 
-int store_log_delete_before(sqlite3 *db, raft_index index, struct store_step step, bool *more) {
+int store_log_delete_before(struct store_beginning *beginning, raft_index index, struct store_step step,
+                            bool *more) {
     uint64_t last = 0, rows = 0, bytes = 0;
-    int result;
-    sqlite3_stmt *get = prepare(db, "SELECT id, length(data) FROM log WHERE id < ? ORDER BY id",
-                                index * STORE_PARTS_MAX, 0, &result);
+    sqlite3_stmt *get = with(beginning, OLDEST, index * STORE_PARTS_MAX);
+    int result = SQLITE_OK;
 
     *more = false;
-    if (result != SQLITE_OK)
-        return result;
     while (!*more && (result = sqlite3_step(get)) == SQLITE_ROW) {
         bytes += (uint64_t)sqlite3_column_int64(get, 1);
         if (rows > 0 && (rows == step.rows || bytes > step.bytes)) {
@@ -101,19 +109,17 @@ int store_log_delete_before(sqlite3 *db, raft_index index, struct store_step ste
             rows++;
         }
     }
-    sqlite3_finalize(get);
-    if (result != SQLITE_ROW && result != SQLITE_DONE)
-        return result;
-    return rows > 0 ? run(db, "DELETE FROM log WHERE id <= ?", last, 0) : SQLITE_OK;
+    result = ended(get, result);
+    return result == SQLITE_OK && rows > 0 ? store_sql_run(with(beginning, DELETE_THROUGH, last)) : result;
 }
 
-int store_terms_begin(sqlite3 *db, raft_index index) {
+int store_terms_begin(struct store_beginning *beginning, raft_index index) {
     raft_term term;
-    int result = store_log_term_at(db, index, &term);
+    int result = store_log_term_at(beginning, index, &term);
 
     if (result == SQLITE_OK)
-        result = run(db, "DELETE FROM terms WHERE first_index < ?", index, 0);
+        result = store_sql_run(with(beginning, TERMS_BEFORE, index));
     if (result == SQLITE_OK && term != 0)
-        result = run(db, "REPLACE INTO terms (first_index, term) VALUES (?, ?)", index, term);
+        result = store_sql_run(with_two(beginning, TERM_BEGINS, index, term));
     return result;
 }

@@ -217,20 +217,29 @@ int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint6
 
 /* ---- compact.c ------------------------------------------------------------------------------------------- */
 
-/* The term of the entry at `index`; 0 when there is no such row. SQLite's result, as of all of these. */
-int store_log_term_at(sqlite3 *db, raft_index index, raft_term *term);
+/* What moves the log's beginning, prepared once: at 50 x 16 SETs preparing took a twentieth of the thread's time. */
+enum { STORE_BEGINNING_STATEMENTS = 6 };
+struct store_beginning {
+    sqlite3_stmt *statements[STORE_BEGINNING_STATEMENTS];
+};
+/* SQLite's result, as of all of these but the closing, which takes what was never opened, too. */
+int store_beginning_open(sqlite3 *db, struct store_beginning *beginning);
+void store_beginning_close(struct store_beginning *beginning);
+/* The term of the entry at `index`; 0 when there is no such row. */
+int store_log_term_at(struct store_beginning *beginning, raft_index index, raft_term *term);
 /* What a step deletes at most. */
 struct store_step {
     uint64_t rows, bytes;
 };
 /* Moves the log's beginning (log_start, base_term) over entries up to `through`, as many as one step allows, at least one if
  * any is there. *bytes: theirs. */
-int store_log_pass(sqlite3 *db, struct store_state *state, raft_index through, struct store_step step,
-                   uint64_t *bytes);
+int store_log_pass(struct store_beginning *beginning, struct store_state *state, raft_index through,
+                   struct store_step step, uint64_t *bytes);
 /* Deletes rows of entries before `index`, as many as one step allows. *more: some are left. */
-int store_log_delete_before(sqlite3 *db, raft_index index, struct store_step step, bool *more);
+int store_log_delete_before(struct store_beginning *beginning, raft_index index, struct store_step step,
+                            bool *more);
 /* The table of terms begins at `index`, with the term of the entry there; if there is one. */
-int store_terms_begin(sqlite3 *db, raft_index index);
+int store_terms_begin(struct store_beginning *beginning, raft_index index);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
 

@@ -91,6 +91,7 @@ struct store_log {
     struct store_mover *mover;
     struct store_file mark;
     sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct store_beginning beginning;
     char incarnation[STORE_ID_LENGTH + 1];
     struct raft_term_start *terms;   /* as found at the opening; lent to store_boot */
     struct raft_members_at *changes; /* the same */
@@ -225,7 +226,7 @@ static bool run_identity(struct store_log *log, struct store_job *job) {
 /* ---- the log's beginning --------------------------------------------------------------------------------- */
 
 static bool save_beginning(struct store_log *log) {
-    int result = store_terms_begin(log->db, log->state.log_start);
+    int result = store_terms_begin(&log->beginning, log->state.log_start);
 
     if (result == SQLITE_OK)
         result = store_state_put(log->statements[STATE_PUT], &log->state);
@@ -258,9 +259,9 @@ static bool run_compact(struct store_log *log, struct store_job *job) {
     int result = SQLITE_OK;
 
     if (through >= log->state.log_start)
-        result = store_log_pass(log->db, &log->state, through, step, &bytes);
+        result = store_log_pass(&log->beginning, &log->state, through, step, &bytes);
     if (result == SQLITE_OK)
-        result = store_log_delete_before(log->db, log->state.log_start, step, &job->more);
+        result = store_log_delete_before(&log->beginning, log->state.log_start, step, &job->more);
     if (result != SQLITE_OK)
         return fail(log, "delete old entries", result);
     assert(bytes <= log->log_bytes);
@@ -275,7 +276,7 @@ static bool holds_entry(struct store_log *log, raft_index index, raft_term term,
     int result = SQLITE_OK;
 
     if (index >= log->state.log_start)
-        result = store_log_term_at(log->db, index, &found);
+        result = store_log_term_at(&log->beginning, index, &found);
     *holds = index <= log->last_index && found == term;
     return done(log, "look for the snapshot's entry", result);
 }
@@ -554,6 +555,8 @@ static int open_database(struct store_log *log) {
     for (int i = 0; i < STATEMENT_COUNT && result == SQLITE_OK; i++)
         result = sqlite3_prepare_v3(log->db, statement_sql[i], -1, SQLITE_PREPARE_PERSISTENT,
                                     &log->statements[i], NULL);
+    if (result == SQLITE_OK)
+        result = store_beginning_open(log->db, &log->beginning);
     return result;
 }
 
@@ -670,6 +673,7 @@ void store_log_close(struct store_log *log) {
         return;
     for (int i = 0; i < STATEMENT_COUNT; i++)
         sqlite3_finalize(log->statements[i]);
+    store_beginning_close(&log->beginning);
     store_mover_stop(log->mover);
     if (log->mover != NULL)
         store_mover_state(log->mover, true, &moved);
