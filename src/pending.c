@@ -46,6 +46,10 @@ const char *lane_bytes(const struct lane *lane, const struct pending_item *item)
     return item->length > 0 ? resp_buf_bytes(&lane->bytes) + item->at : "";
 }
 
+struct resp_arg lane_word(const struct lane *lane, const struct pending_item *item, struct pending_word word) {
+    return (struct resp_arg){lane_bytes(lane, item) + word.at, word.length};
+}
+
 static void move_item(struct lane *from, struct pending_item *item, struct lane *to) {
     assert(item->kind == PENDING_READ || item->kind == PENDING_REPLY);
     struct pending_item *moved = lane_add_bytes(to, item->connection, (enum pending_kind)item->kind,
@@ -53,8 +57,8 @@ static void move_item(struct lane *from, struct pending_item *item, struct lane 
     moved->db = item->db;
     moved->queued = item->queued;
     moved->protocol = item->protocol;
-    moved->key_at = item->key_at;
-    moved->key_length = item->key_length;
+    moved->key = item->key;
+    moved->member = item->member;
     moved->quiet = item->quiet;
     item->kind = PENDING_MOVED;
     item->connection = NULL;

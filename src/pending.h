@@ -42,10 +42,16 @@ enum pending_kind {
     PENDING_MOVED, /* the item was taken along into another lane */
 };
 
+/* Among an item's bytes; length 0: there is none. */
+struct pending_word {
+    uint32_t at, length;
+};
+
 struct pending_item {
     struct connection *connection;
     size_t at, length;           /* of the read's command, the transaction's or the reply, in lane->bytes */
-    uint32_t key_at, key_length; /* of the read's first key, in those; 0, 0: it has none */
+    struct pending_word key;     /* of the read: its first key */
+    struct pending_word member;  /* ... and the word behind it, where that names a member of a collection */
     uint32_t db;
     uint32_t queued;  /* 1 + commands of a transaction, which are the bytes; 0: it is none */
     uint8_t kind;     /* enum pending_kind */
@@ -86,6 +92,8 @@ size_t lane_tail_of(const struct lane *lane, const struct connection *connection
 /* Moves the last `count` items, in order, to the end of another lane. */
 void lane_take_tail(struct lane *from, struct lane *to, size_t count);
 const char *lane_bytes(const struct lane *lane, const struct pending_item *item);
+/* A word among them. Holds until the lane gets more. */
+struct resp_arg lane_word(const struct lane *lane, const struct pending_item *item, struct pending_word word);
 /* Bytes that the lane holds. */
 size_t lane_memory(const struct lane *lane);
 

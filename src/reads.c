@@ -66,18 +66,40 @@ static void answer(struct node *node, struct lane *lane, struct pending_item *it
     finish(node, lane, item, item->kind == PENDING_READ && apply_read(node, lane, item, wall_ms, 0), before);
 }
 
-/* Of so many items at a time, the keys are looked up together: the first does not wait for memory, then the second. */
+static struct pending_word word_of(const struct resp_command *command, size_t number) {
+    const struct resp_arg *word = &command->args[number];
+    return (struct pending_word){(uint32_t)(word->bytes - command->raw), (uint32_t)word->length};
+}
+
+void reads_note_words(struct pending_item *item, const struct command *row,
+                      const struct resp_command *command) {
+    size_t key = row->first_key > 0 ? (size_t)row->first_key : 0;
+    if (key == 0 || key >= command->count)
+        return;
+    item->key = word_of(command, key);
+    if (row->categories & (CATEGORY_HASH | CATEGORY_SET | CATEGORY_SORTEDSET) && key + 1 < command->count)
+        item->member = word_of(command, key + 1);
+}
+
+/* Of so many items at a time, the keys and members are looked up together: the first does not wait for memory, then the second. */
 static void look_ahead(const struct node *node, const struct lane *lane, size_t at) {
     enum { WORTH = 4 };
     struct keyspace_key keys[KEYSPACE_EXPECT_MAX];
+    struct resp_arg members[KEYSPACE_EXPECT_MAX];
     size_t count = 0;
     if (at % KEYSPACE_EXPECT_MAX != 0)
         return;
     for (; at < lane->count && count < KEYSPACE_EXPECT_MAX; at++) {
         const struct pending_item *item = &lane->items[at];
-        if (item->kind == PENDING_READ && item->key_length > 0)
-            keys[count++] = (struct keyspace_key){
-                .db = item->db, .key = {lane_bytes(lane, item) + item->key_at, item->key_length}};
+        if (item->kind != PENDING_READ || item->key.length == 0)
+            continue;
+        keys[count] = (struct keyspace_key){.db = item->db, .key = lane_word(lane, item, item->key)};
+        if (item->member.length > 0) {
+            members[count] = lane_word(lane, item, item->member);
+            keys[count].behind = &members[count];
+            keys[count].behind_count = 1;
+        }
+        count++;
     }
     if (count >= WORTH)
         keyspace_expect(node->keyspace, keys, count);

@@ -401,11 +401,8 @@ static enum served take_read(struct node *node, struct connection *connection, c
     struct pending_item *item = transaction ? transaction_read(connection, connection->lane)
                                             : lane_add_bytes(connection->lane, connection, PENDING_READ,
                                                              command->raw, command->raw_length);
-    if (!transaction && row->first_key > 0 && (size_t)row->first_key < command->count) {
-        const struct resp_arg *key = &command->args[row->first_key];
-        item->key_at = (uint32_t)(key->bytes - command->raw);
-        item->key_length = (uint32_t)key->length;
-    }
+    if (!transaction)
+        reads_note_words(item, row, command);
     finish_item(item, connection);
     if (row->run == cmd_watch)
         transaction_watch_asked(connection);
