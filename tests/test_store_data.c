@@ -115,8 +115,23 @@ static void a_death_leaves_the_old_state_or_the_new(void **state) {
     }
 }
 
-static void a_checkpoint_given_up_never_was(void **state) {
+/* More than SQLite's cache holds, as one checkpoint; not committed. */
+static void write_much(struct data_world *world) {
     static const char page[4000];
+    struct store_data_job *job;
+
+    world->checkpoint++;
+    for (uint32_t at = 0; at < 6000; at += 100) {
+        job = job_of(world, STORE_DATA_PAGES);
+        for (uint32_t number = at; number < at + 100; number++)
+            store_pages_add(&job->pages, 3, number, page, sizeof(page));
+        data_run(world, job);
+        assert_false(job->failed);
+        store_data_job_free(job);
+    }
+}
+
+static void a_checkpoint_given_up_never_was(void **state) {
     struct data_world *world = *state;
     uint64_t seed = 3;
 
@@ -125,15 +140,7 @@ static void a_checkpoint_given_up_never_was(void **state) {
     for (int round = 0; round < 3; round++) {
         struct store_data_job *job;
 
-        world->checkpoint++;
-        for (uint32_t at = 0; at < 6000; at += 100) { /* more than the cache holds */
-            job = job_of(world, STORE_DATA_PAGES);
-            for (uint32_t number = at; number < at + 100; number++)
-                store_pages_add(&job->pages, 3, number, page, sizeof(page));
-            data_run(world, job);
-            assert_false(job->failed);
-            store_data_job_free(job);
-        }
+        write_much(world);
         assert_true(data_file_size(world, "data-1.db-wal") > 4000000);
         job = job_of(world, STORE_DATA_ABORT);
         data_run(world, job);
@@ -507,6 +514,72 @@ static void put_back(struct data_world *world, const struct remains *remains, st
     bytes_write(as_world(world), "data-1.db-wal", wal);
 }
 
+/* What it holds is in no other file. */
+static void a_wal_that_a_start_finds_outlives_a_checkpoint_that_is_given_up(void **state) {
+    struct data_world *world = *state;
+    struct remains remains = live_and_die(world, 3);
+    int status;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store_data_job *job;
+
+        data_open(world);
+        write_much(world);
+        job = job_of(world, STORE_DATA_ABORT);
+        data_run(world, job);
+        _exit(job->failed);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    assert_int_equal(data_file_size(world, "data-1.db-wal"), WAL_HEADER + remains.frames * WAL_FRAME);
+    twin_live(&twin, 5, 3);
+    data_open(world);
+    meta_must_be(world->meta, &twin);
+    data_must_be(world, &twin, 100000);
+    free(remains.db.at);
+    free(remains.wal.at);
+}
+
+/* A start waits for what it loads, and nobody for the moving. */
+static void a_wal_that_a_start_finds_is_moved_when_all_is_loaded(void **state) {
+    struct data_world *world = *state;
+    struct store_data_job *job;
+    off_t length;
+    int slices = 0, status;
+    bool more = true;
+    pid_t child = fork();
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        data_open(world);
+        write_much(world);
+        job = job_of(world, STORE_DATA_COMMIT);
+        job->meta = twin_meta(1);
+        job->job.next = NULL;
+        store_data_run(world->data, &job->job);
+        _exit(job->failed);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
+    length = data_file_size(world, "data-1.db-wal");
+    assert_true(length > 6000 * WAL_FRAME);
+    data_open(world);
+    for (; more; slices++) {
+        assert_int_equal(data_file_size(world, "data-1.db-wal"), length);
+        job = store_data_job_new(STORE_DATA_LOAD);
+        job->rewind = slices == 0;
+        job->bytes_max = 1 << 20;
+        data_run(world, job);
+        assert_false(job->failed);
+        more = job->more;
+        store_data_job_free(job);
+    }
+    assert_true(slices > 20);
+    assert_int_equal(data_file_size(world, "data-1.db-wal"), 0);
+}
+
 /* The machine stops in the last checkpoint's sync: any of its blocks may be missing, or its end. */
 static void a_torn_wal_is_the_checkpoint_before(void **state) {
     struct data_world *world = *state;
@@ -583,6 +656,8 @@ int main(void) {
         DATA_TEST(another_programs_file_is_refused),
         DATA_TEST(a_flip_anywhere_is_found_or_harmless),
         DATA_TEST(an_old_block_is_found),
+        DATA_TEST(a_wal_that_a_start_finds_outlives_a_checkpoint_that_is_given_up),
+        DATA_TEST(a_wal_that_a_start_finds_is_moved_when_all_is_loaded),
         DATA_TEST(a_torn_wal_is_the_checkpoint_before),
         DATA_TEST(a_wal_damaged_before_its_last_commit_is_refused),
     };

@@ -35,7 +35,8 @@
  *                            what the cache holds of them is enough: 2.02 times the change is written then too.
  *      the WAL is moved      after the commit's job has been handed back, once it has 4 MB, and then cut off: a start reads all of it
  *                            several times and writes it again before it may be believed (wal.c). So it is at most as long as the
- *                            largest checkpoint, plus what is committed while a copy is being made (a reader pins it).
+ *                            largest checkpoint, plus what is committed while a copy is being made (a reader pins it). What a start
+ *                            finds of it is moved when all is loaded, for that is waited for.
  *      locking NORMAL        copies are read on a connection of their own.
  *      secure_delete off, no mmap: as in log.c.
  */
@@ -90,6 +91,7 @@ struct store_data {
     bool unmoved;                               /* moving them into the file has failed */
     uint8_t wal_header[STORE_WAL_HEADER_BYTES]; /* as the last good commit left it; zeros: there was none */
 
+    bool unread;        /* it is to be loaded, and nothing was written since it was opened */
     uint64_t load_next; /* id of the next page to load */
     struct totals loaded;
 };
@@ -241,7 +243,7 @@ static int cut_wal(struct store_data *data) {
 static int keep_house(struct store_data *data) {
     int result = SQLITE_OK;
 
-    if (data->db == NULL || data->open || data->durable_frames < WAL_FRAMES)
+    if (data->db == NULL || data->open || data->unread || data->durable_frames < WAL_FRAMES)
         return SQLITE_OK;
     if (data->moved_frames < data->durable_frames)
         result = move_wal(data);
@@ -259,6 +261,7 @@ static bool begin(struct store_data *data, struct store_data_job *job) {
     assert(job->checkpoint > data->checkpoint);
     data->checkpoint = job->checkpoint;
     data->failed = false;
+    data->unread = false;
     if (!be_open(data, job))
         return false;
     if (data->unmoved && !done(data, job, "move the WAL into the file", move_wal(data)))
@@ -437,6 +440,7 @@ static bool run_load(struct store_data *data, struct store_data_job *job) {
         sound = damaged(data, job, "pages are missing, too many, or old: their sum differs", data->load_next);
     if (sound && (result == SQLITE_ROW || result == SQLITE_DONE)) {
         data->loaded = totals;
+        data->unread = data->unread && job->more;
         return true;
     }
     data->load_next = next;
@@ -586,15 +590,16 @@ static enum store_result open_checked(struct store_data *data, const struct stor
         return STORE_IO;
     }
     result = open_database(data);
-    if (result == SQLITE_OK)
-        result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_TRUNCATE);
     if (result != SQLITE_OK) {
         store_sql_why(why, data->paths.db, "open", data->db, result);
         return STORE_IO;
     }
     data->committed = (struct totals){meta->pages, meta->bytes, meta->sum};
     data->totals = data->committed;
-    data->durable_frames = 0;
+    if (wal_length > 0)
+        data->durable_frames = (int)((wal_length - STORE_WAL_HEADER_BYTES) / WAL_FRAME_BYTES);
+    read_wal_header(data, data->wal_header);
+    data->unread = true;
     return STORE_OK;
 }
 
