@@ -144,7 +144,9 @@ static void copy(struct node *node) {
     wants.generation = node->checkpoint.generation;
     memcpy(wants.cluster, node->admission.identity.cluster, sizeof wants.cluster);
     backup->copy = store_copy_new(node->conf->dir, &wants);
+    store_copy_set_rate(backup->copy, node->checkpoint.rate);
     backup->worker = worker_new(node->loop, "backup", store_copy_run, backup->copy);
+    worker_background(backup->worker);
     struct store_copy_job *job = store_copy_job_new(STORE_COPY_BACKUP);
     job->generation = wants.generation;
     job->backup_dir = strdup(node->conf->backup_dir);
@@ -189,6 +191,8 @@ void backup_turn(struct node *node) {
     struct worker_job *done = backup->phase == BACKUP_COPY ? worker_take(backup->worker) : NULL;
     if (done)
         take(node, (struct store_copy_job *)done);
+    else if (backup->phase == BACKUP_COPY) /* for as long as it reads the data's WAL keeps all */
+        store_copy_set_rate(backup->copy, node->checkpoint.rate);
     if (backup->phase == BACKUP_CHECKPOINT)
         watch_checkpoint(node);
     if (backup->phase != BACKUP_NONE && node->stopping)

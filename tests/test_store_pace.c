@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* A checkpoint's way to the disk: in small pieces, and no faster than it is told. */
+/* A checkpoint's way to the disk, and a backup's: in small pieces, and no faster than it is told. */
 #include "data_world.h"
 
 #include <pthread.h>
@@ -125,6 +125,65 @@ static void what_was_written_at_a_rate_comes_back(void **state) {
     assert_int_equal(pages, PAGES);
 }
 
+static struct store_copy_job *back_up(struct data_world *world) {
+    struct store_copy_job *job = store_copy_job_new(STORE_COPY_BACKUP);
+
+    job->backup_dir = strdup(world->dir);
+    job->generation = STORE_DATA_FIRST;
+    strcpy(job->name, "backup.db");
+    copy_run(world, job);
+    return job;
+}
+
+static void a_backup_grows_in_pieces_at_the_rate(void **state) {
+    enum { RATE = 20 * 1000 * 1000 };
+    struct data_world *world = *state;
+    const double at_least_s = 0.8 * PAGES * PAGE_BYTES / RATE;
+    struct store_copy_job *job;
+    uint64_t begun;
+    double took_s;
+
+    data_open(world);
+    write_checkpoint(world);
+    store_copy_set_rate(world->copy, RATE);
+    disk_watch();
+    begun = now_us();
+    job = back_up(world);
+    took_s = (double)(now_us() - begun) / 1e6;
+    if (job->failed)
+        fail_msg("%s", job->why);
+    print_message("%.2f s, at least %.2f; %ld syncs of %.1f MB\n", took_s, at_least_s, disk.syncs,
+                  (double)disk.wrote / 1e6);
+    assert_true(took_s > at_least_s);
+    assert_true(disk.wrote > (long)PAGES * PAGE_BYTES && disk.syncs > disk.wrote / PIECE_MAX);
+    disk_watch_no_more();
+    store_copy_job_free(job);
+}
+
+static void *give_up(void *context) {
+    worker_rest(100 * 1000);
+    store_copy_give_up(context);
+    return NULL;
+}
+
+static void a_backup_that_is_given_up_does_not_rest(void **state) {
+    enum { RATE = 100 * 1000 };
+    struct data_world *world = *state;
+    struct store_copy_job *job;
+    uint64_t begun;
+    pthread_t thread;
+
+    data_open(world);
+    write_checkpoint(world);
+    store_copy_set_rate(world->copy, RATE);
+    begun = now_us();
+    assert_int_equal(pthread_create(&thread, NULL, give_up, world->copy), 0);
+    job = back_up(world);
+    assert_int_equal(pthread_join(thread, NULL), 0);
+    assert_true(job->failed && now_us() - begun < 3 * 1000 * 1000); /* a piece would rest for 5 s */
+    store_copy_job_free(job);
+}
+
 #define DATA_TEST(name) cmocka_unit_test_setup_teardown(name, data_setup, data_teardown)
 
 int main(void) {
@@ -133,6 +192,8 @@ int main(void) {
         DATA_TEST(it_is_written_and_moved_at_the_rate),
         DATA_TEST(a_rate_that_is_taken_away_holds_nobody_any_more),
         DATA_TEST(what_was_written_at_a_rate_comes_back),
+        DATA_TEST(a_backup_grows_in_pieces_at_the_rate),
+        DATA_TEST(a_backup_that_is_given_up_does_not_rest),
     };
 
     return cmocka_run_group_tests_name("store_pace", tests, NULL, NULL);

@@ -224,6 +224,8 @@ struct store_copy;
 /* Making a copy takes as long as the file is large, a fragment takes a moment: give each kind a store_copy and a worker of its own. */
 struct store_copy *store_copy_new(const char *dir, const struct store_data_wants *wants);
 void store_copy_free(struct store_copy *copy);
+/* From any thread: copies that it makes grow by so many bytes a second, in small pieces; 0, as at first: as fast as the disk takes them. */
+void store_copy_set_rate(struct store_copy *copy, uint64_t bytes_per_s);
 /* From any thread: a large copy that is being made fails soon, and leaves nothing behind. */
 void store_copy_give_up(struct store_copy *copy);
 

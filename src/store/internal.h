@@ -20,7 +20,7 @@
  *      wal.c       the -wal's frames, walked without SQLite
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
- *      pace.c      a WAL is moved without holding up the disk
+ *      pace.c      what is written in bulk, by a checkpoint or a backup, does not hold up the disk
  *      gather.c    fewer and larger system calls below SQLite
  *      straight.c  writes that go past the system's cache, and are durable at once
  *      sqlite.c    small helpers on SQLite
@@ -102,7 +102,7 @@ struct store_paced {
     sqlite3_io_methods methods; /* in place of its own */
     int unsynced;               /* bytes */
 };
-enum { STORE_PACED_FILES = 2 };
+enum { STORE_PACED_FILES = 2, STORE_PIECE_BYTES = 512 * 1024 };
 struct store_pace {
     atomic_uint_least64_t rate; /* bytes a second; 0: no rests */
     uint64_t rested_us;         /* when the last rest ended */
@@ -111,6 +111,8 @@ struct store_pace {
 /* Between the two whatever this connection writes is written at a pace. It must not be closed meanwhile. */
 void store_pace_begin(struct store_pace *pace, sqlite3 *db);
 void store_pace_end(struct store_pace *pace);
+/* Rests until so many bytes, written since the last rest, have taken their time. */
+void store_pace_rest(struct store_pace *pace, uint64_t bytes);
 /* Moves as much of the WAL as no reader needs, at a pace. *moved: frames of it that are in the file. */
 int store_sql_move_wal(sqlite3 *db, struct store_pace *pace, int *moved);
 
@@ -483,6 +485,7 @@ enum store_result store_data_adopt(const struct store_data_paths *from, const st
 
 struct store_copy {
     atomic_bool given_up;
+    struct store_pace pace; /* of what is copied out */
     char *dir;
     uint64_t generation; /* in use, as far as this one was told */
     char cluster[STORE_ID_LENGTH + 1];

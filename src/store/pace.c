@@ -5,7 +5,7 @@
  * What a checkpoint writes is in nobody's way as long as the disk has little of it at a time: a commit of raft.db waits for
  * whatever its disk is busy with. SQLite would write as fast as it can and sync once: the -wal at the COMMIT, hundreds of MB, and then
  * the same again when the WAL is moved into the file. So, for the length of such a call, the files' own write is replaced by one that,
- * whenever PIECE_BYTES have been written, syncs them, and then rests until they have taken as long as the rate says:
+ * whenever STORE_PIECE_BYTES have been written, syncs them, and then rests until they have taken as long as the rate says:
  *
  *      write write write sync ....rest.... write write write sync ....rest....
  *                             ^ raft.db's commits find the disk idle
@@ -25,7 +25,7 @@
 #include <errno.h>
 #include <time.h>
 
-enum { PIECE_BYTES = 512 * 1024, REST_US_MAX = 10000 };
+enum { REST_US_MAX = 10000 };
 
 /* SQLite hands over no context but the file. */
 static _Thread_local struct store_pace *pacing;
@@ -37,12 +37,11 @@ static uint64_t now_us(void) {
     return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
 }
 
-/* Until PIECE_BYTES have taken their time, from the end of the last rest on. */
-static void rest(struct store_pace *pace) {
+void store_pace_rest(struct store_pace *pace, uint64_t bytes) {
     uint64_t passed_us = now_us() - pace->rested_us, rate;
 
     while ((rate = atomic_load(&pace->rate)) > 0) {
-        uint64_t due_us = PIECE_BYTES * 1000000ull / rate;
+        uint64_t due_us = bytes * 1000000 / rate;
 
         if (passed_us >= due_us)
             break;
@@ -62,10 +61,10 @@ static int paced_write(sqlite3_file *file, const void *bytes, int length, sqlite
     file->pMethods = paced->own;
     result = paced->own->xWrite(file, bytes, length, offset);
     paced->unsynced += length;
-    if (result == SQLITE_OK && paced->unsynced >= PIECE_BYTES) {
+    if (result == SQLITE_OK && paced->unsynced >= STORE_PIECE_BYTES) {
         paced->unsynced = 0;
         result = paced->own->xSync(file, SQLITE_SYNC_NORMAL);
-        rest(pace);
+        store_pace_rest(pace, STORE_PIECE_BYTES);
     }
     file->pMethods = &paced->methods;
     return result;
