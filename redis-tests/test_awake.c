@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/syscall.h>
 #include <time.h>
 #include <unistd.h>
@@ -150,6 +151,22 @@ static void who_stays_awake_has_short_slices_while_turns_are_short_and_no_other(
         skip();
 }
 
+/* Slices are kept from threads that are made later by a flag that would take a niceness below 0 from them, too. */
+static void threads_that_are_made_later_keep_a_niceness_below_0(void **state) {
+    enum { NICE = -5 };
+    static const char *const names[] = {"log", "mover", "data"};
+    (void)state;
+    if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
+        skip(); /* it is root's to set */
+    struct cluster *cluster = cluster_new(1, options);
+    assert_int_equal(setpriority(PRIO_PROCESS, 0, 0), 0);
+    pid_t loop = cluster->nodes[0].pid;
+    assert_int_equal(getpriority(PRIO_PROCESS, (id_t)loop), NICE);
+    for (size_t i = 0; i < sizeof names / sizeof names[0]; i++)
+        assert_int_equal(getpriority(PRIO_PROCESS, (id_t)thread_named(loop, names[i])), NICE);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(it_stays_awake_while_commands_follow_each_other_and_no_longer,
@@ -157,6 +174,7 @@ int main(void) {
         cmocka_unit_test_teardown(silence_costs_no_cpu, cluster_teardown),
         cmocka_unit_test_teardown(who_stays_awake_has_short_slices_while_turns_are_short_and_no_other,
                                   cluster_teardown),
+        cmocka_unit_test_teardown(threads_that_are_made_later_keep_a_niceness_below_0, cluster_teardown),
     };
     return cmocka_run_group_tests_name("awake", tests, NULL, NULL);
 }
