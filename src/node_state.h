@@ -475,7 +475,8 @@ bool reads_answer(
 /* The lane for a read that may stand on the lease: the one of leases while there is one, else the one of rounds. */
 struct lane *reads_lane(struct node *node, bool lease);
 /* Notes which words of the item's command, alone in it, will be looked for in the keyspace: they are looked up together with others'. */
-void reads_note_words(struct pending_item *item, const struct command *row, const struct resp_command *command);
+void reads_note_words(struct pending_item *item, const struct command *row,
+                      const struct resp_command *command);
 /* Milliseconds (node->now_ms's clock) until which reads may stand on the lease; 0: not at all. */
 uint64_t reads_lease_until_ms(const struct node *node);
 

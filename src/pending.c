@@ -46,7 +46,8 @@ const char *lane_bytes(const struct lane *lane, const struct pending_item *item)
     return item->length > 0 ? resp_buf_bytes(&lane->bytes) + item->at : "";
 }
 
-struct resp_arg lane_word(const struct lane *lane, const struct pending_item *item, struct pending_word word) {
+struct resp_arg lane_word(const struct lane *lane, const struct pending_item *item,
+                          struct pending_word word) {
     return (struct resp_arg){lane_bytes(lane, item) + word.at, word.length};
 }
 

@@ -49,9 +49,9 @@ struct pending_word {
 
 struct pending_item {
     struct connection *connection;
-    size_t at, length;           /* of the read's command, the transaction's or the reply, in lane->bytes */
-    struct pending_word key;     /* of the read: its first key */
-    struct pending_word member;  /* ... and the word behind it, where that names a member of a collection */
+    size_t at, length;          /* of the read's command, the transaction's or the reply, in lane->bytes */
+    struct pending_word key;    /* of the read: its first key */
+    struct pending_word member; /* ... and the word behind it, where that names a member of a collection */
     uint32_t db;
     uint32_t queued;  /* 1 + commands of a transaction, which are the bytes; 0: it is none */
     uint8_t kind;     /* enum pending_kind */
