@@ -237,13 +237,14 @@ static void reuse(struct admin *admin) {
         }
 }
 
-/* A member that the list has at an address where it is not any more. */
+/* A member that the list has at an address where it is not any more. One whose removal has been asked for is a member until that is done. */
 struct sim_node *operator_misplaced(void) {
     char address[32];
     for (size_t i = 0; i < sim->node_count; i++) {
         struct sim_node *node = &sim->nodes[i];
         snprintf(address, sizeof address, "127.0.0.1:%u", world_port((int)i));
-        if (node->moves > 0 && node->standing == STANDING_MEMBER && !quorums_knows(node->id, address))
+        if (node->moves > 0 && (node->standing == STANDING_MEMBER || node->standing == STANDING_LEAVING) &&
+            !quorums_knows(node->id, address))
             return node;
     }
     return NULL;
