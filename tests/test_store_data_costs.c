@@ -39,7 +39,7 @@ static void commit_many(struct data_world *world) {
     store_data_job_free(job);
 }
 
-/* A start writes again what a kill has left in the WAL, but no more than was committed. */
+/* A start writes again what a kill has left in the WAL, but no more than was committed, and moves it only when all is loaded. */
 static void a_start_leaves_what_was_not_committed(void **state) {
     struct data_world *world = *state;
     enum { COMMITTED = 500, LENGTH = 4000, MB = 1024 * 1024 };
@@ -57,10 +57,9 @@ static void a_start_leaves_what_was_not_committed(void **state) {
     assert_true(data_file_size(world, "data-1.db-wal") > 20 * MB);
     disk_watch();
     data_open(world);
-    assert_in_range(disk.wrote, 2 * COMMITTED * LENGTH,
-                    2 * COMMITTED * LENGTH + MB); /* to the WAL, and to the file */
+    assert_in_range(disk.wrote, COMMITTED * LENGTH, COMMITTED * LENGTH + MB);
     assert_int_equal(world->meta->pages, COMMITTED);
-    assert_int_equal(data_file_size(world, "data-1.db-wal"), 0);
+    assert_in_range(data_file_size(world, "data-1.db-wal"), COMMITTED * LENGTH, COMMITTED * LENGTH + MB);
     data_close(world);
     disk_watch_no_more();
 }
