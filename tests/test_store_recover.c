@@ -2,6 +2,8 @@
 /* A node that lost its cluster: what its disk holds stays, whoever else was a member is none any more, one step or none is done. */
 #include "store_world.h"
 
+#include <sqlite3.h>
+
 #include "../src/store/data.h"
 
 #define OLD_CLUSTER "0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a0a"
@@ -79,7 +81,7 @@ static void data_well(struct store_data *data, struct store_data_job *job) {
     store_data_job_free(job);
 }
 
-static void save_state(struct world *world, const struct past *past) {
+static struct store_data *save_state(struct world *world, const struct past *past) {
     struct store_data_wants wants = store_data_wants(&world->boot);
     struct store_data_job *pages = store_data_job_new(STORE_DATA_PAGES),
                           *commit = store_data_job_new(STORE_DATA_COMMIT);
@@ -107,16 +109,37 @@ static void save_state(struct world *world, const struct past *past) {
         store_data_job_free(pages);
         store_data_job_free(commit);
     }
-    store_data_close(data);
+    return data;
 }
 
-static void live(struct world *world, const struct past *past) {
+static void live_without_state(struct world *world, const struct past *past) {
     world_make_in_memory(world);
     world_open(world);
     save_entries(world, past);
     save_identity(world, OLD_CLUSTER);
     world_reopen(world);
-    save_state(world, past);
+}
+
+static void live(struct world *world, const struct past *past) {
+    live_without_state(world, past);
+    store_data_close(save_state(world, past));
+    world_close(world);
+}
+
+/* Its checkpoint stays in the WAL. */
+static void live_and_be_killed(struct world *world, const struct past *past) {
+    int status;
+    pid_t child;
+
+    live_without_state(world, past);
+    child = fork();
+    assert_true(child >= 0);
+    if (child == 0) {
+        (void)save_state(world, past);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, &status, 0), child);
+    assert_int_equal(status, 0);
     world_close(world);
 }
 
@@ -172,6 +195,7 @@ static void entries_must_be(struct world *world, const struct past *past, bool a
 }
 
 static void must_be_recovered(struct world *world, const struct past *past, bool appended) {
+    struct store_data_job *load = store_data_job_new(STORE_DATA_LOAD);
     struct store_data_wants wants;
     struct store_data *data;
     struct store_meta *meta;
@@ -195,6 +219,9 @@ static void must_be_recovered(struct world *world, const struct past *past, bool
         must_be_alone(meta->members.at, meta->members.length);
     else
         assert_int_equal(meta->members.length, 0);
+    load->rewind = true;
+    load->bytes_max = 1 << 20;
+    data_well(data, load); /* the pages are those that the meta says */
     store_meta_free(meta);
     store_data_close(data);
     world_close(world);
@@ -229,6 +256,28 @@ static void a_node_becomes_a_cluster_of_one_with_all_that_it_has(void **state) {
         must_be_recovered(&world, &rows[i].past, rows[i].appended);
         world_remove(&world);
     }
+}
+
+/* Somebody who looks at the file keeps SQLite from moving it at the closing. */
+static void what_stands_in_the_wal_is_recovered_too(void **state) {
+    const struct past past = {STATE_AT, true, 15, three};
+    struct store_identity identity = identity_of(NEW_CLUSTER, 1);
+    struct store_recovered found;
+    struct world world;
+    char path[2 * WORLD_PATH_MAX];
+    sqlite3 *reader;
+    (void)state;
+    live_and_be_killed(&world, &past);
+    world_path(&world, "data-1.db", path);
+    assert_int_equal(sqlite3_open_v2(path, &reader, SQLITE_OPEN_READONLY, NULL), SQLITE_OK);
+    assert_int_equal(sqlite3_exec(reader, "BEGIN; SELECT count(*) FROM pages", NULL, NULL, NULL), SQLITE_OK);
+    if (store_recover(world.dir, &identity, false, &found, world.why) != STORE_OK)
+        fail_msg("%s", world.why);
+    assert_int_equal(sqlite3_close(reader), SQLITE_OK);
+    assert_int_equal(found.applied, STATE_AT);
+    aside_remove(&found);
+    must_be_recovered(&world, &past, true);
+    world_remove(&world);
 }
 
 static void to_look_changes_nothing(void **state) {
@@ -315,6 +364,7 @@ static void an_attempt_that_failed_has_changed_nothing_that_counts(void **state)
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_node_becomes_a_cluster_of_one_with_all_that_it_has),
+        cmocka_unit_test(what_stands_in_the_wal_is_recovered_too),
         cmocka_unit_test(to_look_changes_nothing),
         cmocka_unit_test(what_cannot_go_on_alone_is_refused),
         cmocka_unit_test(an_attempt_that_failed_has_changed_nothing_that_counts),

@@ -638,6 +638,15 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
     return result;
 }
 
+enum store_result store_data_move(struct store_data *data, char why[STORE_WHY_MAX]) {
+    int result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_PASSIVE);
+
+    if (result == SQLITE_OK)
+        return STORE_OK;
+    store_sql_why(why, data->paths.db, "move the WAL into the file", data->db, result);
+    return STORE_IO;
+}
+
 /* SQLite's closing moves the WAL into the file and removes it: not after a failure, nor with a checkpoint open. */
 void store_data_close(struct store_data *data) {
     if (data == NULL)

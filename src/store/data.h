@@ -170,6 +170,8 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
                                   char why[STORE_WHY_MAX]);
 /* No worker may be using it. A checkpoint that is not committed is rolled back. */
 void store_data_close(struct store_data *data);
+/* Moves what a start has found in the WAL into the file, durably: that alone is the state then, until the next job. */
+enum store_result store_data_move(struct store_data *data, char why[STORE_WHY_MAX]);
 /* How many bytes a second a checkpoint writes at most, and how many are moved from the WAL into the file then; 0: as many as the disk
  * takes, as it is at first. From any thread; it counts at once. */
 void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s);

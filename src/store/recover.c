@@ -70,7 +70,9 @@ static enum store_result open_files(struct recovery *recovery) {
     }
     wants = store_data_wants(&recovery->boot);
     result = store_data_open(recovery->dir, &wants, &data, &recovery->meta, recovery->why);
-    store_data_close(data); /* its WAL is in the file now */
+    if (result == STORE_OK)
+        result = store_data_move(data, recovery->why);
+    store_data_close(data);
     return result;
 }
 
