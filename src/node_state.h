@@ -474,7 +474,7 @@ bool reads_answer(
     struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
 /* The lane for a read that may stand on the lease: the one of leases while there is one, else the one of rounds. */
 struct lane *reads_lane(struct node *node, bool lease);
-/* Notes which words of the item's command, alone in it, will be looked for in the keyspace: they are looked up together with others'. */
+/* Notes which words of the item's command (whose bytes it holds) are looked for in the keyspace, to look them up together with others'. */
 void reads_note_words(struct pending_item *item, const struct command *row,
                       const struct resp_command *command);
 /* Milliseconds (node->now_ms's clock) until which reads may stand on the lease; 0: not at all. */

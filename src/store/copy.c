@@ -139,9 +139,9 @@ static bool copy_database(struct store_copy *copy, struct store_copy_job *job, c
         sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
         sqlite3_busy_timeout(db, BUSY_MS);
         sqlite3_progress_handler(db, PROGRESS_STEPS, grew, &growth);
-        result = store_sql_exec(db, /* the cache, of the copy's too, holds back what is written at the end */
-                                "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY; "
-                                "PRAGMA trusted_schema = OFF");
+        /* The copy's cache is as large: what it holds is written at the end, all at once. */
+        result = store_sql_exec(db, "PRAGMA cache_size = -512; PRAGMA temp_store = MEMORY; "
+                                    "PRAGMA trusted_schema = OFF");
     }
     if (result == SQLITE_OK)
         result = vacuum_into(db, to);

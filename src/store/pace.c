@@ -16,6 +16,8 @@
  * A disk of 250 MB/s, on which a commit of 8 KB takes 0.2 ms, p99 1.7: beside pieces of 8 MB without rests p99 was 5.6 ms and the
  * longest took 15; beside 32 MB a second in pieces of 8 MB 2.2 and 21 ms; of 512 KB 1.3 and 4 ms.
  *
+ * A backup's file belongs to a connection of SQLite's own: it is synced, and rests, between SQLite's steps (copy.c).
+ *
  * The table of the files' functions belongs to their connection, which nobody else uses meanwhile; what runs below it (the
  * system's layer, or a simulated one) sees the file with its own table again.
  */
