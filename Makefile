@@ -14,6 +14,10 @@ BUILD    ?= build
 SANITIZE ?=
 CC       := $(if $(filter default,$(origin CC)),gcc,$(CC))
 CFLAGS   ?= -O2 -g
+# With nobody's own CFLAGS the server is optimized as one program, across its files: a twentieth less CPU a command (redis-tests/bench/README.md).
+# Its objects hold usual code as well, which is what tests are linked of: their linker puts functions in place of others.
+OPTIMIZED := -O3 -flto=auto -ffat-lto-objects
+LTO      ?= $(if $(SANITIZE)$(findstring clang,$(CC))$(filter-out file,$(origin CFLAGS)),,$(OPTIMIZED))
 JOBS     ?= $(shell nproc)
 MAKEFLAGS += -j$(JOBS)
 
@@ -27,7 +31,7 @@ REDRAFT := $(if $(SANITIZE),$(OUT)/redraft,$(BUILD)/redraft)
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
             -Wwrite-strings -Wvla
 ALL_CFLAGS  = -std=gnu11 $(WARNINGS) -isystem /usr/include/lua5.1 -pthread $(CFLAGS) $(SANITIZE_FLAGS)
-ALL_LDFLAGS = -pthread $(LDFLAGS) $(SANITIZE_FLAGS)
+ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(LTO),-fno-lto) $(SANITIZE_FLAGS)
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -llua5.1-cjson -llua5.1-bitop -llua5.1 -lm
 TEST_LIBS := -lcmocka $(LIBS)
@@ -99,6 +103,7 @@ $(OUT)/%.o: %.c | $(BUILD)/.setup-build
 	@echo "  CC    $<"
 	@$(CC) $(ALL_CFLAGS) -MMD -MP -MF $(@:.o=.d) -MT $@ -c $< -o $@.$$$$ && mv $@.$$$$ $@
 
+$(call objects,$(SOURCES)): ALL_CFLAGS += $(LTO)
 $(call objects,$(filter-out $(SOURCES),$(EVERY_C))): | $(BUILD)/.setup-test
 
 $(if $(filter bench%,$(MAKECMDGOALS)),$(call objects,$(BENCH)): | $(BUILD)/.setup-bench)
@@ -108,7 +113,7 @@ $(LIBRARY): $(call objects,$(filter-out src/main.c,$(SOURCES)))
 
 $(REDRAFT): $(call objects,src/main.c) $(LIBRARY)
 	@echo "  LINK  $@"
-	@$(CC) $(ALL_LDFLAGS) $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
+	@$(CC) $(ALL_LDFLAGS) $(LTO) $^ $(LIBS) -o $@.$$$$ && mv $@.$$$$ $@
 
 $(call programs,$(UNIT)) $(BENCH_LOG): %: %.o $(LIBRARY)
 	@echo "  LINK  $@"
@@ -236,7 +241,7 @@ bench-log: $(BENCH_LOG)
 
 # Both compilers first, with warnings as errors.
 lint: | $(BUILD)/.setup-lint
-	@$(MAKE) --no-print-directory objects CC=gcc SANITIZE= BUILD=$(BUILD)/lint-gcc CFLAGS="-O2 -g -Werror"
+	@$(MAKE) --no-print-directory objects $(BUILD)/lint-gcc/redraft CC=gcc SANITIZE= BUILD=$(BUILD)/lint-gcc CFLAGS="-O2 -g -Werror" LTO="$(OPTIMIZED)"
 	@$(MAKE) --no-print-directory objects CC=clang SANITIZE= BUILD=$(BUILD)/lint-clang CFLAGS="-O1 -Werror -Wno-string-concatenation"
 	@tests/lint.sh $(BUILD)/lint-gcc/plain
 

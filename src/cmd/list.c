@@ -89,7 +89,7 @@ static void push(struct call *call, enum list_end end, bool must_exist) {
     struct item *item;
     if (!lookup_list(call, &call->args[1], &item))
         return;
-    if (!item && must_exist) {
+    if (must_exist && !item) {
         resp_integer(call->reply, 0);
         return;
     }

@@ -50,7 +50,7 @@ static size_t pages_of(const struct object *object) {
 /* ---- the bits of one object --- */
 
 static size_t word_count(const struct object *object) {
-    return 1 + object->more_count;
+    return (size_t)1 + object->more_count;
 }
 
 static struct page_bits *word_of(struct object *object, size_t word) {
