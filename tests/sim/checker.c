@@ -37,7 +37,7 @@ struct dead_end { /* known: 0 is none */
 const char *const op_names[] = {
     [OP_SET] = "SET",       [OP_SET_PX] = "SET PX", [OP_GET] = "GET",   [OP_GET_LIST] = "LRANGE",
     [OP_GET_PAIR] = "MGET", [OP_APPEND] = "APPEND", [OP_DEL] = "DEL",   [OP_INCR] = "INCR",
-    [OP_TRANSFER] = "EXEC", [OP_PUSH] = "RPUSH",    [OP_POP] = "BLPOP",
+    [OP_TRANSFER] = "EXEC", [OP_PUSH] = "RPUSH",    [OP_POP] = "BLPOP", [OP_SWAP] = "WATCH EXEC",
 };
 
 static const struct op *ops; /* all of them */
@@ -139,6 +139,16 @@ static int after_read(int at, const struct state *state, const struct op *op) {
                : IMPOSSIBLE;
 }
 
+/* Whoever is told that it had changed need not say how. */
+static int after_swap(int at, const struct op *op) {
+    char text[32];
+    if (op->outcome == OP_DONE && op->null)
+        return at;
+    if (after_read(at, &states[at], &ops[op->seen]) == IMPOSSIBLE)
+        return IMPOSSIBLE;
+    return state_of(true, false, text, (size_t)snprintf(text, sizeof text, "t%zu,", (size_t)(op - ops)));
+}
+
 /* The state after the operation, when its reply is what that state allows. */
 static int after(int at, const struct op *op) {
     struct state *state = &states[at];
@@ -164,6 +174,8 @@ static int after(int at, const struct op *op) {
         return after_push(state, op);
     case OP_POP:
         return after_pop(at, state, op);
+    case OP_SWAP:
+        return after_swap(at, op);
     }
     return IMPOSSIBLE;
 }

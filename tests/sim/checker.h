@@ -4,7 +4,7 @@
  * the simulator's clients, or threads with real sockets.
  *
  * Operation number n of a history is op n of the array. A key is a string, a number, a list, or a pair of numbers. A SET writes "t<n>,", an APPEND adds "a<n>,", an INCR adds `amount`, a PUSH puts "p<n>,"
- * at the end, a POP takes the first, a TRANSFER takes `amount` from the second number and gives it to the first.
+ * at the end, a POP takes the first, a TRANSFER takes `amount` from the second number and gives it to the first, a SWAP does what a SET does.
  * A key is (slot, generation) and has fewer than CHECKER_HISTORY_MAX operations.
  */
 #ifndef CHECKER_H
@@ -28,6 +28,7 @@ enum op_kind {
     OP_TRANSFER,
     OP_PUSH,
     OP_POP,
+    OP_SWAP, /* SET, if it is still what was read before */
 };
 enum op_outcome {
     OP_PENDING,
@@ -48,6 +49,7 @@ struct op {
     int64_t number;          /* reply: a number */
     char *text;              /* reply: a value */
     size_t length;
+    size_t seen; /* OP_SWAP: the read before it; a null reply: the key had changed since */
     /* the simulator's business: */
     unsigned applied;       /* times that the log's commands hold its token */
     uint64_t applied_event; /* when one of them was applied for the first time */

@@ -11,7 +11,9 @@
  *      -INDOUBT, the connection fell        OP_MAYBE: at any time after its call, or never
  *
  * Some keys are pairs of numbers, changed by transactions and scripts that take from one and give to the other; some are lists, from
- * which elements are taken, also by those that wait for one.
+ * which elements are taken, also by those that wait for one. Where maxmemory is small, clients also watch a key, read it, and change it if it is
+ * as it was; and large values with deadlines, of which nobody keeps a history, see to it that keys are evicted: those, and what a SET PX
+ * has put there, for which being evicted is one more way to be gone.
  *
  * A key takes OPS_PER_KEY operations, then another takes its place: judging a history takes time that grows fast with its
  * length. At the end each key is read once more.
@@ -32,11 +34,16 @@ enum {
     PAUSE_US = 20000,
     PIECES_US = 2000,
     WANDERS_PERCENT = 3,
-    WANTED_MAX = 5 * PIPELINE_MAX + 2,
+    WANTED_MAX = 6 * PIPELINE_MAX + 2,
+    BALLASTS = 100,
+    BALLAST_BYTES_MAX = 3000,
+    BALLAST_MS = 60000,
+    BALLAST_PERCENT = 40,
+    SWAP_PERCENT = 20,
 };
 
 struct wanted { /* a reply that is owed */
-    enum { WANT_OP, WANT_ECHO, WANT_OK, WANT_QUEUED } what;
+    enum { WANT_OP, WANT_ECHO, WANT_OK, WANT_QUEUED, WANT_BALLAST, WANT_WATCH } what;
     size_t number; /* of the operation, or what is echoed */
 };
 
@@ -55,6 +62,8 @@ struct load_client {
     bool reads_there; /* on followers too, what is newest */
     bool on_lease;    /* asks for it */
     bool greets;      /* the connection is new */
+    bool watches;     /* on this connection, what the operation `seen` has read */
+    size_t seen;
 };
 
 static struct {
@@ -94,9 +103,10 @@ static size_t op_new(int slot, unsigned generation, enum op_kind kind) {
     return op_count++;
 }
 
-/* The log's commands hold its token. */
+/* The log's commands hold its token, and if they do it took effect. */
 bool load_is_marked(const struct op *op) {
-    return !op_reads(op) && op->kind != OP_POP && (op->kind != OP_INCR || op->amount != 1);
+    return !op_reads(op) && op->kind != OP_POP && op->kind != OP_SWAP &&
+           (op->kind != OP_INCR || op->amount != 1);
 }
 
 static void request(struct resp_buf *out, size_t count, const char *const *words) {
@@ -186,6 +196,14 @@ static void write_op(struct load_client *client, struct resp_buf *out, size_t nu
         snprintf(token, sizeof token, "d%zu,", number); /* no key has this name */
         request(out, 3, (const char *[]){"DEL", key, token});
         break;
+    case OP_SWAP:
+        snprintf(token, sizeof token, "t%zu,", number);
+        request(out, 1, (const char *[]){"MULTI"});
+        request(out, 3, (const char *[]){"SET", key, token});
+        request(out, 1, (const char *[]){"EXEC"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
+        break;
     case OP_INCR:
         snprintf(token, sizeof token, "%lld", (long long)op->amount);
         if (op->amount == 1)
@@ -198,6 +216,10 @@ static void write_op(struct load_client *client, struct resp_buf *out, size_t nu
 
 static bool reads_only(const struct load_client *client) {
     return client->only_reads_until > sim->now;
+}
+
+static bool may_write(const struct load_client *client) {
+    return !reads_only(client) && quiet_until <= sim->now && client->reads_percent < 100;
 }
 
 static enum op_kind read_of(int slot) {
@@ -217,14 +239,20 @@ static enum op_kind write_to(int slot) {
                                           : OP_APPEND;
 }
 
+/* For so many operations more. */
+static void use_slot(int slot, unsigned count) {
+    slots[slot].used += count;
+    if (slots[slot].used > OPS_PER_KEY) {
+        slots[slot].generation++;
+        slots[slot].used = count;
+    }
+}
+
 static size_t some_op(const struct load_client *client) {
     int slot = (int)sim_below(SLOTS);
     bool reads = reads_only(client) || quiet_until > sim->now || sim_below(100) < client->reads_percent;
     enum op_kind kind = reads ? read_of(slot) : write_to(slot);
-    if (++slots[slot].used > OPS_PER_KEY) {
-        slots[slot].generation++;
-        slots[slot].used = 1;
-    }
+    use_slot(slot, 1);
     return op_new(slot, slots[slot].generation, kind);
 }
 
@@ -270,6 +298,7 @@ static const struct {
     [OP_TRANSFER] = {REDIS_REPLY_ARRAY, REDIS_REPLY_ARRAY},
     [OP_PUSH] = {REDIS_REPLY_INTEGER, REDIS_REPLY_INTEGER},
     [OP_POP] = {REDIS_REPLY_ARRAY, REDIS_REPLY_STRING}, /* or nothing */
+    [OP_SWAP] = {REDIS_REPLY_ARRAY, REDIS_REPLY_NIL},
 };
 
 /* What a reply holds, as one text: a list's elements in a row, a pair's numbers with a space between. */
@@ -296,7 +325,9 @@ static void op_value(struct op *op, const redisReply *reply) {
                  reply->str ? reply->str : "");
     op->number = reply->type == REDIS_REPLY_INTEGER ? reply->integer : 0;
     op->null = reply->type == REDIS_REPLY_NIL;
-    if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_ARRAY) {
+    if (op->kind == OP_SWAP)
+        sim_cover(op->null ? COVER_SWAPS_ABORTED : COVER_SWAPS, 1);
+    else if (reply->type == REDIS_REPLY_STRING || reply->type == REDIS_REPLY_ARRAY) {
         FILE *out = open_memstream(&op->text, &op->length);
         if (!out)
             abort();
@@ -320,6 +351,8 @@ static void turned_away(struct load_client *client, const redisReply *reply) {
         sim_cover(COVER_DISK_LOW, 1);
         return;
     }
+    if (begins(reply, "OOM ") && sim->maxmemory > 0)
+        return;
     if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
         sim_fail("client %d got -%s", client->host + 1, reply->str);
     client->moved = true;
@@ -339,7 +372,7 @@ static void op_error(struct load_client *client, struct op *op, const redisReply
         op_ends(op, OP_MAYBE);
         return;
     }
-    if (op->kind != OP_TRANSFER || !begins(reply, "EXECABORT "))
+    if ((op->kind != OP_TRANSFER && op->kind != OP_SWAP) || !begins(reply, "EXECABORT "))
         turned_away(client, reply); /* else one of its commands was */
     op_ends(op, OP_NEVER);
 }
@@ -352,6 +385,17 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
     if (wanted.what == WANT_OK) {
         if (reply->type != REDIS_REPLY_STATUS)
             sim_fail("client %d: its greeting is answered with %s", client->host + 1, reply->str);
+        return;
+    }
+    if (wanted.what == WANT_BALLAST) {
+        if (reply->type == REDIS_REPLY_ERROR && !begins(reply, "INDOUBT "))
+            turned_away(client, reply);
+        return;
+    }
+    if (wanted.what == WANT_WATCH) {
+        client->watches = reply->type == REDIS_REPLY_STATUS;
+        if (!client->watches)
+            turned_away(client, reply);
         return;
     }
     if (wanted.what == WANT_QUEUED) {
@@ -404,6 +448,7 @@ static void connect_to(struct load_client *client, int target) {
     client->reader = redisReaderCreate();
     client->owed = client->answered = 0;
     client->greets = true;
+    client->watches = false;
 }
 
 static void receive(struct load_client *client) {
@@ -446,6 +491,37 @@ static void greet(struct load_client *client, struct resp_buf *out) {
     client->greets = false;
 }
 
+static void want_ballast(struct load_client *client, struct resp_buf *out) {
+    char key[16], value[BALLAST_BYTES_MAX + 1], px[16];
+    snprintf(key, sizeof key, "x%u", (unsigned)sim_below(BALLASTS));
+    snprintf(px, sizeof px, "%d", BALLAST_MS);
+    memset(value, 'x', sizeof value);
+    value[sim_between(BALLAST_BYTES_MAX / 4, BALLAST_BYTES_MAX)] = 0;
+    request(out, 5, (const char *[]){"SET", key, value, "PX", px});
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_BALLAST};
+}
+
+/* WATCH and a read; when both are answered, the transaction. */
+static void want_watch(struct load_client *client, struct resp_buf *out) {
+    int slot = (int)sim_below(SLOTS);
+    char key[32];
+    while (slots[slot].type != KEY_STRING)
+        slot = (slot + 1) % SLOTS;
+    use_slot(slot, 2);
+    client->seen = op_new(slot, slots[slot].generation, OP_GET);
+    snprintf(key, sizeof key, "k%d.%u", slot, slots[slot].generation);
+    request(out, 2, (const char *[]){"WATCH", key});
+    client->wanted[client->owed++] = (struct wanted){.what = WANT_WATCH};
+    want(client, out, client->seen);
+}
+
+static void want_swap(struct load_client *client, struct resp_buf *out) {
+    size_t number = op_new(ops[client->seen].slot, ops[client->seen].generation, OP_SWAP);
+    client->watches = false;
+    ops[number].seen = client->seen;
+    want(client, out, number);
+}
+
 /* The next of the last reads: again until it is answered. */
 static void want_last(struct load_client *client, struct resp_buf *out) {
     size_t number = op_new(last_slot, last_generation, read_of(last_slot));
@@ -469,6 +545,22 @@ static void send_piece(struct load_client *client) {
     client->sends_at = sim->now + sim_below(sim_chance(70) ? PIECES_US : 10 * PIECES_US);
 }
 
+static void want_some(struct load_client *client, struct resp_buf *out) {
+    size_t count = sim_chance(50) ? 1 : 1 + (size_t)sim_below(PIPELINE_MAX);
+    if (client->watches) {
+        request(out, 1, (const char *[]){"UNWATCH"});
+        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
+        client->watches = false;
+    }
+    for (size_t i = 0; i < count; i++) {
+        want(client, out, some_op(client));
+        if (count > 1 && sim_chance(30))
+            want_echo(client, out);
+        if (sim->maxmemory > 0 && may_write(client) && sim_chance(BALLAST_PERCENT))
+            want_ballast(client, out);
+    }
+}
+
 static void send_some(struct load_client *client) {
     struct resp_buf *out = &client->unsent;
     client->owed = client->answered = 0;
@@ -477,13 +569,12 @@ static void send_some(struct load_client *client) {
     if (finishing) {
         reading_last = true;
         want_last(client, out);
+    } else if (sim->maxmemory > 0 && client->watches && may_write(client)) {
+        want_swap(client, out);
+    } else if (sim->maxmemory > 0 && !client->watches && may_write(client) && sim_chance(SWAP_PERCENT)) {
+        want_watch(client, out);
     } else {
-        size_t count = sim_chance(50) ? 1 : 1 + (size_t)sim_below(PIPELINE_MAX);
-        for (size_t i = 0; i < count; i++) {
-            want(client, out, some_op(client));
-            if (count > 1 && sim_chance(30))
-                want_echo(client, out);
-        }
+        want_some(client, out);
     }
     send_piece(client);
     client->give_up_at = sim->now + client->patience_us;

@@ -41,11 +41,14 @@ static struct memory {  /* what a node must know after any crash; and what was c
     raft_index on_disk; /* its durable log reached this far */
     raft_term promised; /* it has sent something in this term */
     bool looked_at;     /* in this life */
-    uint64_t expired, checkpoints, installed, leased;
+    uint64_t expired, evicted, checkpoints, installed, leased;
     bool loads;
 } memories[SIM_IDS_MAX];
 
 /* Links are dialled again within two seconds, and there is a leader soon after. */
+/* eviction.c: so much growth may be on its way near the limit. */
+enum { OVER_MAX = 64 * 1024 };
+
 enum { PEACE_US = 3000000, DOUBTS_MAX = 1024, HEALED_TIMEOUTS = 2 };
 static struct {
     raft_index index;
@@ -253,6 +256,9 @@ static void see_keyspace(struct sim_node *node) {
     digest(node->node->keyspace, &sum, &order);
     sum += sim_mix(node->node->admission.level); /* is state too */
     node->read_at = applied;
+    if (sim->maxmemory > 0 && keyspace_memory_lasting(node->node->keyspace) > sim->maxmemory + OVER_MAX)
+        sim_fail("node %d holds %zu bytes, where maxmemory is %llu", (int)node->id,
+                 keyspace_memory_lasting(node->node->keyspace), (unsigned long long)sim->maxmemory);
     if (!known->digested) {
         known->digested = true;
         known->digest = sum;
@@ -389,19 +395,21 @@ void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
 void invariants_started(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
-    memory->expired = memory->checkpoints = memory->installed = memory->leased = 0;
+    memory->expired = memory->evicted = memory->checkpoints = memory->installed = memory->leased = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
     struct node *inner = node->node;
     struct memory *memory = &memories[node->id];
     sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - memory->expired);
+    sim_cover(COVER_EVICTED, inner->statistics.evicted_keys - memory->evicted);
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
     sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
     sim_cover(COVER_LOADS, inner->loading == NULL && memory->loads);
     sim_cover(COVER_LEASE_READS, inner->statistics.lease_reads - memory->leased);
     memory->leased = inner->statistics.lease_reads;
     memory->expired = inner->statistics.expired_keys;
+    memory->evicted = inner->statistics.evicted_keys;
     memory->checkpoints = inner->checkpoint.done_count;
     memory->installed = inner->snapshot_in.installed;
     memory->loads = inner->loading != NULL;
@@ -454,6 +462,11 @@ raft_term invariants_newest_term(void) {
     return newest_led;
 }
 
+raft_id invariants_leader(raft_term term) {
+    const struct fact *fact = fact_find(FACT_LEADER, term, 0);
+    return fact ? fact->value : 0;
+}
+
 size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count) {
     size_t votes = 0;
     for (size_t i = 0; i < count; i++) {
@@ -461,6 +474,17 @@ size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters
         votes += voters[i] == candidate || (vote && vote->value == candidate);
     }
     return votes;
+}
+
+/* Nobody who leads holds more than maxmemory, and could evict. */
+bool invariants_bounded(void) {
+    for (size_t i = 0; sim->maxmemory > 0 && i < sim->node_count; i++) {
+        const struct node *node = sim->nodes[i].node;
+        if (node && node->raft_status.role == RAFT_LEADER && keyspace_deadlines(node->keyspace, 0) > 0 &&
+            keyspace_memory_lasting(node->keyspace) > sim->maxmemory)
+            return false;
+    }
+    return true;
 }
 
 raft_index invariants_committed(void) {

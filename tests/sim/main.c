@@ -14,7 +14,7 @@
  *      clocks       skewed, drifting by as much as leases allow for, jumping by a millisecond or a year, back and forth
  *      versions     nodes that are upgraded one by one: what they offer differs, and the feature level rises under way
  *      load         clients that follow MOVED, with pipelines, that give up and leave; that read on followers, and on leases; transactions,
- *                   scripts, waits for elements
+ *                   scripts, waits for elements; where maxmemory is small, values that are evicted, and transactions on watched keys
  *      members      removed and taken in, by two operators at once; disks that are replaced by empty ones; ids used again;
  *                   leaderships handed over
  *
@@ -23,7 +23,8 @@
  *      at every step    one leader a term; one vote a term, over crashes; log matching; a leader has all that is committed;
  *                       every node applies the same entry at the same index, in order, once; the same keyspace at the
  *                       same index; a node starts after whatever crash; committed is what lies on a majority of disks,
- *                       whoever leads has a majority's votes, no two lists of members could elect two leaders
+ *                       whoever leads has a majority's votes, no two lists of members could elect two leaders; nobody holds
+ *                       more than maxmemory and what may be on its way
  *      at the end       after the faults a write is acknowledged within a bound, and all nodes agree; each key's history is
  *                       linearizable; what was acknowledged is in the committed log once, what was definitely
  *                       refused is not; replies came in their order; keys don't outlive their deadlines

@@ -34,6 +34,11 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 271},
     [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 6},
     [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock", 1},
+    [PLANT_ROOM_ASSUMED] = {"room-assumed", "node",
+                            "writes are let in whatever there is, victims chosen now and then", 8},
+    [PLANT_EVICTS_BLINDLY] = {"evicts-blindly", "node", "a victim goes though it was written to since", 45},
+    [PLANT_WATCH_IGNORED] = {"watch-ignored", "node",
+                             "a transaction is carried out though a watched key has changed", 9},
     [PLANT_REPLAY_EARLY] = {"replay-early", "node", "a start applies what the log holds, committed or not",
                             3},
     [PLANT_MEMBERS_MISSING] = {"members-missing", "node", "checkpoints and snapshots lack the members", 1},
@@ -42,9 +47,9 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
                               "a checkpoint's cut takes entries that it does not hold", 1},
     [PLANT_LOST_WELCOME] = {"lost-welcome", "node", "a member that has lost its disk is let in", 37},
     [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 11},
-    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 21},
+    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 35},
     [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 11},
-    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 124},
+    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 50},
     [PLANT_LEASE_FROM_ACK] = {"lease-from-ack", "raft", "a lease is counted from the answers", 60},
     [PLANT_PROMISE_FORGOTTEN] = {"promise-forgotten", "node", "a restart forgets that it must not vote yet",
                                  43},
@@ -295,6 +300,46 @@ void __wrap_keyspace_advance(struct keyspace *keyspace, uint64_t clock_ms) {
     if (planted(PLANT_OWN_CLOCK))
         clock_ms = world_instant(sim->current).wall_us / 1000;
     __real_keyspace_advance(keyspace, clock_ms);
+}
+
+bool __real_eviction_admit(struct node *node, size_t growth);
+bool __wrap_eviction_admit(struct node *node, size_t growth);
+bool __real_eviction_turn(struct node *node);
+bool __wrap_eviction_turn(struct node *node);
+void __real_eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
+bool __wrap_eviction_admit(struct node *node, size_t growth) {
+    return planted(PLANT_ROOM_ASSUMED) || __real_eviction_admit(node, growth);
+}
+
+bool __wrap_eviction_turn(struct node *node) {
+    if (planted(PLANT_ROOM_ASSUMED) && sim->now % 1000000 > 100000)
+        return false;
+    return __real_eviction_turn(node);
+}
+
+void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
+void __real_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                        const struct resp_arg **key);
+void __wrap_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                        const struct resp_arg **key);
+
+void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_command *command) {
+    const struct resp_arg *key = &command->args[EVICTION_KEY];
+    if (planted(PLANT_EVICTS_BLINDLY) && keyspace_find(node->keyspace, db, key))
+        keyspace_evict(node->keyspace, db, key);
+    else
+        __real_eviction_apply(node, db, command);
+}
+
+/* Another key is looked at, that never was. */
+void __wrap_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                        const struct resp_arg **key) {
+    static const struct resp_arg nobodys = {.bytes = "nobody's", .length = 8};
+    __real_entry_watch(transaction, at, db, present, key);
+    if (planted(PLANT_WATCH_IGNORED)) {
+        *present = false;
+        *key = &nobodys;
+    }
 }
 
 /* ---- Raft ------------------------------------------------------------------------------------------------------------------- */

@@ -113,6 +113,9 @@ enum coverage {
     COVER_LATE_REFUSALS,
     COVER_DEFINITE,
     COVER_EXPIRED,
+    COVER_EVICTED,
+    COVER_SWAPS,
+    COVER_SWAPS_ABORTED,
     COVER_HISTORIES,
     COVER_UNDECIDED,
     COVER_COUNT,
@@ -136,6 +139,9 @@ enum plant {
     PLANT_ANSWER_BY_INDEX,
     PLANT_DOUBT_DENIED,
     PLANT_OWN_CLOCK,
+    PLANT_ROOM_ASSUMED,
+    PLANT_EVICTS_BLINDLY,
+    PLANT_WATCH_IGNORED,
     PLANT_REPLAY_EARLY,
     PLANT_MEMBERS_MISSING,
     PLANT_PAGE_SKIPPED,
@@ -229,6 +235,7 @@ struct sim {
     bool destroyed[SIM_IDS_MAX];                    /* the disk of this member is gone */
     unsigned election_ms;
     uint64_t disk_reserve;            /* bytes; 0: none */
+    uint64_t maxmemory;               /* bytes; 0: no limit, and nobody watches a key */
     bool all_lease;                   /* every read stands on one */
     bool leases;                      /* are possible */
     size_t append_bytes, appends_max; /* of one append, at most; under way to one follower */
@@ -376,10 +383,12 @@ void invariants_started(struct sim_node *node);
 void invariants_turned(struct sim_node *node);
 void invariants_end(void);
 raft_index invariants_committed(void);
+bool invariants_bounded(void); /* maxmemory is kept */
 struct lane;
 void invariants_doubt(const struct lane *lane); /* its writes are told that their outcome is unknown */
 bool invariants_deposed(raft_term term);        /* somebody has led a newer one */
 raft_term invariants_newest_term(void);         /* that has had a leader */
+raft_id invariants_leader(raft_term term);      /* of that term; 0: nobody was seen to lead it */
 size_t invariants_votes(raft_term term, raft_id candidate, const raft_id *voters, size_t count);
 
 /* quorums.c */

@@ -26,6 +26,7 @@ enum {
     STUCK_STEPS = 10000,
     DRIFT_PPM_MAX = 9900, /* two clocks differ in speed by less than a lease allows for: 2 % */
     WALL_US = 1700000000, /* seconds, at the start */
+    EVICTS_OF = 9,        /* in two of so many seeds maxmemory is small */
 };
 
 static const unsigned hold_ms[] = {5, 0, 50}; /* of a seed's nodes, in turns */
@@ -97,6 +98,9 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LATE_REFUSALS] = "definite refusals of replaced entries",
     [COVER_DEFINITE] = "definite errors",
     [COVER_EXPIRED] = "keys seen to expire",
+    [COVER_EVICTED] = "keys seen to be evicted",
+    [COVER_SWAPS] = "watched keys changed by who watched them",
+    [COVER_SWAPS_ABORTED] = "transactions that a watched key has stopped",
     [COVER_HISTORIES] = "histories judged",
     [COVER_UNDECIDED] = "histories too hard to judge",
 };
@@ -229,6 +233,12 @@ static int add_members(const struct sim_node *node, char **argv, int argc) {
     return argc;
 }
 
+/* Each has its own, for the leader's counts; and only what has a deadline may go, for the other keys' histories are judged. */
+static const char *policy_of(const struct sim_node *node) {
+    static const char *const policies[] = {"volatile-lru", "volatile-lfu", "volatile-random", "volatile-ttl"};
+    return sim->maxmemory == 0 ? "noeviction" : policies[(sim->seed + (uint64_t)node->host) / EVICTS_OF % 4];
+}
+
 static void load_conf(struct sim_node *node) {
     char words[16][64], why[CONF_WHY_MAX];
     char *argv[64];
@@ -251,6 +261,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-uncommitted-max-size", uncommitted_bytes},
         {"--raft-feature-level-max", level_max(node)},
         {"--raft-disk-reserve", sim->disk_reserve},
+        {"--maxmemory", sim->maxmemory},
     };
     size_t count = sizeof numbers / sizeof *numbers;
     for (size_t i = 0; i < count; i++) {
@@ -267,6 +278,8 @@ static void load_conf(struct sim_node *node) {
     argv[argc++] = word(promises ? "yes" : "no");
     argv[argc++] = word("--raft-read-consistency");
     argv[argc++] = word(promises && (lease_by_default || sim->all_lease) ? "lease" : "linearizable");
+    argv[argc++] = word("--maxmemory-policy");
+    argv[argc++] = word(policy_of(node));
     argc = add_members(node, argv, argc);
     if (!conf_load(&node->conf, NULL, argc, argv, why))
         sim_fail("the configuration is refused: %s", why);
@@ -478,6 +491,9 @@ static void draw_shape(void) {
     drift_ppm_max = sim_chance(50) ? 1000 : DRIFT_PPM_MAX;
     sim->disk_reserve = sim_chance(50) ? 0 : sim_between(4096, 131072);
     uncommitted_bytes = sim_chance(30) ? 4096 : 1 << 20;
+    if ((sim->seed + 1) % EVICTS_OF <
+        2) /* not drawn: the other seeds' worlds are what they would be without */
+        sim->maxmemory = sim_between(40000, 200000);
 }
 
 static void make_nodes(void) {
@@ -564,6 +580,7 @@ uint64_t world_run(uint64_t seed, uint64_t steps, enum plant plant, bool verbose
     load_finish();
     run_out(load_finished, FINISH_WITHIN_US, "not all was answered");
     run_out(settled, FINISH_WITHIN_US, "not all nodes have applied all");
+    run_out(invariants_bounded, FINISH_WITHIN_US, "maxmemory is not kept");
     invariants_end();
     load_judge();
     sim_cover(COVER_RUNS, 1);
