@@ -338,7 +338,8 @@ static struct {
     long syncs;
     struct {
         sqlite3_file *file;
-        long bytes; /* written since its last sync */
+        long bytes; /* of the blocks written since its last sync; of one behind the other each once */
+        sqlite3_int64 last_block;
     } waiting[16];
     long waiting_max; /* bytes that a sync had to carry, or would have had to */
     sqlite3_vfs *real[2], shim[2];
@@ -386,6 +387,16 @@ static inline const sqlite3_io_methods *disk_real(sqlite3_file *file) {
 }
 
 /* What dies while it writes has written half. */
+static inline long disk_blocks(size_t file, sqlite3_int64 offset, int length) {
+    const int block = 4096;
+    sqlite3_int64 first = offset / block, last = (offset + length - 1) / block;
+    long count =
+        (long)(last - first) + (first != disk.waiting[file].last_block || disk.waiting[file].bytes == 0);
+
+    disk.waiting[file].last_block = last;
+    return count * block;
+}
+
 static inline int disk_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset) {
     int result;
 
@@ -393,7 +404,7 @@ static inline int disk_write(sqlite3_file *file, const void *bytes, int length, 
         disk_real(file)->xWrite(file, bytes, length / 2, offset);
     result = disk_meets(file);
     disk.wrote += length;
-    disk.waiting[disk_file(file)].bytes += length;
+    disk.waiting[disk_file(file)].bytes += disk_blocks(disk_file(file), offset, length);
     if (disk.waiting[disk_file(file)].bytes > disk.waiting_max)
         disk.waiting_max = disk.waiting[disk_file(file)].bytes;
     return result != SQLITE_OK ? result : disk_real(file)->xWrite(file, bytes, length, offset);

@@ -277,6 +277,38 @@ static void what_is_kept_for_a_checkpoint_is_counted_and_goes_first(void **state
     keyspace_free(keyspace);
 }
 
+/* Rows between two that are there are dear: see checkpoint.c. */
+static void new_pages_go_first_and_in_their_order(void **state) {
+    (void)state;
+    enum { STORED = 100, NEW = 50, EARLY = 20 /* a page that a write meets before its turn */ };
+    struct keyspace *keyspace = keyspace_new(1);
+    struct disk disk = {.count = 0};
+    struct keyspace_page page;
+    char text[16];
+    set_many(keyspace, 0, STORED * 24);
+    checkpoint_whole(keyspace, &disk);
+    set_many(keyspace, 0, (STORED + NEW) * 24);
+    keyspace_checkpoint_begin(keyspace);
+    for (uint64_t number = 3; number <= STORED + EARLY; number += STORED + EARLY - 3) {
+        struct resp_arg key = name_of(text, number * 24);
+        keyspace_set_string(keyspace, 0, &key, "other", 5, false, 2);
+    }
+    for (size_t at = 0; at < STORED + NEW; at++) {
+        size_t wanted = at < EARLY     ? STORED + at
+                        : at < NEW - 1 ? STORED + at + 1
+                        : at < NEW     ? STORED + EARLY
+                        : at == NEW    ? 3
+                                       : at - NEW - (at - NEW <= 3);
+        assert_true(keyspace_checkpoint_next(keyspace, &page));
+        assert_int_equal(page.number, wanted);
+        resp_buf_close(&page.bytes);
+    }
+    assert_false(keyspace_checkpoint_next(keyspace, &page));
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+    disk_close(&disk);
+}
+
 /* ---- damage --- */
 
 /* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
@@ -479,6 +511,7 @@ int main(void) {
         cmocka_unit_test(a_flushed_database_waits_for_the_checkpoint_that_needs_it),
         cmocka_unit_test(a_value_that_moves_to_a_database_that_is_done_is_written_all_the_same),
         cmocka_unit_test(what_is_kept_for_a_checkpoint_is_counted_and_goes_first),
+        cmocka_unit_test(new_pages_go_first_and_in_their_order),
         cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
         cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
         cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),

@@ -62,6 +62,42 @@ static void no_sync_carries_more_than_a_piece(void **state) {
     disk_watch_no_more();
 }
 
+static void put_one(struct store_data_job *job, uint32_t at, size_t length) {
+    static char bytes[PAGE_BYTES];
+
+    fill(bytes, 64, at);
+    store_pages_add(&job->pages, 1, at, bytes, length);
+}
+
+/* Two rows of one page of SQLite's, of which the second comes when the first has left the cache. */
+static void nor_when_a_page_is_written_twice(void **state) {
+    enum { SHORT = 1000, MANY = 3000 };
+    struct data_world *world = *state;
+    struct store_data_job *job;
+
+    disk_watch();
+    data_open(world);
+    disk.wrote = disk.waiting_max = 0;
+    world->checkpoint++;
+    job = job_of(world, STORE_DATA_PAGES);
+    put_one(job, 0, SHORT);
+    for (uint32_t at = 2; at < MANY; at++)
+        put_one(job, at, PAGE_BYTES);
+    put_one(job, 1, SHORT);
+    for (uint32_t at = MANY; at < 2 * MANY; at++)
+        put_one(job, at, PAGE_BYTES);
+    run(world, job);
+    job = job_of(world, STORE_DATA_COMMIT);
+    job->meta = twin_meta(world->checkpoint);
+    disk.syncs = 0;
+    run(world, job);
+    print_message("%ld syncs, at most %.2f MB for one\n", disk.syncs, (double)disk.waiting_max / 1e6);
+    assert_true(disk.waiting_max > 0 && disk.waiting_max < PIECE_MAX);
+    assert_true(disk.syncs >
+                2L * 2 * MANY * PAGE_BYTES / (1024 * 1024)); /* frames summed up anew, and moved */
+    disk_watch_no_more();
+}
+
 /* A machine that is busy makes it slower, never faster. */
 static void it_is_written_and_moved_at_the_rate(void **state) {
     enum { RATE = 20 * 1000 * 1000 };
@@ -189,6 +225,7 @@ static void a_backup_that_is_given_up_does_not_rest(void **state) {
 int main(void) {
     const struct CMUnitTest tests[] = {
         DATA_TEST(no_sync_carries_more_than_a_piece),
+        DATA_TEST(nor_when_a_page_is_written_twice),
         DATA_TEST(it_is_written_and_moved_at_the_rate),
         DATA_TEST(a_rate_that_is_taken_away_holds_nobody_any_more),
         DATA_TEST(what_was_written_at_a_rate_comes_back),

@@ -4,7 +4,10 @@
  *
  * What there is to hand out, in the order in which it goes:
  *
- *     the queue      pages that had to be encoded early: they take memory
+ *     new pages      at the databases' ends, if they are few: rows that the disk lacks. When one comes between two that are there
+ *                    SQLite spreads its neighbours again; and had one of those left its cache for the -wal, all behind it
+ *                    would go to the disk twice (../store/pace.c). So they go together, those that were encoded early last
+ *     the queue      other pages that had to be encoded early: they take memory
  *     orphans        long values that the keyspace no longer has: they take memory
  *     removals       objects that went before the freeze; databases that are shorter than on the disk
  *     graves         databases flushed since the freeze: nothing of them is freed before
@@ -56,6 +59,7 @@ struct orphan {
     size_t bytes;
 };
 
+enum { NEW_PAGES_MAX = 2048 /* half of what SQLite keeps (../store/data.c) */ };
 enum { REMOVALS = 510, LONG_PAGE = 256 * 1024, BLOCK_BYTES = 1024 * 1024 };
 
 struct removal_block {
@@ -168,20 +172,20 @@ static size_t block_bytes(void) {
     return sizeof(struct queue_block) + BLOCK_BYTES;
 }
 
-static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue_block *last) {
+static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue *queue) {
     struct queue_block *block =
         mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         abort();
-    *(last ? &last->next : &checkpoint->queue) = block;
-    checkpoint->queue_last = block;
+    *(queue->first ? &queue->last->next : &queue->first) = block;
+    queue->last = block;
     checkpoint->mapped += block_bytes();
     return block;
 }
 
-static void block_free(struct checkpoint *checkpoint) {
-    struct queue_block *block = checkpoint->queue;
-    checkpoint->queue = block->next;
+static void block_free(struct checkpoint *checkpoint, struct queue *queue) {
+    struct queue_block *block = queue->first;
+    queue->first = block->next;
     checkpoint->mapped -= block_bytes();
     munmap(block, block_bytes());
 }
@@ -196,16 +200,16 @@ static size_t kept_bytes(const struct queued_page *queued) {
     return queued->own.bytes ? queued->own.capacity : queued->length;
 }
 
-static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from,
-                    uint64_t begun_us) {
+static void enqueue(struct keyspace *keyspace, struct queue *queue, uint64_t object, size_t number,
+                    struct resp_buf *from, uint64_t begun_us) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     struct queued_page queued = {.object = object, .number = number, .length = resp_buf_length(from)};
     const char *bytes = resp_buf_bytes(from);
     if (queued.length >= LONG_PAGE)
         queued.own = bytes_of(from);
-    struct queue_block *block = checkpoint->queue ? checkpoint->queue_last : NULL;
+    struct queue_block *block = queue->first ? queue->last : NULL;
     if (!block || block->used + queued_bytes(&queued) > BLOCK_BYTES)
-        block = block_new(checkpoint, block);
+        block = block_new(checkpoint, queue);
     memcpy(block->bytes + block->used, &queued, sizeof queued);
     if (!queued.own.bytes)
         memcpy(block->bytes + block->used + sizeof queued, bytes, queued.length);
@@ -217,9 +221,9 @@ static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, s
     checkpoint->copied.us += read_clock(keyspace) - begun_us;
 }
 
-static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
+static bool next_queued(struct keyspace *keyspace, struct queue *queue, struct keyspace_page *page) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct queue_block *block = checkpoint->queue;
+    struct queue_block *block = queue->first;
     struct queued_page queued;
     if (!block)
         return false;
@@ -235,7 +239,7 @@ static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
     checkpoint->kept -= kept_bytes(&queued);
     block->taken += queued_bytes(&queued);
     if (block->taken == block->used)
-        block_free(checkpoint);
+        block_free(checkpoint, queue);
     return true;
 }
 
@@ -246,16 +250,20 @@ size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
 void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
     assert(keyspace->checkpoint.active);
     assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    size_t db = (size_t)(database - keyspace->db);
+    bool new_page = db >= checkpoint->new_db && page >= keyspace->rows[db].stored;
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, (uint64_t)(database - keyspace->db), page, write_items(keyspace, database, page),
-            begun_us);
+    enqueue(keyspace, new_page ? &checkpoint->new_queue : &checkpoint->queue, db, page,
+            write_items(keyspace, database, page), begun_us);
     page_set_done(&database->pages, page);
 }
 
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
     assert(keyspace->checkpoint.active);
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, object->id, page, write_object(object, page, &keyspace->checkpoint.scratch), begun_us);
+    enqueue(keyspace, &keyspace->checkpoint.queue, object->id, page,
+            write_object(object, page, &keyspace->checkpoint.scratch), begun_us);
 }
 
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
@@ -325,6 +333,7 @@ static void write_head(struct keyspace *keyspace, struct resp_buf *out) {
 
 static void freeze(struct keyspace *keyspace) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
+    size_t new_pages = 0;
     for (unsigned i = 0; i < keyspace->count; i++) {
         struct database *database = &keyspace->db[i];
         struct rows *rows = &keyspace->rows[i];
@@ -333,7 +342,9 @@ static void freeze(struct keyspace *keyspace) {
         page_set_freeze(&database->objects.set, database->objects.used);
         checkpoint->rest += database->pages.todo + database->objects.set.todo;
         checkpoint->rest += rows->frozen < rows->stored;
+        new_pages += rows->frozen > rows->stored ? rows->frozen - rows->stored : 0;
     }
+    checkpoint->new_db = new_pages <= NEW_PAGES_MAX ? 0 : keyspace->count;
     assert(!checkpoint->told.first);
     checkpoint->told = checkpoint->gone;
     checkpoint->gone = (struct removals){.count = 0};
@@ -343,7 +354,8 @@ static void freeze(struct keyspace *keyspace) {
 void keyspace_checkpoint_begin(struct keyspace *keyspace) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     assert(!checkpoint->active && !keyspace->load);
-    assert(!checkpoint->queue && !checkpoint->orphans && checkpoint->rest == 0);
+    assert(!checkpoint->queue.first && !checkpoint->new_queue.first && !checkpoint->orphans &&
+           checkpoint->rest == 0);
     checkpoint->active = true;
     checkpoint->number++;
     checkpoint->copied = (struct keyspace_copied){0};
@@ -368,6 +380,20 @@ static void orphan_free(struct keyspace *keyspace) {
     keyspace->checkpoint.kept -= orphan->bytes;
     object_die(keyspace, orphan->object);
     release(keyspace, orphan, sizeof *orphan);
+}
+
+static bool next_new(struct keyspace *keyspace, struct keyspace_page *page) {
+    for (unsigned *db = &keyspace->checkpoint.new_db; *db < keyspace->count; ++*db) {
+        struct page_set *pages = &keyspace->db[*db].pages;
+        const struct rows *rows = &keyspace->rows[*db];
+        size_t number;
+        if (rows->frozen > rows->stored && page_set_next_from(pages, rows->stored, &number)) {
+            *page = items_page(keyspace, &keyspace->db[*db], *db, number);
+            page_set_done(pages, number);
+            return true;
+        }
+    }
+    return next_queued(keyspace, &keyspace->checkpoint.new_queue, page);
 }
 
 static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
@@ -437,8 +463,9 @@ static bool next_database(struct keyspace *keyspace, struct keyspace_page *page)
 bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *page) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     assert(checkpoint->active);
-    if (next_queued(keyspace, page) || next_orphan(keyspace, page) || next_removal(keyspace, page) ||
-        next_grave(keyspace, page) || next_database(keyspace, page)) {
+    if (next_new(keyspace, page) || next_queued(keyspace, &checkpoint->queue, page) ||
+        next_orphan(keyspace, page) || next_removal(keyspace, page) || next_grave(keyspace, page) ||
+        next_database(keyspace, page)) {
         assert(checkpoint->rest > 0);
         checkpoint->rest--;
         return true;
@@ -485,7 +512,8 @@ void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed) {
     assert(checkpoint->active);
     assert(!committed || checkpoint->rest == 0);
     thaw(keyspace, committed);
-    while (next_queued(keyspace, &page))
+    while (next_queued(keyspace, &checkpoint->new_queue, &page) ||
+           next_queued(keyspace, &checkpoint->queue, &page))
         resp_buf_close(&page.bytes);
     while (checkpoint->orphans)
         orphan_free(keyspace);

@@ -60,6 +60,10 @@ struct dying {
     struct object *object;
 };
 
+struct queue {
+    struct queue_block *first, *last;
+};
+
 struct checkpoint {
     bool active;
     uint32_t number;    /* of the last one begun; they count from 1 */
@@ -68,13 +72,14 @@ struct checkpoint {
     size_t kept;        /* bytes of the queue and the orphans */
     struct resp_buf head;
     struct resp_buf scratch;
-    struct queue_block *queue, *queue_last; /* pages that were encoded before they changed */
-    size_t mapped;                          /* bytes of it */
+    struct queue queue, new_queue; /* pages that were encoded before they changed; of them the new ones */
+    size_t mapped;                 /* bytes of both */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */
     size_t telling_at;
     unsigned db;      /* databases before it have nothing to do */
+    unsigned new_db;  /* databases before it have no new page to do */
     unsigned rows_db; /* databases before it have been cut */
     uint64_t (*clock)(void);
     struct keyspace_copied copied;

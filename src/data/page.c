@@ -130,6 +130,17 @@ bool page_set_next(struct page_set *set, size_t *page) {
     return true;
 }
 
+bool page_set_next_from(const struct page_set *set, size_t first, size_t *page) {
+    for (size_t i = first / 64; i < set->count; i++) {
+        uint64_t todo = set->words[i].todo & (i == first / 64 ? UINT64_MAX << first % 64 : UINT64_MAX);
+        if (todo) {
+            *page = i * 64 + (size_t)__builtin_ctzll(todo);
+            return true;
+        }
+    }
+    return false;
+}
+
 void page_set_done(struct page_set *set, size_t page) {
     struct page_bits *word = page_set_word(set, page);
     assert(word->todo & page_bit(page));

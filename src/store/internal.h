@@ -100,7 +100,8 @@ struct store_paced {
     sqlite3_file *file; /* NULL: it is not open */
     const sqlite3_io_methods *own;
     sqlite3_io_methods methods; /* in place of its own */
-    int unsynced;               /* bytes */
+    int64_t last_block;         /* that was written to */
+    int unsynced;               /* bytes, of blocks */
 };
 enum { STORE_PACED_FILES = 2, STORE_PIECE_BYTES = 512 * 1024 };
 struct store_pace {

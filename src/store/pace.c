@@ -10,6 +10,10 @@
  *      write write write sync ....rest.... write write write sync ....rest....
  *                             ^ raft.db's commits find the disk idle
  *
+ * What counts is blocks, not bytes. When a page is written twice by one transaction (its row has a neighbour in the same page, and the first had
+ * left the cache before the second came), SQLite writes over its frame, and at the COMMIT sums up all frames behind it anew: 24 bytes
+ * each, and every block of the -wal goes to the disk once more.
+ *
  * The rate comes from the loop, may change at any time, and counts within REST_US_MAX. Without one there are no rests, and the syncs
  * stay. What the rests cost is time; that a checkpoint has enough of it is for who sets the rate to see to (src/rate.h).
  *
@@ -54,6 +58,15 @@ void store_pace_rest(struct store_pace *pace, uint64_t bytes) {
     pace->rested_us = now_us();
 }
 
+/* Of what is written one behind the other each block counts once. */
+static int blocks_written(struct store_paced *paced, sqlite3_int64 offset, int length) {
+    int64_t first = offset / STORE_STRAIGHT_BYTES, last = (offset + length - 1) / STORE_STRAIGHT_BYTES;
+    int64_t count = last - first + (first != paced->last_block);
+
+    paced->last_block = last;
+    return (int)(count * STORE_STRAIGHT_BYTES);
+}
+
 static int paced_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset) {
     struct store_pace *pace = pacing;
     struct store_paced *paced = &pace->files[file == pace->files[0].file ? 0 : 1];
@@ -62,7 +75,7 @@ static int paced_write(sqlite3_file *file, const void *bytes, int length, sqlite
     assert(paced->file == file);
     file->pMethods = paced->own;
     result = paced->own->xWrite(file, bytes, length, offset);
-    paced->unsynced += length;
+    paced->unsynced += blocks_written(paced, offset, length);
     if (result == SQLITE_OK && paced->unsynced >= STORE_PIECE_BYTES) {
         paced->unsynced = 0;
         result = paced->own->xSync(file, SQLITE_SYNC_NORMAL);
