@@ -107,10 +107,11 @@ void proxy_tell_not_done(struct node *node, struct proxy *proxy) {
     proxy_drop_item(node, proxy);
 }
 
+/* What is queued may take effect with the EXEC behind it; a read of somebody who watches is asked of no other leader, but changes nothing. */
 void proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why) {
     char text[160];
     unsigned flags = proxy_item_at(proxy, 0)->flags;
-    if (flags & PROXY_READS) {
+    if (!(flags & (PROXY_CHANGES | PROXY_MULTI | PROXY_QUEUED))) {
         snprintf(text, sizeof text, "CLUSTERDOWN %s this read; not executed", why);
     } else {
         snprintf(text, sizeof text, "INDOUBT %s; the command may or may not have taken effect", why);

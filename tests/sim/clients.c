@@ -351,7 +351,8 @@ static void turned_away(struct load_client *client, const redisReply *reply) {
         sim_cover(COVER_DISK_LOW, 1);
         return;
     }
-    if (begins(reply, "OOM ") && sim->maxmemory > 0)
+    /* A proxy that ends says so of a MULTI and what was queued, too. */
+    if (sim->maxmemory > 0 && (begins(reply, "OOM ") || begins(reply, "INDOUBT ")))
         return;
     if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
         sim_fail("client %d got -%s", client->host + 1, reply->str);
@@ -383,12 +384,14 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
     struct wanted wanted = client->wanted[client->answered++];
     char text[32];
     if (wanted.what == WANT_OK) {
-        if (reply->type != REDIS_REPLY_STATUS)
+        if (reply->type == REDIS_REPLY_ERROR && sim->maxmemory > 0) /* a proxy asks the leader even this */
+            turned_away(client, reply);
+        else if (reply->type != REDIS_REPLY_STATUS)
             sim_fail("client %d: its greeting is answered with %s", client->host + 1, reply->str);
         return;
     }
     if (wanted.what == WANT_BALLAST) {
-        if (reply->type == REDIS_REPLY_ERROR && !begins(reply, "INDOUBT "))
+        if (reply->type == REDIS_REPLY_ERROR)
             turned_away(client, reply);
         return;
     }
@@ -420,6 +423,9 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
     else
         op_value(op, reply);
     const struct node *node = sim->nodes[client->target].node;
+    sim_cover(COVER_PROXIED, !op_reads(op) && op->outcome == OP_DONE && node &&
+                                 node->raft_status.role != RAFT_LEADER &&
+                                 node->conf->follower_mode == CONF_PROXY);
     sim_cover(COVER_FOLLOWER_READS, client->reads_there && reply->type != REDIS_REPLY_ERROR && node &&
                                         node->raft_status.role != RAFT_LEADER);
 }

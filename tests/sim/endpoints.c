@@ -317,6 +317,10 @@ bool link_take(struct link *link, struct link_event *event) {
     return true;
 }
 
+const char *link_address(const struct link *link) {
+    return link->state == LINK_CONNECTED ? "127.0.0.1" : "";
+}
+
 struct resp_buf *link_out(struct link *link) {
     return &link->outbox.own;
 }
@@ -406,6 +410,7 @@ struct net *net_new(struct ev_loop *loop, const struct net_options *options) {
     chain_init(&own->net.freed);
     chain_init(&own->net.links);
     chain_init(&own->net.link_news);
+    dials_init(&own->net);
     network_nodes[own->host] = own;
     return &own->net;
 }
@@ -417,6 +422,7 @@ static void reclaim_freed(struct net *net) {
 
 void net_free(struct net *net) {
     network_nodes[host_of(net)] = NULL;
+    dials_close(net);
     for (struct chain *at = net->links.next, *next; at != &net->links; at = next) {
         next = at->next;
         link_reclaim(link_of(at));
@@ -455,6 +461,7 @@ void net_stop_listening(struct net *net) {
 void net_flush(struct net *net, uint64_t now_ms) {
     net->now_ms = now_ms;
     links_flush_all(net);
+    dials_flush(net);
     for (struct chain *at; (at = chain_pop(&net->touched)) != NULL;)
         client_flush(CHAIN_ENTRY(at, struct client_io, touched));
     reclaim_freed(net);

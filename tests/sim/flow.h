@@ -28,13 +28,14 @@ struct flow {
     int opener, acceptor;
     unsigned port; /* that was dialled */
     struct pipe up, down;
-    uint64_t arrives_at; /* the opening request; 0: it has */
-    uint64_t up_at;      /* the opener knows that it is open; 0: it does */
-    uint64_t unheard;    /* the opener's bytes stay unacknowledged since then; 0: they do not */
-    struct link *link;   /* the opener; NULL: it has gone, or is a load's client */
-    bool client;         /* the opener is a load's client, and still there */
-    bool gone;           /* ... and has been told that this is over */
-    struct resp_buf in;  /* ... what came for it */
+    uint64_t arrives_at;  /* the opening request; 0: it has */
+    uint64_t up_at;       /* the opener knows that it is open; 0: it does */
+    uint64_t unheard;     /* the opener's bytes stay unacknowledged since then; 0: they do not */
+    struct link *link;    /* the opener; NULL: it has gone, or is another */
+    struct dial_io *dial; /* the opener; NULL: the same */
+    bool client;          /* the opener is a load's client, and still there */
+    bool gone;            /* ... and has been told that this is over */
+    struct resp_buf in;   /* ... what came for it */
     struct client_io *io;
     bool deaf; /* the acceptor's machine went off: it answers nothing, and its next life with a reset */
 };
@@ -47,6 +48,16 @@ struct client_io {
     struct flow *stream; /* NULL: the other end is out of reach for ever */
     struct chain all, news, touched;
     bool paused, held, closing, freed, counted_peer;
+};
+
+struct dial_io {
+    struct dial dial; /* first */
+    struct net *net;
+    int host;
+    struct flow *stream; /* NULL: the node is being torn down */
+    struct chain all, news, touched;
+    bool paused, freed;
+    uint64_t room_at; /* the kernel's buffer is full until then; 0: it is not */
 };
 
 struct sim_net {
@@ -83,6 +94,17 @@ void flow_leave(struct flow *stream, bool reset);
 bool flow_is_cut(const struct flow *stream);
 /* What the opener has sent does not arrive: since when? */
 void flow_note_unheard(struct flow *stream);
+
+static inline bool flow_has_opener(const struct flow *stream) {
+    return stream->link || stream->dial || stream->client;
+}
+
+/* dial.c */
+void dial_rise(struct dial_io *io);
+void dial_take(struct dial_io *io, const void *bytes, size_t length);
+void dial_fall(struct dial_io *io, const char *why);
+uint64_t dials_next(const struct net *net); /* when a buffer has room again; UINT64_MAX: none is full */
+void dials_work(struct net *net);
 
 /* endpoints.c */
 extern struct sim_net *network_nodes[SIM_NODES_MAX]; /* NULL: down */

@@ -14,7 +14,8 @@
  *      clocks       skewed, drifting by as much as leases allow for, jumping by a millisecond or a year, back and forth
  *      versions     nodes that are upgraded one by one: what they offer differs, and the feature level rises under way
  *      load         clients that follow MOVED, with pipelines, that give up and leave; that read on followers, and on leases; transactions,
- *                   scripts, waits for elements; where maxmemory is small, values that are evicted, and transactions on watched keys
+ *                   scripts, waits for elements; where maxmemory is small, values that are evicted, and transactions on watched keys,
+ *                   often by way of a follower that is a proxy
  *      members      removed and taken in, by two operators at once; disks that are replaced by empty ones; ids used again;
  *                   leaderships handed over
  *

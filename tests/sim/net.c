@@ -2,7 +2,7 @@
 /*
  * net.h without sockets: connections as pairs of byte flows through simulated time.
  *
- *      opener (a link, or a load's client)                     acceptor (a node's struct client)
+ *      opener (a link, a dial, or a load's client)             acceptor (a node's struct client)
  *           |  up:    segments, each with the time it is due  ---->  |
  *           |  <----  down: the same                                 |
  *
@@ -121,6 +121,7 @@ struct flow *flow_new(int opener, int acceptor) {
 
 void flow_leave(struct flow *stream, bool reset) {
     stream->link = NULL;
+    stream->dial = NULL;
     stream->client = false;
     pipe_close(&stream->up, stream->opener, stream->acceptor, reset);
     pipe_drop(&stream->down);
@@ -133,7 +134,8 @@ void flow_note_unheard(struct flow *stream) {
 
 bool network_has_news(int host) {
     struct sim_net *own = network_nodes[host];
-    return own && (!chain_alone(&own->net.news) || !chain_alone(&own->net.link_news));
+    return own && (!chain_alone(&own->net.news) || !chain_alone(&own->net.link_news) ||
+                   !chain_alone(&own->net.dial_news));
 }
 
 static bool dark(int host) {
@@ -209,6 +211,8 @@ static void deliver_down_end(struct flow *stream) {
     stream->gone = true;
     if (stream->link)
         link_fall(stream->link, stream->down.refused, why);
+    if (stream->dial)
+        dial_fall(stream->dial, why);
 }
 
 static void deliver_down(struct flow *stream) {
@@ -226,6 +230,8 @@ static void deliver_down(struct flow *stream) {
         reply_feed(&link->reply, link->reader, segment->bytes, segment->length);
         chain_push(&link->net->link_news, &link->news);
         world_poke(stream->opener);
+    } else if (stream->dial) {
+        dial_take(stream->dial, segment->bytes, segment->length);
     } else if (stream->client) {
         resp_buf_append(&stream->in, segment->bytes, segment->length);
     } else if (!link && stream->io && !dark(stream->opener)) {
@@ -236,8 +242,12 @@ static void deliver_down(struct flow *stream) {
     free(segment);
 }
 
-static bool paused(const struct flow *stream) {
+static bool up_is_paused(const struct flow *stream) {
     return stream->io && stream->io->paused && stream->up.first;
+}
+
+static bool down_is_paused(const struct flow *stream) {
+    return stream->dial && stream->dial->paused && !stream->down.reset;
 }
 
 static uint64_t earlier(uint64_t left, uint64_t right) {
@@ -250,13 +260,14 @@ static uint64_t flow_next(const struct flow *stream) {
     uint64_t next = UINT64_MAX;
     if (stream->arrives_at && !to)
         next = stream->arrives_at;
-    if (!stream->arrives_at && !to && !paused(stream))
+    if (!stream->arrives_at && !to && !up_is_paused(stream))
         next = earlier(next, pipe_next(&stream->up));
     if (stream->up_at && !from)
         next = earlier(next, stream->up_at);
-    if (!stream->up_at && !from)
+    if (!stream->up_at && !from && !down_is_paused(stream))
         next = earlier(next, pipe_next(&stream->down));
-    if (stream->unheard && stream->link && !stream->link->fallen)
+    if (stream->unheard &&
+        ((stream->link && !stream->link->fallen) || (stream->dial && !stream->dial->dial.gone)))
         next = earlier(next, stream->unheard + UNACKNOWLEDGED_US);
     if (stream->link && stream->link->state == LINK_CONNECTING && !stream->link->fallen)
         next = earlier(next, stream->link->give_up_at);
@@ -267,6 +278,8 @@ static void flow_up(struct flow *stream) {
     stream->up_at = 0;
     if (stream->link && !stream->link->fallen)
         link_rise(stream->link);
+    if (stream->dial)
+        dial_rise(stream->dial);
 }
 
 static void flow_work(struct flow *stream) {
@@ -276,21 +289,23 @@ static void flow_work(struct flow *stream) {
         stream->unheard = 0;
     if (stream->arrives_at && !to && stream->arrives_at <= sim->now)
         deliver_open(stream);
-    while (!stream->arrives_at && !to && !paused(stream) && pipe_next(&stream->up) <= sim->now)
+    while (!stream->arrives_at && !to && !up_is_paused(stream) && pipe_next(&stream->up) <= sim->now)
         deliver_up(stream);
     if (stream->up_at && !from && stream->up_at <= sim->now)
         flow_up(stream);
-    while (!stream->up_at && !from && pipe_next(&stream->down) <= sim->now)
+    while (!stream->up_at && !from && !down_is_paused(stream) && pipe_next(&stream->down) <= sim->now)
         deliver_down(stream);
     struct link *link = stream->link;
     if (link && stream->unheard && stream->unheard + UNACKNOWLEDGED_US <= sim->now)
         link_fall(link, false, "Connection timed out");
     else if (link && link->state == LINK_CONNECTING && link->give_up_at <= sim->now)
         link_fall(link, false, "no answer in time");
+    if (stream->dial && stream->unheard && stream->unheard + UNACKNOWLEDGED_US <= sim->now)
+        dial_fall(stream->dial, "Connection timed out");
 }
 
 static bool over(const struct flow *stream) {
-    return !stream->link && !stream->client && !stream->io && !stream->arrives_at && !stream->up.first;
+    return !flow_has_opener(stream) && !stream->io && !stream->arrives_at && !stream->up.first;
 }
 
 static void flow_free(struct flow **at) {
@@ -313,6 +328,9 @@ uint64_t network_next(void) {
              at && at != &network_nodes[i]->net.links; at = at->next)
             if (link_of(at)->state == LINK_WAITING && !link_of(at)->freed)
                 next = earlier(next, link_of(at)->dial_at);
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (network_nodes[i])
+            next = earlier(next, dials_next(&network_nodes[i]->net));
     return next;
 }
 
@@ -322,6 +340,9 @@ void network_work(void) {
              at && at != &network_nodes[i]->net.links; at = at->next)
             if (link_of(at)->state == LINK_WAITING && !link_of(at)->freed && link_of(at)->dial_at <= sim->now)
                 link_dial(link_of(at));
+    for (size_t i = 0; i < sim->node_count; i++)
+        if (network_nodes[i])
+            dials_work(&network_nodes[i]->net);
     for (struct flow **at = &flows; *at;) {
         flow_work(*at);
         if (over(*at))
@@ -336,10 +357,13 @@ void network_work(void) {
 /* Called before the node is freed: from here on nothing it holds leads anywhere. */
 void network_crash(int host, bool power) {
     for (struct flow *stream = flows; stream; stream = stream->next) {
-        if (stream->opener == host && (stream->link || stream->client)) {
+        if (stream->opener == host && flow_has_opener(stream)) {
             if (stream->link)
                 stream->link->stream = NULL;
+            if (stream->dial)
+                stream->dial->stream = NULL;
             stream->link = NULL;
+            stream->dial = NULL;
             pipe_drop(&stream->down);
             if (power) {
                 pipe_drop(&stream->up); /* the other end hears nothing more */
@@ -376,13 +400,13 @@ void network_heal(void) {
 void network_fall(void) {
     size_t count = 0;
     for (struct flow *stream = flows; stream; stream = stream->next)
-        count += stream->io && (stream->link || stream->client);
+        count += stream->io && flow_has_opener(stream);
     if (count == 0)
         return;
     size_t chosen = (size_t)sim_below(count);
     struct flow *stream = flows;
     for (;; stream = stream->next)
-        if (stream->io && (stream->link || stream->client) && chosen-- == 0)
+        if (stream->io && flow_has_opener(stream) && chosen-- == 0)
             break;
     sim_trace("the connection %d -> %d falls", stream->opener + 1, stream->acceptor + 1);
     sim_cover(COVER_FALLS, 1);

@@ -11,6 +11,7 @@
 
 #include "../../raft/internal.h"
 #include "../../src/node_state.h"
+#include "../../src/proxy.h"
 #include "../../src/store/internal.h"
 #include "inode.h"
 #include "sim.h"
@@ -39,6 +40,8 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_EVICTS_BLINDLY] = {"evicts-blindly", "node", "a victim goes though it was written to since", 45},
     [PLANT_WATCH_IGNORED] = {"watch-ignored", "node",
                              "a transaction is carried out though a watched key has changed", 9},
+    [PLANT_PROXIED_DENIED] = {"proxied-denied", "node",
+                              "a proxy says of what it does not know that it was not done", 8},
     [PLANT_REPLAY_EARLY] = {"replay-early", "node", "a start applies what the log holds, committed or not",
                             3},
     [PLANT_MEMBERS_MISSING] = {"members-missing", "node", "checkpoints and snapshots lack the members", 1},
@@ -329,6 +332,16 @@ void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_com
         keyspace_evict(node->keyspace, db, key);
     else
         __real_eviction_apply(node, db, command);
+}
+
+void __real_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
+void __wrap_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
+
+void __wrap_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why) {
+    if (planted(PLANT_PROXIED_DENIED))
+        proxy_tell_not_done(node, proxy);
+    else
+        __real_proxy_tell_doubt(node, proxy, why);
 }
 
 /* Another key is looked at, that never was. */

@@ -12,6 +12,7 @@
  *      worker.c      worker.h as a seeded queue
  *      net.c         byte streams that are late, cut, half open
  *      endpoints.c   net.h on them
+ *      dial.c        ... a proxy's connections
  *      vfs.c         SQLite's file layer as a disk that loses and tears what was not synced
  *      notes.c       the small files beside
  *      clients.c     the load, and the history that it leaves
@@ -114,6 +115,8 @@ enum coverage {
     COVER_DEFINITE,
     COVER_EXPIRED,
     COVER_EVICTED,
+    COVER_PROXIED,
+    COVER_SETTLED,
     COVER_SWAPS,
     COVER_SWAPS_ABORTED,
     COVER_HISTORIES,
@@ -142,6 +145,7 @@ enum plant {
     PLANT_ROOM_ASSUMED,
     PLANT_EVICTS_BLINDLY,
     PLANT_WATCH_IGNORED,
+    PLANT_PROXIED_DENIED,
     PLANT_REPLAY_EARLY,
     PLANT_MEMBERS_MISSING,
     PLANT_PAGE_SKIPPED,

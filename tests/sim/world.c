@@ -99,6 +99,8 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_DEFINITE] = "definite errors",
     [COVER_EXPIRED] = "keys seen to expire",
     [COVER_EVICTED] = "keys seen to be evicted",
+    [COVER_PROXIED] = "writes acknowledged by way of a proxy",
+    [COVER_SETTLED] = "requests of a lost upstream that the log has answered",
     [COVER_SWAPS] = "watched keys changed by who watched them",
     [COVER_SWAPS_ABORTED] = "transactions that a watched key has stopped",
     [COVER_HISTORIES] = "histories judged",
@@ -239,6 +241,12 @@ static const char *policy_of(const struct sim_node *node) {
     return sim->maxmemory == 0 ? "noeviction" : policies[(sim->seed + (uint64_t)node->host) / EVICTS_OF % 4];
 }
 
+/* In every second of those seeds most nodes are. */
+static bool is_proxy(const struct sim_node *node) {
+    return sim->maxmemory > 0 && sim->seed / EVICTS_OF % 2 == 0 &&
+           (sim->seed + (uint64_t)node->host) % 4 != 0;
+}
+
 static void load_conf(struct sim_node *node) {
     char words[16][64], why[CONF_WHY_MAX];
     char *argv[64];
@@ -278,6 +286,8 @@ static void load_conf(struct sim_node *node) {
     argv[argc++] = word(promises ? "yes" : "no");
     argv[argc++] = word("--raft-read-consistency");
     argv[argc++] = word(promises && (lease_by_default || sim->all_lease) ? "lease" : "linearizable");
+    argv[argc++] = word("--raft-follower-mode");
+    argv[argc++] = word(is_proxy(node) ? "proxy" : "redirect");
     argv[argc++] = word("--maxmemory-policy");
     argv[argc++] = word(policy_of(node));
     argc = add_members(node, argv, argc);
