@@ -177,7 +177,7 @@ static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue
         mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         abort();
-    *(queue->first ? &queue->last->next : &queue->first) = block;
+    *(queue->last ? &queue->last->next : &queue->first) = block;
     queue->last = block;
     checkpoint->mapped += block_bytes();
     return block;
@@ -186,6 +186,8 @@ static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue
 static void block_free(struct checkpoint *checkpoint, struct queue *queue) {
     struct queue_block *block = queue->first;
     queue->first = block->next;
+    if (!queue->first)
+        queue->last = NULL;
     checkpoint->mapped -= block_bytes();
     munmap(block, block_bytes());
 }
@@ -207,7 +209,7 @@ static void enqueue(struct keyspace *keyspace, struct queue *queue, uint64_t obj
     const char *bytes = resp_buf_bytes(from);
     if (queued.length >= LONG_PAGE)
         queued.own = bytes_of(from);
-    struct queue_block *block = queue->first ? queue->last : NULL;
+    struct queue_block *block = queue->last;
     if (!block || block->used + queued_bytes(&queued) > BLOCK_BYTES)
         block = block_new(checkpoint, queue);
     memcpy(block->bytes + block->used, &queued, sizeof queued);

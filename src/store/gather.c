@@ -35,10 +35,11 @@
 #include <string.h>
 
 enum {
-    WAL_HELD_MAX = 8 * 1024 * 1024, /* more than a WAL has (log.c moves it from 4 MB on), but for entries of megabytes */
-    WRITE_MAX = 64 * 1024,          /* SQLite's file layer writes less than 128 KB at once */
-    BLOCK = STORE_STRAIGHT_BYTES,   /* of the system's cache, too */
-    AROUND = 16 * 1024,             /* a read of the file brings so much */
+    WAL_HELD_MAX =
+        8 * 1024 * 1024, /* more than a WAL has (log.c moves it from 4 MB on), but for entries of megabytes */
+    WRITE_MAX = 64 * 1024,        /* SQLite's file layer writes less than 128 KB at once */
+    BLOCK = STORE_STRAIGHT_BYTES, /* of the system's cache, too */
+    AROUND = 16 * 1024,           /* a read of the file brings so much */
 };
 
 /* Bytes [at, at + length) of a file. */

@@ -24,46 +24,20 @@
 #include <string.h>
 
 #include "../../src/node_state.h"
-#include "sim.h"
+#include "load.h"
 
 enum {
     SLOTS = 8,
     OPS_PER_KEY = 56, /* less than 64, with those under way and the last read */
-    PIPELINE_MAX = 8,
     OUTLIVE_US = 4000000,
     PAUSE_US = 20000,
     PIECES_US = 2000,
     WANDERS_PERCENT = 3,
-    WANTED_MAX = 6 * PIPELINE_MAX + 2,
     BALLASTS = 100,
     BALLAST_BYTES_MAX = 3000,
     BALLAST_MS = 60000,
     BALLAST_PERCENT = 40,
     SWAP_PERCENT = 20,
-};
-
-struct wanted { /* a reply that is owed */
-    enum { WANT_OP, WANT_ECHO, WANT_OK, WANT_QUEUED, WANT_BALLAST, WANT_WATCH } what;
-    size_t number; /* of the operation, or what is echoed */
-};
-
-struct load_client {
-    int host, target;
-    struct flow *stream;
-    redisReader *reader;
-    struct wanted wanted[WANTED_MAX];
-    size_t owed, answered;
-    struct resp_buf unsent; /* of the pipeline: it goes in pieces */
-    uint64_t sends_at;
-    uint64_t wakes_at, give_up_at, patience_us;
-    uint64_t reads_percent;
-    uint64_t only_reads_until;
-    bool moved;       /* the next command goes elsewhere */
-    bool reads_there; /* on followers too, what is newest */
-    bool on_lease;    /* asks for it */
-    bool greets;      /* the connection is new */
-    bool watches;     /* on this connection, what the operation `seen` has read */
-    size_t seen;
 };
 
 static struct {
@@ -75,7 +49,7 @@ struct op *ops;
 size_t op_count;
 static size_t op_capacity;
 static struct load_client clients[SIM_CLIENTS_MAX];
-static uint64_t think_us, px_ms_max, px_percent, writes;
+static uint64_t think_us, px_percent, writes;
 static uint64_t quiet_until;
 static bool finishing, reading_last;
 static uint64_t finish_event;
@@ -107,111 +81,6 @@ static size_t op_new(int slot, unsigned generation, enum op_kind kind) {
 bool load_is_marked(const struct op *op) {
     return !op_reads(op) && op->kind != OP_POP && op->kind != OP_SWAP &&
            (op->kind != OP_INCR || op->amount != 1);
-}
-
-static void request(struct resp_buf *out, size_t count, const char *const *words) {
-    resp_request(out, count);
-    for (size_t i = 0; i < count; i++)
-        resp_request_text(out, words[i]);
-}
-
-/* Of one kind or the other: a transaction, a script. */
-static void write_transfer(struct load_client *client, struct resp_buf *out, const struct op *op) {
-    static const char script[] = "return {redis.call('INCRBY', KEYS[1], ARGV[1]), "
-                                 "redis.call('INCRBY', KEYS[2], -ARGV[1])}";
-    char to[40], from[40], amount[24], negative[24];
-    snprintf(to, sizeof to, "{k%d.%u}to", op->slot, op->generation);
-    snprintf(from, sizeof from, "{k%d.%u}from", op->slot, op->generation);
-    snprintf(amount, sizeof amount, "%lld", (long long)op->amount);
-    snprintf(negative, sizeof negative, "%lld", -(long long)op->amount);
-    /* A disk that is nearly full stops a script in the middle, by an error in its place of the log. */
-    if (sim->disk_reserve == 0 && sim_chance(40)) {
-        request(out, 6, (const char *[]){"EVAL", script, "2", to, from, amount});
-        sim_cover(COVER_SCRIPTS, 1);
-        return;
-    }
-    request(out, 1, (const char *[]){"MULTI"});
-    request(out, 3, (const char *[]){"INCRBY", to, amount});
-    request(out, 3, (const char *[]){"INCRBY", from, negative});
-    request(out, 1, (const char *[]){"EXEC"});
-    client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
-    client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
-    client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
-    sim_cover(COVER_TRANSACTIONS, 1);
-}
-
-static void write_pop(struct resp_buf *out, const char *key) {
-    char timeout[24];
-    if (sim_chance(40)) {
-        request(out, 2, (const char *[]){"LPOP", key});
-        return;
-    }
-    snprintf(timeout, sizeof timeout, "0.%03u", (unsigned)sim_between(1, 400));
-    request(out, 3, (const char *[]){"BLPOP", key, timeout});
-    sim_cover(COVER_WAITS, 1);
-}
-
-static void write_get_pair(struct resp_buf *out, const struct op *op) {
-    char to[40], from[40];
-    snprintf(to, sizeof to, "{k%d.%u}to", op->slot, op->generation);
-    snprintf(from, sizeof from, "{k%d.%u}from", op->slot, op->generation);
-    request(out, 3, (const char *[]){"MGET", to, from});
-}
-
-static void write_op(struct load_client *client, struct resp_buf *out, size_t number) {
-    const struct op *op = &ops[number];
-    char key[32], token[32], px[16];
-    snprintf(key, sizeof key, "k%d.%u", op->slot, op->generation);
-    snprintf(px, sizeof px, "%llu", (unsigned long long)sim_between(5, px_ms_max));
-    switch (op->kind) {
-    case OP_SET:
-    case OP_SET_PX:
-        snprintf(token, sizeof token, "t%zu,", number);
-        request(out, op->kind == OP_SET ? 3 : 5, (const char *[]){"SET", key, token, "PX", px});
-        break;
-    case OP_GET:
-        request(out, 2, (const char *[]){"GET", key});
-        break;
-    case OP_GET_LIST:
-        request(out, 4, (const char *[]){"LRANGE", key, "0", "-1"});
-        break;
-    case OP_GET_PAIR:
-        write_get_pair(out, op);
-        break;
-    case OP_TRANSFER:
-        write_transfer(client, out, op);
-        break;
-    case OP_PUSH:
-        snprintf(token, sizeof token, "p%zu,", number);
-        request(out, 3, (const char *[]){"RPUSH", key, token});
-        break;
-    case OP_POP:
-        write_pop(out, key);
-        break;
-    case OP_APPEND:
-        snprintf(token, sizeof token, "a%zu,", number);
-        request(out, 3, (const char *[]){"APPEND", key, token});
-        break;
-    case OP_DEL:
-        snprintf(token, sizeof token, "d%zu,", number); /* no key has this name */
-        request(out, 3, (const char *[]){"DEL", key, token});
-        break;
-    case OP_SWAP:
-        snprintf(token, sizeof token, "t%zu,", number);
-        request(out, 1, (const char *[]){"MULTI"});
-        request(out, 3, (const char *[]){"SET", key, token});
-        request(out, 1, (const char *[]){"EXEC"});
-        client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
-        client->wanted[client->owed++] = (struct wanted){.what = WANT_QUEUED};
-        break;
-    case OP_INCR:
-        snprintf(token, sizeof token, "%lld", (long long)op->amount);
-        if (op->amount == 1)
-            request(out, 2, (const char *[]){"INCR", key});
-        else
-            request(out, 3, (const char *[]){"INCRBY", key, token});
-        break;
-    }
 }
 
 static bool reads_only(const struct load_client *client) {
@@ -474,12 +343,12 @@ static void want_echo(struct load_client *client, struct resp_buf *out) {
     char text[32];
     size_t number = (size_t)sim_below(1000000);
     snprintf(text, sizeof text, "e%zu", number);
-    request(out, 2, (const char *[]){"ECHO", text});
+    load_request(out, 2, (const char *[]){"ECHO", text});
     client->wanted[client->owed++] = (struct wanted){.what = WANT_ECHO, .number = number};
 }
 
 static void want(struct load_client *client, struct resp_buf *out, size_t number) {
-    write_op(client, out, number);
+    load_write_op(client, out, number);
     client->wanted[client->owed++] = (struct wanted){.number = number};
     sim_trace("client %d: op %zu %s k%d.%u to node %d", client->host + 1, number, op_names[ops[number].kind],
               ops[number].slot, ops[number].generation, client->target + 1);
@@ -487,11 +356,12 @@ static void want(struct load_client *client, struct resp_buf *out, size_t number
 
 static void greet(struct load_client *client, struct resp_buf *out) {
     if (client->reads_there) {
-        request(out, 1, (const char *[]){"READONLY"});
+        load_request(out, 1, (const char *[]){"READONLY"});
         client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
     }
     if (client->reads_there || client->on_lease) {
-        request(out, 2, (const char *[]){"RAFT.CONSISTENCY", client->on_lease ? "lease" : "linearizable"});
+        load_request(out, 2,
+                     (const char *[]){"RAFT.CONSISTENCY", client->on_lease ? "lease" : "linearizable"});
         client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
     }
     client->greets = false;
@@ -503,7 +373,7 @@ static void want_ballast(struct load_client *client, struct resp_buf *out) {
     snprintf(px, sizeof px, "%d", BALLAST_MS);
     memset(value, 'x', sizeof value);
     value[sim_between(BALLAST_BYTES_MAX / 4, BALLAST_BYTES_MAX)] = 0;
-    request(out, 5, (const char *[]){"SET", key, value, "PX", px});
+    load_request(out, 5, (const char *[]){"SET", key, value, "PX", px});
     client->wanted[client->owed++] = (struct wanted){.what = WANT_BALLAST};
 }
 
@@ -516,7 +386,7 @@ static void want_watch(struct load_client *client, struct resp_buf *out) {
     use_slot(slot, 2);
     client->seen = op_new(slot, slots[slot].generation, OP_GET);
     snprintf(key, sizeof key, "k%d.%u", slot, slots[slot].generation);
-    request(out, 2, (const char *[]){"WATCH", key});
+    load_request(out, 2, (const char *[]){"WATCH", key});
     client->wanted[client->owed++] = (struct wanted){.what = WANT_WATCH};
     want(client, out, client->seen);
 }
@@ -554,7 +424,7 @@ static void send_piece(struct load_client *client) {
 static void want_some(struct load_client *client, struct resp_buf *out) {
     size_t count = sim_chance(50) ? 1 : 1 + (size_t)sim_below(PIPELINE_MAX);
     if (client->watches) {
-        request(out, 1, (const char *[]){"UNWATCH"});
+        load_request(out, 1, (const char *[]){"UNWATCH"});
         client->wanted[client->owed++] = (struct wanted){.what = WANT_OK};
         client->watches = false;
     }
@@ -628,7 +498,7 @@ void load_open(void) {
     last_slot = 0;
     last_generation = 0;
     think_us = (uint64_t)500 << sim_below(9);
-    px_ms_max = sim_between(50, 1500);
+    load_px_ms_max = sim_between(50, 1500);
     px_percent = sim_between(5, 60);
     for (size_t i = 0; i < SLOTS; i++) {
         slots[i].type = i == 6 ? KEY_PAIR : i == 7 ? KEY_LIST : i % 3 == 2 ? KEY_NUMBER : KEY_STRING;

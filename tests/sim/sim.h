@@ -16,6 +16,7 @@
  *      vfs.c         SQLite's file layer as a disk that loses and tears what was not synced
  *      notes.c       the small files beside
  *      clients.c     the load, and the history that it leaves
+ *      requests.c    ... in words
  *      checker.c     is a history linearizable?
  *      invariants.c  what must hold at every step
  *      quorums.c     ... of members and majorities
