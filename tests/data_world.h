@@ -386,7 +386,6 @@ static inline const sqlite3_io_methods *disk_real(sqlite3_file *file) {
     return disk.methods[disk_kind(file)].real;
 }
 
-/* What dies while it writes has written half. */
 static inline long disk_blocks(size_t file, sqlite3_int64 offset, int length) {
     const int block = 4096;
     sqlite3_int64 first = offset / block, last = (offset + length - 1) / block;
@@ -397,6 +396,7 @@ static inline long disk_blocks(size_t file, sqlite3_int64 offset, int length) {
     return count * block;
 }
 
+/* What dies while it writes has written half. */
 static inline int disk_write(sqlite3_file *file, const void *bytes, int length, sqlite3_int64 offset) {
     int result;
 

@@ -10,8 +10,8 @@
  *      write write write sync ....rest.... write write write sync ....rest....
  *                             ^ raft.db's commits find the disk idle
  *
- * What counts is blocks, not bytes. When a page is written twice by one transaction (its row has a neighbour in the same page, and the first had
- * left the cache before the second came), SQLite writes over its frame, and at the COMMIT sums up all frames behind it anew: 24 bytes
+ * What counts is blocks, not bytes. When a page is written twice by one transaction (a row came between those that were
+ * there, or to one that shares the page, and the page had left the cache meanwhile), SQLite writes over its frame, and at the COMMIT sums up all frames behind it anew: 24 bytes
  * each, and every block of the -wal goes to the disk once more.
  *
  * The rate comes from the loop, may change at any time, and counts within REST_US_MAX. Without one there are no rests, and the syncs

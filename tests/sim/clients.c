@@ -212,6 +212,11 @@ static bool begins(const redisReply *reply, const char *word) {
     return strncmp(reply->str, word, strlen(word)) == 0;
 }
 
+/* It is a proxy that is asked, which asks the leader for more than others refuse. */
+static bool by_proxy(const struct load_client *client) {
+    return sim->nodes[flow_to(client->stream)].conf.follower_mode == CONF_PROXY;
+}
+
 /* Certainly not done: elsewhere it may be. */
 static void turned_away(struct load_client *client, const redisReply *reply) {
     unsigned port;
@@ -220,8 +225,8 @@ static void turned_away(struct load_client *client, const redisReply *reply) {
         sim_cover(COVER_DISK_LOW, 1);
         return;
     }
-    /* A proxy that ends says so of a MULTI and what was queued, too. */
-    if (sim->maxmemory > 0 && (begins(reply, "OOM ") || begins(reply, "INDOUBT ")))
+    /* Who ends as a proxy says the latter of a MULTI and what was queued, too. */
+    if ((begins(reply, "OOM ") && sim->maxmemory > 0) || (begins(reply, "INDOUBT ") && by_proxy(client)))
         return;
     if (!begins(reply, "MOVED ") && !begins(reply, "CLUSTERDOWN ") && !begins(reply, "LOADING "))
         sim_fail("client %d got -%s", client->host + 1, reply->str);
@@ -253,14 +258,14 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
     struct wanted wanted = client->wanted[client->answered++];
     char text[32];
     if (wanted.what == WANT_OK) {
-        if (reply->type == REDIS_REPLY_ERROR && sim->maxmemory > 0) /* a proxy asks the leader even this */
+        if (reply->type == REDIS_REPLY_ERROR && by_proxy(client))
             turned_away(client, reply);
         else if (reply->type != REDIS_REPLY_STATUS)
             sim_fail("client %d: its greeting is answered with %s", client->host + 1, reply->str);
         return;
     }
     if (wanted.what == WANT_BALLAST) {
-        if (reply->type == REDIS_REPLY_ERROR)
+        if (reply->type == REDIS_REPLY_ERROR && !begins(reply, "INDOUBT "))
             turned_away(client, reply);
         return;
     }
@@ -293,8 +298,7 @@ static void take_reply(struct load_client *client, const redisReply *reply) {
         op_value(op, reply);
     const struct node *node = sim->nodes[client->target].node;
     sim_cover(COVER_PROXIED, !op_reads(op) && op->outcome == OP_DONE && node &&
-                                 node->raft_status.role != RAFT_LEADER &&
-                                 node->conf->follower_mode == CONF_PROXY);
+                                 node->raft_status.role != RAFT_LEADER && by_proxy(client));
     sim_cover(COVER_FOLLOWER_READS, client->reads_there && reply->type != REDIS_REPLY_ERROR && node &&
                                         node->raft_status.role != RAFT_LEADER);
 }

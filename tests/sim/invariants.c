@@ -45,10 +45,10 @@ static struct memory {  /* what a node must know after any crash; and what was c
     bool loads;
 } memories[SIM_IDS_MAX];
 
-/* Links are dialled again within two seconds, and there is a leader soon after. */
 /* eviction.c: so much growth may be on its way near the limit. */
 enum { OVER_MAX = 64 * 1024 };
 
+/* Links are dialled again within two seconds, and there is a leader soon after. */
 enum { PEACE_US = 3000000, DOUBTS_MAX = 1024, HEALED_TIMEOUTS = 2 };
 static struct {
     raft_index index;

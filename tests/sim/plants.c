@@ -310,6 +310,14 @@ bool __wrap_eviction_admit(struct node *node, size_t growth);
 bool __real_eviction_turn(struct node *node);
 bool __wrap_eviction_turn(struct node *node);
 void __real_eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
+void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
+void __real_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                        const struct resp_arg **key);
+void __wrap_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
+                        const struct resp_arg **key);
+void __real_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
+void __wrap_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
+
 bool __wrap_eviction_admit(struct node *node, size_t growth) {
     return planted(PLANT_ROOM_ASSUMED) || __real_eviction_admit(node, growth);
 }
@@ -320,12 +328,6 @@ bool __wrap_eviction_turn(struct node *node) {
     return __real_eviction_turn(node);
 }
 
-void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_command *command);
-void __real_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
-                        const struct resp_arg **key);
-void __wrap_entry_watch(const struct entry_transaction *transaction, size_t at, unsigned *db, bool *present,
-                        const struct resp_arg **key);
-
 void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_command *command) {
     const struct resp_arg *key = &command->args[EVICTION_KEY];
     if (planted(PLANT_EVICTS_BLINDLY) && keyspace_find(node->keyspace, db, key))
@@ -333,9 +335,6 @@ void __wrap_eviction_apply(struct node *node, unsigned db, const struct resp_com
     else
         __real_eviction_apply(node, db, command);
 }
-
-void __real_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
-void __wrap_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why);
 
 void __wrap_proxy_tell_doubt(struct node *node, struct proxy *proxy, const char *why) {
     if (planted(PLANT_PROXIED_DENIED))
