@@ -145,6 +145,38 @@ static void what_is_in_no_log_is_done_once_at_the_next_leader(void **state) {
     world_free(world);
 }
 
+/* It changes nothing, though nobody else may be asked: the watch is lost. */
+static void a_watchers_read_is_never_in_doubt(void **state) {
+    (void)state;
+    static const char wanted[] =
+        "-CLUSTERDOWN this node ends before the leader has answered this read; not executed\r\n"
+        "-INDOUBT this node ends before the leader has answered; the command may or may not have taken "
+        "effect\r\n";
+    struct world *world = proxy_world();
+    size_t leader = leader_of(world), proxy = (leader + 1) % 3, got = 0;
+    char text[sizeof wanted + 1];
+    int fd = world_dial(world, proxy);
+    world_ask(world, fd, "WATCH n\r\n", "+OK\r\n");
+    for (size_t at = 0; at < 3; at++)
+        world->nodes[at].asleep = at != proxy;
+    say(fd, "GET n\r\nINCR n\r\n");
+    world_turns(world, proxy, 5);
+    node_stop(node_at(world, proxy));
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
+    while (got < sizeof wanted - 1 && world_us(CLOCK_MONOTONIC) < until_us) {
+        struct instant now = world_now(world);
+        ev_run(world->nodes[proxy].loop, EVRUN_NOWAIT);
+        if (node_ended(node_at(world, proxy)) == NODE_RUNNING)
+            node_turn(node_at(world, proxy), &now);
+        ssize_t more = recv(fd, text + got, sizeof text - got, MSG_DONTWAIT);
+        got += more > 0 ? (size_t)more : 0;
+    }
+    assert_int_equal(got, sizeof wanted - 1);
+    assert_memory_equal(text, wanted, got);
+    close(fd);
+    world_free(world);
+}
+
 static struct connection *proxied_at(const struct world *world, size_t at) {
     for (struct client *client = net_first_client(node_at(world, at)->net); client;
          client = net_next_client(client))
@@ -193,6 +225,7 @@ int main(void) {
         cmocka_unit_test(what_is_in_the_log_is_answered_from_it),
         cmocka_unit_test(a_transaction_that_is_in_the_log_is_answered_whole),
         cmocka_unit_test(what_the_leader_cannot_tell_is_told_by_the_log),
+        cmocka_unit_test(a_watchers_read_is_never_in_doubt),
         cmocka_unit_test(what_is_in_no_log_is_done_once_at_the_next_leader),
         cmocka_unit_test(what_was_meant_for_another_term_is_never_done),
         cmocka_unit_test(who_waits_since_another_term_gets_nothing),
