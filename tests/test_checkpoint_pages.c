@@ -349,6 +349,7 @@ static void finish(struct fixture *f) {
         judge_disk(f);
     }
     keyspace_checkpoint_end(f->world.keyspace, committed);
+    assert_int_equal(keyspace_checkpoint_mapped(f->world.keyspace), 0);
     f->committed += committed;
     f->doubtful += written && !committed;
     f->failed += !written;
@@ -358,6 +359,7 @@ static void finish(struct fixture *f) {
 
 static void give_up(struct fixture *f) {
     keyspace_checkpoint_end(f->world.keyspace, false);
+    assert_int_equal(keyspace_checkpoint_mapped(f->world.keyspace), 0);
     f->failed++;
     f->active = false;
     batch_clear(&f->batch);

@@ -4,9 +4,9 @@
  *
  * What there is to hand out, in the order in which it goes:
  *
- *     new pages      at the databases' ends, if they are few: rows that the disk lacks. When one comes between two that are there
+ *     new pages      at the databases' ends: rows that the disk lacks. When one comes between two that are there
  *                    SQLite spreads its neighbours again; and had one of those left its cache for the -wal, all behind it
- *                    would go to the disk twice (../store/pace.c). So they go together, those that were encoded early last
+ *                    would go to the disk twice (../store/pace.c). So each waits for its turn, encoded early or not
  *     the queue      other pages that had to be encoded early: they take memory
  *     orphans        long values that the keyspace no longer has: they take memory
  *     removals       objects that went before the freeze; databases that are shorter than on the disk
@@ -39,18 +39,20 @@
 
 #include "internal.h"
 
-/* Pages that wait, one behind the other, in blocks that the system gives and takes back whole: among the values on the heap they would leave
+/* Pages that wait lie in blocks that the system gives and takes back whole: among the values on the heap they would leave
  * holes that values fill and no later page fits into, and the heap would grow with each checkpoint. */
-struct queue_block {
-    struct queue_block *next;
-    size_t used, taken; /* of `bytes` */
+struct block {
+    size_t used, left; /* bytes; pages that still wait */
     char bytes[];
 };
 
-struct queued_page {
+struct queued {
+    struct queued *next; /* in the queue */
+    struct block *block;
     uint64_t object, number;
     struct resp_buf own; /* a long one's bytes; else they follow */
     size_t length;
+    char bytes[];
 };
 
 struct orphan {
@@ -59,7 +61,6 @@ struct orphan {
     size_t bytes;
 };
 
-enum { NEW_PAGES_MAX = 2048 /* half of what SQLite keeps (../store/data.c) */ };
 enum { REMOVALS = 510, LONG_PAGE = 256 * 1024, BLOCK_BYTES = 1024 * 1024 };
 
 struct removal_block {
@@ -166,83 +167,109 @@ static uint64_t read_clock(const struct keyspace *keyspace) {
     return keyspace->checkpoint.clock ? keyspace->checkpoint.clock() : 0;
 }
 
-/* ---- the queue --- */
+/* ---- pages that wait --- */
 
 static size_t block_bytes(void) {
-    return sizeof(struct queue_block) + BLOCK_BYTES;
+    return sizeof(struct block) + BLOCK_BYTES;
 }
 
-static struct queue_block *block_new(struct checkpoint *checkpoint, struct queue *queue) {
-    struct queue_block *block =
-        mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED)
-        abort();
-    *(queue->last ? &queue->last->next : &queue->first) = block;
-    queue->last = block;
-    checkpoint->mapped += block_bytes();
-    return block;
-}
-
-static void block_free(struct checkpoint *checkpoint, struct queue *queue) {
-    struct queue_block *block = queue->first;
-    queue->first = block->next;
-    if (!queue->first)
-        queue->last = NULL;
+static void block_free(struct checkpoint *checkpoint, struct block *block) {
     checkpoint->mapped -= block_bytes();
+    if (checkpoint->block == block)
+        checkpoint->block = NULL;
     munmap(block, block_bytes());
 }
 
-/* What it takes of a block. */
-static size_t queued_bytes(const struct queued_page *queued) {
-    return sizeof *queued + (queued->own.bytes ? 0 : (queued->length + 7) / 8 * 8);
+/* One with room for so many bytes. */
+static struct block *block_for(struct checkpoint *checkpoint, size_t bytes) {
+    struct block *block = checkpoint->block;
+    if (block && block->used + bytes <= BLOCK_BYTES)
+        return block;
+    block = mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+    if (block == MAP_FAILED)
+        abort();
+    checkpoint->mapped += block_bytes();
+    return checkpoint->block = block;
 }
 
-/* The memory that its bytes take, there or beside it. */
-static size_t kept_bytes(const struct queued_page *queued) {
+/* The memory that its bytes take, in its block or beside it. */
+static size_t kept_bytes(const struct queued *queued) {
     return queued->own.bytes ? queued->own.capacity : queued->length;
 }
 
-static void enqueue(struct keyspace *keyspace, struct queue *queue, uint64_t object, size_t number,
-                    struct resp_buf *from, uint64_t begun_us) {
+static struct queued *keep(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from,
+                           uint64_t begun_us) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct queued_page queued = {.object = object, .number = number, .length = resp_buf_length(from)};
-    const char *bytes = resp_buf_bytes(from);
-    if (queued.length >= LONG_PAGE)
-        queued.own = bytes_of(from);
-    struct queue_block *block = queue->last;
-    if (!block || block->used + queued_bytes(&queued) > BLOCK_BYTES)
-        block = block_new(checkpoint, queue);
-    memcpy(block->bytes + block->used, &queued, sizeof queued);
-    if (!queued.own.bytes)
-        memcpy(block->bytes + block->used + sizeof queued, bytes, queued.length);
-    block->used += queued_bytes(&queued);
-    keyspace->memory += kept_bytes(&queued);
-    checkpoint->kept += kept_bytes(&queued);
+    size_t length = resp_buf_length(from), there = length < LONG_PAGE ? (length + 7) / 8 * 8 : 0;
+    struct block *block = block_for(checkpoint, sizeof(struct queued) + there);
+    struct queued *queued = (struct queued *)(block->bytes + block->used);
+    *queued = (struct queued){.block = block, .object = object, .number = number, .length = length};
+    if (there > 0)
+        memcpy(queued->bytes, resp_buf_bytes(from), length);
+    else
+        queued->own = bytes_of(from);
+    block->used += sizeof *queued + there;
+    block->left++;
+    keyspace->memory += kept_bytes(queued);
+    checkpoint->kept += kept_bytes(queued);
     checkpoint->copied.pages++;
-    checkpoint->copied.bytes += kept_bytes(&queued);
+    checkpoint->copied.bytes += kept_bytes(queued);
     checkpoint->copied.us += read_clock(keyspace) - begun_us;
+    return queued;
 }
 
-static bool next_queued(struct keyspace *keyspace, struct queue *queue, struct keyspace_page *page) {
-    struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct queue_block *block = queue->first;
-    struct queued_page queued;
-    if (!block)
-        return false;
-    const char *at = block->bytes + block->taken;
-    memcpy(&queued, at, sizeof queued);
-    *page = (struct keyspace_page){
+static struct keyspace_page take(struct keyspace *keyspace, const struct queued *queued) {
+    struct keyspace_page page = {
         .type = KEYSPACE_PAGE_WRITE,
-        .object = queued.object,
-        .number = queued.number,
-        .bytes = queued.own.bytes ? queued.own : copy_of(at + sizeof queued, queued.length),
+        .object = queued->object,
+        .number = queued->number,
+        .bytes = queued->own.bytes ? queued->own : copy_of(queued->bytes, queued->length),
     };
-    keyspace->memory -= kept_bytes(&queued);
-    checkpoint->kept -= kept_bytes(&queued);
-    block->taken += queued_bytes(&queued);
-    if (block->taken == block->used)
-        block_free(checkpoint, queue);
+    keyspace->memory -= kept_bytes(queued);
+    keyspace->checkpoint.kept -= kept_bytes(queued);
+    if (--queued->block->left == 0)
+        block_free(&keyspace->checkpoint, queued->block);
+    return page;
+}
+
+static void enqueue(struct checkpoint *checkpoint, struct queued *queued) {
+    *(checkpoint->queue.last ? &checkpoint->queue.last->next : &checkpoint->queue.first) = queued;
+    checkpoint->queue.last = queued;
+}
+
+static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct queue *queue = &keyspace->checkpoint.queue;
+    const struct queued *queued = queue->first;
+    if (!queued)
+        return false;
+    queue->first = queued->next;
+    if (!queue->first)
+        queue->last = NULL;
+    *page = take(keyspace, queued);
     return true;
+}
+
+/* New pages of a database. */
+static size_t new_pages(const struct rows *rows) {
+    return rows->frozen > rows->stored ? rows->frozen - rows->stored : 0;
+}
+
+static void keep_new(struct keyspace *keyspace, struct rows *rows, struct queued *queued) {
+    assert(queued->number >= rows->turn && queued->number < rows->frozen);
+    if (!rows->early) {
+        rows->early = calloc(new_pages(rows), sizeof *rows->early);
+        if (!rows->early)
+            abort();
+        keyspace->memory += new_pages(rows) * sizeof *rows->early;
+    }
+    rows->early[queued->number - rows->stored] = queued;
+}
+
+static void forget_new(struct keyspace *keyspace, struct rows *rows) {
+    if (rows->early)
+        keyspace->memory -= new_pages(rows) * sizeof *rows->early;
+    free(rows->early);
+    rows->early = NULL;
 }
 
 size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
@@ -252,20 +279,22 @@ size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
 void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
     assert(keyspace->checkpoint.active);
     assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
-    struct checkpoint *checkpoint = &keyspace->checkpoint;
     size_t db = (size_t)(database - keyspace->db);
-    bool new_page = db >= checkpoint->new_db && page >= keyspace->rows[db].stored;
+    struct rows *rows = &keyspace->rows[db];
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, new_page ? &checkpoint->new_queue : &checkpoint->queue, db, page,
-            write_items(keyspace, database, page), begun_us);
+    struct queued *queued = keep(keyspace, db, page, write_items(keyspace, database, page), begun_us);
+    if (page >= rows->stored)
+        keep_new(keyspace, rows, queued);
+    else
+        enqueue(&keyspace->checkpoint, queued);
     page_set_done(&database->pages, page);
 }
 
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
     assert(keyspace->checkpoint.active);
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(keyspace, &keyspace->checkpoint.queue, object->id, page,
-            write_object(object, page, &keyspace->checkpoint.scratch), begun_us);
+    enqueue(&keyspace->checkpoint, keep(keyspace, object->id, page,
+                                        write_object(object, page, &keyspace->checkpoint.scratch), begun_us));
 }
 
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
@@ -335,7 +364,6 @@ static void write_head(struct keyspace *keyspace, struct resp_buf *out) {
 
 static void freeze(struct keyspace *keyspace) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    size_t new_pages = 0;
     for (unsigned i = 0; i < keyspace->count; i++) {
         struct database *database = &keyspace->db[i];
         struct rows *rows = &keyspace->rows[i];
@@ -344,9 +372,8 @@ static void freeze(struct keyspace *keyspace) {
         page_set_freeze(&database->objects.set, database->objects.used);
         checkpoint->rest += database->pages.todo + database->objects.set.todo;
         checkpoint->rest += rows->frozen < rows->stored;
-        new_pages += rows->frozen > rows->stored ? rows->frozen - rows->stored : 0;
+        rows->turn = rows->stored;
     }
-    checkpoint->new_db = new_pages <= NEW_PAGES_MAX ? 0 : keyspace->count;
     assert(!checkpoint->told.first);
     checkpoint->told = checkpoint->gone;
     checkpoint->gone = (struct removals){.count = 0};
@@ -356,7 +383,7 @@ static void freeze(struct keyspace *keyspace) {
 void keyspace_checkpoint_begin(struct keyspace *keyspace) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     assert(!checkpoint->active && !keyspace->load);
-    assert(!checkpoint->queue.first && !checkpoint->new_queue.first && !checkpoint->orphans &&
+    assert(!checkpoint->queue.first && checkpoint->mapped == 0 && !checkpoint->orphans &&
            checkpoint->rest == 0);
     checkpoint->active = true;
     checkpoint->number++;
@@ -365,7 +392,7 @@ void keyspace_checkpoint_begin(struct keyspace *keyspace) {
     freeze(keyspace);
     checkpoint->telling = checkpoint->told.first;
     checkpoint->telling_at = 0;
-    checkpoint->db = checkpoint->rows_db = 0;
+    checkpoint->db = checkpoint->new_db = checkpoint->rows_db = 0;
 }
 
 void keyspace_checkpoint_head(const struct keyspace *keyspace, struct resp_buf *out) {
@@ -384,18 +411,32 @@ static void orphan_free(struct keyspace *keyspace) {
     release(keyspace, orphan, sizeof *orphan);
 }
 
-static bool next_new(struct keyspace *keyspace, struct keyspace_page *page) {
-    for (unsigned *db = &keyspace->checkpoint.new_db; *db < keyspace->count; ++*db) {
-        struct page_set *pages = &keyspace->db[*db].pages;
-        const struct rows *rows = &keyspace->rows[*db];
-        size_t number;
-        if (rows->frozen > rows->stored && page_set_next_from(pages, rows->stored, &number)) {
-            *page = items_page(keyspace, &keyspace->db[*db], *db, number);
+/* A page that was flushed since the freeze is in neither place: its grave hands it out. */
+static bool next_new_of(struct keyspace *keyspace, unsigned db, struct keyspace_page *page) {
+    struct page_set *pages = &keyspace->db[db].pages;
+    struct rows *rows = &keyspace->rows[db];
+    while (rows->turn < rows->frozen) {
+        size_t number = rows->turn++;
+        const struct queued *early = rows->early ? rows->early[number - rows->stored] : NULL;
+        if (early) {
+            *page = take(keyspace, early);
+            return true;
+        }
+        if (page_set_is_todo(pages, number)) {
+            *page = items_page(keyspace, &keyspace->db[db], db, number);
             page_set_done(pages, number);
             return true;
         }
     }
-    return next_queued(keyspace, &keyspace->checkpoint.new_queue, page);
+    forget_new(keyspace, rows);
+    return false;
+}
+
+static bool next_new(struct keyspace *keyspace, struct keyspace_page *page) {
+    for (unsigned *db = &keyspace->checkpoint.new_db; *db < keyspace->count; ++*db)
+        if (next_new_of(keyspace, *db, page))
+            return true;
+    return false;
 }
 
 static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
@@ -465,9 +506,8 @@ static bool next_database(struct keyspace *keyspace, struct keyspace_page *page)
 bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *page) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     assert(checkpoint->active);
-    if (next_new(keyspace, page) || next_queued(keyspace, &checkpoint->queue, page) ||
-        next_orphan(keyspace, page) || next_removal(keyspace, page) || next_grave(keyspace, page) ||
-        next_database(keyspace, page)) {
+    if (next_new(keyspace, page) || next_queued(keyspace, page) || next_orphan(keyspace, page) ||
+        next_removal(keyspace, page) || next_grave(keyspace, page) || next_database(keyspace, page)) {
         assert(checkpoint->rest > 0);
         checkpoint->rest--;
         return true;
@@ -494,6 +534,24 @@ void keyspace_checkpoint_time(struct keyspace *keyspace, uint64_t (*clock)(void)
 
 /* ---- end --- */
 
+/* Of those that wait. */
+static void drop_pages(struct keyspace *keyspace) {
+    struct keyspace_page page;
+    while (next_queued(keyspace, &page))
+        resp_buf_close(&page.bytes);
+    for (unsigned i = 0; i < keyspace->count; i++) {
+        struct rows *rows = &keyspace->rows[i];
+        for (; rows->early && rows->turn < rows->frozen; rows->turn++) {
+            const struct queued *queued = rows->early[rows->turn - rows->stored];
+            if (queued) {
+                page = take(keyspace, queued);
+                resp_buf_close(&page.bytes);
+            }
+        }
+        forget_new(keyspace, rows);
+    }
+}
+
 static void thaw(struct keyspace *keyspace, bool committed) {
     for (unsigned i = 0; i < keyspace->count; i++) {
         struct rows *rows = &keyspace->rows[i];
@@ -510,13 +568,10 @@ static void thaw(struct keyspace *keyspace, bool committed) {
 
 void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct keyspace_page page;
     assert(checkpoint->active);
     assert(!committed || checkpoint->rest == 0);
+    drop_pages(keyspace);
     thaw(keyspace, committed);
-    while (next_queued(keyspace, &checkpoint->new_queue, &page) ||
-           next_queued(keyspace, &checkpoint->queue, &page))
-        resp_buf_close(&page.bytes);
     while (checkpoint->orphans)
         orphan_free(keyspace);
     if (committed) {

@@ -39,6 +39,9 @@ struct database {
 struct rows {
     size_t stored; /* no page at or behind it is on the disk */
     size_t frozen; /* pages that there were at the freeze */
+    size_t turn;   /* from `stored` on: new pages before it have been handed out */
+    struct queued *
+        *early; /* of the new ones, from `stored` on, those encoded before they changed; NULL: none was */
 };
 
 /* A flushed database. */
@@ -61,7 +64,7 @@ struct dying {
 };
 
 struct queue {
-    struct queue_block *first, *last;
+    struct queued *first, *last;
 };
 
 struct checkpoint {
@@ -72,14 +75,15 @@ struct checkpoint {
     size_t kept;        /* bytes of the queue and the orphans */
     struct resp_buf head;
     struct resp_buf scratch;
-    struct queue queue, new_queue; /* pages that were encoded before they changed; of them the new ones */
-    size_t mapped;                 /* bytes of both */
+    struct queue queue;  /* pages that were encoded before they changed, but for the databases' new ones */
+    struct block *block; /* the next page that must be goes there; NULL: to a new one */
+    size_t mapped;       /* bytes of all blocks */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */
     size_t telling_at;
     unsigned db;      /* databases before it have nothing to do */
-    unsigned new_db;  /* databases before it have no new page to do */
+    unsigned new_db;  /* databases before it have no new page to hand out */
     unsigned rows_db; /* databases before it have been cut */
     uint64_t (*clock)(void);
     struct keyspace_copied copied;

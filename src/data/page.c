@@ -130,15 +130,8 @@ bool page_set_next(struct page_set *set, size_t *page) {
     return true;
 }
 
-bool page_set_next_from(const struct page_set *set, size_t first, size_t *page) {
-    for (size_t i = first / 64; i < set->count; i++) {
-        uint64_t todo = set->words[i].todo & (i == first / 64 ? UINT64_MAX << first % 64 : UINT64_MAX);
-        if (todo) {
-            *page = i * 64 + (size_t)__builtin_ctzll(todo);
-            return true;
-        }
-    }
-    return false;
+bool page_set_is_todo(const struct page_set *set, size_t page) {
+    return page / 64 < set->count && (page_set_word(set, page)->todo & page_bit(page));
 }
 
 void page_set_done(struct page_set *set, size_t page) {

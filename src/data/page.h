@@ -47,8 +47,7 @@ void page_set_freeze(struct page_set *set, size_t pages);
 void page_set_thaw(struct page_set *set, bool back);
 /* The first page to do; false when there is none. */
 bool page_set_next(struct page_set *set, size_t *page);
-/* The first page to do from `first` on; looks at every page behind that. */
-bool page_set_next_from(const struct page_set *set, size_t first, size_t *page);
+bool page_set_is_todo(const struct page_set *set, size_t page);
 /* A page that is to do is done (or gone). */
 void page_set_done(struct page_set *set, size_t page);
 /* A page is to do after all. */
