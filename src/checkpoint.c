@@ -17,10 +17,13 @@
  *
  * A failure (a full disk, say) loses nothing: the pages are dirty again, and it is tried again later.
  *
- * Bounded are: the pages that are with the worker (BYTES_OUT_MAX; the loop hands out no more); what is copied since it changed before
+ * Bounded are: the pages that are with the worker (BYTES_OUT_MAX; the loop hands out no more); what is kept since it changed before
  * it was written (KEPT_MIN, or a part of the keyspace if that is more; then growing writes wait); and what a turn does: it hands out
  * as much as fits into TURN_US, less what its commands have copied. A single command copies all that it is about to change, though.
  * How long each turn had to do with it is counted (pause).
+ *
+ * The next one begins when the last one's WAL is in the data file: until then nothing of it could be written, and all that changes
+ * would be kept.
  *
  * The worker writes at a rate that is small at first, so that the log on the same disk hardly feels it, and grows with what
  * presses (rate.h). Nobody waits for a checkpoint.
@@ -157,6 +160,9 @@ static bool is_time(const struct node *node) {
         node->now_ms < checkpoint->retry_ms || node->stopping || node->end == NODE_FAILED ||
         raft_members_applied(node->raft)->length ==
             0) /* taken in, and not told yet by whom: a state without members leads nowhere */
+        return false;
+    if (store_data_is_moving(
+            checkpoint->data)) /* what changes meanwhile would be kept, and nothing written */
         return false;
     struct rate_strain strain = strain_of(node);
     return checkpoint->wanted || rate_is_due(&strain, !node->caught_up);

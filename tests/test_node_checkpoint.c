@@ -173,6 +173,34 @@ static void it_is_written_at_its_rate_and_faster_when_the_log_grows(void **state
     world_free(world);
 }
 
+/* What changes while nothing can be written would only be kept. */
+static void the_next_one_begins_when_the_last_ones_wal_is_moved(void **state) {
+    static const char *const extra[] = {"raft-checkpoint-rate 0\n"};
+    unsigned moving = 0;
+    (void)state;
+    struct world *world = world_new_as(1, extra);
+    int fd = world_dial(world, world_leader(world));
+    struct node *node = world->nodes[0].node;
+    const struct checkpointing *checkpoint = &node->checkpoint;
+    make_text(node, TEXT_BYTES);
+    world_ask(world, fd, "SET a 1\r\nRAFT.SNAPSHOT\r\n", "+OK\r\n+OK\r\n");
+    write_checkpoint(world, false);
+    make_text(node, TEXT_BYTES / 100);
+    world_say(fd, "SET a 2\r\nRAFT.SNAPSHOT\r\n", 24);
+    for (unsigned turns = 0; checkpoint->phase == CHECKPOINT_NONE && turns < TURNS_MAX; turns++) {
+        world_turn(world, 0);
+        if (store_data_is_moving(checkpoint->data)) {
+            assert_int_equal(checkpoint->phase, CHECKPOINT_NONE);
+            moving += checkpoint->wanted;
+        }
+    }
+    assert_true(moving > 0);
+    world_expect(world, fd, "+OK\r\n+OK\r\n");
+    write_checkpoint(world, false);
+    close(fd);
+    world_free(world);
+}
+
 static void members_of_megabytes_are_written_too(void **state) {
     static const char *const commands[] = {"RPUSH", "SADD"};
     (void)state;
@@ -202,6 +230,7 @@ int main(void) {
         cmocka_unit_test(a_turns_part_of_a_checkpoint_is_bounded),
         cmocka_unit_test(the_next_ones_bytes_follow_the_change),
         cmocka_unit_test(it_is_written_at_its_rate_and_faster_when_the_log_grows),
+        cmocka_unit_test(the_next_one_begins_when_the_last_ones_wal_is_moved),
         cmocka_unit_test(members_of_megabytes_are_written_too),
     };
     return cmocka_run_group_tests_name("node_checkpoint", tests, NULL, NULL);

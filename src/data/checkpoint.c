@@ -4,14 +4,13 @@
  *
  * What there is to hand out, in the order in which it goes:
  *
- *     new pages      at the databases' ends: rows that the disk lacks. When one comes between two that are there
- *                    SQLite spreads its neighbours again; and had one of those left its cache for the -wal, all behind it
- *                    would go to the disk twice (../store/pace.c). So each waits for its turn, encoded early or not
- *     the queue      other pages that had to be encoded early: they take memory
+ *     the queue      pages of long values that had to be encoded early: they take memory
  *     orphans        long values that the keyspace no longer has: they take memory
  *     removals       objects that went before the freeze; databases that are shorter than on the disk
  *     graves         databases flushed since the freeze: nothing of them is freed before
- *     the databases  pages of items, then objects
+ *     the databases  pages of items, in their order, then objects. In their order: when a new row comes between two that are there
+ *                    SQLite spreads its neighbours again; and had one of those left its cache for the -wal, all behind it
+ *                    would go to the disk twice (../store/pace.c)
  *
  * A checkpoint tells of each (object, number) at most once, and of a removal never together with a page that
  * it covers; so the order means nothing to who writes it.
@@ -39,19 +38,31 @@
 
 #include "internal.h"
 
-/* Pages that wait lie in blocks that the system gives and takes back whole: among the values on the heap they would leave
- * holes that values fill and no later page fits into, and the heap would grow with each checkpoint. */
+/* What waits lies in blocks that the system gives and takes back whole: among the values on the heap it would leave
+ * holes, and the heap would grow with each checkpoint. What is handed out about the same time shares a block. */
 struct block {
-    size_t used, left; /* bytes; pages that still wait */
+    struct block **home; /* where room is looked for */
+    size_t size, used;   /* bytes */
+    size_t left;         /* things in it that still wait */
     char bytes[];
 };
 
+/* A page of a long value. */
 struct queued {
-    struct queued *next; /* in the queue */
+    struct queued *next;
     struct block *block;
     uint64_t object, number;
     struct resp_buf own; /* a long one's bytes; else they follow */
     size_t length;
+    char bytes[];
+};
+
+/* A place, encoded as it was at the freeze. */
+struct kept_place {
+    struct kept_place *next; /* of the same page */
+    struct block *block;
+    size_t length;
+    size_t place; /* in the page */
     char bytes[];
 };
 
@@ -61,7 +72,14 @@ struct orphan {
     size_t bytes;
 };
 
-enum { REMOVALS = 510, LONG_PAGE = 256 * 1024, BLOCK_BYTES = 1024 * 1024 };
+enum {
+    REMOVALS = 510,
+    LONG_PAGE = 256 * 1024,
+    QUEUE_BYTES = 1024 * 1024, /* of a block */
+    REGION_PAGES = 1024,       /* pages of items whose places share blocks ... */
+    REGION_BYTES = 64 * 1024,  /* ... of so many bytes */
+    SHARE = 4,                 /* what takes more than such a part has a block for itself */
+};
 
 struct removal_block {
     struct removal_block *next;
@@ -136,24 +154,10 @@ static struct resp_buf bytes_of(struct resp_buf *from) {
     return bytes;
 }
 
-static struct resp_buf *write_items(struct keyspace *keyspace, const struct database *database,
-                                    size_t number) {
-    page_write_items(&database->keys, number, &keyspace->checkpoint.scratch);
-    return &keyspace->checkpoint.scratch;
-}
-
 static struct resp_buf *write_object(const struct object *object, size_t number, struct resp_buf *scratch) {
     resp_buf_truncate(scratch, 0);
     object_kind(object)->write_page(object, number, scratch);
     return scratch;
-}
-
-static struct keyspace_page items_page(struct keyspace *keyspace, const struct database *database,
-                                       uint64_t object, size_t number) {
-    return (struct keyspace_page){.type = KEYSPACE_PAGE_WRITE,
-                                  .object = object,
-                                  .number = number,
-                                  .bytes = bytes_of(write_items(keyspace, database, number))};
 }
 
 struct keyspace_page page_of_object(const struct object *object, size_t number, struct resp_buf *scratch) {
@@ -167,134 +171,195 @@ static uint64_t read_clock(const struct keyspace *keyspace) {
     return keyspace->checkpoint.clock ? keyspace->checkpoint.clock() : 0;
 }
 
-/* ---- pages that wait --- */
+/* ---- what waits --- */
 
-static size_t block_bytes(void) {
-    return sizeof(struct block) + BLOCK_BYTES;
-}
-
-static void block_free(struct checkpoint *checkpoint, struct block *block) {
-    checkpoint->mapped -= block_bytes();
-    if (checkpoint->block == block)
-        checkpoint->block = NULL;
-    munmap(block, block_bytes());
-}
-
-/* One with room for so many bytes. */
-static struct block *block_for(struct checkpoint *checkpoint, size_t bytes) {
-    struct block *block = checkpoint->block;
-    if (block && block->used + bytes <= BLOCK_BYTES)
-        return block;
-    block = mmap(NULL, block_bytes(), PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+static struct block *block_new(struct checkpoint *checkpoint, struct block **home, size_t bytes) {
+    size_t size = sizeof(struct block) + bytes;
+    struct block *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
     if (block == MAP_FAILED)
         abort();
-    checkpoint->mapped += block_bytes();
-    return checkpoint->block = block;
+    block->home = home;
+    block->size = size;
+    checkpoint->mapped += size;
+    return block;
 }
 
-/* The memory that its bytes take, in its block or beside it. */
-static size_t kept_bytes(const struct queued *queued) {
-    return queued->own.bytes ? queued->own.capacity : queued->length;
+/* The block with room for so many bytes: the one at `home`, or a new one, which holds `all`. */
+static struct block *block_for(struct checkpoint *checkpoint, struct block **home, size_t all, size_t bytes) {
+    struct block *block = *home;
+    if (bytes > all / SHARE)
+        return block_new(checkpoint, home, bytes);
+    if (!block || sizeof *block + block->used + bytes > block->size)
+        block = *home = block_new(checkpoint, home, all);
+    return block;
 }
 
-static struct queued *keep(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from,
-                           uint64_t begun_us) {
-    struct checkpoint *checkpoint = &keyspace->checkpoint;
-    size_t length = resp_buf_length(from), there = length < LONG_PAGE ? (length + 7) / 8 * 8 : 0;
-    struct block *block = block_for(checkpoint, sizeof(struct queued) + there);
-    struct queued *queued = (struct queued *)(block->bytes + block->used);
-    *queued = (struct queued){.block = block, .object = object, .number = number, .length = length};
-    if (there > 0)
-        memcpy(queued->bytes, resp_buf_bytes(from), length);
-    else
-        queued->own = bytes_of(from);
-    block->used += sizeof *queued + there;
+static void *room(struct block *block, size_t bytes) {
+    void *at = block->bytes + block->used;
+    block->used += (bytes + 7) / 8 * 8;
     block->left++;
-    keyspace->memory += kept_bytes(queued);
-    checkpoint->kept += kept_bytes(queued);
-    checkpoint->copied.pages++;
-    checkpoint->copied.bytes += kept_bytes(queued);
-    checkpoint->copied.us += read_clock(keyspace) - begun_us;
-    return queued;
+    return at;
 }
 
-static struct keyspace_page take(struct keyspace *keyspace, const struct queued *queued) {
-    struct keyspace_page page = {
-        .type = KEYSPACE_PAGE_WRITE,
-        .object = queued->object,
-        .number = queued->number,
-        .bytes = queued->own.bytes ? queued->own : copy_of(queued->bytes, queued->length),
-    };
-    keyspace->memory -= kept_bytes(queued);
-    keyspace->checkpoint.kept -= kept_bytes(queued);
-    if (--queued->block->left == 0)
-        block_free(&keyspace->checkpoint, queued->block);
-    return page;
-}
-
-static void enqueue(struct checkpoint *checkpoint, struct queued *queued) {
-    *(checkpoint->queue.last ? &checkpoint->queue.last->next : &checkpoint->queue.first) = queued;
-    checkpoint->queue.last = queued;
-}
-
-static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
-    struct queue *queue = &keyspace->checkpoint.queue;
-    const struct queued *queued = queue->first;
-    if (!queued)
-        return false;
-    queue->first = queued->next;
-    if (!queue->first)
-        queue->last = NULL;
-    *page = take(keyspace, queued);
-    return true;
-}
-
-/* New pages of a database. */
-static size_t new_pages(const struct rows *rows) {
-    return rows->frozen > rows->stored ? rows->frozen - rows->stored : 0;
-}
-
-static void keep_new(struct keyspace *keyspace, struct rows *rows, struct queued *queued) {
-    assert(queued->number >= rows->turn && queued->number < rows->frozen);
-    if (!rows->early) {
-        rows->early = calloc(new_pages(rows), sizeof *rows->early);
-        if (!rows->early)
-            abort();
-        keyspace->memory += new_pages(rows) * sizeof *rows->early;
-    }
-    rows->early[queued->number - rows->stored] = queued;
-}
-
-static void forget_new(struct keyspace *keyspace, struct rows *rows) {
-    if (rows->early)
-        keyspace->memory -= new_pages(rows) * sizeof *rows->early;
-    free(rows->early);
-    rows->early = NULL;
+static void leave(struct checkpoint *checkpoint, struct block *block) {
+    if (--block->left > 0)
+        return;
+    checkpoint->mapped -= block->size;
+    if (*block->home == block)
+        *block->home = NULL;
+    munmap(block, block->size);
 }
 
 size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
     return keyspace->checkpoint.mapped;
 }
 
-void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page) {
-    assert(keyspace->checkpoint.active);
-    assert(database >= keyspace->db && database < keyspace->db + keyspace->count);
-    size_t db = (size_t)(database - keyspace->db);
-    struct rows *rows = &keyspace->rows[db];
-    uint64_t begun_us = read_clock(keyspace);
-    struct queued *queued = keep(keyspace, db, page, write_items(keyspace, database, page), begun_us);
-    if (page >= rows->stored)
-        keep_new(keyspace, rows, queued);
-    else
-        enqueue(&keyspace->checkpoint, queued);
-    page_set_done(&database->pages, page);
+/* ---- places --- */
+
+static void keep(struct keyspace *keyspace, size_t bytes) {
+    keyspace->memory += bytes;
+    keyspace->checkpoint.kept += bytes;
+}
+
+static void unkeep(struct keyspace *keyspace, size_t bytes) {
+    keyspace->memory -= bytes;
+    keyspace->checkpoint.kept -= bytes;
+}
+
+static size_t regions_of(size_t pages) {
+    return (pages + REGION_PAGES - 1) / REGION_PAGES;
+}
+
+static size_t kept_bytes(size_t pages) {
+    return pages * sizeof(struct kept_page) + regions_of(pages) * sizeof(struct block *);
+}
+
+static void make_room(struct keyspace *keyspace, struct database *database) {
+    size_t pages = pages_of_places(database->frozen);
+    if (database->kept.pages)
+        return;
+    database->kept.pages = calloc(pages, sizeof *database->kept.pages);
+    database->kept.blocks = calloc(regions_of(pages), sizeof *database->kept.blocks);
+    if (!database->kept.pages || !database->kept.blocks)
+        abort();
+    keep(keyspace, kept_bytes(pages));
+}
+
+void checkpoint_save_place(struct keyspace *keyspace, struct database *database, size_t slot) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct resp_buf *scratch = &checkpoint->scratch;
+    size_t number = slot / PAGE_PLACES, place = slot % PAGE_PLACES;
+    assert(checkpoint->active);
+    if (slot >= database->frozen)
+        return; /* it came afterwards */
+    make_room(keyspace, database);
+    struct kept_page *page = &database->kept.pages[number];
+    if (page->places >> place & 1)
+        return;
+    resp_buf_truncate(scratch, 0);
+    page_write_place(dict_at(&database->keys, slot), scratch);
+    size_t length = resp_buf_length(scratch), bytes = sizeof(struct kept_place) + length;
+    struct block *block =
+        block_for(checkpoint, &database->kept.blocks[number / REGION_PAGES], REGION_BYTES, bytes);
+    struct kept_place *kept = room(block, bytes);
+    *kept = (struct kept_place){page->first, block, length, place};
+    memcpy(kept->bytes, resp_buf_bytes(scratch), length);
+    keep(keyspace, length);
+    checkpoint->copied.bytes += length;
+    checkpoint->copied.pages += !page->first;
+    page->first = kept;
+    page->places |= 1u << place;
+}
+
+static void forget_page(struct keyspace *keyspace, struct kept_page *page) {
+    for (struct kept_place *kept = page->first, *next; kept; kept = next) {
+        next = kept->next;
+        unkeep(keyspace, kept->length);
+        leave(&keyspace->checkpoint, kept->block);
+    }
+    *page = (struct kept_page){NULL, 0};
+}
+
+void checkpoint_forget_places(struct keyspace *keyspace, struct database *database) {
+    struct kept *kept = &database->kept;
+    size_t pages = pages_of_places(database->frozen);
+    if (!kept->pages)
+        return;
+    for (size_t i = 0; i < pages; i++)
+        forget_page(keyspace, &kept->pages[i]);
+    unkeep(keyspace, kept_bytes(pages));
+    free(kept->pages);
+    free(kept->blocks);
+    *kept = (struct kept){NULL, NULL};
+}
+
+/* As it was at the freeze. */
+static struct keyspace_page items_page(struct keyspace *keyspace, struct database *database, uint64_t object,
+                                       size_t number) {
+    struct resp_buf *scratch = &keyspace->checkpoint.scratch;
+    struct kept_page none = {NULL, 0}, *page = database->kept.pages ? &database->kept.pages[number] : &none;
+    struct resp_arg kept[PAGE_PLACES] = {{NULL, 0}};
+    for (const struct kept_place *place = page->first; place; place = place->next)
+        kept[place->place] = (struct resp_arg){place->bytes, place->length};
+    page_write_items(&database->keys, number, database->frozen, kept, scratch);
+    forget_page(keyspace, page);
+    return (struct keyspace_page){
+        .type = KEYSPACE_PAGE_WRITE, .object = object, .number = number, .bytes = bytes_of(scratch)};
+}
+
+/* ---- the queue --- */
+
+/* The memory that its bytes take, in its block or beside it. */
+static size_t queued_bytes(const struct queued *queued) {
+    return queued->own.bytes ? queued->own.capacity : queued->length;
+}
+
+static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    size_t length = resp_buf_length(from), there = length < LONG_PAGE ? length : 0;
+    struct block *block =
+        block_for(checkpoint, &checkpoint->block, QUEUE_BYTES, sizeof(struct queued) + there);
+    struct queued *queued = room(block, sizeof *queued + there);
+    *queued = (struct queued){.block = block, .object = object, .number = number, .length = length};
+    memcpy(queued->bytes, resp_buf_bytes(from), there);
+    if (there == 0) {
+        queued->own = bytes_of(from);
+        checkpoint->beside += queued->own.capacity;
+    }
+    keep(keyspace, queued_bytes(queued));
+    checkpoint->copied.pages++;
+    checkpoint->copied.bytes += queued_bytes(queued);
+    *(checkpoint->queue.last ? &checkpoint->queue.last->next : &checkpoint->queue.first) = queued;
+    checkpoint->queue.last = queued;
+}
+
+static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct queue *queue = &checkpoint->queue;
+    const struct queued *queued = queue->first;
+    if (!queued)
+        return false;
+    queue->first = queued->next;
+    if (!queue->first)
+        queue->last = NULL;
+    *page = (struct keyspace_page){
+        .type = KEYSPACE_PAGE_WRITE,
+        .object = queued->object,
+        .number = queued->number,
+        .bytes = queued->own.bytes ? queued->own : copy_of(queued->bytes, queued->length),
+    };
+    unkeep(keyspace, queued_bytes(queued));
+    checkpoint->beside -= queued->own.capacity;
+    leave(checkpoint, queued->block);
+    return true;
 }
 
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page) {
-    assert(keyspace->checkpoint.active);
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    assert(checkpoint->active);
     uint64_t begun_us = read_clock(keyspace);
-    enqueue(&keyspace->checkpoint, keep(keyspace, object->id, page,
-                                        write_object(object, page, &keyspace->checkpoint.scratch), begun_us));
+    enqueue(keyspace, object->id, page, write_object(object, page, &checkpoint->scratch));
+    checkpoint->copied.us += read_clock(keyspace) - begun_us;
 }
 
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
@@ -303,6 +368,7 @@ void checkpoint_adopt(struct keyspace *keyspace, struct object *object) {
     *orphan = (struct orphan){keyspace->checkpoint.orphans, object, object_kind(object)->bytes(object)};
     keyspace->checkpoint.orphans = orphan;
     keyspace->checkpoint.kept += orphan->bytes;
+    keyspace->checkpoint.beside += orphan->bytes;
 }
 
 void checkpoint_removed(struct keyspace *keyspace, uint64_t object) {
@@ -368,11 +434,11 @@ static void freeze(struct keyspace *keyspace) {
         struct database *database = &keyspace->db[i];
         struct rows *rows = &keyspace->rows[i];
         rows->frozen = pages_of_places(database->keys.count);
+        database->frozen = database->keys.count;
         page_set_freeze(&database->pages, rows->frozen);
         page_set_freeze(&database->objects.set, database->objects.used);
         checkpoint->rest += database->pages.todo + database->objects.set.todo;
         checkpoint->rest += rows->frozen < rows->stored;
-        rows->turn = rows->stored;
     }
     assert(!checkpoint->told.first);
     checkpoint->told = checkpoint->gone;
@@ -392,7 +458,7 @@ void keyspace_checkpoint_begin(struct keyspace *keyspace) {
     freeze(keyspace);
     checkpoint->telling = checkpoint->told.first;
     checkpoint->telling_at = 0;
-    checkpoint->db = checkpoint->new_db = checkpoint->rows_db = 0;
+    checkpoint->db = checkpoint->rows_db = 0;
 }
 
 void keyspace_checkpoint_head(const struct keyspace *keyspace, struct resp_buf *out) {
@@ -407,36 +473,9 @@ static void orphan_free(struct keyspace *keyspace) {
     struct orphan *orphan = keyspace->checkpoint.orphans;
     keyspace->checkpoint.orphans = orphan->next;
     keyspace->checkpoint.kept -= orphan->bytes;
+    keyspace->checkpoint.beside -= orphan->bytes;
     object_die(keyspace, orphan->object);
     release(keyspace, orphan, sizeof *orphan);
-}
-
-/* A page that was flushed since the freeze is in neither place: its grave hands it out. */
-static bool next_new_of(struct keyspace *keyspace, unsigned db, struct keyspace_page *page) {
-    struct page_set *pages = &keyspace->db[db].pages;
-    struct rows *rows = &keyspace->rows[db];
-    while (rows->turn < rows->frozen) {
-        size_t number = rows->turn++;
-        const struct queued *early = rows->early ? rows->early[number - rows->stored] : NULL;
-        if (early) {
-            *page = take(keyspace, early);
-            return true;
-        }
-        if (page_set_is_todo(pages, number)) {
-            *page = items_page(keyspace, &keyspace->db[db], db, number);
-            page_set_done(pages, number);
-            return true;
-        }
-    }
-    forget_new(keyspace, rows);
-    return false;
-}
-
-static bool next_new(struct keyspace *keyspace, struct keyspace_page *page) {
-    for (unsigned *db = &keyspace->checkpoint.new_db; *db < keyspace->count; ++*db)
-        if (next_new_of(keyspace, *db, page))
-            return true;
-    return false;
 }
 
 static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
@@ -506,8 +545,8 @@ static bool next_database(struct keyspace *keyspace, struct keyspace_page *page)
 bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *page) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     assert(checkpoint->active);
-    if (next_new(keyspace, page) || next_queued(keyspace, page) || next_orphan(keyspace, page) ||
-        next_removal(keyspace, page) || next_grave(keyspace, page) || next_database(keyspace, page)) {
+    if (next_queued(keyspace, page) || next_orphan(keyspace, page) || next_removal(keyspace, page) ||
+        next_grave(keyspace, page) || next_database(keyspace, page)) {
         assert(checkpoint->rest > 0);
         checkpoint->rest--;
         return true;
@@ -521,7 +560,7 @@ size_t keyspace_checkpoint_rest(const struct keyspace *keyspace) {
 }
 
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace) {
-    return keyspace->checkpoint.kept;
+    return keyspace->checkpoint.mapped + keyspace->checkpoint.beside;
 }
 
 void keyspace_checkpoint_copied(const struct keyspace *keyspace, struct keyspace_copied *copied) {
@@ -534,44 +573,31 @@ void keyspace_checkpoint_time(struct keyspace *keyspace, uint64_t (*clock)(void)
 
 /* ---- end --- */
 
-/* Of those that wait. */
-static void drop_pages(struct keyspace *keyspace) {
-    struct keyspace_page page;
-    while (next_queued(keyspace, &page))
-        resp_buf_close(&page.bytes);
-    for (unsigned i = 0; i < keyspace->count; i++) {
-        struct rows *rows = &keyspace->rows[i];
-        for (; rows->early && rows->turn < rows->frozen; rows->turn++) {
-            const struct queued *queued = rows->early[rows->turn - rows->stored];
-            if (queued) {
-                page = take(keyspace, queued);
-                resp_buf_close(&page.bytes);
-            }
-        }
-        forget_new(keyspace, rows);
-    }
+static void thaw_database(struct keyspace *keyspace, struct database *database, bool back) {
+    page_set_thaw(&database->pages, back);
+    page_set_thaw(&database->objects.set, back);
+    checkpoint_forget_places(keyspace, database);
 }
 
 static void thaw(struct keyspace *keyspace, bool committed) {
     for (unsigned i = 0; i < keyspace->count; i++) {
         struct rows *rows = &keyspace->rows[i];
-        page_set_thaw(&keyspace->db[i].pages, !committed);
-        page_set_thaw(&keyspace->db[i].objects.set, !committed);
+        thaw_database(keyspace, &keyspace->db[i], !committed);
         if (committed || rows->stored < rows->frozen)
             rows->stored = rows->frozen;
     }
-    for (struct grave *grave = keyspace->graves; grave; grave = grave->next) {
-        page_set_thaw(&grave->database.pages, false);
-        page_set_thaw(&grave->database.objects.set, false);
-    }
+    for (struct grave *grave = keyspace->graves; grave; grave = grave->next)
+        thaw_database(keyspace, &grave->database, false);
 }
 
 void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct keyspace_page page;
     assert(checkpoint->active);
     assert(!committed || checkpoint->rest == 0);
-    drop_pages(keyspace);
     thaw(keyspace, committed);
+    while (next_queued(keyspace, &page))
+        resp_buf_close(&page.bytes);
     while (checkpoint->orphans)
         orphan_free(keyspace);
     if (committed) {

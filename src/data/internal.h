@@ -25,6 +25,15 @@ struct objects {
     struct page_set set; /* a bit says: a page of this object is */
 };
 
+/* Places that have changed since the freeze, of pages that are to do, as they were. */
+struct kept {
+    struct kept_page {
+        struct kept_place *first;
+        uint32_t places; /* bits */
+    } * pages;           /* as many as there were at the freeze; NULL: no place has changed */
+    struct block **blocks;
+};
+
 struct database {
     struct dict keys;
     struct expiry deadlines;
@@ -32,6 +41,8 @@ struct database {
     uint64_t next;   /* the earliest deadline behind the clock, or KEYSPACE_NO_DEADLINE */
     uint64_t digest; /* the sum over the places */
     struct page_set pages;
+    size_t frozen; /* places that there were at the last freeze */
+    struct kept kept;
     struct objects objects;
 };
 
@@ -39,9 +50,6 @@ struct database {
 struct rows {
     size_t stored; /* no page at or behind it is on the disk */
     size_t frozen; /* pages that there were at the freeze */
-    size_t turn;   /* from `stored` on: new pages before it have been handed out */
-    struct queued *
-        *early; /* of the new ones, from `stored` on, those encoded before they changed; NULL: none was */
 };
 
 /* A flushed database. */
@@ -72,18 +80,18 @@ struct checkpoint {
     uint32_t number;    /* of the last one begun; they count from 1 */
     uint32_t committed; /* the last one that was */
     size_t rest;        /* pages and removals to hand out */
-    size_t kept;        /* bytes of the queue and the orphans */
     struct resp_buf head;
     struct resp_buf scratch;
-    struct queue queue;  /* pages that were encoded before they changed, but for the databases' new ones */
-    struct block *block; /* the next page that must be goes there; NULL: to a new one */
+    struct queue queue;  /* pages of objects that were encoded before they changed */
+    struct block *block; /* what must wait next goes there; NULL: to a new one */
+    size_t kept;         /* bytes of the keyspace's memory that are only for it, with those of the orphans */
     size_t mapped;       /* bytes of all blocks */
+    size_t beside;       /* bytes of what waits that is in none, and of the orphans */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */
     size_t telling_at;
     unsigned db;      /* databases before it have nothing to do */
-    unsigned new_db;  /* databases before it have no new page to hand out */
     unsigned rows_db; /* databases before it have been cut */
     uint64_t (*clock)(void);
     struct keyspace_copied copied;
@@ -130,9 +138,11 @@ static inline struct database *database_of(struct keyspace *keyspace, unsigned d
 
 /* ---- checkpoint.c --- */
 
-/* Encodes a page that is to do before it changes. */
-void checkpoint_save_items(struct keyspace *keyspace, struct database *database, size_t page);
+/* Keeps a place, or a page, that is to do before it changes. */
+void checkpoint_save_place(struct keyspace *keyspace, struct database *database, size_t slot);
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page);
+/* No checkpoint needs what is kept of its places. */
+void checkpoint_forget_places(struct keyspace *keyspace, struct database *database);
 /* Takes over an object with pages to do that the keyspace no longer has. */
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object);
 /* An object went whose pages may be on the disk. */
@@ -148,7 +158,7 @@ static inline void page_touch(struct keyspace *keyspace, struct database *databa
         page_set_grow(&database->pages, page, &keyspace->memory);
     struct page_bits *word = page_set_word(&database->pages, page);
     if (__builtin_expect((word->todo & page_bit(page)) != 0, 0))
-        checkpoint_save_items(keyspace, database, page);
+        checkpoint_save_place(keyspace, database, slot);
     word->dirty |= page_bit(page);
 }
 

@@ -17,17 +17,23 @@
  *
  *     dirty     changed since the last freeze
  *     frozen    was dirty at the freeze: dirty again if the checkpoint fails
- *     todo      frozen, and not encoded yet: as it is in memory, so it was at the freeze
+ *     todo      frozen, and not encoded yet: as it is in memory, so it was at the freeze, but for what is kept
  *
  * The freeze is a walk over words of bits, 64 pages each: no key is looked at. From then on the pages that
  * are to do are encoded one by one, in slices, while writes go on. What keeps the checkpoint at its index is
- * one rule, page_touch (internal.h), in front of every change:
+ * one rule, page_touch and its like (internal.h), in front of every change:
  *
- *     a page that is to do is encoded before it changes, into a queue beside;  then it is dirty.
+ *     a place of a page that is to do is encoded before it changes, and kept beside; the page is dirty again, and still to do.
+ *     a page of a long value that is to do is encoded before it changes, into a queue beside; it is done, and dirty again.
  *
- * "Changes" includes the place that a removal empties and the last place, which moves there; and a page at
- * the array's end that gets or loses a place. That is why a page that is to do has as many places as at the
- * freeze without anybody having noted how many. Two changes would have to encode very much at once; there the
+ *     page 1, when its turn comes      | 24 | 25 | 26 | 27 | ...      from memory,
+ *     kept beside                           | 25 |    | 27 |          but what has changed since the freeze from here
+ *
+ * A small write so costs the bytes of its own place, not those of the 24 that share its page: with many writes at once that would be more than
+ * the disk takes, and they would have to wait for it. Places lie in the order in which they are written all the same.
+ *
+ * "Changes" includes the place that a removal empties and the last place, which moves there. What comes behind the places that
+ * there were at the freeze is none of its business. Two changes would have to encode very much at once; there the
  * thing itself is kept instead: a flushed database stays in its grave until its pages are done, and a long
  * value that is overwritten or deleted becomes an orphan that the checkpoint owns (object.c).
  *
@@ -130,10 +136,6 @@ bool page_set_next(struct page_set *set, size_t *page) {
     return true;
 }
 
-bool page_set_is_todo(const struct page_set *set, size_t page) {
-    return page / 64 < set->count && (page_set_word(set, page)->todo & page_bit(page));
-}
-
 void page_set_done(struct page_set *set, size_t page) {
     struct page_bits *word = page_set_word(set, page);
     assert(word->todo & page_bit(page));
@@ -185,7 +187,7 @@ static void write_value(const struct item *item, struct resp_buf *out) {
     resp_request_bulk(out, reference, length);
 }
 
-static void write_place(const struct item *item, struct resp_buf *out) {
+void page_write_place(const struct item *item, struct resp_buf *out) {
     struct resp_arg key = item_key(item);
     resp_request_bulk(out, key.bytes, key.length);
     write_type(item, out);
@@ -194,18 +196,22 @@ static void write_place(const struct item *item, struct resp_buf *out) {
     write_value(item, out);
 }
 
-void page_write_items(const struct dict *dict, size_t number, struct resp_buf *out) {
-    size_t from = number * PAGE_PLACES, to = from + PAGE_PLACES;
-    to = to < dict->count ? to : dict->count;
-    assert(from < to);
-    for (size_t slot = from; slot < to; slot++) {
-        __builtin_prefetch(dict_at(dict, slot));
-        __builtin_prefetch((const char *)dict_at(dict, slot) + 64);
-    }
+void page_write_items(const struct dict *dict, size_t number, size_t places,
+                      const struct resp_arg kept[PAGE_PLACES], struct resp_buf *out) {
+    size_t from = number * PAGE_PLACES, count = places - from < PAGE_PLACES ? places - from : PAGE_PLACES;
+    assert(from < places);
+    for (size_t i = 0; i < count; i++)
+        if (!kept[i].bytes) {
+            __builtin_prefetch(dict_at(dict, from + i));
+            __builtin_prefetch((const char *)dict_at(dict, from + i) + 64);
+        }
     resp_buf_truncate(out, 0);
-    resp_request(out, (to - from) * PAGE_FIELDS);
-    for (size_t slot = from; slot < to; slot++)
-        write_place(dict_at(dict, slot), out);
+    resp_request(out, count * PAGE_FIELDS);
+    for (size_t i = 0; i < count; i++)
+        if (kept[i].bytes)
+            resp_buf_append(out, kept[i].bytes, kept[i].length);
+        else
+            page_write_place(dict_at(dict, from + i), out);
 }
 
 static bool read_number(const struct resp_arg *field, uint64_t *number) {

@@ -47,14 +47,17 @@ void page_set_freeze(struct page_set *set, size_t pages);
 void page_set_thaw(struct page_set *set, bool back);
 /* The first page to do; false when there is none. */
 bool page_set_next(struct page_set *set, size_t *page);
-bool page_set_is_todo(const struct page_set *set, size_t page);
 /* A page that is to do is done (or gone). */
 void page_set_done(struct page_set *set, size_t page);
 /* A page is to do after all. */
 void page_set_undone(struct page_set *set, size_t page);
 
-/* Replaces what is in `out` by the page of items that begins at place number * PAGE_PLACES. */
-void page_write_items(const struct dict *dict, size_t number, struct resp_buf *out);
+/* Appends one place. */
+void page_write_place(const struct item *item, struct resp_buf *out);
+/* Replaces what is in `out` by the page of items that begins at place number * PAGE_PLACES, of a database with `places` of them. Where there
+ * are bytes in `kept` they stand for the place. */
+void page_write_items(const struct dict *dict, size_t number, size_t places,
+                      const struct resp_arg kept[PAGE_PLACES], struct resp_buf *out);
 
 /* One place of a page as it is read back. */
 struct page_place {

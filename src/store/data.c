@@ -89,6 +89,7 @@ struct store_data {
     int moved_frames;                           /* of them, in the file too */
     bool untidy;                                /* something may stand behind them */
     bool unmoved;                               /* moving them into the file has failed */
+    atomic_bool moving;                         /* they are, or will be before the next job */
     uint8_t wal_header[STORE_WAL_HEADER_BYTES]; /* as the last good commit left it; zeros: there was none */
 
     bool unread;        /* it is to be loaded, and nothing was written since it was opened */
@@ -240,10 +241,14 @@ static int cut_wal(struct store_data *data) {
     return (result & 0xff) == SQLITE_BUSY ? SQLITE_OK : result;
 }
 
+static bool is_house_to_keep(const struct store_data *data) {
+    return data->db != NULL && !data->open && !data->unread && data->durable_frames >= WAL_FRAMES;
+}
+
 static int keep_house(struct store_data *data) {
     int result = SQLITE_OK;
 
-    if (data->db == NULL || data->open || data->unread || data->durable_frames < WAL_FRAMES)
+    if (!is_house_to_keep(data))
         return SQLITE_OK;
     if (data->moved_frames < data->durable_frames)
         result = move_wal(data);
@@ -495,15 +500,21 @@ void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s) {
     atomic_store(&data->pace.rate, bytes_per_s);
 }
 
+bool store_data_is_moving(const struct store_data *data) {
+    return atomic_load(&data->moving);
+}
+
 void store_data_run(void *context, struct worker_job *batch) {
     struct store_data *data = context;
+    bool house = batch == NULL;
 
-    if (batch == NULL && keep_house(data) != SQLITE_OK) {
+    if (house && keep_house(data) != SQLITE_OK) {
         drop_database(data);
         data->untidy = true;
     }
     for (; batch != NULL; batch = batch->next)
         run_job(data, (struct store_data_job *)batch);
+    atomic_store(&data->moving, !house && is_house_to_keep(data));
 }
 
 /* ---- opening, closing ------------------------------------------------------------------------------------ */

@@ -175,6 +175,8 @@ enum store_result store_data_move(struct store_data *data, char why[STORE_WHY_MA
 /* How many bytes a second a checkpoint writes at most, and how many are moved from the WAL into the file then; 0: as many as the disk
  * takes, as it is at first. From any thread; it counts at once. */
 void store_data_set_rate(struct store_data *data, uint64_t bytes_per_s);
+/* The last checkpoint's WAL is being moved into the file, or is about to be: a job would wait until it is. From any thread. */
+bool store_data_is_moving(const struct store_data *data);
 
 enum store_data_type {
     STORE_DATA_PAGES,  /* pages of a checkpoint; its first begins it */
