@@ -9,12 +9,13 @@
  *      bench --collections   memory of small and large collections, and large ones that are written to
  *      bench --checkpoints   of that only the checkpoints
  *      bench --scale         how it grows with keys, connections and nodes
+ *      bench --sustained     writes at full speed that go on: the slowest second
  *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
  *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
  *      bench --count FILE    what a command costs, counted, beside FILE: 1 when something grew by more than a tenth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (50), REDRAFT_KEYS (1000000, for memory and restart),
- * REDRAFT_SLOW_MS (4; 0: no slow disk), REDRAFT_STEADY_MS (10000, of one period beside checkpoints), REDRAFT_NODES (3) and
+ * REDRAFT_SLOW_MS (4; 0: no slow disk), REDRAFT_STEADY_MS (10000, of one period beside checkpoints; 30000, of writes that go on), REDRAFT_NODES (3) and
  * REDRAFT_RATE (20000, SETs a second) of that.
  */
 #include <stdio.h>
@@ -329,6 +330,12 @@ static int scale(const char *argument) {
     return 0;
 }
 
+static int sustained(const char *argument) {
+    (void)argument;
+    measure_sustained();
+    return 0;
+}
+
 static int day(const char *minutes) {
     return !measure_day(strtoul(minutes, NULL, 10));
 }
@@ -343,6 +350,7 @@ static const struct part {
     {"--checkpoints", 2, "build/bench/part.txt", checkpoints},
     {"--collections", 2, "build/bench/collections.txt", collections},
     {"--scale", 2, "build/bench/scale.txt", scale},
+    {"--sustained", 2, "build/bench/sustained.txt", sustained},
     {"--day", 3, "build/bench/day.txt", day},
     {"--check", 3, "build/bench/part.txt", check},
     {"--count", 3, "build/bench/part.txt", counters_check},

@@ -26,8 +26,9 @@ void measure_collections(void);
 void fill_keys(unsigned port, uint64_t keys);
 double until_served_s(unsigned port, uint64_t since_us);
 
-/* scale.c, day.c */
+/* scale.c, sustained.c, day.c */
 void measure_scale(void);
+void measure_sustained(void);
 bool measure_day(uint64_t minutes); /* false: something outgrew its bound */
 
 double directory_bytes(const char *path); /* what its files take up on the disk */
