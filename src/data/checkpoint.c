@@ -434,6 +434,7 @@ static void freeze(struct keyspace *keyspace) {
         struct database *database = &keyspace->db[i];
         struct rows *rows = &keyspace->rows[i];
         rows->frozen = pages_of_places(database->keys.count);
+        assert(!database->kept.pages);
         database->frozen = database->keys.count;
         page_set_freeze(&database->pages, rows->frozen);
         page_set_freeze(&database->objects.set, database->objects.used);
