@@ -380,6 +380,41 @@ static void a_commit_torn_by_a_power_failure_is_an_ordinary_crash(void **state) 
     free(before);
 }
 
+/* Frames of the last commit of which the first eight bytes are still those of a commit frame of an earlier round: a disk can leave that where
+ * they lie in another sector than the rest of the header. */
+static void a_header_torn_between_two_sectors_is_an_ordinary_crash(void **state) {
+    static const uint8_t size[] = {0, 0, 0, 17};
+    struct world *world = &fixture.world;
+    char path[2 * WORLD_PATH_MAX], why[STORE_WHY_MAX];
+    int torn = 0, damaged = 0;
+
+    (void)state;
+    world_path(world, "raft.db-wal", path);
+    for (size_t i = 1; i < fixture.transactions; i++)
+        for (size_t frame = fixture.ends[i - 1] + 1; frame < fixture.ends[i]; frame++) {
+            struct image image = fixture.image;
+            struct bytes *wal = &image.files[FILE_WAL];
+            struct store_wal found;
+            size_t at = WAL_HEADER_BYTES + (frame - 1) * FRAME_BYTES;
+            bool tears = at % 512 == 504;
+
+            if (!tears && frame % 16 != 0)
+                continue;
+            *wal = bytes_copy(*wal);
+            wal->length = WAL_HEADER_BYTES + fixture.ends[i] * FRAME_BYTES;
+            memcpy(wal->at + at + 4, size, sizeof(size));
+            image_write(world, &image);
+            free(wal->at);
+            assert_int_equal(store_wal_walk(path, &found, why), tears ? STORE_OK : STORE_DAMAGED);
+            if (tears)
+                assert_int_equal(found.frames, fixture.ends[i - 1]);
+            torn += tears;
+            damaged += !tears;
+            store_wal_close(&found);
+        }
+    assert_true(torn > 0 && damaged > 0);
+}
+
 /* The mark was not yet on the disk, and the WAL is damaged: its own frames tell. */
 static void without_a_mark_damage_before_the_last_commits_is_still_seen(void **state) {
     struct image whole = fixture.image;
@@ -668,6 +703,7 @@ int main(void) {
         CHECK_TEST(a_main_file_that_is_cut_is_refused_wherever_it_loses_a_page),
         CHECK_TEST(a_file_that_is_gone_is_refused),
         CHECK_TEST(a_commit_torn_by_a_power_failure_is_an_ordinary_crash),
+        CHECK_TEST(a_header_torn_between_two_sectors_is_an_ordinary_crash),
         CHECK_TEST(without_a_mark_damage_before_the_last_commits_is_still_seen),
         CHECK_TEST(older_and_other_copies_are_refused),
         CHECK_TEST(another_nodes_file_is_refused_by_name),

@@ -30,7 +30,9 @@
  *
  * A commit is synced before the next one is begun. Hence, at a crash, only the frames of the last commit may be missing, in any
  * pattern (a disk writes blocks in any order). A linked frame behind a commit frame behind a bad frame belongs to a later commit, so
- * the bad one had been durable: damage. Linked frames up to one commit are either; the mark knows (mark.c).
+ * the bad one had been durable: damage. Linked frames up to one commit are either; the mark knows (mark.c). Whether the bad frame
+ * is itself a commit frame its header tells, but for one that lies in two sectors, between the size and the salts: the new salts may have come
+ * and the size of an earlier round still stand before them.
  *
  * What is read is not always what the disk holds: after a sync that failed the system may call the lost pages clean and go on
  * showing them, through any number of starts. Moved into the database they would be durable there, and yet missing in the WAL:
@@ -54,6 +56,7 @@ enum {
     FRAME_BYTES_MAX = STORE_FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
     FRAMES_AT_ONCE = 15, /* as many as SQLite's file layer takes */
     WAL_FORMAT = 3007000,
+    SECTOR = 512,            /* a disk writes it whole or not at all */
     RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
 };
 static const uint32_t WAL_MAGIC = 0x377f0682;
@@ -132,6 +135,13 @@ static bool is_linked(const struct walk *walk) {
     sums = add(walk->before, walk->big_endian, walk->frame, 8);
     sums = add(sums, walk->big_endian, walk->frame + STORE_FRAME_HEADER_BYTES, walk->wal->page_bytes);
     return sums_are(sums, walk->frame + 16);
+}
+
+/* Whether the frame at hand, which may be torn, was written as a commit frame of this round. */
+static bool is_commit(const struct walk *walk, int64_t offset, bool linked) {
+    bool torn = (offset + 4) / SECTOR != (offset + 15) / SECTOR; /* size and salts: bytes 4 to 15 */
+
+    return has_salts(walk) && store_big(walk->frame + 4) != 0 && (linked || !torn);
 }
 
 static void cover(struct store_wal *wal, uint32_t page) {
@@ -217,7 +227,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
             take_frame(walk, number, offset);
         else if (bad == 0)
             bad = number;
-        if (bad != 0 && has_salts(walk) && store_big(walk->frame + 4) != 0)
+        if (bad != 0 && is_commit(walk, offset, linked))
             committed_since = true;
         walk->before = (struct sums){store_big(walk->frame + 16), store_big(walk->frame + 20)};
         offset += walk->frame_bytes;
