@@ -665,29 +665,6 @@ static void what_sqlite_calls_sound_is_checked_too(void **state) {
     image_free(&sound);
 }
 
-/* ---- checksums ------------------------------------------------------------------------------------------- */
-
-static void the_checksum_is_crc32c_with_and_without_the_processors_help(void **state) {
-    uint8_t bytes[300];
-    uint64_t seed = 10;
-
-    (void)state;
-    assert_int_equal(store_crc32c(0, "123456789", 9), 0xe3069283);
-    assert_int_equal(store_crc32c_portable(0, "123456789", 9), 0xe3069283);
-    assert_int_equal(store_crc32c(0, "", 0), 0);
-    for (size_t i = 0; i < sizeof(bytes); i++)
-        bytes[i] = (uint8_t)random_next(&seed);
-    for (int i = 0; i < 2000; i++) {
-        size_t from = random_below(&seed, 40), length = random_below(&seed, 250),
-               split = random_below(&seed, length + 1);
-        uint32_t crc = store_crc32c(0, bytes + from, length);
-
-        assert_int_equal(crc, store_crc32c_portable(0, bytes + from, length));
-        assert_int_equal(
-            crc, store_crc32c(store_crc32c(0, bytes + from, split), bytes + from + split, length - split));
-    }
-}
-
 int main(void) {
 #define CHECK_TEST(name) cmocka_unit_test_setup(name, reset_counts)
     const struct CMUnitTest tests[] = {
@@ -713,7 +690,6 @@ int main(void) {
         CHECK_TEST(a_directory_in_use_is_refused_and_its_holder_named),
         CHECK_TEST(a_database_that_another_program_reads_is_refused),
         CHECK_TEST(what_sqlite_calls_sound_is_checked_too),
-        CHECK_TEST(the_checksum_is_crc32c_with_and_without_the_processors_help),
     };
 
     return cmocka_run_group_tests_name("store_check", tests, make_fixture, free_fixture);
