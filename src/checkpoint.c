@@ -161,8 +161,7 @@ static bool is_time(const struct node *node) {
         raft_members_applied(node->raft)->length ==
             0) /* taken in, and not told yet by whom: a state without members leads nowhere */
         return false;
-    if (store_data_is_moving(
-            checkpoint->data)) /* what changes meanwhile would be kept, and nothing written */
+    if (store_data_is_moving(checkpoint->data))
         return false;
     struct rate_strain strain = strain_of(node);
     return checkpoint->wanted || rate_is_due(&strain, !node->caught_up);

@@ -29,9 +29,9 @@ struct objects {
 struct kept {
     struct kept_page {
         struct kept_place *first;
-        uint32_t places; /* bits */
-    } * pages;           /* as many as there were at the freeze; NULL: no place has changed */
-    struct block **blocks;
+        uint32_t places;   /* bits */
+    } * pages;             /* as many as there were at the freeze; NULL: no place has changed */
+    struct block **blocks; /* where places of so many neighbouring pages find room; NULL: in a new one */
 };
 
 struct database {

@@ -30,7 +30,7 @@
  *     kept beside                           | 25 |    | 27 |          but what has changed since the freeze from here
  *
  * A small write so costs the bytes of its own place, not those of the 24 that share its page: with many writes at once that would be more than
- * the disk takes, and they would have to wait for it. Places lie in the order in which they are written all the same.
+ * the disk takes, and they would have to wait for it. And the pages go out in their order, whatever is written to meanwhile.
  *
  * "Changes" includes the place that a removal empties and the last place, which moves there. What comes behind the places that
  * there were at the freeze is none of its business. Two changes would have to encode very much at once; there the
