@@ -31,7 +31,7 @@ struct raft *raft_new(const struct raft_config *config, const struct raft_boot *
     assert(config->self != 0);
     assert(config->heartbeat_ms > 0 && config->heartbeat_ms < config->election_timeout_ms);
     assert(config->append_bytes_max > 0 && config->window_bytes_max > 0 && config->window_messages_max > 0);
-    assert(config->apply_bytes_max > 0 && config->clock_drift_permille < 1000);
+    assert(config->ready_bytes_max > 0 && config->clock_drift_permille < 1000);
     struct raft *raft = raft_alloc(1, sizeof *raft);
     raft->config = *config;
     raft->now_ms = raft->started_ms = now_ms;
@@ -331,11 +331,11 @@ static void collect_apply(struct raft *raft) {
         raft_outbox_fetch(raft->filling, &(struct raft_fetch){
                                              .from = from,
                                              .to = log->commit < log->first ? log->commit : log->first - 1,
-                                             .bytes_max = raft->config.apply_bytes_max,
+                                             .bytes_max = raft->config.ready_bytes_max,
                                          });
         return;
     }
-    size_t count = raft_log_fit(log, from, log->commit, raft->config.apply_bytes_max, &bytes);
+    size_t count = raft_log_fit(log, from, log->commit, raft->config.ready_bytes_max, &bytes);
     raft->filling->apply = raft_outbox_slice(raft->filling, log, from, count);
     log->applying += count;
 }

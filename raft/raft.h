@@ -155,8 +155,8 @@ struct raft_config {
     size_t window_bytes_max; /* unacknowledged appends to one follower (one entry always fits) */
     size_t window_messages_max;
     size_t uncommitted_bytes_max; /* proposals beyond it are refused: RAFT_BUSY */
-    size_t apply_bytes_max;       /* of one ready's apply */
-    bool leases;                  /* reads may stand on time (lease.c): the same on all nodes */
+    size_t ready_bytes_max; /* of one ready's apply, and of its appends to one follower (one always fits) */
+    bool leases;            /* reads may stand on time (lease.c): the same on all nodes */
     /* Members share a machine: entries go so much later to whom a majority can do without (thrift.c), and one round of reads is under
      * way at a time (readindex.c); 0: neither. */
     uint32_t hold_ms;

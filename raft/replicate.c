@@ -63,11 +63,13 @@ static void fetch_for(struct raft *raft, struct raft_progress *peer, size_t room
                                      });
 }
 
-/* As much as the window takes; false when nothing went out. */
+/* As much as the window takes, but not all at once: a follower that has caught up with what is in memory would have the caller copy a whole
+ * window, while nobody else is served. The next ready goes on. False when nothing went out. */
 static bool send_entries(struct raft *raft, struct raft_progress *peer) {
     struct raft_log *log = &raft->log;
+    size_t sent = 0;
     bool any = false;
-    while (peer->next <= log->last) {
+    while (peer->next <= log->last && sent < raft->config.ready_bytes_max) {
         size_t bytes, room = raft_progress_room(raft, peer);
         if (room == 0)
             break;
@@ -81,6 +83,7 @@ static bool send_entries(struct raft *raft, struct raft_progress *peer) {
         struct raft_entries entries = raft_outbox_slice(raft->filling, log, peer->next, count);
         send_append(raft, peer, peer->next - 1, entries);
         raft_progress_sent(raft, peer, peer->next + count - 1, bytes);
+        sent += bytes;
         any = true;
     }
     return any;

@@ -215,7 +215,7 @@ void start_raft(struct node *node) {
         .window_bytes_max = WIRE_WINDOW_BYTES / 4,
         .window_messages_max = 256,
         .uncommitted_bytes_max = node->conf->uncommitted_bytes_max,
-        .apply_bytes_max = WIRE_MESSAGE_MAX,
+        .ready_bytes_max = WIRE_MESSAGE_MAX,
         .leases = node->leases,
         .clock_drift_permille = CLOCK_DRIFT_PERMILLE,
         .promote_lag_max = PROMOTE_LAG_MAX,

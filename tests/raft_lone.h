@@ -104,7 +104,7 @@ static inline void lone_open(struct lone *lone, struct lone_start start) {
     config.window_bytes_max = lone_usual(config.window_bytes_max, 1 << 18);
     config.window_messages_max = lone_usual(config.window_messages_max, 32);
     config.uncommitted_bytes_max = lone_usual(config.uncommitted_bytes_max, 1 << 20);
-    config.apply_bytes_max = lone_usual(config.apply_bytes_max, 1 << 16);
+    config.ready_bytes_max = lone_usual(config.ready_bytes_max, 1 << 16);
     memset(lone, 0, sizeof *lone);
     lone->now_ms = 5000;
     lone->raft = raft_new(&config, &boot, lone->now_ms);

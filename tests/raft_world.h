@@ -585,7 +585,7 @@ static inline void world_init(struct world *world, size_t count) {
         .window_bytes_max = 256 * 1024,
         .window_messages_max = 64,
         .uncommitted_bytes_max = 1024 * 1024,
-        .apply_bytes_max = 64 * 1024,
+        .ready_bytes_max = 64 * 1024,
     };
     for (size_t i = 0; i < count; i++) {
         world->voters[i] = i + 1;

@@ -60,6 +60,24 @@ static void the_window_is_bounded_in_bytes_and_an_append_too(void **state) {
     lone_close(&lone);
 }
 
+static void one_ready_does_not_fill_a_large_window(void **state) {
+    struct raft_ready ready;
+    (void)state;
+    lone_open_leader(&lone, (struct raft_config){.append_bytes_max = 20, .ready_bytes_max = 30});
+    propose_many(10, "0123456789");
+    for (int i = 0; i < 2; i++) {
+        assert_true(raft_ready(lone.raft, &ready));
+        size_t bytes = 0;
+        for (size_t k = 0; k < ready.send.count; k++)
+            if (ready.send.at[k].to == 2)
+                bytes += 10 * ready.send.at[k].entries.count;
+        assert_int_equal(bytes, 40); /* the append that reaches the bound is the last */
+    }
+    assert_true(raft_ready(lone.raft, &ready));
+    assert_int_equal(peer_status(2).window_bytes, 100); /* and nobody had to acknowledge any */
+    lone_close(&lone);
+}
+
 static void an_entry_larger_than_the_window_goes_alone(void **state) {
     (void)state;
     lone_open_leader(&lone, (struct raft_config){.window_bytes_max = 20, .append_bytes_max = 20});
@@ -302,7 +320,7 @@ static void an_answer_from_the_disk_that_no_longer_fits_is_ignored_and_asked_for
 static void after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_a_time(void **state) {
     (void)state;
     lone_open(&lone, (struct lone_start){
-                         .voters = 3, .log = "1 1 1 1", .applied = 1, .config = {.apply_bytes_max = 7}});
+                         .voters = 3, .log = "1 1 1 1", .applied = 1, .config = {.ready_bytes_max = 7}});
     lone_append(&lone, (struct raft_message){.from = 2, .term = 1, .index = 4, .log_term = 1, .commit = 3},
                 "1");
     lone_settle(&lone);
@@ -329,7 +347,7 @@ static void after_a_start_entries_are_read_back_to_be_applied_a_bounded_part_at_
 static void one_part_is_applied_before_the_next_is_given(void **state) {
     (void)state;
     struct raft_ready ready;
-    lone_open_leader(&lone, (struct raft_config){.apply_bytes_max = 4});
+    lone_open_leader(&lone, (struct raft_config){.ready_bytes_max = 4});
     propose_many(4, "xxx");
     lone_settle(&lone);
     lone_ack(&lone, 2, 5);
@@ -346,7 +364,7 @@ static void one_part_is_applied_before_the_next_is_given(void **state) {
 static void what_was_given_and_is_not_applied_is_given_again(void **state) {
     (void)state;
     struct raft_ready ready;
-    lone_open_leader(&lone, (struct raft_config){.apply_bytes_max = 1000});
+    lone_open_leader(&lone, (struct raft_config){.ready_bytes_max = 1000});
     propose_many(4, "xxx");
     lone_settle(&lone);
     lone_ack(&lone, 2, 5);
@@ -419,6 +437,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(appends_go_out_without_waiting_until_the_window_has_its_messages),
         cmocka_unit_test(the_window_is_bounded_in_bytes_and_an_append_too),
+        cmocka_unit_test(one_ready_does_not_fill_a_large_window),
         cmocka_unit_test(an_entry_larger_than_the_window_goes_alone),
         cmocka_unit_test(a_window_that_nobody_acknowledges_for_an_election_timeout_is_given_up_for_probing),
         cmocka_unit_test(a_probe_is_one_empty_append_repeated_with_the_heartbeat),

@@ -505,7 +505,7 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
         .window_bytes_max = 1 + storm_any(&storm, 600),
         .window_messages_max = 1 + storm_any(&storm, 6),
         .uncommitted_bytes_max = 100 + storm_any(&storm, 600),
-        .apply_bytes_max = 1 + storm_any(&storm, 300),
+        .ready_bytes_max = 1 + storm_any(&storm, 300),
         .leases = storm_chance(&storm, 50),
         .promote_lag_max = storm_any(&storm, 6),
         .clock_drift_permille = 350, /* the slowest clock against the fastest, below, and a rounding */
