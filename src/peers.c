@@ -16,7 +16,11 @@
 
 #include "node_state.h"
 
-enum { CONNECT_TIMEOUT_MS = 1000, NEXT_ADDRESS_MS = 2000 };
+enum {
+    CONNECT_TIMEOUT_MS = 1000,
+    NEXT_ADDRESS_MS = 2000,
+    SHARED_MIN = 4096, /* bytes of an entry: to remember where fewer are costs as much as to copy them */
+};
 
 struct peer *peers_find(struct node *node, raft_id id) {
     for (size_t i = 0; id != 0 && i < node->peer_count; i++)
@@ -261,11 +265,34 @@ static void release_blob(void *blob) {
     raft_blob_unref(blob);
 }
 
-/* A request with an entry too large for one message goes in pieces: what comes before the entry's bytes, the bytes from where they are, CRLF. */
+/* A part of an entry's bytes goes out from where they are: a follower that is far behind would have megabytes of them copied. */
+static void share(struct peer *peer, struct raft_blob *data, size_t at, size_t length) {
+    link_send_shared(peer->link, data->bytes + at, length, release_blob, raft_blob_ref(data));
+    resp_buf_append(link_out(peer->link), "\r\n", 2);
+}
+
+static size_t send_whole(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
+    struct resp_buf *out = link_out(peer->link);
+    wire_write_head(out, message, clock_ms);
+    for (size_t i = 0; i < message->entries.count; i++) {
+        const struct raft_entry *entry = &message->entries.at[i];
+        if (!entry->data || entry->data->length < SHARED_MIN) {
+            wire_write_entry(out, entry);
+            continue;
+        }
+        wire_write_entry_head(out, entry);
+        share(peer, entry->data, 0, entry->data->length);
+    }
+    return wire_size(message);
+}
+
+/* A request with an entry too large for one message goes in pieces: what comes before the entry's bytes, the bytes, CRLF. */
 static size_t send_pieces(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
+    assert(message->entries.count == 1 && message->entries.at[0].data);
     struct raft_blob *data = message->entries.at[0].data;
     struct resp_buf head = {0}, *out = link_out(peer->link);
     wire_write_head(&head, message, clock_ms);
+    wire_write_entry_head(&head, &message->entries.at[0]);
     size_t head_length = resp_buf_length(&head), whole = head_length + data->length + 2;
     wire_write_piece_head(out, whole, 0, head_length);
     resp_buf_append(out, resp_buf_bytes(&head), head_length);
@@ -273,12 +300,11 @@ static size_t send_pieces(struct peer *peer, const struct raft_message *message,
     resp_buf_close(&head);
     for (size_t at = 0, length; at < data->length; at += length) {
         length = data->length - at < WIRE_MESSAGE_MAX ? data->length - at : WIRE_MESSAGE_MAX;
-        wire_write_piece_head(link_out(peer->link), whole, head_length + at, length);
-        link_send_shared(peer->link, data->bytes + at, length, release_blob, raft_blob_ref(data));
-        resp_buf_append(link_out(peer->link), "\r\n", 2);
+        wire_write_piece_head(out, whole, head_length + at, length);
+        share(peer, data, at, length);
     }
-    wire_write_piece_head(link_out(peer->link), whole, whole - 2, 2);
-    resp_buf_append(link_out(peer->link), "\r\n\r\n", 4);
+    wire_write_piece_head(out, whole, whole - 2, 2);
+    resp_buf_append(out, "\r\n\r\n", 4);
     return whole;
 }
 
@@ -290,11 +316,8 @@ static void send_one(struct node *node, const struct raft_message *message) {
         raft_unreachable(node->raft, peer->id);
         return;
     }
-    size_t size = wire_size(message);
-    if (size > WIRE_MESSAGE_MAX && message->entries.count == 1)
-        size = send_pieces(peer, message, node_wall_ms(node));
-    else
-        wire_write(link_out(peer->link), message, node_wall_ms(node));
+    bool large = message->entries.count == 1 && wire_size(message) > WIRE_MESSAGE_MAX;
+    size_t size = (large ? send_pieces : send_whole)(peer, message, node_wall_ms(node));
     peer->sent_bytes += size;
     node->statistics.peer_out++;
     node->statistics.peer_bytes_out += size;
@@ -415,6 +438,7 @@ static void auth(struct node *node, struct connection *connection, const struct 
     connection->client->peer = true;
     struct peer *peer = meet(node, &connection->exchange->theirs);
     if (peer) {
+        link_hurry(peer->link);
         peer->visits++;
         peer->patience_ms = connection->exchange->theirs.patience_ms;
     }

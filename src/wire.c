@@ -11,12 +11,14 @@ enum {
     NUMBER_MAX = 28, /* bytes of one number as a bulk */
 };
 
+static size_t data_length(const struct raft_entry *entry) {
+    return entry->data ? entry->data->length : 0;
+}
+
 size_t wire_size(const struct raft_message *message) {
     size_t size = 32 + FIXED_ARGS * NUMBER_MAX;
-    for (size_t i = 0; i < message->entries.count; i++) {
-        const struct raft_blob *data = message->entries.at[i].data;
-        size += 3 * NUMBER_MAX + (data ? data->length : 0);
-    }
+    for (size_t i = 0; i < message->entries.count; i++)
+        size += 3 * NUMBER_MAX + data_length(&message->entries.at[i]);
     return size;
 }
 
@@ -33,7 +35,7 @@ size_t wire_request_size(const struct resp_arg *args, size_t count) {
     return size;
 }
 
-static void write_fixed(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms) {
+void wire_write_head(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms) {
     const uint64_t fields[] = {message->type,           message->from,   message->to,
                                message->term,           message->index,  message->log_term,
                                message->rejected_index, message->commit, message->round,
@@ -45,22 +47,16 @@ static void write_fixed(struct resp_buf *out, const struct raft_message *message
         resp_request_unsigned(out, fields[i]);
 }
 
-void wire_write(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms) {
-    write_fixed(out, message, clock_ms);
-    for (size_t i = 0; i < message->entries.count; i++) {
-        const struct raft_entry *entry = &message->entries.at[i];
-        resp_request_unsigned(out, entry->term);
-        resp_request_unsigned(out, entry->type);
-        resp_request_bulk(out, entry->data ? entry->data->bytes : "", entry->data ? entry->data->length : 0);
-    }
+void wire_write_entry(struct resp_buf *out, const struct raft_entry *entry) {
+    resp_request_unsigned(out, entry->term);
+    resp_request_unsigned(out, entry->type);
+    resp_request_bulk(out, entry->data ? entry->data->bytes : "", data_length(entry));
 }
 
-void wire_write_head(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms) {
-    assert(message->entries.count == 1 && message->entries.at[0].data);
-    write_fixed(out, message, clock_ms);
-    resp_request_unsigned(out, message->entries.at[0].term);
-    resp_request_unsigned(out, message->entries.at[0].type);
-    resp_request_bulk_header(out, message->entries.at[0].data->length);
+void wire_write_entry_head(struct resp_buf *out, const struct raft_entry *entry) {
+    resp_request_unsigned(out, entry->term);
+    resp_request_unsigned(out, entry->type);
+    resp_request_bulk_header(out, data_length(entry));
 }
 
 void wire_write_piece_head(struct resp_buf *out, size_t whole, size_t offset, size_t length) {

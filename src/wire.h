@@ -33,10 +33,10 @@ enum {
 size_t wire_size(const struct raft_message *message);
 /* The same of a request that was received: what is in flight counts alike on both sides. */
 size_t wire_request_size(const struct resp_arg *args, size_t count);
-/* Appends the request. */
-void wire_write(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms);
-/* Of a message with one large entry: all that comes before the entry's bytes. After them only CRLF is missing. */
+/* Append the request in parts: what comes before the entries; an entry; or what comes before an entry's bytes, which CRLF follows. */
 void wire_write_head(struct resp_buf *out, const struct raft_message *message, uint64_t clock_ms);
+void wire_write_entry(struct resp_buf *out, const struct raft_entry *entry);
+void wire_write_entry_head(struct resp_buf *out, const struct raft_entry *entry);
 /* All of a RAFT.PART that comes before the piece's bytes. After them only CRLF is missing. */
 void wire_write_piece_head(struct resp_buf *out, size_t whole, size_t offset, size_t length);
 /* Reads a request's arguments. The entries' array and blobs are the caller's: wire_free. False when it is malformed; nothing is left then. */

@@ -9,7 +9,7 @@
 
 #include <cmocka.h>
 
-#include "../src/wire.h"
+#include "wire_whole.h"
 
 enum { ARGS_MAX = 64, FIXED = 12 };
 
@@ -80,7 +80,7 @@ static void assert_round_trip(const struct raft_message *message, uint64_t clock
     struct resp_buf buf = {0};
     struct raft_message read;
     uint64_t read_ms;
-    wire_write(&buf, message, clock_ms);
+    wire_whole(&buf, message, clock_ms);
     assert_true(resp_buf_length(&buf) <= wire_size(message));
     assert_true(read_request(&buf, &read, &read_ms));
     assert_same(message, &read);
@@ -123,7 +123,7 @@ static int drop_sent(void **state) {
 static void an_append_has_these_bytes(void **state) {
     struct resp_buf buf = {0};
     (void)state;
-    wire_write(&buf, &sent, 1700000000000);
+    wire_whole(&buf, &sent, 1700000000000);
     assert_text(&buf, SENT);
     resp_buf_close(&buf);
 }
@@ -132,6 +132,7 @@ static void the_head_the_data_and_a_line_end_are_the_whole_request(void **state)
     struct resp_buf buf = {0};
     (void)state;
     wire_write_head(&buf, &sent, 1700000000000);
+    wire_write_entry_head(&buf, &sent_entry);
     resp_buf_append(&buf, sent_entry.data->bytes, sent_entry.data->length);
     resp_buf_append(&buf, "\r\n", 2);
     assert_text(&buf, SENT);
@@ -205,7 +206,7 @@ static void the_size_told_holds_at_the_largest_numbers(void **state) {
         entries[i] = (struct raft_entry){.term = UINT64_MAX, .type = RAFT_ENTRY_NOOP};
     for (message.entries.count = 0; message.entries.count <= COUNT; message.entries.count += 100) {
         struct resp_buf buf = {0};
-        wire_write(&buf, &message, UINT64_MAX);
+        wire_whole(&buf, &message, UINT64_MAX);
         assert_true(resp_buf_length(&buf) <= wire_size(&message));
         resp_buf_close(&buf);
     }
@@ -481,7 +482,7 @@ static void a_large_append_comes_back_from_pieces_of_any_length(void **state) {
         entry.data->bytes[i] = (char)(i * 31);
     for (size_t i = 0; i < sizeof lengths / sizeof *lengths; i++) {
         struct resp_buf request = {0}, stream = {0};
-        wire_write(&request, &message, 5);
+        wire_whole(&request, &message, 5);
         size_t whole = resp_buf_length(&request);
         for (size_t at = 0, length; at < whole; at += length) {
             length = whole - at < lengths[i] ? whole - at : lengths[i];

@@ -7,7 +7,7 @@
 #include <stdint.h>
 #include <string.h>
 
-#include "../../src/wire.h"
+#include "../wire_whole.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,7 +37,7 @@ static void check_message(const struct resp_command *command) {
     struct resp_buf buf = {0};
     struct resp_command second;
     struct resp_parser *parser = resp_parser_new();
-    wire_write(&buf, &message, clock_ms);
+    wire_whole(&buf, &message, clock_ms);
     assert(resp_buf_length(&buf) <= wire_size(&message));
     enum resp_outcome outcome =
         resp_parse(parser, resp_buf_bytes(&buf), resp_buf_length(&buf), &resp_limits_redis, &second);
