@@ -16,7 +16,16 @@
 #include "harness/load.h"
 #include "harness/wire.h"
 
-enum { WRITERS = 6, WRITE_PAUSE_US = 500, STEADY_MS = 700, RETURN_MS = 15000, WIRE_MS = 20000, KEYS = 2000 };
+enum {
+    WRITERS = 6,
+    WRITE_PAUSE_US = 500,
+    STEADY_MS = 700,
+    RETURN_MS = 15000,
+    WIRE_MS = 20000,
+    KEYS = 2000,
+    LARGE_KEYS = 128,
+    LARGE_BYTES = 512 * 1024
+};
 
 static const char *const often[] = {"--raft-checkpoint-log-size", "32kb", NULL};
 
@@ -104,6 +113,20 @@ static void nothing_is_lost_between_checkpoints_and_kills(void **state) {
     cluster_free(cluster);
 }
 
+static uint64_t last_index(struct cluster *cluster) {
+    return number_of(cluster, cluster_wait_leader(cluster), "last_log_index");
+}
+
+/* Whoever has the log up to here has no use for it any more. */
+static void wait_cut(struct cluster *cluster, uint64_t reached) {
+    uint64_t until = harness_now_ms() + harness_scaled_ms(RETURN_MS);
+    while (number_of(cluster, cluster_wait_leader(cluster), "log_first_index") <= reached + 1)
+        if (harness_now_ms() > until)
+            harness_fail("the log was not cut");
+        else
+            harness_sleep_ms(20);
+}
+
 /* The log goes back only a few entries: who was away for longer gets the state. */
 static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(void **state) {
     (void)state;
@@ -112,14 +135,7 @@ static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(
     struct load *load = load_start(cluster, "away", WRITERS, WRITE_PAUSE_US);
     for (int round = 0; round < 3; round++) {
         cluster_kill(cluster, away);
-        uint64_t until = harness_now_ms() + harness_scaled_ms(RETURN_MS);
-        leader = cluster_wait_leader(cluster);
-        uint64_t reached = number_of(cluster, leader, "last_log_index"); /* it was no further when it died */
-        while (number_of(cluster, leader, "log_first_index") <= reached + 1)
-            if (harness_now_ms() > until)
-                harness_fail("the log was not cut");
-            else
-                harness_sleep_ms(20);
+        wait_cut(cluster, last_index(cluster)); /* it was no further when it died */
         cluster_spawn(cluster, away);
         cluster_wait_equal(cluster);
         assert_true(number_of(cluster, away, "snapshots_received") >= 1);
@@ -131,11 +147,54 @@ static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(
     cluster_free(cluster);
 }
 
+static void fill_large(struct cluster *cluster, size_t leader, char mark) {
+    struct wire *wire = wire_open(cluster->nodes[leader].port, harness_scaled_ms(WIRE_MS));
+    char *words = malloc(LARGE_BYTES + 64);
+    assert_non_null(words);
+    for (int i = 0; i < LARGE_KEYS; i++) {
+        int head = sprintf(words, "SET large:%d ", i);
+        memset(words + head, mark, LARGE_BYTES);
+        words[head + LARGE_BYTES] = 0;
+        assert_string_equal(wire_ask(wire, words), "+OK");
+    }
+    free(words);
+    wire_close(wire);
+}
+
+/* Its own state, as large as the one that comes, is of no use as soon as that has come whole. */
+static void a_follower_that_takes_a_snapshot_has_memory_for_one_state(void **state) {
+    static const char *const options[] = {"--raft-checkpoint-log-size", "1mb", "--raft-log-cache-size", "1mb",
+                                          NULL};
+    (void)state;
+    struct cluster *cluster = cluster_new(3, options);
+    size_t leader = cluster_wait_leader(cluster), away = (leader + 1) % cluster->count;
+    fill_large(cluster, leader, 'a');
+    cluster_wait_equal(cluster);
+    uint64_t reached = last_index(cluster);
+    wait_checkpoint(cluster, away, reached - 3); /* one for two of these, or more */
+    cluster_kill(cluster, away);
+    fill_large(cluster, leader = cluster_wait_leader(cluster), 'b');
+    wait_checkpoint(cluster, leader, last_index(cluster) - 3);
+    wait_cut(cluster, reached);
+    cluster_spawn(cluster, away);
+    cluster_wait_equal(cluster);
+    assert_int_equal(number_of(cluster, away, "snapshots_received"), 1);
+    size_t most = process_bytes(cluster->nodes[away].pid, "VmHWM");
+    const char *sanitize = getenv("SANITIZE"); /* they keep what was freed for a while */
+    harness_say("a state of %d MB in the place of another: %.0f MB in memory at most",
+                LARGE_KEYS * LARGE_BYTES >> 20, (double)most / 1048576);
+    if (!sanitize || !sanitize[0])
+        assert_true(most < 2 * LARGE_KEYS * (size_t)LARGE_BYTES);
+    cluster_free(cluster);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_node_starts_with_its_checkpoint_and_what_came_after, cluster_teardown),
         cmocka_unit_test_teardown(a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself,
                                   load_teardown),
+        cmocka_unit_test_teardown(a_follower_that_takes_a_snapshot_has_memory_for_one_state,
+                                  cluster_teardown),
         cmocka_unit_test_teardown(nothing_is_lost_between_checkpoints_and_kills, load_teardown),
     };
     return cmocka_run_group_tests_name("checkpoint", tests, NULL, NULL);

@@ -4,6 +4,8 @@
  *
  * The pages are read and put into a keyspace on a worker's thread, slice by slice; the loop meanwhile answers (-LOADING, and RAFT.INFO)
  * and logs how far it is. Nobody else has that keyspace until it is complete and its digest is the one that was written.
+ *
+ * A state that a snapshot replaces is of no use to anybody, so it is freed before the first page is read: a follower never needs memory for two.
  */
 #include <assert.h>
 #include <stdio.h>
@@ -23,10 +25,10 @@ struct load_job {
     struct store_meta *meta;
     uint64_t hash_key[2];
     struct keyspace_use use;   /* what is loaded counts as used at its begin */
+    struct keyspace *old;      /* what was there before, to be freed: it takes a while if it is large */
     struct keyspace *keyspace; /* NULL before the first slice */
     uint64_t keys, keys_total, bytes;
-    bool done, failed, freed;
-    struct keyspace *old; /* done: to be freed, which takes a while if it is large */
+    bool done, failed;
     char why[STORE_WHY_MAX];
 };
 
@@ -88,12 +90,8 @@ static void run_load(void *context, struct worker_job *batch) {
     struct load_job *load = (struct load_job *)batch;
     if (!load)
         return;
-    if (load->done) {
-        keyspace_free(load->old);
-        load->old = NULL;
-        load->freed = true;
-        return;
-    }
+    keyspace_free(load->old);
+    load->old = NULL;
     struct store_data_job *slice = store_data_job_new(STORE_DATA_LOAD);
     slice->rewind = load->keyspace == NULL;
     slice->bytes_max = SLICE_BYTES;
@@ -152,37 +150,22 @@ void loading_begin(struct node *node, struct store_data *data, struct store_meta
     begin_loading(node, load);
 }
 
+/* Takes it into use; the one before is the caller's. */
+static struct keyspace *exchange(struct node *node, struct keyspace *keyspace) {
+    struct keyspace *old = node->keyspace;
+    keyspace_set_watches(old, NULL);
+    node->keyspace = keyspace;
+    start_set_compact(node);
+    watches_all_changed(node->watches);
+    keyspace_set_watches(keyspace, node->watches);
+    return old;
+}
+
 void loading_begin_next(struct node *node, const struct store_data_wants *wants) {
     struct load_job *load = new_job();
     load->wants = *wants;
+    load->old = exchange(node, keyspace_new(keyspace_databases(node->keyspace)));
     begin_loading(node, load);
-}
-
-/* The keyspace is taken into use, the job goes back to free the one before. */
-static void complete(struct node *node, struct load_job *load) {
-    struct loading *loading = node->loading;
-    uint64_t took_ms = node->now_ms - loading->begun_ms;
-    log_notice(node->logger, "loaded the checkpoint at %llu: %llu keys, %llu KB of pages in %llu ms",
-               (unsigned long long)load->meta->applied, (unsigned long long)load->keys,
-               (unsigned long long)load->bytes / 1024, (unsigned long long)took_ms);
-    load->old = node->keyspace;
-    keyspace_set_watches(load->old, NULL);
-    node->keyspace = load->keyspace;
-    start_set_compact(node);
-    watches_all_changed(node->watches);
-    keyspace_set_watches(node->keyspace, node->watches);
-    load->keyspace = NULL;
-    if (keyspace_databases(node->keyspace) != node->conf->databases)
-        log_warning(node->logger, "databases is %u in the replicated state, not %u: the state's holds",
-                    keyspace_databases(node->keyspace), node->conf->databases);
-    checkpoint_open(node, load->data, load->meta);
-    load->data = NULL;
-    load->meta = NULL;
-    worker_submit(loading->worker, &load->job);
-    if (node->raft)
-        snapshot_in_loaded(node);
-    else
-        start_loaded(node);
 }
 
 static void end_loading(struct node *node) {
@@ -196,6 +179,27 @@ static void end_loading(struct node *node) {
     node->loading = NULL;
 }
 
+static void complete(struct node *node, struct load_job *load) {
+    uint64_t took_ms = node->now_ms - node->loading->begun_ms;
+    log_notice(node->logger, "loaded the checkpoint at %llu: %llu keys, %llu KB of pages in %llu ms",
+               (unsigned long long)load->meta->applied, (unsigned long long)load->keys,
+               (unsigned long long)load->bytes / 1024, (unsigned long long)took_ms);
+    keyspace_free(exchange(node, load->keyspace)); /* empty: nobody wrote before, or meanwhile */
+    load->keyspace = NULL;
+    if (keyspace_databases(node->keyspace) != node->conf->databases)
+        log_warning(node->logger, "databases is %u in the replicated state, not %u: the state's holds",
+                    keyspace_databases(node->keyspace), node->conf->databases);
+    checkpoint_open(node, load->data, load->meta);
+    load->data = NULL;
+    load->meta = NULL;
+    free_job(load);
+    end_loading(node);
+    if (node->raft)
+        snapshot_in_loaded(node);
+    else
+        start_loaded(node);
+}
+
 void loading_take(struct node *node) {
     struct loading *loading = node->loading;
     struct load_job *load = loading ? (struct load_job *)worker_take(loading->worker) : NULL;
@@ -204,9 +208,6 @@ void loading_take(struct node *node) {
     if (load->failed) {
         node_fail(node, "%s", load->why);
         free_job(load);
-    } else if (load->done && load->freed) {
-        free_job(load);
-        end_loading(node);
     } else if (load->done) {
         complete(node, load);
     } else {
