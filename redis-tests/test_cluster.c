@@ -255,6 +255,26 @@ static void raft_info_says_that_a_member_is_missing_and_when_it_is_back(void **s
     cluster_wait_equal(cluster);
 }
 
+/* Those that stayed have long stopped dialling it often; that it dials them tells them. By chance they would do so in time for
+ * once, not three times. */
+static void a_member_that_was_away_for_long_is_with_the_others_at_once(void **state) {
+    enum { AWAY_MS = 3500, AT_ONCE_MS = 300, TRIALS = 3 };
+    (void)state;
+    for (int i = 0; i < TRIALS; i++) {
+        size_t leader = cluster_wait_equal(cluster), gone = (leader + 1) % cluster->count;
+        cluster_kill(cluster, gone);
+        harness_sleep_ms(AWAY_MS);
+        cluster_spawn(cluster, gone);
+        while (!cluster_info(cluster, gone, &info))
+            harness_sleep_ms(1);
+        uint64_t since = harness_now_ms();
+        wait_field(cluster, leader, "health", "ok");
+        uint64_t took = harness_now_ms() - since;
+        harness_say("in touch %llu ms after it could be asked", (unsigned long long)took);
+        assert_true(took < harness_scaled_ms(AT_ONCE_MS));
+    }
+}
+
 static void raft_info_answers_before_the_cluster_has_formed(void **state) {
     (void)state;
     struct cluster *forming = cluster_prepare(3, NULL, NULL);
@@ -413,6 +433,7 @@ int main(void) {
         cmocka_unit_test(info_calls_only_the_leader_a_master),
         cmocka_unit_test(raft_info_tells_the_same_story_on_every_node),
         cmocka_unit_test(raft_info_says_that_a_member_is_missing_and_when_it_is_back),
+        cmocka_unit_test(a_member_that_was_away_for_long_is_with_the_others_at_once),
         cmocka_unit_test_teardown(raft_info_answers_before_the_cluster_has_formed, cluster_teardown),
         cmocka_unit_test_teardown(a_single_node_leads_itself_and_keeps_what_it_acknowledged,
                                   cluster_teardown),

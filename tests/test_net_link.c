@@ -69,6 +69,9 @@ static void a_refused_link_says_so_and_dials_until_somebody_listens(void **state
     stop(f);
 }
 
+/* Faster than any back-off, at least in one of a few trials: the machine may be busy. */
+enum { AT_ONCE_MS = 30, TRIALS = 10 };
+
 static void dials_back_off(void **state) {
     struct fixture *f = start_link("127.0.0.1");
     (void)state;
@@ -88,8 +91,23 @@ static void dials_back_off(void **state) {
     stop(f);
 }
 
-/* Faster than any back-off, at least in one of a few trials: the machine may be busy. */
-enum { AT_ONCE_MS = 30, TRIALS = 10 };
+static void whoever_is_known_to_be_there_is_dialled_at_once(void **state) {
+    struct fixture *f = start_link("127.0.0.1");
+    bool at_once = false;
+    (void)state;
+    peer_stops_listening(f);
+    for (int i = 0; i < TRIALS && !at_once; i++) {
+        for (unsigned before = f->downs; f->downs < before + 3;) /* the next would be 150 ms away, or more */
+            turn(f);
+        uint64_t last = f->down_ms;
+        unsigned before = f->downs;
+        link_hurry(f->link);
+        TURNS_UNTIL(f, f->downs == before + 1);
+        at_once = f->down_ms - last < AT_ONCE_MS;
+    }
+    assert_true(at_once);
+    stop(f);
+}
 
 static void rest(struct fixture *f) {
     for (uint64_t until = now_ms() + 100; now_ms() < until;)
@@ -372,6 +390,7 @@ int main(void) {
         cmocka_unit_test(a_link_to_our_own_address_is_local_and_to_another_is_not),
         cmocka_unit_test(a_refused_link_says_so_and_dials_until_somebody_listens),
         cmocka_unit_test(dials_back_off),
+        cmocka_unit_test(whoever_is_known_to_be_there_is_dialled_at_once),
         cmocka_unit_test(an_open_link_that_falls_dials_at_once),
         cmocka_unit_test(a_peer_that_is_gone_is_known_to_be_at_once),
         cmocka_unit_test(a_peer_that_closes_at_once_is_not_dialled_in_a_hot_loop),

@@ -18,7 +18,7 @@
  *
  * When to dial again. A link that was open (the handshake had succeeded) dials at once: a refusal is the
  * fastest proof that the peer's process is gone, and a passing fault is over soonest. Anything else backs
- * off. A name is looked up for each dial but that first one; addresses that were good once serve while the
+ * off, until the owner knows better: a peer that has come back dials us, and we it at once (link_hurry). A name is looked up for each dial but that first one; addresses that were good once serve while the
  * name server is silent.
  *
  * TCP_USER_TIMEOUT bounds how long sent bytes may stay unacknowledged. Without it a link over a healed
@@ -546,6 +546,14 @@ void link_send_shared(struct link *link, const void *bytes, size_t length, void 
     }
     link->touched = true;
     outbox_share(&link->outbox, bytes, length, release, owner);
+}
+
+void link_hurry(struct link *link) {
+    if (link->freed || link->fallen || link->state != LINK_WAITING)
+        return;
+    stop_timer(link);
+    link->backoff_ms = BACKOFF_MIN_MS;
+    link->time_over = true;
 }
 
 void link_touch(struct link *link) {

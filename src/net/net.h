@@ -181,6 +181,8 @@ void link_touch(struct link *link);
 size_t link_backlog(const struct link *link);
 /* Drops the connection (bad handshake): backs off, dials again. `why` for the log and link_last_error. */
 void link_drop(struct link *link, const char *why);
+/* Somebody is known to be there: dials now, whatever the back-off says. Nothing unless it waits to dial. */
+void link_hurry(struct link *link);
 /* The handshake succeeded: back-off starts anew from its shortest at the next failure. */
 void link_open(struct link *link);
 enum link_state link_state(const struct link *link);

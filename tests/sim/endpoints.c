@@ -335,6 +335,13 @@ void link_send_shared(struct link *link, const void *bytes, size_t length, void 
     outbox_share(&link->outbox, bytes, length, release, owner);
 }
 
+void link_hurry(struct link *link) {
+    if (link->freed || link->fallen || link->state != LINK_WAITING)
+        return;
+    link->backoff_us = BACKOFF_MIN_US;
+    link->dial_at = sim->now;
+}
+
 void link_touch(struct link *link) {
     link->touched = true;
 }
