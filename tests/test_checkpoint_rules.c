@@ -340,6 +340,76 @@ static void a_small_write_is_kept_for_its_own_bytes(void **state) {
     keyspace_free(keyspace);
 }
 
+static void set_fields(struct keyspace *keyspace, const struct resp_arg *key, uint64_t count, uint64_t step,
+                       const char *text) {
+    struct resp_arg value = {text, strlen(text)};
+    struct collection c;
+    char name[16];
+    for (uint64_t i = 0; i < count; i += step) {
+        struct resp_arg field = name_of(name, i);
+        collection_open(&c, keyspace, 0, key, VALUE_HASH, NULL);
+        hash_set(&c, &field, &value);
+        collection_close(&c, 1);
+    }
+}
+
+/* The same of a field of a large hash, whose pages of 64 fields are 65 numbers apart. */
+static void a_changed_field_is_kept_for_its_own_bytes(void **state) {
+    (void)state;
+    enum { PAGES = 3 * 1024, FIELD_MAX = 48 };
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    struct keyspace_copied copied;
+    size_t pages = 0;
+    set_fields(keyspace, &key_a, PAGES * 64, 1, "value");
+    keyspace_checkpoint_begin(keyspace);
+    size_t before = keyspace_memory(keyspace);
+    for (int again = 0; again < 2; again++)
+        set_fields(keyspace, &key_a, PAGES * 64, 64, "other");
+    keyspace_checkpoint_copied(keyspace, &copied);
+    assert_int_equal(copied.pages, PAGES + 1); /* and that of the key itself */
+    assert_in_range(copied.bytes, 1, PAGES * FIELD_MAX);
+    assert_in_range(keyspace_memory(keyspace) - before, copied.bytes, copied.bytes + PAGES * 17 + 512);
+    size_t kept = keyspace_checkpoint_kept(keyspace);
+    assert_in_range(kept, copied.bytes, 8 * copied.bytes);
+    while (keyspace_checkpoint_next(keyspace, &page)) {
+        if (page.object != 0) /* which is the database */
+            assert_int_equal(page.number, 65 * pages++);
+        assert_null(memmem(page.bytes.bytes, resp_buf_length(&page.bytes), "other", 5));
+        resp_buf_close(&page.bytes);
+        if (pages == PAGES / 3 * 2)
+            assert_in_range(keyspace_checkpoint_kept(keyspace), 1, kept / 5 * 3);
+    }
+    assert_int_equal(pages, PAGES);
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+}
+
+/* Of each of them a block would be far more than what is in it. */
+static void fields_of_many_hashes_are_kept_together(void **state) {
+    (void)state;
+    enum { HASHES = 1000, FIELDS = 200, EACH_MAX = 400 };
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    char text[16];
+    for (uint64_t i = 0; i < HASHES; i++) {
+        struct resp_arg key = name_of(text, i);
+        set_fields(keyspace, &key, FIELDS, 1, "a value that makes them large");
+    }
+    keyspace_checkpoint_begin(keyspace);
+    for (uint64_t i = 0; i < HASHES; i++) {
+        struct resp_arg key = name_of(text, i);
+        set_fields(keyspace, &key, 1, 1, "other");
+    }
+    assert_in_range(keyspace_checkpoint_kept(keyspace), 1, HASHES * EACH_MAX);
+    while (keyspace_checkpoint_next(keyspace, &page))
+        resp_buf_close(&page.bytes);
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+}
+
 /* ---- damage --- */
 
 /* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
@@ -544,6 +614,8 @@ int main(void) {
         cmocka_unit_test(what_is_kept_for_a_checkpoint_is_counted_and_goes_first),
         cmocka_unit_test(new_pages_go_in_their_order),
         cmocka_unit_test(a_small_write_is_kept_for_its_own_bytes),
+        cmocka_unit_test(a_changed_field_is_kept_for_its_own_bytes),
+        cmocka_unit_test(fields_of_many_hashes_are_kept_together),
         cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
         cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
         cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),

@@ -4,7 +4,7 @@
  *
  * What there is to hand out, in the order in which it goes:
  *
- *     the queue      pages of long values that had to be encoded early: they take memory
+ *     the queue      pages without places that had to be encoded early: they take memory
  *     orphans        long values that the keyspace no longer has: they take memory
  *     removals       objects that went before the freeze; databases that are shorter than on the disk
  *     graves         databases flushed since the freeze: nothing of them is freed before
@@ -34,35 +34,16 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/mman.h>
 
 #include "internal.h"
 
-/* What waits lies in blocks that the system gives and takes back whole: among the values on the heap it would leave
- * holes, and the heap would grow with each checkpoint. What is handed out about the same time shares a block. */
-struct block {
-    struct block **home; /* where room is looked for */
-    size_t size, used;   /* bytes */
-    size_t left;         /* things in it that still wait */
-    char bytes[];
-};
-
-/* A page of a long value. */
+/* A page without places. */
 struct queued {
     struct queued *next;
     struct block *block;
     uint64_t object, number;
     struct resp_buf own; /* a long one's bytes; else they follow */
     size_t length;
-    char bytes[];
-};
-
-/* A place, encoded as it was at the freeze. */
-struct kept_place {
-    struct kept_place *next; /* of the same page */
-    struct block *block;
-    size_t length;
-    size_t place; /* in the page */
     char bytes[];
 };
 
@@ -76,9 +57,6 @@ enum {
     REMOVALS = 510,
     LONG_PAGE = 256 * 1024,
     QUEUE_BYTES = 1024 * 1024, /* of a block */
-    REGION_PAGES = 1024,       /* pages of items whose places share blocks ... */
-    REGION_BYTES = 64 * 1024,  /* ... of so many bytes */
-    SHARE = 4,                 /* what takes more than such a part has a block for itself */
 };
 
 struct removal_block {
@@ -171,138 +149,28 @@ static uint64_t read_clock(const struct keyspace *keyspace) {
     return keyspace->checkpoint.clock ? keyspace->checkpoint.clock() : 0;
 }
 
-/* ---- what waits --- */
-
-static struct block *block_new(struct checkpoint *checkpoint, struct block **home, size_t bytes) {
-    size_t size = sizeof(struct block) + bytes;
-    struct block *block = mmap(NULL, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
-    if (block == MAP_FAILED)
-        abort();
-    block->home = home;
-    block->size = size;
-    checkpoint->mapped += size;
-    return block;
-}
-
-/* The block with room for so many bytes: the one at `home`, or a new one, which holds `all`. */
-static struct block *block_for(struct checkpoint *checkpoint, struct block **home, size_t all, size_t bytes) {
-    struct block *block = *home;
-    if (bytes > all / SHARE)
-        return block_new(checkpoint, home, bytes);
-    if (!block || sizeof *block + block->used + bytes > block->size)
-        block = *home = block_new(checkpoint, home, all);
-    return block;
-}
-
-static void *room(struct block *block, size_t bytes) {
-    void *at = block->bytes + block->used;
-    block->used += (bytes + 7) / 8 * 8;
-    block->left++;
-    return at;
-}
-
-static void leave(struct checkpoint *checkpoint, struct block *block) {
-    if (--block->left > 0)
-        return;
-    checkpoint->mapped -= block->size;
-    if (*block->home == block)
-        *block->home = NULL;
-    munmap(block, block->size);
-}
-
-size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
-    return keyspace->checkpoint.mapped;
-}
-
-/* ---- places --- */
-
-static void keep(struct keyspace *keyspace, size_t bytes) {
-    keyspace->memory += bytes;
-    keyspace->checkpoint.kept += bytes;
-}
-
-static void unkeep(struct keyspace *keyspace, size_t bytes) {
-    keyspace->memory -= bytes;
-    keyspace->checkpoint.kept -= bytes;
-}
-
-static size_t regions_of(size_t pages) {
-    return (pages + REGION_PAGES - 1) / REGION_PAGES;
-}
-
-static size_t kept_bytes(size_t pages) {
-    return pages * sizeof(struct kept_page) + regions_of(pages) * sizeof(struct block *);
-}
-
-static void make_room(struct keyspace *keyspace, struct database *database) {
-    size_t pages = pages_of_places(database->frozen);
-    if (database->kept.pages)
-        return;
-    database->kept.pages = calloc(pages, sizeof *database->kept.pages);
-    database->kept.blocks = calloc(regions_of(pages), sizeof *database->kept.blocks);
-    if (!database->kept.pages || !database->kept.blocks)
-        abort();
-    keep(keyspace, kept_bytes(pages));
-}
+/* ---- items --- */
 
 void checkpoint_save_place(struct keyspace *keyspace, struct database *database, size_t slot) {
-    struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct resp_buf *scratch = &checkpoint->scratch;
+    struct resp_buf *scratch = &keyspace->checkpoint.scratch;
     size_t number = slot / PAGE_PLACES, place = slot % PAGE_PLACES;
-    assert(checkpoint->active);
-    if (slot >= database->frozen)
-        return; /* it came afterwards */
-    make_room(keyspace, database);
-    struct kept_page *page = &database->kept.pages[number];
-    if (page->places >> place & 1)
-        return;
+    assert(keyspace->checkpoint.active);
+    if (slot >= database->frozen || kept_has(&database->kept, number, place))
+        return; /* it came afterwards, or is kept */
+    kept_open(keyspace, &database->kept, pages_of_places(database->frozen));
     resp_buf_truncate(scratch, 0);
     page_write_place(dict_at(&database->keys, slot), scratch);
-    size_t length = resp_buf_length(scratch), bytes = sizeof(struct kept_place) + length;
-    struct block *block =
-        block_for(checkpoint, &database->kept.blocks[number / REGION_PAGES], REGION_BYTES, bytes);
-    struct kept_place *kept = room(block, bytes);
-    *kept = (struct kept_place){page->first, block, length, place};
-    memcpy(kept->bytes, resp_buf_bytes(scratch), length);
-    keep(keyspace, length);
-    checkpoint->copied.bytes += length;
-    checkpoint->copied.pages += !page->first;
-    page->first = kept;
-    page->places |= 1u << place;
-}
-
-static void forget_page(struct keyspace *keyspace, struct kept_page *page) {
-    for (struct kept_place *kept = page->first, *next; kept; kept = next) {
-        next = kept->next;
-        unkeep(keyspace, kept->length);
-        leave(&keyspace->checkpoint, kept->block);
-    }
-    *page = (struct kept_page){NULL, 0};
-}
-
-void checkpoint_forget_places(struct keyspace *keyspace, struct database *database) {
-    struct kept *kept = &database->kept;
-    size_t pages = pages_of_places(database->frozen);
-    if (!kept->pages)
-        return;
-    for (size_t i = 0; i < pages; i++)
-        forget_page(keyspace, &kept->pages[i]);
-    unkeep(keyspace, kept_bytes(pages));
-    free(kept->pages);
-    free(kept->blocks);
-    *kept = (struct kept){NULL, NULL};
+    kept_add(keyspace, &database->kept, number, place, scratch);
 }
 
 /* As it was at the freeze. */
 static struct keyspace_page items_page(struct keyspace *keyspace, struct database *database, uint64_t object,
                                        size_t number) {
     struct resp_buf *scratch = &keyspace->checkpoint.scratch;
-    struct kept_page none = {NULL, 0}, *page = database->kept.pages ? &database->kept.pages[number] : &none;
     struct resp_arg kept[PAGE_PLACES] = {{NULL, 0}};
-    for (const struct kept_place *place = page->first; place; place = place->next)
-        kept[place->place] = (struct resp_arg){place->bytes, place->length};
+    kept_read(&database->kept, number, kept);
     page_write_items(&database->keys, number, database->frozen, kept, scratch);
-    forget_page(keyspace, page);
+    kept_forget(keyspace, &database->kept, number);
     return (struct keyspace_page){
         .type = KEYSPACE_PAGE_WRITE, .object = object, .number = number, .bytes = bytes_of(scratch)};
 }
@@ -317,16 +185,16 @@ static size_t queued_bytes(const struct queued *queued) {
 static void enqueue(struct keyspace *keyspace, uint64_t object, size_t number, struct resp_buf *from) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     size_t length = resp_buf_length(from), there = length < LONG_PAGE ? length : 0;
-    struct block *block =
-        block_for(checkpoint, &checkpoint->block, QUEUE_BYTES, sizeof(struct queued) + there);
-    struct queued *queued = room(block, sizeof *queued + there);
+    struct block *block;
+    struct queued *queued =
+        block_take(checkpoint, &checkpoint->block, QUEUE_BYTES, sizeof(struct queued) + there, &block);
     *queued = (struct queued){.block = block, .object = object, .number = number, .length = length};
     memcpy(queued->bytes, resp_buf_bytes(from), there);
     if (there == 0) {
         queued->own = bytes_of(from);
         checkpoint->beside += queued->own.capacity;
     }
-    keep(keyspace, queued_bytes(queued));
+    kept_count(keyspace, queued_bytes(queued));
     checkpoint->copied.pages++;
     checkpoint->copied.bytes += queued_bytes(queued);
     *(checkpoint->queue.last ? &checkpoint->queue.last->next : &checkpoint->queue.first) = queued;
@@ -348,9 +216,9 @@ static bool next_queued(struct keyspace *keyspace, struct keyspace_page *page) {
         .number = queued->number,
         .bytes = queued->own.bytes ? queued->own : copy_of(queued->bytes, queued->length),
     };
-    unkeep(keyspace, queued_bytes(queued));
+    kept_discount(keyspace, queued_bytes(queued));
     checkpoint->beside -= queued->own.capacity;
-    leave(checkpoint, queued->block);
+    block_leave(checkpoint, queued->block);
     return true;
 }
 
@@ -434,7 +302,7 @@ static void freeze(struct keyspace *keyspace) {
         struct database *database = &keyspace->db[i];
         struct rows *rows = &keyspace->rows[i];
         rows->frozen = pages_of_places(database->keys.count);
-        assert(!database->kept.pages);
+        assert(!database->kept.at);
         database->frozen = database->keys.count;
         page_set_freeze(&database->pages, rows->frozen);
         page_set_freeze(&database->objects.set, database->objects.used);
@@ -483,7 +351,7 @@ static bool next_orphan(struct keyspace *keyspace, struct keyspace_page *page) {
     struct orphan *orphan = keyspace->checkpoint.orphans;
     if (!orphan)
         return false;
-    bool found = object_next(orphan->object, &keyspace->checkpoint.scratch, page);
+    bool found = object_next(keyspace, orphan->object, page);
     assert(found);
     if (!object_unfinished(orphan->object))
         orphan_free(keyspace);
@@ -522,8 +390,9 @@ static bool next_of(struct keyspace *keyspace, struct database *database, uint64
     while (page_set_next(set, &slot)) {
         struct object *value = database->objects.at[slot].object;
         object_settle(keyspace, database, value);
-        if (object_next(value, &keyspace->checkpoint.scratch, page))
+        if (object_next(keyspace, value, page))
             return true;
+        object_forget(keyspace, value);
         page_set_done(set, slot);
     }
     return false;
@@ -560,6 +429,10 @@ size_t keyspace_checkpoint_rest(const struct keyspace *keyspace) {
     return keyspace->checkpoint.rest;
 }
 
+size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace) {
+    return keyspace->checkpoint.mapped;
+}
+
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace) {
     return keyspace->checkpoint.mapped + keyspace->checkpoint.beside;
 }
@@ -577,7 +450,7 @@ void keyspace_checkpoint_time(struct keyspace *keyspace, uint64_t (*clock)(void)
 static void thaw_database(struct keyspace *keyspace, struct database *database, bool back) {
     page_set_thaw(&database->pages, back);
     page_set_thaw(&database->objects.set, back);
-    checkpoint_forget_places(keyspace, database);
+    kept_close(keyspace, &database->kept);
 }
 
 static void thaw(struct keyspace *keyspace, bool committed) {
@@ -601,6 +474,8 @@ void keyspace_checkpoint_end(struct keyspace *keyspace, bool committed) {
         resp_buf_close(&page.bytes);
     while (checkpoint->orphans)
         orphan_free(keyspace);
+    while (checkpoint->keeping)
+        object_forget(keyspace, checkpoint->keeping->object);
     if (committed) {
         removals_close(keyspace, &checkpoint->told);
         checkpoint->committed = checkpoint->number;

@@ -9,6 +9,7 @@
 #include "digest.h"
 #include "expiry.h"
 #include "item.h"
+#include "kept.h"
 #include "keyspace.h"
 #include "page.h"
 #include "watch.h"
@@ -23,15 +24,6 @@ struct objects {
     size_t free;         /* 1 + the first free slot, or 0 */
     size_t count;        /* objects */
     struct page_set set; /* a bit says: a page of this object is */
-};
-
-/* Places that have changed since the freeze, of pages that are to do, as they were. */
-struct kept {
-    struct kept_page {
-        struct kept_place *first;
-        uint32_t places;   /* bits */
-    } * pages;             /* as many as there were at the freeze; NULL: no place has changed */
-    struct block **blocks; /* where places of so many neighbouring pages find room; NULL: in a new one */
 };
 
 struct database {
@@ -82,11 +74,13 @@ struct checkpoint {
     size_t rest;        /* pages and removals to hand out */
     struct resp_buf head;
     struct resp_buf scratch;
-    struct queue queue;  /* pages of objects that were encoded before they changed */
+    struct queue queue;  /* pages without places that were encoded before they changed */
     struct block *block; /* what must wait next goes there; NULL: to a new one */
     size_t kept;         /* bytes of the keyspace's memory that are only for it, with those of the orphans */
     size_t mapped;       /* bytes of all blocks */
     size_t beside;       /* bytes of what waits that is in none, and of the orphans */
+    struct object_kept *keeping; /* objects of which places are kept */
+    struct block *few;           /* as blocks of a kept with few pages */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */
@@ -141,8 +135,6 @@ static inline struct database *database_of(struct keyspace *keyspace, unsigned d
 /* Keeps a place, or a page, that is to do before it changes. */
 void checkpoint_save_place(struct keyspace *keyspace, struct database *database, size_t slot);
 void checkpoint_save_page(struct keyspace *keyspace, const struct object *object, size_t page);
-/* No checkpoint needs what is kept of its places. */
-void checkpoint_forget_places(struct keyspace *keyspace, struct database *database);
 /* Takes over an object with pages to do that the keyspace no longer has. */
 void checkpoint_adopt(struct keyspace *keyspace, struct object *object);
 /* An object went whose pages may be on the disk. */
@@ -195,6 +187,8 @@ struct object_kind {
     void (*mark)(struct keyspace *keyspace, struct database *database, struct object *object);
     /* Appends one page. */
     void (*write_page)(const struct object *object, size_t number, struct resp_buf *out);
+    /* Under which number the page's places are kept, if it is one of places: any other is none of theirs. NULL: there are none. */
+    size_t (*kept_page)(const struct object *object, size_t number);
     /* What it takes, about. */
     size_t (*bytes)(const struct object *object);
     /* Frees up to `count` parts of it, returns how many; fewer than `count`: all, and itself. */
@@ -215,6 +209,13 @@ struct object_kind {
 extern const struct object_kind object_text, object_members, object_list, object_stream;
 
 /* ---- object.c --- */
+
+/* What is kept of an object's places. */
+struct object_kept {
+    struct kept kept;
+    struct object *object;
+    struct object_kept *next, **link; /* among all such */
+};
 
 /* An id that outlives the bytes it stood for. 0: none. */
 struct object_name {
@@ -244,10 +245,16 @@ void object_moved(struct database *database, struct object *object);
 void object_settle(struct keyspace *keyspace, struct database *database, struct object *object);
 /* Before a page of a settled object changes; after. */
 void object_touch(struct keyspace *keyspace, struct object *object, size_t page);
+/* The same where only a place of a page changes, of a kind that keeps places: what is kept of the object, to which the place is to be added;
+ * NULL: it need not be. The page's kept places come under the number `kept_page`, of `pages` in all. */
+struct kept *object_touch_place(struct keyspace *keyspace, struct object *object, size_t page,
+                                size_t kept_page, size_t pages, size_t place);
+/* Nobody needs what is kept of its places. */
+void object_forget(struct keyspace *keyspace, struct object *object);
 void object_mark(struct keyspace *keyspace, struct database *database, struct object *object, size_t from,
                  size_t to);
 /* The next thing to be told of a settled object; false when there is none. */
-bool object_next(struct object *object, struct resp_buf *scratch, struct keyspace_page *page);
+bool object_next(struct keyspace *keyspace, struct object *object, struct keyspace_page *page);
 /* Whether there is any. */
 bool object_unfinished(struct object *object);
 /* Frees what it owns as an object. */

@@ -51,10 +51,11 @@ struct object {
     uint32_t frozen;        /* pages that there were at the freeze; 0: it is not that old */
     struct page_bits first; /* of its first 64 pages */
     struct page_bits *more; /* owned; of those behind them */
-    uint32_t more_count;    /* words in `more` */
-    uint32_t cursor;        /* no page is to do in the words before it */
-    uint8_t type;           /* enum value_type */
-    bool cut;               /* that there are no pages behind `frozen` is still to be told */
+    struct object_kept *kept; /* NULL: no place that a checkpoint needs has changed */
+    uint32_t more_count;      /* words in `more` */
+    uint32_t cursor;          /* no page is to do in the words before it */
+    uint8_t type;             /* enum value_type */
+    bool cut;                 /* that there are no pages behind `frozen` is still to be told */
 };
 
 /* A string that is an object. */

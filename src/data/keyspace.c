@@ -55,7 +55,7 @@ static size_t database_free_some(struct keyspace *keyspace, struct database *dat
         freed += expiry_free_some(&database->deadlines, count - freed);
     if (freed < count) {
         page_set_close(&database->pages, &keyspace->memory);
-        checkpoint_forget_places(keyspace, database);
+        kept_close(keyspace, &database->kept);
         objects_close(&database->objects, &keyspace->memory);
     }
     return freed;

@@ -220,7 +220,7 @@ bool keyspace_checkpoint_next(struct keyspace *keyspace, struct keyspace_page *p
 /* How many more keyspace_checkpoint_next will give. A value of several pages counts as one until it has been
  * looked at, so that this may rise. 0: none. */
 size_t keyspace_checkpoint_rest(const struct keyspace *keyspace);
-/* Bytes that are kept only for the checkpoint: places and pages of long values copied before they changed, and long values that were
+/* Bytes that are kept only for the checkpoint: places, and pages of long values, copied before they changed, and long values that were
  * overwritten or deleted. They go as it is handed out: slow the writers down when this grows. */
 size_t keyspace_checkpoint_kept(const struct keyspace *keyspace);
 /* Of them, bytes that stand beside the heap. */
@@ -228,7 +228,7 @@ size_t keyspace_checkpoint_mapped(const struct keyspace *keyspace);
 /* What changes had to copy before they changed it, since the last checkpoint began: the rest of what a checkpoint costs the loop. */
 struct keyspace_copied {
     uint64_t pages, bytes; /* pages of which anything was copied */
-    uint64_t us;           /* by `clock`, of pages of long values; 0 without one */
+    uint64_t us;           /* by `clock`, of whole pages; 0 without one */
 };
 void keyspace_checkpoint_copied(const struct keyspace *keyspace, struct keyspace_copied *copied);
 /* A clock by which copies are timed, microseconds from whenever: for statistics, nothing depends on it. NULL: none. */

@@ -255,9 +255,44 @@ struct concern {
     bool shared, own;
 };
 
+static void write_place(const struct members *members, size_t place, struct resp_buf *out) {
+    struct member member;
+    struct small_value value;
+    members_at(members, place, &member);
+    small_value(&value, members->object.type, &member.key, &member.value, member.score);
+    if (is_large(members, place))
+        value.entry[1] = pack_elsewhere();
+    (void)small_value_put(resp_buf_reserve(out, small_value_size(&value)), &value);
+    resp_buf_commit(out, small_value_size(&value));
+}
+
+/* How many there were at the freeze of a settled object. */
+static size_t frozen_of(const struct members *members) {
+    return members->freeze == members->object.seen ? members->frozen : members->dict.count;
+}
+
+/* One of a page that holds 64. */
+static void touch_place(struct keyspace *keyspace, struct members *members, size_t place) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    if (members->freeze != checkpoint->number) {
+        members->freeze = checkpoint->number;
+        members->frozen = members->dict.count;
+    }
+    if (place >= members->frozen)
+        return; /* it came afterwards */
+    struct kept *kept =
+        object_touch_place(keyspace, &members->object, page_of_place(members, place), place / MEMBER_PLACES,
+                           (members->frozen + MEMBER_PLACES - 1) / MEMBER_PLACES, place % MEMBER_PLACES);
+    if (!kept)
+        return;
+    resp_buf_truncate(&checkpoint->scratch, 0);
+    write_place(members, place, &checkpoint->scratch);
+    kept_add(keyspace, kept, place / MEMBER_PLACES, place % MEMBER_PLACES, &checkpoint->scratch);
+}
+
 static void touch(struct collection *collection, struct members *members, const struct concern *concern) {
     if (concern->shared)
-        object_touch(collection->keyspace, &members->object, page_of_place(members, concern->place));
+        touch_place(collection->keyspace, members, concern->place);
     if (concern->own)
         object_touch(collection->keyspace, &members->object, own_page(concern->place));
 }
@@ -375,22 +410,28 @@ static void write_own(const struct members *members, size_t place, struct resp_b
     resp_buf_append(out, member.value.bytes, member.value.length);
 }
 
+/* As it was at the freeze. */
 static void write_shared(const struct members *members, size_t from, struct resp_buf *out) {
-    size_t count = members->dict.count, to = from + MEMBER_PLACES < count ? from + MEMBER_PLACES : count;
-    assert(from < count);
-    for (size_t place = from; place < to; place++)
-        __builtin_prefetch(dict_at(&members->dict, place));
-    for (size_t place = from; place < to; place++) {
-        struct member member;
-        struct small_value value;
-        members_at(members, place, &member);
-        small_value(&value, members->object.type, &member.key, &member.value, member.score);
-        if (is_large(members, place))
-            value.entry[1] = pack_elsewhere();
-        char *last = small_value_put(resp_buf_reserve(out, small_value_size(&value)), &value);
-        (void)last;
-        resp_buf_commit(out, small_value_size(&value));
-    }
+    size_t frozen = frozen_of(members), left = frozen - from;
+    size_t count = left < MEMBER_PLACES ? left : MEMBER_PLACES;
+    struct resp_arg kept[MEMBER_PLACES] = {{NULL, 0}};
+    assert(from < frozen);
+    if (members->object.kept)
+        kept_read(&members->object.kept->kept, from / MEMBER_PLACES, kept);
+    for (size_t i = 0; i < count; i++)
+        if (!kept[i].bytes)
+            __builtin_prefetch(dict_at(&members->dict, from + i));
+    for (size_t i = 0; i < count; i++)
+        if (kept[i].bytes)
+            resp_buf_append(out, kept[i].bytes, kept[i].length);
+        else
+            write_place(members, from + i, out);
+}
+
+static size_t kept_page(const struct object *object, size_t number) {
+    if (object->type != VALUE_HASH)
+        return number;
+    return number % GROUP == 0 ? number / GROUP : SIZE_MAX;
 }
 
 static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
@@ -550,6 +591,7 @@ const struct object_kind object_members = {
     .pages = pages,
     .mark = mark_all,
     .write_page = write_page,
+    .kept_page = kept_page,
     .bytes = bytes,
     .free_some = free_some,
     .copy = copy,

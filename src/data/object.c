@@ -109,6 +109,53 @@ void object_touch(struct keyspace *keyspace, struct object *object, size_t page)
     done(object, page);
 }
 
+/* Of many small ones their arrays are what it takes; so these count as well. */
+static size_t kept_beside(const struct object_kept *kept) {
+    return sizeof *kept + kept_arrays(&kept->kept);
+}
+
+static struct kept *keep(struct keyspace *keyspace, struct object *object, size_t pages) {
+    struct checkpoint *checkpoint = &keyspace->checkpoint;
+    struct object_kept *kept = object->kept;
+    if (kept)
+        return &kept->kept;
+    kept = object->kept = calloc(1, sizeof *kept);
+    if (!kept)
+        abort();
+    kept_count(keyspace, sizeof *kept);
+    kept_open(keyspace, &kept->kept, pages);
+    checkpoint->beside += kept_beside(kept);
+    kept->object = object;
+    kept->next = checkpoint->keeping;
+    kept->link = &checkpoint->keeping;
+    if (kept->next)
+        kept->next->link = &kept->next;
+    checkpoint->keeping = kept;
+    return &kept->kept;
+}
+
+struct kept *object_touch_place(struct keyspace *keyspace, struct object *object, size_t page,
+                                size_t kept_page, size_t pages, size_t place) {
+    if (page / 64 >= word_count(object) || !(word_of(object, page / 64)->todo & page_bit(page)))
+        return NULL;
+    struct kept *kept = keep(keyspace, object, pages);
+    return kept_has(kept, kept_page, place) ? NULL : kept;
+}
+
+void object_forget(struct keyspace *keyspace, struct object *object) {
+    struct object_kept *kept = object->kept;
+    if (!kept)
+        return;
+    keyspace->checkpoint.beside -= kept_beside(kept);
+    kept_close(keyspace, &kept->kept);
+    *kept->link = kept->next;
+    if (kept->next)
+        kept->next->link = kept->link;
+    kept_discount(keyspace, sizeof *kept);
+    free(kept);
+    object->kept = NULL;
+}
+
 void object_mark(struct keyspace *keyspace, struct database *database, struct object *object, size_t from,
                  size_t to) {
     if (from >= to)
@@ -169,11 +216,13 @@ void object_settle(struct keyspace *keyspace, struct database *database, struct 
         checkpoint->rest += freeze(object) - 1; /* it stood for one */
 }
 
-bool object_next(struct object *object, struct resp_buf *scratch, struct keyspace_page *page) {
+bool object_next(struct keyspace *keyspace, struct object *object, struct keyspace_page *page) {
     size_t number;
     if (first_to_do(object, &number)) {
-        *page = page_of_object(object, number, scratch);
+        *page = page_of_object(object, number, &keyspace->checkpoint.scratch);
         done(object, number);
+        if (object->kept)
+            kept_forget(keyspace, &object->kept->kept, object_kind(object)->kept_page(object, number));
         return true;
     }
     if (!object->cut)
@@ -230,7 +279,7 @@ void object_moved(struct database *database, struct object *object) {
 
 void object_enter(struct keyspace *keyspace, struct database *database, struct object *object,
                   struct object_name name) {
-    assert(!object->more);
+    assert(!object->more && !object->kept);
     if (name.id == 0) {
         name.id = keyspace->next_object++;
         name.slot = (uint32_t)slot_take(keyspace, &database->objects);
@@ -326,6 +375,7 @@ void object_bury(struct keyspace *keyspace, struct item *item) {
 /* ---- death --- */
 
 bool object_die(struct keyspace *keyspace, struct object *object) {
+    object_forget(keyspace, object);
     object_close(object, &keyspace->memory);
     if (object_kind(object)->free_some(object, DYING_AT_ONCE, &keyspace->memory) < DYING_AT_ONCE)
         return true;
