@@ -410,6 +410,72 @@ static void fields_of_many_hashes_are_kept_together(void **state) {
     keyspace_free(keyspace);
 }
 
+static void change_byte(struct keyspace *keyspace, size_t at) {
+    item_overwrite(keyspace, 0, keyspace_find(keyspace, 0, &key_a), at, "x", 1, 2);
+}
+
+/* Of a long string what is kept is 256 bytes, not its page of 16 KB. */
+static void a_changed_byte_is_kept_with_few_others(void **state) {
+    (void)state;
+    enum { PAGES = 60, LENGTH = PAGES * 16384 };
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    fill();
+    keyspace_set_string(keyspace, 0, &key_a, filler, LENGTH, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    for (size_t at = 100; at < LENGTH; at += 16384)
+        change_byte(keyspace, at);
+    assert_in_range(keyspace_checkpoint_kept(keyspace), PAGES * 256, LENGTH / 8);
+    for (size_t i = 0; keyspace_checkpoint_next(keyspace, &page); i++) {
+        if (i > 0) /* the first is the database's */
+            assert_memory_equal(page.bytes.bytes, filler + page.number * 16384, 16384);
+        resp_buf_close(&page.bytes);
+    }
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+}
+
+/* Where a part begins nothing of those that are there changes; but the page must not become longer. */
+static void what_is_appended_behind_a_whole_part_is_not_written(void **state) {
+    (void)state;
+    enum { LENGTH = 10 * 256 };
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    fill();
+    keyspace_set_string(keyspace, 0, &key_a, filler, LENGTH, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    item_append(keyspace, 0, keyspace_find(keyspace, 0, &key_a), "more", 4, 2);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(keyspace_checkpoint_next(keyspace, &page));
+        if (i == 1)
+            assert_int_equal(resp_buf_length(&page.bytes), LENGTH);
+        resp_buf_close(&page.bytes);
+    }
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+}
+
+/* All its pages have gone, and the checkpoint has not looked at it again. */
+static void a_string_is_overwritten_when_its_last_page_was_written(void **state) {
+    (void)state;
+    struct keyspace *keyspace = keyspace_new(1);
+    struct keyspace_page page;
+    fill();
+    keyspace_set_string(keyspace, 0, &key_a, filler, 2000, false, 1);
+    keyspace_checkpoint_begin(keyspace);
+    change_byte(keyspace, 100);
+    for (size_t i = 0; i < 2; i++) {
+        assert_true(keyspace_checkpoint_next(keyspace, &page));
+        resp_buf_close(&page.bytes);
+    }
+    keyspace_set_string(keyspace, 0, &key_a, filler + 1, 2000, false, 3);
+    assert_int_equal(keyspace_checkpoint_kept(keyspace), 0);
+    assert_false(keyspace_checkpoint_next(keyspace, &page));
+    keyspace_checkpoint_end(keyspace, true);
+    keyspace_free(keyspace);
+}
+
 /* ---- damage --- */
 
 /* Of a line's end a parser need not look at both bytes: what loads all the same must be the same. */
@@ -616,6 +682,9 @@ int main(void) {
         cmocka_unit_test(a_small_write_is_kept_for_its_own_bytes),
         cmocka_unit_test(a_changed_field_is_kept_for_its_own_bytes),
         cmocka_unit_test(fields_of_many_hashes_are_kept_together),
+        cmocka_unit_test(a_changed_byte_is_kept_with_few_others),
+        cmocka_unit_test(what_is_appended_behind_a_whole_part_is_not_written),
+        cmocka_unit_test(a_string_is_overwritten_when_its_last_page_was_written),
         cmocka_unit_test(no_damage_to_a_row_or_the_head_goes_unseen),
         cmocka_unit_test(a_row_that_is_missing_doubled_or_cut_is_refused),
         cmocka_unit_test(the_digest_tells_states_apart_and_comes_back_with_them),

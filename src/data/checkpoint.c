@@ -160,7 +160,8 @@ void checkpoint_save_place(struct keyspace *keyspace, struct database *database,
     kept_open(keyspace, &database->kept, pages_of_places(database->frozen));
     resp_buf_truncate(scratch, 0);
     page_write_place(dict_at(&database->keys, slot), scratch);
-    kept_add(keyspace, &database->kept, number, place, scratch);
+    kept_add(keyspace, &database->kept, number, place,
+             &(struct resp_arg){resp_buf_bytes(scratch), resp_buf_length(scratch)});
 }
 
 /* As it was at the freeze. */

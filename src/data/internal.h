@@ -213,6 +213,8 @@ extern const struct object_kind object_text, object_members, object_list, object
 /* What is kept of an object's places. */
 struct object_kept {
     struct kept kept;
+    size_t
+        frozen; /* how long it was at the freeze, in what its kind counts; of pages that are to do no more is wanted */
     struct object *object;
     struct object_kept *next, **link; /* among all such */
 };
@@ -245,10 +247,18 @@ void object_moved(struct database *database, struct object *object);
 void object_settle(struct keyspace *keyspace, struct database *database, struct object *object);
 /* Before a page of a settled object changes; after. */
 void object_touch(struct keyspace *keyspace, struct object *object, size_t page);
-/* The same where only a place of a page changes, of a kind that keeps places: what is kept of the object, to which the place is to be added;
- * NULL: it need not be. The page's kept places come under the number `kept_page`, of `pages` in all. */
-struct kept *object_touch_place(struct keyspace *keyspace, struct object *object, size_t page,
-                                size_t kept_page, size_t pages, size_t place);
+/* The same where only a place changes, of a kind that keeps places. NULL: it need not be kept; else it is to be added to what is kept of the
+ * object, unless it is behind `frozen`. The object has `length`, as its kind counts, and its pages with places are kept under `pages` numbers. */
+struct object_place {
+    size_t page;             /* of the object */
+    size_t kept_page, place; /* where it is kept */
+};
+struct object_kept *object_touch_place(struct keyspace *keyspace, struct object *object,
+                                       const struct object_place *place, size_t length, size_t pages);
+/* How long a settled object was at the freeze, of a page that is to do. */
+size_t object_frozen(const struct object *object, size_t length);
+/* Where places of that page are kept: their bytes. The others stay as they are. */
+void object_read_kept(const struct object *object, size_t kept_page, struct resp_arg *places);
 /* Nobody needs what is kept of its places. */
 void object_forget(struct keyspace *keyspace, struct object *object);
 void object_mark(struct keyspace *keyspace, struct database *database, struct object *object, size_t from,
@@ -275,7 +285,7 @@ void text_adopt(struct keyspace *keyspace, struct database *database, struct ite
 /* Adds to a long string; returns the item, which may be another. */
 struct item *text_append(struct keyspace *keyspace, struct database *database, struct item *item,
                          const void *added, size_t length);
-/* Writes into a long string, which may become longer. At least one byte. */
+/* Writes into a long string, within what is there. At least one byte. */
 void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
                 const void *written, size_t length);
 

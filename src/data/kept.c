@@ -117,16 +117,16 @@ bool kept_has(const struct kept *kept, size_t page, size_t place) {
 }
 
 void kept_add(struct keyspace *keyspace, struct kept *kept, size_t number, size_t place,
-              const struct resp_buf *encoded) {
+              const struct resp_arg *bytes) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
     struct block *block, **home = kept->blocks ? &kept->blocks[number / REGION_PAGES] : &checkpoint->few;
     struct kept_page *page = &kept->at[number];
-    size_t length = resp_buf_length(encoded);
+    size_t length = bytes->length;
     assert(number < kept->pages && !kept_has(kept, number, place));
     struct kept_place *kept_place =
         block_take(checkpoint, home, REGION_BYTES, sizeof *kept_place + length, &block);
     *kept_place = (struct kept_place){page->first, block, (uint32_t)length, (uint32_t)place};
-    memcpy(kept_place->bytes, resp_buf_bytes(encoded), length);
+    memcpy(kept_place->bytes, bytes->bytes, length);
     kept_count(keyspace, length);
     checkpoint->copied.bytes += length;
     checkpoint->copied.pages += !page->first;

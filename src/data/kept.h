@@ -26,9 +26,9 @@ struct kept {
 /* Room for an array of so many pages, unless it has that already. */
 void kept_open(struct keyspace *keyspace, struct kept *kept, size_t pages);
 bool kept_has(const struct kept *kept, size_t page, size_t place);
-/* A place that is not kept yet; the bytes are copied. */
+/* A place that is not kept yet, encoded; the bytes are copied. */
 void kept_add(struct keyspace *keyspace, struct kept *kept, size_t page, size_t place,
-              const struct resp_buf *encoded);
+              const struct resp_arg *bytes);
 /* Where places of that page are kept: their bytes, good until it is forgotten. The others stay as they are. */
 void kept_read(const struct kept *kept, size_t page, struct resp_arg *places);
 void kept_forget(struct keyspace *keyspace, struct kept *kept, size_t page);

@@ -266,28 +266,19 @@ static void write_place(const struct members *members, size_t place, struct resp
     resp_buf_commit(out, small_value_size(&value));
 }
 
-/* How many there were at the freeze of a settled object. */
-static size_t frozen_of(const struct members *members) {
-    return members->freeze == members->object.seen ? members->frozen : members->dict.count;
-}
-
 /* One of a page that holds 64. */
 static void touch_place(struct keyspace *keyspace, struct members *members, size_t place) {
-    struct checkpoint *checkpoint = &keyspace->checkpoint;
-    if (members->freeze != checkpoint->number) {
-        members->freeze = checkpoint->number;
-        members->frozen = members->dict.count;
-    }
-    if (place >= members->frozen)
-        return; /* it came afterwards */
-    struct kept *kept =
-        object_touch_place(keyspace, &members->object, page_of_place(members, place), place / MEMBER_PLACES,
-                           (members->frozen + MEMBER_PLACES - 1) / MEMBER_PLACES, place % MEMBER_PLACES);
-    if (!kept)
+    struct resp_buf *scratch = &keyspace->checkpoint.scratch;
+    const struct object_place at = {page_of_place(members, place), place / MEMBER_PLACES,
+                                    place % MEMBER_PLACES};
+    size_t count = members->dict.count, pages = (count + MEMBER_PLACES - 1) / MEMBER_PLACES;
+    struct object_kept *kept = object_touch_place(keyspace, &members->object, &at, count, pages);
+    if (!kept || place >= kept->frozen)
         return;
-    resp_buf_truncate(&checkpoint->scratch, 0);
-    write_place(members, place, &checkpoint->scratch);
-    kept_add(keyspace, kept, place / MEMBER_PLACES, place % MEMBER_PLACES, &checkpoint->scratch);
+    resp_buf_truncate(scratch, 0);
+    write_place(members, place, scratch);
+    kept_add(keyspace, &kept->kept, at.kept_page, at.place,
+             &(struct resp_arg){resp_buf_bytes(scratch), resp_buf_length(scratch)});
 }
 
 static void touch(struct collection *collection, struct members *members, const struct concern *concern) {
@@ -412,12 +403,11 @@ static void write_own(const struct members *members, size_t place, struct resp_b
 
 /* As it was at the freeze. */
 static void write_shared(const struct members *members, size_t from, struct resp_buf *out) {
-    size_t frozen = frozen_of(members), left = frozen - from;
+    size_t frozen = object_frozen(&members->object, members->dict.count), left = frozen - from;
     size_t count = left < MEMBER_PLACES ? left : MEMBER_PLACES;
     struct resp_arg kept[MEMBER_PLACES] = {{NULL, 0}};
     assert(from < frozen);
-    if (members->object.kept)
-        kept_read(&members->object.kept->kept, from / MEMBER_PLACES, kept);
+    object_read_kept(&members->object, from / MEMBER_PLACES, kept);
     for (size_t i = 0; i < count; i++)
         if (!kept[i].bytes)
             __builtin_prefetch(dict_at(&members->dict, from + i));

@@ -15,8 +15,6 @@ struct members {
     struct object object;
     struct dict dict;
     struct order order; /* of a sorted set */
-    size_t frozen;      /* members that there were at the freeze ... */
-    uint32_t freeze;    /* ... of the checkpoint of this number, if there was a change since */
     size_t memory;      /* what is counted for it in the keyspace's memory, but for the bits */
 };
 

@@ -72,6 +72,7 @@ static void reserve_pages(struct object *object, size_t pages, size_t *memory) {
 }
 
 void object_close(struct object *object, size_t *memory) {
+    assert(!object->kept);
     *memory -= object->more_count * sizeof *object->more;
     free(object->more);
     object->more = NULL;
@@ -96,17 +97,22 @@ bool object_unfinished(struct object *object) {
     return object->cut || first_to_do(object, &page);
 }
 
-static void done(struct object *object, size_t page) {
-    struct page_bits *word = word_of(object, page / 64);
-    assert(word->todo & page_bit(page));
-    word->todo &= ~page_bit(page);
+static bool is_to_do(struct object *object, size_t page) {
+    return page / 64 < word_count(object) && (word_of(object, page / 64)->todo & page_bit(page));
+}
+
+static void done(struct keyspace *keyspace, struct object *object, size_t page) {
+    assert(is_to_do(object, page));
+    word_of(object, page / 64)->todo &= ~page_bit(page);
+    if (object->kept)
+        kept_forget(keyspace, &object->kept->kept, object_kind(object)->kept_page(object, page));
 }
 
 void object_touch(struct keyspace *keyspace, struct object *object, size_t page) {
-    if (page / 64 >= word_count(object) || !(word_of(object, page / 64)->todo & page_bit(page)))
+    if (!is_to_do(object, page))
         return;
     checkpoint_save_page(keyspace, object, page);
-    done(object, page);
+    done(keyspace, object, page);
 }
 
 /* Of many small ones their arrays are what it takes; so these count as well. */
@@ -114,32 +120,43 @@ static size_t kept_beside(const struct object_kept *kept) {
     return sizeof *kept + kept_arrays(&kept->kept);
 }
 
-static struct kept *keep(struct keyspace *keyspace, struct object *object, size_t pages) {
+static struct object_kept *keep(struct keyspace *keyspace, struct object *object, size_t length,
+                                size_t pages) {
     struct checkpoint *checkpoint = &keyspace->checkpoint;
-    struct object_kept *kept = object->kept;
-    if (kept)
-        return &kept->kept;
-    kept = object->kept = calloc(1, sizeof *kept);
+    struct object_kept *kept = calloc(1, sizeof *kept);
     if (!kept)
         abort();
     kept_count(keyspace, sizeof *kept);
     kept_open(keyspace, &kept->kept, pages);
     checkpoint->beside += kept_beside(kept);
     kept->object = object;
+    kept->frozen = length;
     kept->next = checkpoint->keeping;
     kept->link = &checkpoint->keeping;
     if (kept->next)
         kept->next->link = &kept->next;
     checkpoint->keeping = kept;
-    return &kept->kept;
+    return kept;
 }
 
-struct kept *object_touch_place(struct keyspace *keyspace, struct object *object, size_t page,
-                                size_t kept_page, size_t pages, size_t place) {
-    if (page / 64 >= word_count(object) || !(word_of(object, page / 64)->todo & page_bit(page)))
+/* Whoever makes it longer or shorter touches its last place, or the one behind it. So if the last page is to do, the first that comes here finds
+ * it as long as it was at the freeze; and if not, those that are to do are full, and the length says no less. */
+struct object_kept *object_touch_place(struct keyspace *keyspace, struct object *object,
+                                       const struct object_place *place, size_t length, size_t pages) {
+    if (!is_to_do(object, place->page))
         return NULL;
-    struct kept *kept = keep(keyspace, object, pages);
-    return kept_has(kept, kept_page, place) ? NULL : kept;
+    if (!object->kept)
+        object->kept = keep(keyspace, object, length, pages);
+    return kept_has(&object->kept->kept, place->kept_page, place->place) ? NULL : object->kept;
+}
+
+size_t object_frozen(const struct object *object, size_t length) {
+    return object->kept ? object->kept->frozen : length;
+}
+
+void object_read_kept(const struct object *object, size_t kept_page, struct resp_arg *places) {
+    if (object->kept)
+        kept_read(&object->kept->kept, kept_page, places);
 }
 
 void object_forget(struct keyspace *keyspace, struct object *object) {
@@ -220,9 +237,7 @@ bool object_next(struct keyspace *keyspace, struct object *object, struct keyspa
     size_t number;
     if (first_to_do(object, &number)) {
         *page = page_of_object(object, number, &keyspace->checkpoint.scratch);
-        done(object, number);
-        if (object->kept)
-            kept_forget(keyspace, &object->kept->kept, object_kind(object)->kept_page(object, number));
+        done(keyspace, object, number);
         return true;
     }
     if (!object->cut)
@@ -275,6 +290,8 @@ void objects_close(struct objects *objects, size_t *memory) {
 
 void object_moved(struct database *database, struct object *object) {
     database->objects.at[object->slot].object = object;
+    if (object->kept)
+        object->kept->object = object;
 }
 
 void object_enter(struct keyspace *keyspace, struct database *database, struct object *object,
@@ -345,6 +362,7 @@ struct object_name object_release(struct keyspace *keyspace, struct database *da
         checkpoint_adopt(keyspace, object);
         item_put_object(item, NULL);
     } else if (text) {
+        object_forget(keyspace, object);
         object_close(object, &keyspace->memory); /* its bytes may be written over */
     } else {
         size_t bytes = object_kind(object)->bytes(object), before = keyspace->memory;

@@ -24,14 +24,14 @@
  * one rule, page_touch and its like (internal.h), in front of every change:
  *
  *     a place of a page that is to do is encoded before it changes, and kept beside; the page is dirty again, and still to do.
- *     a page of bytes, of a list or a stream that is to do is encoded before it changes, into a queue beside; it is done, and dirty again.
+ *     a page without places that is to do is encoded before it changes, into a queue beside; it is done, and dirty again.
  *
  *     page 1, when its turn comes      | 24 | 25 | 26 | 27 | ...      from memory,
  *     kept beside                           | 25 |    | 27 |          but what has changed since the freeze from here
  *
- * Places are a database's items, and the members of a large hash, set or sorted set. A small write so costs the bytes of its own place, not those of
- * the 24, or 64, that share its page: with many writes at once that would be more than the disk takes, and they would have to wait for it.
- * And the pages go out in their order, whatever is written to meanwhile.
+ * Places are a database's items, the members of a large hash, set or sorted set, and 256 bytes of a long string; lists and streams have none.
+ * A small write so costs the bytes of its own place, not those of the 24, or 64, that share its page: with many writes at once that would be
+ * more than the disk takes, and they would have to wait for it. And the pages go out in their order, whatever is written to meanwhile.
  *
  * "Changes" includes the place that a removal empties and the last place, which moves there. What comes behind the places that
  * there were at the freeze is none of its business. Two changes would have to encode very much at once; there the

@@ -10,7 +10,11 @@
 
 #include "internal.h"
 
-enum { CHUNK = 256 }; /* divides PAGE_BYTES */
+enum {
+    CHUNK = 256, /* divides PAGE_BYTES */
+    PAGE_CHUNKS = PAGE_BYTES / CHUNK,
+    MANY_CHUNKS = PAGE_CHUNKS / 4, /* whoever changes so many of a page might as well copy all of it */
+};
 
 /* ---- memory --- */
 
@@ -76,9 +80,22 @@ static void mark_all(struct keyspace *keyspace, struct database *database, struc
 
 static void write_page(const struct object *object, size_t number, struct resp_buf *out) {
     const struct text *text = const_text_of(object);
-    size_t from = number * PAGE_BYTES, left = text->length - from;
-    assert(from < text->length);
-    resp_buf_append(out, text->bytes + from, left < PAGE_BYTES ? left : PAGE_BYTES);
+    size_t from = number * PAGE_BYTES, left = object_frozen(object, text->length) - from;
+    size_t length = left < PAGE_BYTES ? left : PAGE_BYTES;
+    struct resp_arg kept[PAGE_CHUNKS] = {{NULL, 0}};
+    assert(left > 0);
+    char *page = resp_buf_reserve(out, length);
+    memcpy(page, text->bytes + from, length);
+    object_read_kept(object, number, kept);
+    for (size_t i = 0; i * CHUNK < length; i++)
+        if (kept[i].bytes)
+            memcpy(page + i * CHUNK, kept[i].bytes, kept[i].length);
+    resp_buf_commit(out, length);
+}
+
+static size_t kept_page(const struct object *object, size_t number) {
+    (void)object;
+    return number;
 }
 
 static size_t bytes(const struct object *object) {
@@ -129,24 +146,51 @@ static size_t chunk_start(size_t at) {
     return at / CHUNK * CHUNK;
 }
 
-/* Lets the bytes between `from` and `to` change, as far as they are there. */
+/* What is in a chunk may change, or come behind its bytes. */
+static void touch_chunk(struct keyspace *keyspace, struct text *text, size_t chunk) {
+    size_t page = chunk / PAGE_CHUNKS, from = chunk * CHUNK;
+    const struct object_place at = {page, page, chunk % PAGE_CHUNKS};
+    struct object_kept *kept =
+        object_touch_place(keyspace, &text->object, &at, text->length, pages_of_bytes(text->length));
+    if (!kept || from >= kept->frozen)
+        return;
+    size_t left = kept->frozen - from;
+    kept_add(keyspace, &kept->kept, page, at.place,
+             &(struct resp_arg){text->bytes + from, left < CHUNK ? left : CHUNK});
+}
+
+/* The same of `from` to `to`, of one page. */
+static void touch_page(struct keyspace *keyspace, struct text *text, size_t from, size_t to) {
+    size_t first = from / CHUNK, last = to > from ? (to - 1) / CHUNK : first;
+    if (last - first >= MANY_CHUNKS) {
+        object_touch(keyspace, &text->object, from / PAGE_BYTES);
+        return;
+    }
+    for (size_t chunk = first; chunk <= last; chunk++)
+        touch_chunk(keyspace, text, chunk);
+}
+
+static size_t chunk_end(const struct text *text, size_t at) {
+    size_t end = chunk_start(at + CHUNK - 1);
+    return end < text->length ? end : text->length;
+}
+
+/* Lets the bytes between `from` and `to` change, and what is behind them come. */
 static void open_range(struct keyspace *keyspace, struct database *database, struct text *text, size_t from,
                        size_t to) {
-    to = to < text->length ? to : text->length;
-    from = from < to ? from : to;
-    size_t end = chunk_start(to + CHUNK - 1);
+    assert(from <= to && to <= text->length);
     object_settle(keyspace, database, &text->object);
-    for (size_t page = from / PAGE_BYTES; page < pages_of_bytes(to); page++)
-        object_touch(keyspace, &text->object, page);
-    text->object.digest -= digest_of(text, chunk_start(from), end < text->length ? end : text->length);
+    for (size_t page = from / PAGE_BYTES; page < pages_of_bytes(to); page++) {
+        size_t begin = page * PAGE_BYTES, behind = begin + PAGE_BYTES;
+        touch_page(keyspace, text, begin > from ? begin : from, behind < to ? behind : to);
+    }
+    text->object.digest -= digest_of(text, chunk_start(from), chunk_end(text, to));
 }
 
 static void shut_range(struct keyspace *keyspace, struct database *database, struct text *text, size_t from,
-                       size_t to, size_t before) {
-    from = from < before ? from : before;
-    size_t end = chunk_start(to + CHUNK - 1);
+                       size_t to) {
     object_moved(database, &text->object);
-    text->object.digest += digest_of(text, chunk_start(from), end < text->length ? end : text->length);
+    text->object.digest += digest_of(text, chunk_start(from), chunk_end(text, to));
     object_mark(keyspace, database, &text->object, from / PAGE_BYTES, pages_of_bytes(to));
 }
 
@@ -158,25 +202,17 @@ struct item *text_append(struct keyspace *keyspace, struct database *database, s
         return item;
     open_range(keyspace, database, text, chunk_start(before), before);
     item = item_extend(item, added, length, &keyspace->memory);
-    shut_range(keyspace, database, item_text(item), chunk_start(before), before + length, before);
+    shut_range(keyspace, database, item_text(item), chunk_start(before), before + length);
     return item;
 }
 
 void text_write(struct keyspace *keyspace, struct database *database, struct item *item, size_t offset,
                 const void *written, size_t length) {
     struct text *text = item_text(item);
-    size_t before = text->length, to = offset + length;
-    size_t from = offset < before ? offset : chunk_start(before);
-    open_range(keyspace, database, text, from, to > before ? before : to);
-    if (to > before) {
-        text = text_grow(text, to, &keyspace->memory);
-        if (offset > before)
-            memset(text->bytes + before, 0, offset - before);
-        text->length = to;
-        item_put_object(item, &text->object);
-    }
+    assert(offset + length <= text->length);
+    open_range(keyspace, database, text, offset, offset + length);
     memcpy(text->bytes + offset, written, length);
-    shut_range(keyspace, database, text, from, to, before);
+    shut_range(keyspace, database, text, offset, offset + length);
 }
 
 /* ---- loading --- */
@@ -217,6 +253,7 @@ const struct object_kind object_text = {
     .pages = pages,
     .mark = mark_all,
     .write_page = write_page,
+    .kept_page = kept_page,
     .bytes = bytes,
     .free_some = free_some,
     .copy = copy,
