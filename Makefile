@@ -232,7 +232,7 @@ bench-day: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --day $(MINUTES)
 
 bench-check: bench-count $(SLOWDISK)
-	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded/figures.csv
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded
 
 bench-count: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --count redis-tests/bench/recorded/counters.csv

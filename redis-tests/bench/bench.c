@@ -11,7 +11,8 @@
  *      bench --scale         how it grows with keys, connections and nodes
  *      bench --sustained     writes at full speed that go on: the slowest second
  *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
- *      bench --check FILE    a few loads, and their ratios to the peers beside those of FILE: 1 when one fell by more than a fifth
+ *      bench --check DIR     a few loads, and their ratios to the peers beside those recorded in DIR for this kind of machine: 1 when one fell by more
+ *                            than a fifth
  *      bench --count FILE    what a command costs, counted, beside FILE: 1 when something grew by more than a tenth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (50), REDRAFT_KEYS (1000000, for memory and restart),
@@ -22,6 +23,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "plan.h"
 
@@ -261,8 +263,14 @@ static void say_half_load(void) {
         }
 }
 
-static int check(const char *recorded) {
+static int check(const char *directory) {
     int fallen = 0;
+    char kind[80], recorded[256];
+    report_kind(kind, sizeof kind);
+    snprintf(recorded, sizeof recorded, "%s/%s/figures.csv", directory, kind);
+    if (access(recorded, R_OK) != 0)
+        harness_fail("no figures of such a machine: make bench, and put build/bench/figures.csv there as %s",
+                     recorded);
     figures_open("build/bench/check.csv");
     start_all(gate, ROWS(gate), 0);
     for (size_t i = 0; i < ROWS(gate); i++) {

@@ -12,6 +12,9 @@ void report_close(void);
 /* The commit, the machine, the disk and its fdatasync, the peers' versions. */
 void report_machine(char *title, size_t size);
 
+/* What figures can be compared with those of: the processors' number and name, as a file may be called. */
+void report_kind(char *kind, size_t size);
+
 /* aside.c: what no load shows. Each makes its own clusters below build/. */
 void measure_failover(void);
 void compare_restart(uint64_t keys);

@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: MIT */
+#include <ctype.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>
@@ -68,12 +69,32 @@ static double fdatasync_ms(void) {
     return took[50];
 }
 
+static void processor_line(char *line, size_t size) {
+    static const char *const argv[] = {"sh", "-c", "sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1",
+                                       NULL};
+    first_line(argv, line, size);
+}
+
+void report_kind(char *kind, size_t size) {
+    char line[256];
+    processor_line(line, sizeof line);
+    size_t length = (size_t)snprintf(kind, size, "%ld", sysconf(_SC_NPROCESSORS_ONLN));
+    bool apart = true;
+    for (const char *at = line; *at && length + 2 < size; at++) {
+        bool word = isalnum((unsigned char)*at);
+        if (word && apart)
+            kind[length++] = '-';
+        if (word)
+            kind[length++] = *at;
+        apart = !word;
+    }
+    kind[length] = '\0';
+}
+
 void report_machine(char *title, size_t size) {
     static const char *const commit[] = {"git", "log", "-1", "--format=%h of %cs: %s", NULL};
     static const char *const changed[] = {"git", "status", "--short", "--untracked-files=no", NULL};
     static const char *const kernel[] = {"uname", "-srm", NULL};
-    static const char *const processor[] = {"sh", "-c",
-                                            "sed -n 's/^model name.*: //p' /proc/cpuinfo | head -1", NULL};
     static const char *const memory[] = {"sh", "-c", "sed -n 's/MemTotal: *//p' /proc/meminfo", NULL};
     static const char *const disk[] = {"sh", "-c",
                                        "df -T build | sed -n '2s/ .*% / on /p;2s/  */ /gp' | head -1", NULL};
@@ -88,7 +109,7 @@ void report_machine(char *title, size_t size) {
         say("           with uncommitted changes\n");
     first_line(kernel, line, sizeof(line));
     say("machine    %s, ", line);
-    first_line(processor, line, sizeof(line));
+    processor_line(line, sizeof line);
     say("%ld x %s, ", sysconf(_SC_NPROCESSORS_ONLN), line);
     first_line(memory, line, sizeof(line));
     say("%s\n", line);
