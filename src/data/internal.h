@@ -213,8 +213,7 @@ extern const struct object_kind object_text, object_members, object_list, object
 /* What is kept of an object's places. */
 struct object_kept {
     struct kept kept;
-    size_t
-        frozen; /* how long it was at the freeze, in what its kind counts; of pages that are to do no more is wanted */
+    size_t frozen; /* how long it was at the freeze, as its kind counts, for pages that are to do */
     struct object *object;
     struct object_kept *next, **link; /* among all such */
 };
