@@ -30,7 +30,8 @@ REDRAFT := $(if $(SANITIZE),$(OUT)/redraft,$(BUILD)/redraft)
 
 WARNINGS := -Wall -Wextra -Wshadow -Wstrict-prototypes -Wmissing-prototypes -Wpointer-arith -Wcast-qual \
             -Wwrite-strings -Wvla
-ALL_CFLAGS  = -std=gnu11 $(WARNINGS) -isystem /usr/include/lua5.1 -pthread $(CFLAGS) $(SANITIZE_FLAGS)
+LANGUAGE   := -std=gnu11 -isystem /usr/include/lua5.1
+ALL_CFLAGS  = $(LANGUAGE) $(WARNINGS) -pthread $(CFLAGS) $(SANITIZE_FLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(LTO),-fno-lto) $(SANITIZE_FLAGS)
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
 LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -llua5.1-cjson -llua5.1-bitop -llua5.1 -lm
@@ -252,7 +253,7 @@ objects: $(call objects,$(EVERY_C))
 
 # Each fuzzer runs for FUZZ_SECONDS, from tests/fuzz/corpus/ and what earlier runs have learnt; what it finds stays in build/fuzz/.
 FUZZ_SECONDS ?= 60
-FUZZ_FLAGS   := -std=gnu11 -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
+FUZZ_FLAGS   := $(LANGUAGE) -O1 -g -pthread -fsanitize=fuzzer,address,undefined -fno-sanitize-recover=all
 
 $(BUILD)/fuzz/%: tests/fuzz/%.c $(SOURCES) | $(BUILD)/.setup-lint
 	@mkdir -p $(@D)
