@@ -271,7 +271,7 @@ static void share(struct peer *peer, struct raft_blob *data, size_t at, size_t l
     resp_buf_append(link_out(peer->link), "\r\n", 2);
 }
 
-static size_t send_whole(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
+static void send_whole(struct peer *peer, const struct raft_message *message, uint64_t clock_ms) {
     struct resp_buf *out = link_out(peer->link);
     wire_write_head(out, message, clock_ms);
     for (size_t i = 0; i < message->entries.count; i++) {
@@ -283,7 +283,6 @@ static size_t send_whole(struct peer *peer, const struct raft_message *message, 
         wire_write_entry_head(out, entry);
         share(peer, entry->data, 0, entry->data->length);
     }
-    return wire_size(message);
 }
 
 /* A request with an entry too large for one message goes in pieces: what comes before the entry's bytes, the bytes, CRLF. */
@@ -316,8 +315,11 @@ static void send_one(struct node *node, const struct raft_message *message) {
         raft_unreachable(node->raft, peer->id);
         return;
     }
-    bool large = message->entries.count == 1 && wire_size(message) > WIRE_MESSAGE_MAX;
-    size_t size = (large ? send_pieces : send_whole)(peer, message, node_wall_ms(node));
+    size_t size = wire_size(message);
+    if (size > WIRE_MESSAGE_MAX && message->entries.count == 1)
+        size = send_pieces(peer, message, node_wall_ms(node));
+    else
+        send_whole(peer, message, node_wall_ms(node));
     peer->sent_bytes += size;
     node->statistics.peer_out++;
     node->statistics.peer_bytes_out += size;

@@ -97,7 +97,7 @@ static void do_nodes(struct script *script) {
         {"window=", &world->config.window_bytes_max},
         {"messages=", &world->config.window_messages_max},
         {"uncommitted=", &world->config.uncommitted_bytes_max},
-        {"apply=", &world->config.ready_bytes_max},
+        {"ready=", &world->config.ready_bytes_max},
         {"voters=", &world->voter_count},
     };
     for (size_t word = 2; word < script->word_count; word++)

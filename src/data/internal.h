@@ -80,7 +80,7 @@ struct checkpoint {
     size_t mapped;       /* bytes of all blocks */
     size_t beside;       /* bytes of what waits that is in none, and of the orphans */
     struct object_kept *keeping; /* objects of which places are kept */
-    struct block *few;           /* as blocks of a kept with few pages */
+    struct block *few;           /* where places of small objects find room; NULL: in a new one */
     struct orphan *orphans;
     struct removals gone, told;    /* since the freeze; before it */
     struct removal_block *telling; /* where in `told` */

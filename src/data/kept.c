@@ -2,13 +2,14 @@
 /*
  * What a checkpoint has still to write and is no more as it was: places, encoded before they changed. page.c has the essay.
  *
- *     an array of pages      0   1   2 .. 1023 | 1024 ..        those of a database's items, or of an object's members
+ *     an array of pages      0   1   2 .. 1023 | 1024 ..        of a database's items, of an object's members or bytes
  *     a list for each            |
  *     its places                25 -> 27
  *
  * They lie in blocks that the system gives and takes back whole: among the values on the heap they would leave holes, and the heap would grow
  * with each checkpoint. Neighbouring pages share blocks, for they are handed out one after the other, and so what is kept shrinks on
- * the way. The arrays of small objects, of which there may be very many, share theirs with all others of their kind.
+ * the way. Small objects, of which there may be very many, share theirs with each other. Pages without places wait in such blocks, too
+ * (checkpoint.c).
  */
 #include "kept.h"
 
@@ -122,7 +123,7 @@ void kept_add(struct keyspace *keyspace, struct kept *kept, size_t number, size_
     struct block *block, **home = kept->blocks ? &kept->blocks[number / REGION_PAGES] : &checkpoint->few;
     struct kept_page *page = &kept->at[number];
     size_t length = bytes->length;
-    assert(number < kept->pages && !kept_has(kept, number, place));
+    assert(number < kept->pages && place < KEPT_PLACES_MAX && !kept_has(kept, number, place));
     struct kept_place *kept_place =
         block_take(checkpoint, home, REGION_BYTES, sizeof *kept_place + length, &block);
     *kept_place = (struct kept_place){page->first, block, (uint32_t)length, (uint32_t)place};

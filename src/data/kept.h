@@ -13,7 +13,9 @@ struct keyspace;
 struct checkpoint;
 struct block;
 
-/* Of an array that is cut into pages of up to 64 places. All zeros: no place has changed. */
+enum { KEPT_PLACES_MAX = 64 /* of one page */ };
+
+/* Of an array that is cut into pages of places. All zeros: no place has changed. */
 struct kept {
     size_t pages; /* as many as there were at the freeze */
     struct kept_page {

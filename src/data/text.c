@@ -3,7 +3,7 @@
  * Long strings: their memory, their pages, their digest.
  *
  * The digest is a sum over chunks much smaller than a page, so that a byte appended costs what it adds and not
- * what is there.
+ * what is there. They are the places that a checkpoint keeps, too (page.c).
  */
 #include <stdlib.h>
 #include <string.h>

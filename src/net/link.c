@@ -18,8 +18,9 @@
  *
  * When to dial again. A link that was open (the handshake had succeeded) dials at once: a refusal is the
  * fastest proof that the peer's process is gone, and a passing fault is over soonest. Anything else backs
- * off, until the owner knows better: a peer that has come back dials us, and we it at once (link_hurry). A name is looked up for each dial but that first one; addresses that were good once serve while the
- * name server is silent.
+ * off, until the owner knows better: a peer that has come back dials us, and we it at once (link_hurry). A
+ * name is looked up for each dial but that first one; addresses that were good once serve while the name
+ * server is silent.
  *
  * TCP_USER_TIMEOUT bounds how long sent bytes may stay unacknowledged. Without it a link over a healed
  * partition would wait for the next retransmission, which may be minutes away, while a new connection works
