@@ -130,7 +130,8 @@ static void who_stays_awake_has_short_slices_while_turns_are_short_and_no_other(
     struct cluster *cluster = cluster_new(1, options);
     struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
     assert_non_null(wire);
-    pid_t loop = cluster->nodes[0].pid, log = thread_named(loop, "log"), mover = thread_named(loop, "mover");
+    pid_t loop = cluster->nodes[0].pid, log = thread_named(loop, "log"),
+          keeper = thread_named(loop, "keeper");
     uint64_t usual_ns = slice_ns(getpid());
     if (usual_ns > 0) {
         assert_string_equal(wire_ask(wire, "SET a b"), "+OK");
@@ -138,7 +139,7 @@ static void who_stays_awake_has_short_slices_while_turns_are_short_and_no_other(
         assert_slice_becomes(loop, wire, MANY, usual_ns);
         assert_slice_becomes(loop, wire, 1, SHORT_NS);
         assert_int_equal(slice_ns(log), SHORT_NS);
-        assert_int_equal(slice_ns(mover), usual_ns);
+        assert_int_equal(slice_ns(keeper), usual_ns);
         assert_string_equal(wire_ask(wire, "CONFIG SET raft-busy-poll-time 0"), "+OK");
         assert_string_equal(wire_ask(wire, "SET a c"), "+OK");
         assert_string_equal(wire_ask(wire, "SET a d"), "+OK");
@@ -154,7 +155,7 @@ static void who_stays_awake_has_short_slices_while_turns_are_short_and_no_other(
 /* Slices are kept from threads that are made later by a flag that would take a niceness below 0 from them, too. */
 static void threads_that_are_made_later_keep_a_niceness_below_0(void **state) {
     enum { NICE = -5 };
-    static const char *const names[] = {"log", "mover", "data"};
+    static const char *const names[] = {"log", "keeper", "data"};
     (void)state;
     if (setpriority(PRIO_PROCESS, 0, NICE) != 0)
         skip(); /* it is root's to set */

@@ -10,9 +10,9 @@
  *      applied       A                                                     B
  *      loop      ----|begin|-- few pages --- few pages --- few ---|--------|begin|---
  *      worker              [ pages ]   [ pages ]        [ commit ]
- *      raft.db   ------- durable through A ------------^           \ the log before A goes, less a tail
+ *      the log   ------- durable through A ------------^           \ the log before A goes, less a tail
  *
- * The commit waits until raft.db is durable through A: a leader may have applied what a majority has, before its own disk has it, and
+ * The commit waits until the log is durable through A: a leader may have applied what a majority has, before its own disk has it, and
  * a state that is ahead of its own log could not be told from a log that has lost its end.
  *
  * A failure (a full disk, say) loses nothing: the pages are dirty again, and it is tried again later.
@@ -57,6 +57,7 @@ void checkpoint_open(struct node *node, struct store_data *data, struct store_me
     checkpoint->rate = 0; /* as a data file's is at first */
     checkpoint->done_index = meta->applied;
     checkpoint->behind_bytes = 0;
+    checkpoint->done_wal_bytes = node->log_wal_bytes;
     checkpoint->terms = meta;
 }
 
@@ -124,6 +125,15 @@ static bool is_under_way(const struct checkpointing *checkpoint) {
     return checkpoint->phase == CHECKPOINT_WRITING || checkpoint->phase == CHECKPOINT_COMMITTING;
 }
 
+/* By which the log has grown: of its entries, or on the disk, where each commit takes a page at least. */
+static uint64_t grown(const struct node *node, bool under_way) {
+    const struct checkpointing *checkpoint = &node->checkpoint;
+    uint64_t entries = checkpoint->behind_bytes - (under_way ? checkpoint->applied_bytes : 0);
+    uint64_t wal =
+        node->log_wal_bytes - (under_way ? checkpoint->attempt_wal_bytes : checkpoint->done_wal_bytes);
+    return entries > wal ? entries : wal;
+}
+
 /* Of the log. */
 static struct rate_strain strain_of(const struct node *node) {
     const struct checkpointing *checkpoint = &node->checkpoint;
@@ -131,7 +141,7 @@ static struct rate_strain strain_of(const struct node *node) {
     raft_index applied = node->raft_status.applied,
                from = under_way ? checkpoint->index : checkpoint->done_index;
     return (struct rate_strain){
-        .grown = checkpoint->behind_bytes - (under_way ? checkpoint->applied_bytes : 0),
+        .grown = grown(node, under_way),
         .grown_max = node->conf->checkpoint_log_bytes,
         .entries = applied > from ? applied - from : 0,
         .entries_max = node->conf->checkpoint_entries,
@@ -178,6 +188,7 @@ static void begin(struct node *node) {
     checkpoint->number++;
     checkpoint->index = node->raft_status.applied;
     checkpoint->applied_bytes = checkpoint->behind_bytes;
+    checkpoint->attempt_wal_bytes = node->log_wal_bytes;
     checkpoint->begun_ms = node->now_ms;
     checkpoint->bytes = checkpoint->pages = checkpoint->copied_us = 0;
     checkpoint->longest = (struct checkpoint_pause){0};
@@ -331,6 +342,7 @@ static void committed(struct node *node) {
     checkpoint->why[0] = '\0';
     checkpoint->done_index = checkpoint->index;
     checkpoint->behind_bytes -= checkpoint->applied_bytes;
+    checkpoint->done_wal_bytes = checkpoint->attempt_wal_bytes;
     checkpoint->done_wall_ms = node_wall_ms(node);
     checkpoint->done_took_ms = node->now_ms - checkpoint->begun_ms;
     checkpoint->done_bytes = checkpoint->bytes;

@@ -6,11 +6,11 @@
  * bound: one that takes for ever must not fill the disk. When what it needs of the log is more than the state itself, a newer snapshot is
  * the shorter way.
  *
- *      |--------- rows ----------------------------------------------|
+ *      |--------- entries -------------------------------------------|
  *                 ^ cut here       ^ checkpoint                      last
  *                 |<--- a tail --->|
  *
- * Rows are deleted in steps, each as one job among the log's others, so that a commit that shares the transaction waits for little.
+ * The log's part of it is one row of its state (store/ring.c).
  */
 #include "node_state.h"
 
@@ -68,12 +68,6 @@ static bool cut_some(struct node *node, raft_index to) {
 bool compact_turn(struct node *node) {
     if (node->compacting || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING)
         return false;
-    if (node->boot.leftovers) {
-        node->boot.leftovers = false;
-        node->compact_to = 0;
-        submit(node);
-        return false;
-    }
     if (node->compact_to <=
         node->raft_status.base_index) /* else one is being cut, and what is wanted is not asked again */
         node->compact_to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
@@ -85,8 +79,6 @@ bool compact_turn(struct node *node) {
     return false;
 }
 
-void compact_taken(struct node *node, const struct store_job *job) {
+void compact_taken(struct node *node) {
     node->compacting = false;
-    if (job->more)
-        submit(node);
 }

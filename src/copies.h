@@ -51,6 +51,8 @@ struct checkpointing {
     char why[CHECKPOINT_WHY_MAX];    /* the last one failed because; "" when it did not */
 
     uint64_t behind_bytes; /* of the entries applied since the last committed one */
+    uint64_t attempt_wal_bytes,
+        done_wal_bytes;    /* node->log_wal_bytes as the attempt, the last committed one began */
     raft_index done_index; /* of the last committed one; 0: there is none */
     uint64_t done_wall_ms, done_took_ms, done_bytes, done_pages, done_count;
     uint64_t file_bytes;
@@ -110,7 +112,7 @@ enum snapshot_in_phase {
     SNAPSHOT_IN_NONE,
     SNAPSHOT_IN_COMING,     /* fragments are written */
     SNAPSHOT_IN_INSTALLING, /* it is verified and made a data file */
-    SNAPSHOT_IN_RESETTING,  /* raft.db is told to begin after it */
+    SNAPSHOT_IN_RESETTING,  /* the log is told to begin after it */
     SNAPSHOT_IN_LOADING,    /* the state is read from it */
 };
 
@@ -126,7 +128,7 @@ struct snapshot_in {
     uint64_t size, begun_ms;
     uint32_t crc;
     struct store_meta *meta; /* once it is installed */
-    bool reset;              /* raft.db begins after it */
+    bool reset;              /* the log begins after it */
     uint64_t installed;      /* since the start */
 };
 

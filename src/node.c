@@ -71,6 +71,7 @@ static void take_log_job(struct node *node, struct store_job *job) {
         status_spike(node, SPIKE_FSYNC, job->batch_us);
     }
     node->log_bytes = job->log_bytes;
+    node->log_wal_bytes = job->wal_bytes;
     node->log_first = job->first_index;
     switch (job->type) {
     case STORE_SAVE:
@@ -84,7 +85,7 @@ static void take_log_job(struct node *node, struct store_job *job) {
         node->storing_identity = false;
         break;
     case STORE_COMPACT:
-        compact_taken(node, job);
+        compact_taken(node);
         break;
     case STORE_RESET:
         snapshot_in_reset(node);

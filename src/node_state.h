@@ -270,7 +270,7 @@ struct node {
     struct store_log *log;
     struct store_boot boot;
     struct promise *promises, *promises_last;
-    uint64_t unsaved_bytes, log_bytes;
+    uint64_t unsaved_bytes, log_bytes, log_wal_bytes;
     raft_index log_first;
     struct latency fsync, commit, turn,
         turn_cpu; /* turn: how long the loop worked before it could wait again */
@@ -542,7 +542,7 @@ void disk_report(const struct node *node, struct report *report);
 /* compact.c */
 bool compact_turn(
     struct node *node); /* cuts the log when a checkpoint holds its beginning; true: there is more to cut */
-void compact_taken(struct node *node, const struct store_job *job); /* a step is done */
+void compact_taken(struct node *node); /* it is done */
 
 /* snapshot_out.c */
 void snapshot_out_open(struct node *node);
@@ -563,7 +563,7 @@ bool snapshot_in_command(struct node *node, struct connection *connection,
 void snapshot_in_take(struct node *node);
 /* Raft wants it to take the place of state and log. */
 void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore);
-void snapshot_in_reset(struct node *node);                                     /* raft.db begins after it */
+void snapshot_in_reset(struct node *node);                                     /* the log begins after it */
 void snapshot_in_loaded(struct node *node);                                    /* the keyspace is its state */
 void snapshot_in_left(struct node *node, const struct connection *connection); /* it is about to be closed */
 void snapshot_in_close(struct node *node);

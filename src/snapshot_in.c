@@ -5,7 +5,7 @@
  *      COMING        fragments are written beside the state, each with its checksum; after a broken link it goes on where it stopped
  *      INSTALLING    all of it is verified, and becomes data file n + 1, durably. Nobody uses it yet
  *         |          Raft is told. It may have no use for it: the log has caught up meanwhile. Then the file goes
- *      RESETTING     raft.db, in its place among the log's jobs: begin after it, data file n + 1 counts. From here on a restart finds the new
+ *      RESETTING     the log, in its place among the log's jobs: begin after it, data file n + 1 counts. From here on a restart finds the new
  *         |          state. The checkpoint under way is given up, the old file closed
  *      LOADING       the new state is read beside the loop, as at a start; clients are told -LOADING. Nothing is applied meanwhile
  *         |
@@ -216,10 +216,9 @@ void snapshot_in_restore(struct node *node, const struct raft_snapshot *restore)
 
 void snapshot_in_reset(struct node *node) {
     node->snapshot_in.reset = true;
-    node->boot.leftovers = true; /* the rows of what went */
 }
 
-/* raft.db points to the new file, and the old one is in nobody's hands. */
+/* The log points to the new file, and the old one is in nobody's hands. */
 static void load(struct node *node) {
     struct snapshot_in *in = &node->snapshot_in;
     struct store_data_wants wants = store_data_wants(&node->boot);

@@ -92,6 +92,14 @@ static void set_members(struct node *node, struct store_identity *identity) {
 }
 
 /* A cluster that has formed is who its file says; one that has not is who its configuration says. */
+enum { SEGMENTS_TO_CHECKPOINT = 8, SEGMENT_MIN = 64 * 1024, SEGMENT_MAX = 64 * 1024 * 1024 };
+
+/* A segment goes as a whole, so the log has up to one more than it needs. */
+static uint64_t segment_bytes(uint64_t checkpoint_bytes) {
+    uint64_t bytes = checkpoint_bytes / SEGMENTS_TO_CHECKPOINT;
+    return bytes < SEGMENT_MIN ? SEGMENT_MIN : bytes > SEGMENT_MAX ? SEGMENT_MAX : bytes;
+}
+
 static void take_identity(struct node *node) {
     struct store_identity *identity = &node->admission.identity;
     *identity = node->boot.identity;
@@ -134,6 +142,7 @@ void start_opened(struct node *node) {
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         if (open->differed != NOTE_NONE)
             audit_remember(node, open->verdict);
+        store_log_segments(node->log, segment_bytes(node->conf->checkpoint_log_bytes));
         (void)store_log_thread(node->log);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         worker_busy_poll(node->log_worker, node->conf->busy_poll_us);

@@ -17,6 +17,7 @@
  */
 #define _GNU_SOURCE
 #include <assert.h>
+#include <dirent.h>
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,12 +35,10 @@ enum {
     ENTRY_BYTES = 150, /* of a SET of 100 bytes */
     ENTRIES_MAX = 64,
     COMMITS_MAX = 1000000,
-    CUT_BYTES =
-        32 * 1024 * 1024, /* when the log has so many the older half goes; more than SQLite's cache holds */
-    FILL_COUNT = 256,     /* entries of a transaction that fills it */
+    CUT_BYTES = 32 * 1024 * 1024, /* when the log has so many the older half goes */
+    FILL_COUNT = 256,             /* entries of a transaction that fills it */
     RUN_COMMITS = 3000,
-    SAMPLES_PER_TURN = 64,
-    DISK_BYTES = 4 * 1024 * 1024, /* about as long as the log's WAL */
+    DISK_BYTES = 4 * 1024 * 1024, /* for the disk alone */
     BLOCK = 4096,
 };
 static const char incarnation[] = "00112233445566778899aabbccddeeff00112233";
@@ -71,7 +70,7 @@ struct run {
     raft_index last;
     uint64_t log_bytes, payload, commits, transactions;
     raft_index first, cut_to; /* cut_to: a cut is under way; 0: none is */
-    uint64_t wal_max;
+    uint64_t disk_bytes, disk_max;
     double *latencies_ms;
 };
 
@@ -140,12 +139,30 @@ static struct store_job *cut_job(struct run *run) {
     return job;
 }
 
-static void see_wal(struct run *run) {
+/* What of the directory is the log's. */
+static void for_each_file(const char *dir, void (*take)(struct run *run, const char *path), struct run *run) {
     char path[512];
+    DIR *open = opendir(dir);
+    for (struct dirent *entry; open && (entry = readdir(open));) {
+        snprintf(path, sizeof path, "%.200s/%.200s", dir, entry->d_name);
+        if (strncmp(entry->d_name, "raft", 4) == 0)
+            take(run, path);
+    }
+    if (open)
+        closedir(open);
+}
+
+static void add_file(struct run *run, const char *path) {
     struct stat status;
-    snprintf(path, sizeof path, "%s/raft.db-wal", run->dir);
-    if (stat(path, &status) == 0 && (uint64_t)status.st_size > run->wal_max)
-        run->wal_max = (uint64_t)status.st_size;
+    if (stat(path, &status) == 0)
+        run->disk_bytes += (uint64_t)status.st_size;
+}
+
+static void see_disk(struct run *run) {
+    run->disk_bytes = 0;
+    for_each_file(run->dir, add_file, run);
+    if (run->disk_bytes > run->disk_max)
+        run->disk_max = run->disk_bytes;
 }
 
 /* Frees the batch; what a node would learn of it. */
@@ -159,8 +176,10 @@ static void take(struct run *run, struct worker_job *batch) {
         }
         run->log_bytes = job->log_bytes;
         run->first = job->first_index;
-        if (job->type == STORE_COMPACT && !job->more)
+        if (job->type == STORE_COMPACT) {
             run->cut_to = 0;
+            see_disk(run);
+        }
         store_job_free(job);
     }
 }
@@ -183,8 +202,6 @@ static void commit_to_log(struct run *run, unsigned count, double due, double ev
     count_commits(run, count, due, every);
     take(run, batch);
     store_log_run(run->log, NULL);
-    if (run->transactions % SAMPLES_PER_TURN == 0)
-        see_wal(run);
 }
 
 static _Alignas(BLOCK) uint8_t disk_bytes[DISK_BYTES];
@@ -270,14 +287,14 @@ static void say(const struct run *run, const struct use *before, const struct us
            run->row->name, run->commits, median, at_part(run, 0.99), most, most / median, bytes / n,
            bytes / (double)run->payload, (double)(after->calls - before->calls) / n,
            (double)(after->reads - before->reads) / n, 1e6 * (after->cpu_s - before->cpu_s) / n,
-           (double)run->wal_max / 1e6, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999),
+           (double)run->disk_max / 1e6, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999),
            at_part(disk, 0.999) / at_part(disk, 0.5));
     if (csv)
         fprintf(csv, "%s,%" PRIu64 ",%.3f,%.3f,%.3f,%.0f,%.3f,%.2f,%.2f,%.2f,%" PRIu64 ",%.3f,%.3f,%.3f\n",
                 run->row->name, run->commits, median, at_part(run, 0.99), most, bytes / n,
                 bytes / (double)run->payload, (double)(after->calls - before->calls) / n,
                 (double)(after->reads - before->reads) / n, 1e6 * (after->cpu_s - before->cpu_s) / n,
-                run->wal_max, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999));
+                run->disk_max, at_part(disk, 0.5), at_part(disk, 0.99), at_part(disk, 0.999));
     fflush(stdout);
 }
 
@@ -296,13 +313,13 @@ static void open_log(struct run *run) {
     take(run, &term->job);
 }
 
+static void remove_file(struct run *run, const char *path) {
+    (void)run;
+    unlink(path);
+}
+
 static void remove_files(const char *dir) {
-    static const char *const names[] = {"raft.db", "raft.db-wal", "raft.db-acked"};
-    char path[512];
-    for (size_t i = 0; i < sizeof names / sizeof *names; i++) {
-        snprintf(path, sizeof path, "%s/%s", dir, names[i]);
-        unlink(path);
-    }
+    for_each_file(dir, remove_file, NULL);
 }
 
 static struct run new_run(const struct row *row, const char *dir,
@@ -343,7 +360,6 @@ static void run_row(const struct row *row, const char *dir, FILE *csv) {
     struct use before = use_now();
     drive_for(&run, bytes);
     struct use after = use_now();
-    see_wal(&run);
     store_log_close(run.log);
     remove_files(dir);
     sort_latencies(&run);
@@ -371,7 +387,7 @@ int main(int argc, char **argv) {
     printf(
         "%-21s %7s | %6s %6s %7s %5s | %7s %5s | %6s %6s %6s | %6s | the disk alone: p50, p99, p99.9, /p50\n",
         "", "commits", "p50 ms", "p99", "p99.9", "/p50", "bytes", "/byte", "writes", "reads", "CPU us",
-        "WAL MB");
+        "log MB");
     for (size_t i = 0; i < sizeof rows / sizeof *rows; i++)
         if (!only || strstr(rows[i].name, only))
             run_row(&rows[i], dir, csv);

@@ -301,6 +301,40 @@ static inline void run_well(struct world *world, struct store_job *job) {
     store_job_free(job);
 }
 
+static inline void save_bytes(struct world *world, raft_index *last, size_t length) {
+    struct store_job *job = job_save(0, 0);
+
+    job_add(job, entry_make(++*last, 1, length));
+    run_well(world, job);
+}
+
+static inline void compact_through(struct world *world, raft_index through) {
+    struct store_job *job = store_job_new(STORE_COMPACT);
+
+    job->through = through;
+    run_well(world, job);
+}
+
+/* Writes until each segment (of 1 MB) has been used before, and another has just been begun: its first commit syncs the WAL's header, too. Returns the log's
+ * last entry; *first: its first one. */
+static inline raft_index log_go_round(struct world *world, const long *syncs, raft_index *first) {
+    raft_index last = 0;
+
+    store_log_segments(world->log, 1024 * 1024);
+    run_well(world, job_save(1, 1));
+    while (last < 500) {
+        save_bytes(world, &last, 10000);
+        if (last % 50 == 0)
+            compact_through(world, last - 10);
+    }
+    *first = last - 9;
+    for (long before = *syncs; *syncs < before + 2;) {
+        before = *syncs;
+        save_bytes(world, &last, 1);
+    }
+    return last;
+}
+
 /* ---- the twin -------------------------------------------------------------------------------------------- */
 
 enum { TWIN_ENTRIES_MAX = 4096 };

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-/* What stands below raft.db's connection: few calls, the same bytes; and files with pages of another size. */
+/* What stands below a segment's connection: few calls, the same bytes; and files with pages of another size. */
 #include "data_world.h"
 
 #include <sqlite3.h>
@@ -15,28 +15,18 @@ static int setup(void **state) {
     return 0;
 }
 
-static void save(struct world *world, raft_index *last, size_t length) {
-    struct store_job *job = job_save(0, 0);
-
-    job_add(job, entry_make(++*last, 1, length));
-    run_well(world, job);
-}
-
-/* The frames of the WAL, and the number in the mark: whatever a commit's size, once the WAL has been round. */
+/* The frames of the WAL, and the number in the mark: whatever a commit's size, where a segment is used again. */
 static void a_commit_is_two_writes_and_one_sync(void **state) {
     static const size_t lengths[] = {10, 1000, 4000, 20000};
     struct world *world = *state;
-    raft_index last = 0;
+    raft_index first, last;
 
     disk_watch();
     world_open(world);
-    run_well(world, job_save(1, 1));
-    while (last < 100)
-        save(world, &last, 10000);
+    last = log_go_round(world, &disk.syncs, &first);
     for (size_t i = 0; i < sizeof(lengths) / sizeof(lengths[0]); i++) {
         struct store_job *job = job_save(0, 0);
 
-        save(world, &last, 1); /* the one that begins the WAL, perhaps */
         job_add(job, entry_make(++last, 1, lengths[i]));
         disk_set(DISK_FINE, 0, false);
         disk.syncs = 0;
@@ -58,10 +48,10 @@ static void an_entry_larger_than_what_is_held_comes_back(void **state) {
     world_open(world);
     run_well(world, job_save(1, 1));
     for (int round = 0; round < 3; round++) {
-        save(world, &last, 20 * 1024 * 1024 + (size_t)round);
-        save(world, &last, 3000000);
+        save_bytes(world, &last, 20 * 1024 * 1024 + (size_t)round);
+        save_bytes(world, &last, 3000000);
         for (int i = 0; i < 300; i++)
-            save(world, &last, 5000);
+            save_bytes(world, &last, 5000);
     }
     for (int again = 0; again < 2; again++) {
         for (raft_index index = 1; index <= last; index++) {
@@ -96,7 +86,7 @@ struct file_twin {
 };
 
 static int64_t near_the_end_of_what_is_held(const struct file_twin *f, uint64_t *seed) {
-    return (4 * 1024 * 1024 - 4000 + (int64_t)random_below(seed, 5000)) / f->unit * f->unit;
+    return (2 * 1024 * 1024 - 8000 + (int64_t)random_below(seed, 9000)) / f->unit * f->unit;
 }
 
 static void write_some(struct file_twin *f, uint64_t *seed) {
@@ -180,25 +170,10 @@ static void live_with_twin(const struct world *world, struct file_twin *f, uint6
     free(f->bytes);
 }
 
-/* Of a write across the end of what is held, what stands before that end is not what was held there. */
-static void write_across(sqlite3_file *wal) {
-    enum { HELD = 4 * 1024 * 1024 };
-    uint8_t *bytes = calloc(1, HELD), read[500];
-
-    assert_non_null(bytes);
-    assert_int_equal(wal->pMethods->xTruncate(wal, 0), SQLITE_OK);
-    assert_int_equal(wal->pMethods->xWrite(wal, bytes, HELD - 1000, 0), SQLITE_OK);
-    memset(bytes, 7, 3000);
-    assert_int_equal(wal->pMethods->xWrite(wal, bytes, 3000, HELD - 2000), SQLITE_OK);
-    assert_int_equal(wal->pMethods->xRead(wal, read, sizeof(read), HELD - 2000), SQLITE_OK);
-    assert_memory_equal(read, bytes, sizeof(read));
-    free(bytes);
-}
-
 static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
     struct world *world = *state;
-    struct file_twin main_file = {.name = "twin", .unit = 512}, wal = {.name = "twin-wal", .unit = 1};
-    struct store_gather *wal_calls = NULL, *file_calls = NULL;
+    struct file_twin wal = {.name = "twin-wal", .unit = 1};
+    struct store_gather *gather = NULL;
     char path[2 * WORLD_PATH_MAX], wal_path[2 * WORLD_PATH_MAX];
     sqlite3 *db = NULL;
 
@@ -208,65 +183,15 @@ static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
     assert_int_equal(
         store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)"),
         SQLITE_OK);
-    assert_int_equal(store_gather_open(db, wal_path, &wal_calls, &file_calls), SQLITE_OK);
-    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &main_file.file);
+    assert_int_equal(store_gather_open(db, wal_path, &gather), SQLITE_OK);
     sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal.file);
-    for (uint64_t seed = 1; seed <= 4; seed++) {
-        live_with_twin(world, &main_file, seed);
+    for (uint64_t seed = 1; seed <= 8; seed++) {
         live_with_twin(world, &wal, seed);
-        main_file.size = main_file.next = wal.size = wal.next = 0;
-    }
-    write_across(wal.file);
-    sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
-    sqlite3_close(db);
-    store_gather_close(wal_calls);
-    store_gather_close(file_calls);
-}
-
-/* Neither of the two layers that read more than they were asked for keeps what another wrote over; and what is there is not written again. */
-static void what_was_moved_below_it_is_read_anew(void **state) {
-    enum { PAGE = 1024, PAGES = 200, READ_FROM = 20, READ_TO = 60, WRITTEN_AGAIN = 50 };
-    struct world *world = *state;
-    struct store_gather *wal_calls = NULL, *file_calls = NULL;
-    struct store_frames rest = {.page_bytes = PAGE};
-    uint8_t frame[32 + 24 + PAGE] = {[32 + 3] = WRITTEN_AGAIN + 1}, page[PAGE];
-    char path[2 * WORLD_PATH_MAX], wal_path[2 * WORLD_PATH_MAX];
-    struct store_file other;
-    sqlite3_file *file = NULL;
-    sqlite3 *db = NULL;
-
-    world_path(world, "beside", path);
-    world_path(world, "beside-wal", wal_path);
-    assert_int_equal(store_sql_open_to_sweep(path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE, &db),
-                     SQLITE_OK);
-    assert_int_equal(store_sql_exec(db, "PRAGMA page_size = 1024; PRAGMA locking_mode = EXCLUSIVE; "
-                                        "PRAGMA journal_mode = WAL; CREATE TABLE t (a); "
-                                        "INSERT INTO t VALUES (zeroblob(200000)); PRAGMA wal_checkpoint"),
-                     SQLITE_OK);
-    assert_int_equal(store_gather_open(db, wal_path, &wal_calls, &file_calls), SQLITE_OK);
-    sqlite3_file_control(db, "main", SQLITE_FCNTL_FILE_POINTER, &file);
-    for (int i = READ_FROM; i < READ_TO; i++)
-        assert_int_equal(file->pMethods->xRead(file, page, PAGE, i * PAGE), SQLITE_OK);
-    assert_int_equal(store_file_open(&other, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB), SQLITE_OK);
-    memset(page, 7, PAGE);
-    for (int i = READ_FROM; i <= PAGES; i++)
-        assert_int_equal(store_file_write(&other, page, PAGE, i * PAGE), SQLITE_OK);
-    rest.wal = frame;
-    rest.end = 1;
-    store_gather_spare(file_calls, &rest);
-    assert_int_equal(file->pMethods->xRead(file, page, PAGE, (READ_TO - 1) * PAGE), SQLITE_OK);
-    assert_int_equal(page[0], 7);
-    for (int i = READ_FROM; i <= PAGES; i++) {
-        memset(page, 8, PAGE);
-        assert_int_equal(file->pMethods->xWrite(file, page, PAGE, i * PAGE), SQLITE_OK);
-        assert_int_equal(file->pMethods->xRead(file, page, PAGE, i * PAGE), SQLITE_OK);
-        assert_int_equal(page[0], i == WRITTEN_AGAIN ? 8 : 7);
+        wal.size = wal.next = 0;
     }
     sqlite3_db_config(db, SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1, NULL);
     sqlite3_close(db);
-    store_file_close(&other);
-    store_gather_close(wal_calls);
-    store_gather_close(file_calls);
+    store_gather_close(gather);
 }
 
 /* ---- pages of another size ----------------------------------------------------------------------------------- */
@@ -318,7 +243,6 @@ int main(void) {
 #define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
-        GATHER_TEST(what_was_moved_below_it_is_read_anew),
         GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),
         GATHER_TEST(an_entry_larger_than_what_is_held_comes_back),
         GATHER_TEST(a_log_with_the_larger_pages_of_an_older_one_goes_on),

@@ -12,7 +12,7 @@
 #include <sys/uio.h>
 
 static struct {
-    int straight, syncs;
+    long straight, syncs;
     int error;   /* straight writes fail with it */
     size_t most; /* ... or take so many bytes; 0: all */
 } calls;
@@ -61,29 +61,17 @@ static bool disk_can(const struct world *world) {
     return can;
 }
 
-static void save(struct world *world, raft_index *last, size_t length) {
-    struct store_job *job = job_save(0, 0);
+static raft_index first; /* of the log */
 
-    job_add(job, entry_make(++*last, 1, length));
-    run_well(world, job);
-}
-
-/* A log whose WAL has been round, and is at its beginning again. */
+/* A log in a segment that is used again, at its beginning. */
 static raft_index go_round(struct world *world) {
-    raft_index last = 0;
-
     memset(&calls, 0, sizeof(calls));
     world_open(world);
-    run_well(world, job_save(1, 1));
-    while (last < 100)
-        save(world, &last, 10000);
-    for (int before = calls.straight; calls.straight == before;)
-        save(world, &last, 1);
-    return last;
+    return log_go_round(world, &calls.straight, &first);
 }
 
 static void must_hold(struct world *world, raft_index last) {
-    for (raft_index index = 1; index <= last; index++) {
+    for (raft_index index = first; index <= last; index++) {
         struct store_job *job = job_read(index, index, SIZE_MAX);
 
         run_one(world, job);
@@ -111,14 +99,47 @@ static void over_written_blocks_a_commit_is_one_call(void **state) {
     NEED_STRAIGHT(world);
     last = go_round(world);
     for (size_t length = 1; length < 20000; length = length * 3 + 1) {
-        int straight = calls.straight, syncs = calls.syncs;
+        long straight = calls.straight, syncs = calls.syncs;
 
-        save(world, &last, length);
+        save_bytes(world, &last, length);
         assert_int_equal(calls.straight, straight + 1);
         assert_int_equal(calls.syncs, syncs);
     }
     world_reopen(world);
     assert_int_equal(world->boot.raft.last_index, last);
+    must_hold(world, last);
+}
+
+/* The keeper writes them, beside the log. */
+static void a_new_segments_blocks_are_written_before_it_is_used(void **state) {
+    enum { BYTES = 128 * 1024 };
+    struct world *world = *state;
+    char path[2 * WORLD_PATH_MAX];
+    struct stat status = {0};
+    raft_index last = 0;
+
+    NEED_STRAIGHT(world);
+    memset(&calls, 0, sizeof(calls));
+    first = 1;
+    world_open(world);
+    store_log_segments(world->log, BYTES);
+    assert_true(store_log_thread(world->log));
+    run_well(world, job_save(1, 1));
+    while (last < 14) /* more than half of the first segment */
+        save_bytes(world, &last, 5000);
+    world_path(world, "raft-1.db-wal", path);
+    for (int i = 0; i < 5000 && status.st_size < BYTES; i++) {
+        usleep(1000);
+        if (stat(path, &status) != 0)
+            status.st_size = 0;
+    }
+    assert_int_equal(status.st_size, BYTES);
+    usleep(50000); /* it is opened, too */
+    assert_int_equal(calls.straight, 0);
+    while (last < 40)
+        save_bytes(world, &last, 5000);
+    assert_true(calls.straight > 5);
+    world_reopen(world);
     must_hold(world, last);
 }
 
@@ -131,7 +152,7 @@ static void what_is_committed_is_in_the_file(void **state) {
     NEED_STRAIGHT(world);
     last = go_round(world);
     for (int i = 0; i < 50; i++)
-        save(world, &last, (size_t)i * 37);
+        save_bytes(world, &last, (size_t)i * 37);
     memset(&other, 0, sizeof(other));
     world_make(&other);
     snprintf(command, sizeof(command), "cp %s/* %s/", world->dir, other.dir);
@@ -146,13 +167,13 @@ static void what_is_committed_is_in_the_file(void **state) {
 static void a_disk_that_takes_a_part_is_given_the_rest(void **state) {
     struct world *world = *state;
     raft_index last;
-    int straight;
+    long straight;
 
     NEED_STRAIGHT(world);
     last = go_round(world);
     calls.most = 4096;
     straight = calls.straight;
-    save(world, &last, 15000);
+    save_bytes(world, &last, 15000);
     assert_true(calls.straight >= straight + 4);
     calls.most = 0;
     world_reopen(world);
@@ -167,7 +188,7 @@ static void an_error_is_the_end_of_the_log(void **state) {
         struct world *world = *state;
         struct store_job *job = job_save(0, 0);
         raft_index last;
-        int syncs;
+        long syncs;
 
         last = go_round(world);
         calls.error = errors[i];
@@ -198,9 +219,9 @@ static void a_file_system_that_refuses_is_written_in_the_ordinary_way(void **sta
     last = go_round(world);
     calls.error = EINVAL;
     for (int i = 0; i < 20; i++) {
-        int straight = calls.straight, syncs = calls.syncs;
+        long straight = calls.straight, syncs = calls.syncs;
 
-        save(world, &last, 500);
+        save_bytes(world, &last, 500);
         assert_int_equal(calls.straight, straight + (i == 0)); /* asked once */
         assert_true(calls.syncs > syncs);
     }
@@ -213,6 +234,7 @@ int main(void) {
 #define STRAIGHT_TEST(name) cmocka_unit_test_setup_teardown(name, world_setup, world_teardown)
     const struct CMUnitTest tests[] = {
         STRAIGHT_TEST(over_written_blocks_a_commit_is_one_call),
+        STRAIGHT_TEST(a_new_segments_blocks_are_written_before_it_is_used),
         STRAIGHT_TEST(what_is_committed_is_in_the_file),
         STRAIGHT_TEST(a_disk_that_takes_a_part_is_given_the_rest),
         STRAIGHT_TEST(an_error_is_the_end_of_the_log),

@@ -65,7 +65,7 @@ static inline void chain_move(struct chain *to, struct chain *from) {
 
 enum {
     NET_SCRATCH_BYTES = 64 * 1024, /* read at once when nobody has asked for more */
-    NET_FILES_RESERVED = 64,       /* descriptors kept for databases, logs, listeners, links and the loop */
+    NET_FILES_RESERVED = 128,      /* descriptors kept for databases, logs, listeners, links and the loop */
 };
 
 struct net {

@@ -125,8 +125,12 @@ static enum store_result check_header(struct store_check *check, const uint8_t h
     return STORE_OK;
 }
 
-/* Each page is in a committed frame of the WAL, or whole in the file. */
+/* Each page is in a committed frame of the WAL, or whole in the file; but the first one, of which SQLite wants to see something in the file:
+ * beside an empty one it removes the WAL. */
 static enum store_result check_length(struct store_check *check, uint32_t pages, int64_t size) {
+    if (size < check->page_bytes)
+        return store_damaged(check, check->db, "cut short: %" PRId64 " bytes, must be at least %" PRIu32,
+                             size, check->page_bytes);
     for (uint32_t page = pages; page > 0; page--)
         if (!store_wal_covers(&check->wal, page)) {
             int64_t needed = (int64_t)page * check->page_bytes;
@@ -253,7 +257,7 @@ static enum store_result check_wal(struct store_check *check) {
     if (store_file_exists(check->journal_path))
         return store_foreign(check, "another program has written to it and left %s; is dir right?",
                              check->journal_path);
-    result = store_wal_walk(check->wal_path, &check->wal, what);
+    result = store_wal_walk(check->wal_path, check->recycled, &check->wal, what);
     if (result == STORE_DAMAGED)
         return store_damaged(check, check->wal_path, "%.256s", what);
     if (result == STORE_IO)

@@ -2,13 +2,17 @@
 /*
  * What the files of this folder share. Nobody outside includes it.
  *
- *      log.c       raft.db's life: made, checked, opened, closed; the worker's batches
+ *      log.c       the log's life: made, checked, opened, closed; the worker's batches
+ *      ring.c      its segments, from the oldest to the one that is written
+ *      segment.c   one segment: a database of which only the -wal is written
+ *      keeper.c    gets the next segment ready, beside the log
+ *      terms.c     which term each entry has
  *      job.c       jobs as values
  *      rows.c      rows <-> values, each with its checksum
- *      compact.c   the log's beginning moves
+ *      upgrade.c   a raft.db of format 2 becomes segments
  *      make.c      a new raft.db, a new data file
  *      check.c     is this file ours and whole? Asked before anything may change it
- *      check_log.c the same of raft.db's rows
+ *      check_log.c the same of the log's segments, and of what they say together
  *      data.c      a data file's life; the worker's batches: checkpoints, loading
  *      data_rows.c its rows <-> values
  *      data_file.c its making and its check
@@ -40,11 +44,12 @@
 
 enum {
     STORE_APPLICATION_ID = 0x72645246,      /* "rdRF", SQLite's application_id */
-    STORE_FORMAT = 2,                       /* SQLite's user_version */
+    STORE_FORMAT = 3,                       /* SQLite's user_version */
+    STORE_FORMAT_MOVED = 2,                 /* one raft.db, its WAL moved into it: upgrade.c */
     STORE_DATA_APPLICATION_ID = 0x72645244, /* "rdRD": of data files, snapshots, backups */
     STORE_DATA_FORMAT = 1,
     STORE_PAGE_BYTES = 4096,     /* of data files, and of a raft.db made before its pages were smaller */
-    STORE_LOG_PAGE_BYTES = 1024, /* of raft.db: measured, see log.c */
+    STORE_LOG_PAGE_BYTES = 1024, /* of a segment */
     STORE_PARTS_MAX = 1024,      /* a log row's id = index * this + part */
     STORE_ENTRY_BYTES_MAX = 512 * 1024 * 1024,
 };
@@ -167,12 +172,12 @@ void store_sweep_register(void);
 
 /* ---- rows.c ---------------------------------------------------------------------------------------------- */
 
-/* The tables, in the order of their making. */
+/* The tables of a segment, in the order of their making. */
 struct store_table {
     const char *name;
     const char *sql;
 };
-enum { STORE_TABLE_COUNT = 5 };
+enum { STORE_TABLE_COUNT = 4 };
 extern const struct store_table store_tables[STORE_TABLE_COUNT];
 
 /* The row of `state`. */
@@ -182,6 +187,7 @@ struct store_state {
     raft_index log_start; /* index of the first entry that the log may hold; rows before it are leftovers */
     raft_term base_term;  /* of the entry before log_start; 0: there is none */
     uint64_t data;        /* generation of the data file */
+    raft_index old_end;   /* older segments hold the log's entries up to here, exclusive */
     uint64_t save;        /* number of the transaction that wrote it */
 };
 
@@ -203,46 +209,170 @@ size_t store_part_length(uint64_t bytes, unsigned part);
 #define STORE_SQL_PART_COLUMNS "id, term, type, bytes, save, checksum, data"
 #define STORE_SQL_PART_PUT     "INSERT INTO log (" STORE_SQL_PART_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 #define STORE_SQL_STATE_PUT                                                                                  \
-    "REPLACE INTO state (id, term, vote, log_start, base_term, data, save, checksum) "                       \
-    "VALUES (1, ?, ?, ?, ?, ?, ?, ?)"
+    "REPLACE INTO state (id, term, vote, log_start, base_term, data, old_end, save, checksum) "              \
+    "VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 int store_part_put(sqlite3_stmt *put, const struct store_part *part);
 /* False when the row is not what was written. Index and part are right even then, as far as they can be told. */
 bool store_part_get(sqlite3_stmt *row, struct store_part *part);
-int store_state_put(sqlite3_stmt *put, const struct store_state *state);
+/* `incarnation`: the node's, so that a -wal that was put beside another node's file is known. */
+int store_state_put(sqlite3_stmt *put, const struct store_state *state, const char *incarnation);
 
 /* These return SQLite's result, or this: the row is missing, or is not what was written. */
 enum { STORE_ROW_BAD = -1 };
-int store_state_get(sqlite3 *db, struct store_state *state);
+int store_state_get(sqlite3 *db, const char *incarnation, struct store_state *state);
 int store_identity_get(sqlite3 *db, struct store_identity *identity, uint64_t *save);
 /* Replaces the identity and all members. SQLite's result. */
 int store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
 
-/* ---- compact.c ------------------------------------------------------------------------------------------- */
+/* ---- terms.c --------------------------------------------------------------------------------------------- */
 
-/* What moves the log's beginning, prepared once: at 50 x 16 SETs preparing took a twentieth of the thread's time. */
-enum { STORE_BEGINNING_STATEMENTS = 6 };
-struct store_beginning {
-    sqlite3_stmt *statements[STORE_BEGINNING_STATEMENTS];
+/* Where each term of the log begins; the first of them where the log does. */
+struct store_terms {
+    struct raft_term_start *at;
+    size_t count;
 };
-/* SQLite's result, as of all of these but the closing, which takes what was never opened, too. */
-int store_beginning_open(sqlite3 *db, struct store_beginning *beginning);
-void store_beginning_close(struct store_beginning *beginning);
-/* The term of the entry at `index`; 0 when there is no such row. */
-int store_log_term_at(struct store_beginning *beginning, raft_index index, raft_term *term);
-/* What a step deletes at most. */
-struct store_step {
-    uint64_t rows, bytes;
+/* An entry behind the last one. */
+void store_terms_add(struct store_terms *terms, raft_term term, raft_index index);
+/* Of an entry that is in the log. */
+raft_term store_terms_find(const struct store_terms *terms, raft_index index);
+/* The log ends before `index`, or begins with it. */
+void store_terms_cut(struct store_terms *terms, raft_index index);
+void store_terms_begin(struct store_terms *terms, raft_index index);
+/* Of the log's last entry; 0: it is empty. */
+raft_term store_terms_last(const struct store_terms *terms);
+struct store_terms store_terms_copy(const struct store_terms *terms);
+void store_terms_free(struct store_terms *terms);
+
+/* ---- segment.c ------------------------------------------------------------------------------------------- */
+
+/* Those before STORE_PARTS_GET are for writing. */
+enum store_segment_statement {
+    STORE_BEGIN,
+    STORE_COMMIT,
+    STORE_STATE_PUT,
+    STORE_PART_PUT,
+    STORE_CUT,
+    STORE_PARTS_GET,
+    STORE_SEGMENT_STATEMENTS,
 };
-/* Moves the log's beginning (log_start, base_term) over entries up to `through`, as many as one step allows, at least one if
- * any is there. *bytes: theirs. */
-int store_log_pass(struct store_beginning *beginning, struct store_state *state, raft_index through,
-                   struct store_step step, uint64_t *bytes);
-/* Deletes rows of entries before `index`, as many as one step allows. *more: some are left. */
-int store_log_delete_before(struct store_beginning *beginning, raft_index index, struct store_step step,
-                            bool *more);
-/* The table of terms begins at `index`, with the term of the entry there; if there is one. */
-int store_terms_begin(struct store_beginning *beginning, raft_index index);
+enum {
+    STORE_SEGMENT_NAME_MAX = 24,
+    STORE_SEGMENT_BYTES =
+        16 * 1024 *
+        1024, /* of its WAL, from which on the next one follows; or what store_log_segments says */
+};
+
+/* The files of one data file or segment, or of a copy of one (fresh is where it is made). */
+struct store_data_paths {
+    char *dir;
+    char *db;
+    char *wal;
+    char *journal;
+    char *fresh;
+};
+
+struct store_gather;
+struct store_segment {
+    unsigned slot; /* 0: raft.db; n: raft-n.db */
+    struct store_data_paths paths;
+    sqlite3 *db;
+    sqlite3_stmt *statements[STORE_SEGMENT_STATEMENTS];
+    struct store_gather *wal; /* NULL: it is only read */
+    int64_t page_bytes;
+    uint32_t frames;       /* committed */
+    bool begun;            /* it has an identity and a state */
+    raft_index first, end; /* entries [first, end) of the log are in it */
+    uint32_t *lengths;     /* bytes of each, from `first` on */
+    size_t lengths_max;
+};
+
+void store_segment_name(unsigned slot, char name[STORE_SEGMENT_NAME_MAX]);
+/* False: it is no segment's. */
+bool store_segment_slot(const char *name, unsigned *slot);
+bool store_segment_file(const char *name); /* a segment's, or its -wal's */
+/* The names of such in a directory, NULL-terminated, to be freed with store_names_free. 0 or errno. */
+int store_segment_names(const char *dir, char ***segments);
+/* No connection yet. */
+struct store_segment *store_segment_new(const char *dir, unsigned slot);
+/* To be written. These return SQLite's result; the segment is to be closed in any case. */
+int store_segment_open(struct store_segment *segment);
+/* Only to be read, by a connection that is the segment's from here on. */
+int store_segment_view(struct store_segment *segment, sqlite3 *view);
+/* No more to be written. */
+int store_segment_seal(struct store_segment *segment);
+void store_segment_close(struct store_segment *segment); /* NULL is fine */
+
+/* The statement, its first parameter bound. */
+sqlite3_stmt *store_segment_with(struct store_segment *segment, enum store_segment_statement which,
+                                 uint64_t number);
+/* The log's entries from `first` on will be in it. */
+void store_segment_begin(struct store_segment *segment, raft_index first);
+/* One entry more, behind its last. */
+void store_segment_add(struct store_segment *segment, raft_index index, uint64_t bytes);
+/* Bytes of those of its entries that are in [from, end). */
+uint64_t store_segment_sum(const struct store_segment *segment, raft_index from, raft_index end);
+int64_t store_segment_wal_bytes(const struct store_segment *segment);
+
+/* Of one that nobody has open. SQLite's result. */
+int store_segment_empty(const struct store_segment *segment); /* takes away all that its WAL holds, durably */
+int store_segment_renew(const struct store_segment *segment); /* ... or makes it, if it is not there */
+int store_segment_fill(const struct store_segment *segment,
+                       int64_t bytes); /* its WAL has so many, written, as far as can be; whole blocks */
+int store_segment_remove(const struct store_segment *segment);
+
+/* ---- keeper.c -------------------------------------------------------------------------------------------- */
+
+struct store_keeper;
+struct store_keeping {
+    unsigned slot;
+    bool remove;   /* else it is got ready */
+    int64_t bytes; /* that its WAL is to have */
+};
+struct store_keeper *store_keeper_new(const char *dir);
+/* What is asked from here on is done by a thread. False: there is none to be had, and who asks goes on doing it. */
+bool store_keeper_thread(struct store_keeper *keeper);
+/* Only while it is idle, and what was ready has been taken. */
+void store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
+/* False: it is at work. *ready: an empty segment, open, the caller's; NULL: there is none. */
+bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready);
+/* Ends the thread once it has done what was asked. NULL is fine. */
+void store_keeper_free(struct store_keeper *keeper);
+
+/* ---- ring.c ---------------------------------------------------------------------------------------------- */
+
+/* The log's segments, and the slots that are free for more. */
+struct store_ring {
+    struct store_keeper *keeper;
+    struct store_segment **at; /* from the oldest on; the last one is written */
+    size_t count;
+    struct store_segment *ready; /* the next; NULL: there is none yet */
+    unsigned *free;              /* slots that nobody has open, the oldest first */
+    size_t free_count;
+    int64_t bytes;                /* of a segment's WAL, from which on the next one follows */
+    struct store_keeping keeping; /* what the keeper was asked last */
+    bool asked;                   /* ... and has not answered */
+    int64_t tried; /* bytes of the last one's WAL when the keeper got nothing ready; 0: it did */
+    size_t peak;   /* so many segments were in use lately */
+};
+void store_ring_open(struct store_ring *ring, const char *dir);
+void store_ring_close(struct store_ring *ring);
+struct store_segment *store_ring_last(const struct store_ring *ring);
+/* Takes over a segment, as the last one. */
+void store_ring_add(struct store_ring *ring, struct store_segment *segment);
+void store_ring_add_free(struct store_ring *ring, unsigned slot);
+/* If the last one is full and the next is ready that is the last one now, with no entries yet. SQLite's result. */
+int store_ring_turn(struct store_ring *ring, raft_index next);
+/* Closes those of which no entry counts any more. Their slots are free once the transaction that is under way is durable. */
+void store_ring_release(struct store_ring *ring, raft_index log_start);
+/* Bytes of the log's entries in [from, end). */
+uint64_t store_ring_sum(const struct store_ring *ring, raft_index from, raft_index end);
+/* The log ends before `index`. True: entries of older segments are among those that go. */
+bool store_ring_cut(struct store_ring *ring, raft_index index);
+/* Bytes of all segments' WALs that hold something. */
+int64_t store_ring_wal_bytes(const struct store_ring *ring);
+/* Between two batches: gets the next one ready, removes those that are too many. */
+void store_ring_keep(struct store_ring *ring);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
 
@@ -258,8 +388,9 @@ struct store_wal {
 /* What SQLite's file format says of a WAL: a header, then frames of a header and a page each; numbers begin with their highest byte. */
 enum { STORE_WAL_HEADER_BYTES = 32, STORE_FRAME_HEADER_BYTES = 24 };
 uint32_t store_big(const uint8_t *at);
-/* Walks the file. STORE_OK also when it is not there or empty. `why` says what is wrong, without the path. */
-enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]);
+/* Walks the file. STORE_OK also when it is not there or empty; `recycled`: it is, too, if its header is zeros. `why` says what is wrong, without the path. */
+enum store_result store_wal_walk(const char *path, bool recycled, struct store_wal *wal,
+                                 char why[STORE_WHY_MAX]);
 bool store_wal_covers(const struct store_wal *wal, uint32_t page);
 void store_wal_close(struct store_wal *wal);
 /* Through its last committed frame, in bytes; 0: there is none. */
@@ -270,50 +401,12 @@ int store_file_renew(const char *path, int64_t length);
 
 /* ---- gather.c -------------------------------------------------------------------------------------------- */
 
-struct store_gather;
-/* Stands before the files of a connection to a database in WAL mode, exclusive, whose WAL is open, at `wal_path`. SQLite's result. */
-int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **wal,
-                      struct store_gather **main);
+/* Stands before the WAL of a connection in WAL mode, exclusive, whose WAL is open, at `wal_path`. SQLite's result. */
+int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **gather);
+/* What waits has been synced, and nothing more is written. */
+void store_gather_seal(struct store_gather *gather);
 /* After sqlite3_close. NULL is fine. */
 void store_gather_close(struct store_gather *gather);
-
-/* Committed frames [begin, end) of a WAL, counted from its first, where they are held in memory: until it begins again. */
-struct store_frames {
-    const uint8_t *wal; /* its first byte */
-    uint32_t page_bytes;
-    uint32_t begin, end;
-};
-uint32_t store_frame_page(const struct store_frames *frames, uint32_t frame); /* which page it holds */
-const uint8_t *store_frame_bytes(const struct store_frames *frames, uint32_t frame);
-/* False: they are not all held. */
-bool store_gather_frames(const struct store_gather *wal, uint32_t begin, uint32_t end,
-                         struct store_frames *frames);
-/* From here on a page that none of these frames holds is not written to the file `main`, for it is there, durable, and nothing is known of it that
- * was read before. NULL: each is written. */
-void store_gather_spare(struct store_gather *main, const struct store_frames *rest);
-
-/* ---- mover.c --------------------------------------------------------------------------------------------- */
-
-struct store_mover;
-/* What of the WAL is in the file, durable. */
-struct store_moved {
-    uint32_t frames;
-    int result; /* SQLite's: why no more is written, with errno; SQLITE_OK */
-};
-/* For the database at `path`. *mover: the caller's. SQLite's result. */
-int store_mover_open(const char *path, struct store_mover **mover);
-/* What is asked from here on is done by a thread. False: there is none to be had, and who asks goes on doing it. */
-bool store_mover_thread(struct store_mover *mover);
-/* Moves the frames behind those that are moved. Only while it is idle. */
-void store_mover_ask(struct store_mover *mover, const struct store_frames *frames);
-/* False: it is at work; only if it is not to wait until it has done what was asked. */
-bool store_mover_state(struct store_mover *mover, bool wait, struct store_moved *moved);
-/* The WAL begins again. Only while it is idle. */
-void store_mover_restart(struct store_mover *mover);
-/* Does what was asked, and ends the thread. NULL is fine. */
-void store_mover_stop(struct store_mover *mover);
-/* Once it has been stopped, and after sqlite3_close, which is when the file's locks may go. NULL is fine. */
-void store_mover_close(struct store_mover *mover);
 
 /* ---- straight.c ------------------------------------------------------------------------------------------ */
 
@@ -324,6 +417,8 @@ struct store_straight;
 struct store_straight *store_straight_open(const char *path);
 /* Durable when it returns. SQLite's result; SQLITE_NOTFOUND: refused, now and ever after, and all of it is still to be written. */
 int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
+/* Not durable, and SQLITE_NOTFOUND: refused, this time. */
+int store_straight_fill(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
 /* NULL is fine. */
 void store_straight_close(struct store_straight *straight);
 
@@ -358,6 +453,7 @@ struct store_making {
 /* Removes what is being made under that name, and what SQLite has beside it. SQLite's result. */
 int store_remove_fresh(const char *fresh);
 enum store_result store_make_file(const struct store_making *making, char why[STORE_WHY_MAX]);
+int store_fill_nothing(sqlite3 *db, const void *context); /* `fill` of an empty one */
 
 /* The first rows of a raft.db. */
 struct store_first {
@@ -380,6 +476,7 @@ struct store_check {
     const struct store_kind *kind;
     const char *db, *wal_path, *journal_path;
     bool rollback;        /* must not be in WAL mode */
+    bool recycled;        /* a WAL whose header is zeros is empty */
     const char *remedy;   /* what to do about damage: a sentence */
     char *why;            /* STORE_WHY_MAX bytes */
     uint32_t page_bytes;  /* as the header says */
@@ -404,6 +501,12 @@ bool store_sql_is(sqlite3_stmt *row, int column, const char *expected);
 
 /* ---- check_log.c ----------------------------------------------------------------------------------------- */
 
+/* A segment's file as it was found. */
+struct store_found_segment {
+    struct store_segment *segment; /* with the entries that count; `db` is the check's view */
+    uint64_t save;                 /* number of its last transaction; 0: it is empty */
+    int64_t wal_length;            /* store_wal_length */
+};
 /* What the check has read on its way. */
 struct store_found {
     struct store_identity identity;
@@ -411,17 +514,21 @@ struct store_found {
     uint64_t save;                      /* number of the last transaction */
     raft_index first_index, last_index; /* 0: the log is empty */
     uint64_t log_bytes;
-    bool leftovers; /* rows of entries before the log */
-    struct raft_term_start *terms;
-    size_t term_count;
+    struct store_terms terms;
     struct raft_members_at *changes; /* the log's lists of members */
     size_t change_count;
-    int64_t wal_length; /* store_wal_length */
+    struct store_found_segment *segments; /* in the order of their writing */
+    size_t segment_count;
 };
-/* Reads all of paths->db and its -wal without changing a bit of either. */
+/* Reads all segments without changing a bit of any. What of *found is not taken is to be closed. */
 enum store_result store_check_log(const struct store_paths *paths, raft_id node, struct store_found *found,
                                   char why[STORE_WHY_MAX]);
 void store_found_close(struct store_found *found);
+
+/* ---- upgrade.c ------------------------------------------------------------------------------------------- */
+
+/* A raft.db of format 2 becomes segments; one of another is left alone. */
+enum store_result store_upgrade(const struct store_paths *paths, raft_id node, char why[STORE_WHY_MAX]);
 
 /* ---- data_rows.c ----------------------------------------------------------------------------------------- */
 
@@ -447,14 +554,6 @@ bool store_page_get(sqlite3_stmt *row, struct store_page_row *page);
 
 /* ---- data_file.c ----------------------------------------------------------------------------------------- */
 
-/* The files of one data file, or of a copy of one (fresh is where it is made). */
-struct store_data_paths {
-    char *dir;
-    char *db;
-    char *wal;
-    char *journal;
-    char *fresh;
-};
 void store_data_paths_init(struct store_data_paths *paths, const char *dir, const char *name);
 void store_data_paths_init_generation(struct store_data_paths *paths, const char *dir, uint64_t generation);
 void store_data_paths_close(struct store_data_paths *paths);

@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * A new raft.db. It is made under another name, whole and durable, and gets its own in one step: raft.db is there or it is
+ * A new log: its first segment, raft.db. It is made under another name, whole and durable, and gets its own in one step: raft.db is there or it is
  * not, and a start that is interrupted anywhere is simply begun again. A node that forgot its vote is dangerous, so
  * none is made where something says that there was one.
  */
@@ -10,6 +10,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+
+enum { WITNESS_MAX = STORE_WHY_MAX / 3 };
 
 enum store_result store_refuse_io(char why[STORE_WHY_MAX], const char *path, const char *doing, int error) {
     snprintf(why, STORE_WHY_MAX, "%s: %s: %s", path, doing, strerror(error));
@@ -74,6 +76,12 @@ enum store_result store_make_file(const struct store_making *making, char why[ST
     return error == 0 ? STORE_OK : store_refuse_io(why, making->path, "make", error);
 }
 
+int store_fill_nothing(sqlite3 *db, const void *context) {
+    (void)db;
+    (void)context;
+    return SQLITE_OK;
+}
+
 static int fill_log(sqlite3 *db, const void *context) {
     const struct store_first *first = context;
     sqlite3_stmt *put = NULL;
@@ -82,7 +90,7 @@ static int fill_log(sqlite3 *db, const void *context) {
     if (result == SQLITE_OK)
         result = sqlite3_prepare_v2(db, STORE_SQL_STATE_PUT, -1, &put, NULL);
     if (result == SQLITE_OK)
-        result = store_state_put(put, &first->state);
+        result = store_state_put(put, &first->state, first->identity.incarnation);
     sqlite3_finalize(put);
     return result;
 }
@@ -94,19 +102,35 @@ enum store_result store_make_log(const struct store_paths *paths, const struct s
     return store_make_file(&making, why);
 }
 
+/* Something says that a log was here. */
+static bool has_witness(const struct store_paths *paths, char witness[WITNESS_MAX]) {
+    char **names;
+    bool found = store_file_exists(paths->mark);
+
+    if (found) {
+        snprintf(witness, WITNESS_MAX, "%s", paths->mark);
+        return true;
+    }
+    if (store_segment_names(paths->dir, &names) != 0)
+        return false;
+    found = names[0] != NULL;
+    if (found)
+        snprintf(witness, WITNESS_MAX, "%s/%s", paths->dir, names[0]);
+    store_names_free(names);
+    return found;
+}
+
 enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
                              bool *created, char why[STORE_WHY_MAX]) {
-    const char *witness = store_file_exists(paths->mark)  ? paths->mark
-                          : store_file_exists(paths->wal) ? paths->wal
-                                                          : NULL;
-
     struct store_first first = {.identity = {.node = node},
-                                .state = {.log_start = 1, .data = STORE_DATA_FIRST, .save = 1}};
+                                .state = {.log_start = 1, .data = STORE_DATA_FIRST, .old_end = 1, .save = 1}};
+
+    char witness[WITNESS_MAX];
 
     *created = false;
     if (store_file_exists(paths->db))
         return STORE_OK;
-    if (witness != NULL) {
+    if (has_witness(paths, witness)) {
         snprintf(why, STORE_WHY_MAX,
                  "%s is gone, but %s is there; nothing was changed. Put it back, or replace this node: move "
                  "%s aside, "

@@ -2,10 +2,10 @@
 /*
  * A node that has lost its cluster becomes a cluster of its own, with what its disk holds.
  *
- *      before    raft.db: cluster A, members 1 2 3, the log       data-7.db: the state of A
- *      copies    before-recovery-A/: raft.db, raft.db-acked, data-7.db
+ *      before    the log: cluster A, members 1 2 3, entries       data-7.db: the state of A
+ *      copies    before-recovery-A/: its segments, raft.db-acked, data-7.db
  *      made      data-8.db: the same state, of cluster B
- *      then      raft.db: cluster B, member 1, data file 8        one transaction; after it the next start knows B only
+ *      then      the log: cluster B, member 1, data file 8        one transaction; after it the next start knows B only
  *
  * Every entry of the log stays and will be applied, whether it was known to be committed or not: nobody else is left to say. A list
  * of members in the log would bring the old ones back, so the last thing in it is a list with this node alone. Whatever fails before
@@ -196,12 +196,34 @@ static enum store_result copy_aside(struct recovery *recovery, const char *path)
     return result == SQLITE_OK ? STORE_OK : STORE_IO;
 }
 
+static enum store_result keep_segments(struct recovery *recovery) {
+    char **names;
+    int error = store_segment_names(recovery->dir, &names);
+    enum store_result result = STORE_OK;
+
+    if (error != 0)
+        return store_refuse_io(recovery->why, recovery->dir, "read the directory", error);
+    for (size_t i = 0; names[i] != NULL && result == STORE_OK; i++) {
+        char *path = NULL;
+
+        if (asprintf(&path, "%s/%s", recovery->dir, names[i]) < 0)
+            abort();
+        result = copy_aside(recovery, path);
+        free(path);
+    }
+    store_names_free(names);
+    return result;
+}
+
 static enum store_result keep_aside(struct recovery *recovery) {
-    const char *const files[] = {recovery->paths.db, recovery->paths.mark, recovery->from.db};
     enum store_result result = make_aside(recovery);
 
-    for (size_t i = 0; i < sizeof(files) / sizeof(files[0]) && result == STORE_OK; i++)
-        result = copy_aside(recovery, files[i]);
+    if (result == STORE_OK)
+        result = keep_segments(recovery);
+    if (result == STORE_OK)
+        result = copy_aside(recovery, recovery->paths.mark);
+    if (result == STORE_OK)
+        result = copy_aside(recovery, recovery->from.db);
     if (result == STORE_OK && store_dir_sync(recovery->found->aside) != 0)
         result = store_refuse_io(recovery->why, recovery->found->aside, "make it durable", errno);
     return result;

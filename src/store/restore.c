@@ -30,18 +30,28 @@ static enum store_result verify_backup(struct restore *restore) {
     return store_data_check(&restore->from, &asked, &restore->meta, NULL, restore->why);
 }
 
+static enum store_result is_there(struct restore *restore, const char *dir, const char *name) {
+    snprintf(restore->why, STORE_WHY_MAX,
+             "%s%s%s is there: a backup is restored into a directory of its own; nothing was changed", dir,
+             dir[0] != '\0' ? "/" : "", name);
+    return STORE_FOREIGN;
+}
+
 static enum store_result verify_directory(struct restore *restore) {
-    const char *const there[] = {restore->log.db, restore->log.mark, restore->log.wal, restore->to.db,
-                                 restore->to.wal};
+    const char *const there[] = {restore->log.db, restore->log.mark, restore->to.db, restore->to.wal};
+
+    char **segments;
+    enum store_result result = STORE_OK;
 
     for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
-        if (store_file_exists(there[i])) {
-            snprintf(restore->why, STORE_WHY_MAX,
-                     "%s is there: a backup is restored into a directory of its own; nothing was changed",
-                     there[i]);
-            return STORE_FOREIGN;
-        }
-    return STORE_OK;
+        if (store_file_exists(there[i]))
+            return is_there(restore, "", there[i]);
+    if (store_segment_names(restore->log.dir, &segments) != 0)
+        return STORE_OK; /* no directory yet */
+    if (segments[0] != NULL)
+        result = is_there(restore, restore->log.dir, segments[0]);
+    store_names_free(segments);
+    return result;
 }
 
 /* The copy becomes the state of another cluster. */
@@ -62,6 +72,7 @@ static enum store_result make_log(struct restore *restore) {
                   .log_start = restore->meta->applied + 1,
                   .base_term = restore->meta->applied_term,
                   .data = STORE_DATA_FIRST,
+                  .old_end = restore->meta->applied + 1,
                   .save = 1},
     };
 

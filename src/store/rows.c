@@ -7,12 +7,13 @@
  * significant first, texts and data after their length:
  *
  *      log       index, part, term, type, bytes of the entry, 1 when the entry has no data, save, data of the part
- *      state     term, vote, log start, base term, generation of the data file, save
+ *      state     the node's incarnation, term, vote, log start, base term, generation of the data file, end of older segments, save
  *      identity  node, incarnation, cluster, save, number of members; of each: id, address, incarnation
  *
  * `save` is the number of the transaction that wrote the row. Each transaction writes a row of log, state or identity, one
  * that cuts the log's end puts new rows there, and one that cuts its beginning writes the state, so the largest among the identity, the state and the
- * log's last row is the number of the last transaction. mark.c lives on that.
+ * segment's last row of the log is the number of its last transaction, and the segment with the largest is the one that was written last. mark.c and
+ * check_log.c live on that.
  */
 #include "internal.h"
 
@@ -26,11 +27,10 @@ const struct store_table store_tables[STORE_TABLE_COUNT] = {
     {"members",
      "CREATE TABLE members (position INTEGER PRIMARY KEY, id INTEGER, address TEXT, incarnation TEXT)"},
     {"state", "CREATE TABLE state (id INTEGER PRIMARY KEY, term INTEGER, vote INTEGER, log_start INTEGER, "
-              "base_term INTEGER, data INTEGER, save INTEGER, checksum INTEGER)"},
+              "base_term INTEGER, data INTEGER, old_end INTEGER, save INTEGER, checksum INTEGER)"},
     {"log",
      "CREATE TABLE log (id INTEGER PRIMARY KEY, term INTEGER, type INTEGER, bytes INTEGER, save INTEGER, "
      "checksum INTEGER, data BLOB)"},
-    {"terms", "CREATE TABLE terms (first_index INTEGER PRIMARY KEY, term INTEGER)"},
 };
 
 /* ---- log ------------------------------------------------------------------------------------------------- */
@@ -102,32 +102,35 @@ bool store_part_get(sqlite3_stmt *row, struct store_part *part) {
 
 /* ---- state ----------------------------------------------------------------------------------------------- */
 
-static uint32_t state_checksum(const struct store_state *state) {
-    uint32_t crc = store_crc32c_number(0, state->term);
+static uint32_t state_checksum(const struct store_state *state, const char *incarnation) {
+    uint32_t crc = store_crc32c_text(0, incarnation);
 
+    crc = store_crc32c_number(crc, state->term);
     crc = store_crc32c_number(crc, state->vote);
     crc = store_crc32c_number(crc, state->log_start);
     crc = store_crc32c_number(crc, state->base_term);
     crc = store_crc32c_number(crc, state->data);
+    crc = store_crc32c_number(crc, state->old_end);
     return store_crc32c_number(crc, state->save);
 }
 
-int store_state_put(sqlite3_stmt *put, const struct store_state *state) {
+int store_state_put(sqlite3_stmt *put, const struct store_state *state, const char *incarnation) {
     sqlite3_bind_int64(put, 1, (int64_t)state->term);
     sqlite3_bind_int64(put, 2, (int64_t)state->vote);
     sqlite3_bind_int64(put, 3, (int64_t)state->log_start);
     sqlite3_bind_int64(put, 4, (int64_t)state->base_term);
     sqlite3_bind_int64(put, 5, (int64_t)state->data);
-    sqlite3_bind_int64(put, 6, (int64_t)state->save);
-    sqlite3_bind_int64(put, 7, state_checksum(state));
+    sqlite3_bind_int64(put, 6, (int64_t)state->old_end);
+    sqlite3_bind_int64(put, 7, (int64_t)state->save);
+    sqlite3_bind_int64(put, 8, state_checksum(state, incarnation));
     return store_sql_run(put);
 }
 
-int store_state_get(sqlite3 *db, struct store_state *state) {
+int store_state_get(sqlite3 *db, const char *incarnation, struct store_state *state) {
     sqlite3_stmt *get;
     int result = sqlite3_prepare_v2(
-        db, "SELECT term, vote, log_start, base_term, data, save, checksum FROM state WHERE id = 1", -1, &get,
-        NULL);
+        db, "SELECT term, vote, log_start, base_term, data, old_end, save, checksum FROM state WHERE id = 1",
+        -1, &get, NULL);
 
     if (result != SQLITE_OK)
         return result;
@@ -138,8 +141,10 @@ int store_state_get(sqlite3 *db, struct store_state *state) {
         state->log_start = (raft_index)sqlite3_column_int64(get, 2);
         state->base_term = (raft_term)sqlite3_column_int64(get, 3);
         state->data = (uint64_t)sqlite3_column_int64(get, 4);
-        state->save = (uint64_t)sqlite3_column_int64(get, 5);
-        result = sqlite3_column_int64(get, 6) == state_checksum(state) ? SQLITE_OK : STORE_ROW_BAD;
+        state->old_end = (raft_index)sqlite3_column_int64(get, 5);
+        state->save = (uint64_t)sqlite3_column_int64(get, 6);
+        result =
+            sqlite3_column_int64(get, 7) == state_checksum(state, incarnation) ? SQLITE_OK : STORE_ROW_BAD;
     } else if (result == SQLITE_DONE) {
         result = STORE_ROW_BAD;
     }

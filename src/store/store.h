@@ -2,13 +2,14 @@
 /*
  * All that is on disk. Nothing above this header knows that it is SQLite.
  *
- * raft.db holds what a Raft node must never forget: who it is, its term and vote, the log. One connection, used by
- * one worker only (store_log_run is that worker's run function); what a batch asks to be saved is one transaction and one fsync.
- * It also says where the log begins and which data file (data.h) holds the state before it:
+ * The log holds what a Raft node must never forget: who it is, its term and vote, the entries. It is kept in segments, raft.db, raft-1.db,
+ * raft-2.db and so on, each a database of which only the -wal is written (segment.c). One worker uses it (store_log_run is that worker's run
+ * function); what a batch asks to be saved is one transaction in one segment, and one fsync. It also says where the log begins and which data
+ * file (data.h) holds the state before it:
  *
- *      data-7.db: the state through A          raft.db: entries after C, data file 7          C <= A <= last entry
+ *      data-7.db: the state through A          the log: entries after C, data file 7          C <= A <= last entry
  *
- * Beside raft.db and its -wal stands raft.db-acked: the number of the last transaction that was acknowledged, so that a file that has
+ * Beside them stands raft.db-acked: the number of the last transaction that was acknowledged, so that a log that has
  * lost its end is known (mark.c). One process has a directory at a time: it is locked before anything is read.
  *
  * Before SQLite opens a file read-write it is checked read-only (check.c): SQLite ends a damaged WAL silently, and opening a
@@ -66,22 +67,23 @@ struct store_boot {
     raft_term base_term;    /* of that entry; 0 when there is none */
     uint64_t data;          /* generation of the data file that belongs to this log */
     uint64_t log_bytes;     /* of the entries' data */
-    bool leftovers; /* rows of entries before the log are still to be deleted: submit a STORE_COMPACT */
-    bool created;   /* the file was made now */
+    bool created;           /* the file was made now */
 };
 
 struct store_log;
 
 /*
- * Checks, opens (or makes) dir/raft.db. `node` and `incarnation` (fresh, random) are written when the file is made;
+ * Checks and opens the log of a directory, or makes it. `node` and `incarnation` (fresh, random) are written when the file is made;
  * afterwards `node` must be the one in the file. Reads the whole log once: each row's checksum, the order of the indexes, the terms.
  * The text in `why` names the file, what is wrong, and what to do.
  */
 enum store_result store_log_open(const char *dir, raft_id node, const char *incarnation,
                                  struct store_log **log, struct store_boot *boot, char why[STORE_WHY_MAX]);
-/* From here on its file is kept up by a thread beside the worker's (mover.c). False: there is none to be had, and the worker does that, too. */
+/* From here on the next segment is got ready by a thread beside the worker's (keeper.c). False: there is none to be had, and the worker does that, too. */
 bool store_log_thread(struct store_log *log);
-/* Closes the database. No worker may be using it. */
+/* Bytes of a segment's WAL, from which on the log goes on in the next one; before the first batch. Otherwise 16 MB. */
+void store_log_segments(struct store_log *log, uint64_t bytes);
+/* Closes the databases. No worker may be using it. */
 void store_log_close(struct store_log *log);
 
 /* ---- jobs ------------------------------------------------------------------------------------------------ */
@@ -90,16 +92,8 @@ enum store_job_type {
     STORE_SAVE,     /* a ready's vote and entries */
     STORE_READ,     /* entries back */
     STORE_IDENTITY, /* the identity, whole */
-    STORE_COMPACT,  /* deletes the log's beginning, one step of it */
+    STORE_COMPACT,  /* deletes the log's beginning */
     STORE_RESET, /* a snapshot takes the place of the log's beginning, and another data file that of this one */
-};
-
-enum {
-    /* What one STORE_COMPACT deletes at most, so that a commit that shares its transaction waits for little; or,
-     * while a deletion goes on, twice what was saved since its step before (8 MB at most), if that is more: the log shrinks whatever
-     * is written. */
-    STORE_COMPACT_ROWS_MAX = 500,
-    STORE_COMPACT_BYTES_MAX = 256 * 1024,
 };
 
 /*
@@ -123,14 +117,12 @@ struct store_job {
     struct store_identity *identity; /* owned by the job */
 
     /* STORE_COMPACT in: delete the entries up to this one. Those after the last checkpoint that is durable must stay, and a tail for
-     * followers that are a little behind. 0: only what a reset has left. Out: `more`, then submit another. */
+     * followers that are a little behind. */
     raft_index through;
-    bool more;
 
     /* STORE_RESET in: the state through this entry is in the data file of this generation, durably (file and directory).
      * If the log holds the entry the entries after it stay, else all go; the log begins after it. `index` is never before
-     * the log's beginning, `term` never above the last term saved. The rows of what goes are deleted by STORE_COMPACT,
-     * later. One transaction: a crash leaves the old log with the old file, or the new with the new. */
+     * the log's beginning, `term` never above the last term saved. One transaction: a crash leaves the old log with the old file, or the new with the new. */
     struct {
         raft_index index;
         raft_term term;
@@ -145,6 +137,7 @@ struct store_job {
     uint64_t batch_us;       /* on the first job of a batch: how long its commit (write and fsync) took */
     bool batch_synced;       /* on the first job of a batch: it had something to make durable */
     uint64_t log_bytes;      /* data bytes of the log after the batch */
+    uint64_t wal_bytes;      /* written to the disk for it since the opening */
     raft_index first_index;  /* of the log after the batch; 0: it is empty */
     raft_index base_index;   /* the log begins after it */
 };

@@ -76,6 +76,17 @@ int store_straight_write(struct store_straight *straight, const uint8_t *bytes, 
     return SQLITE_OK;
 }
 
+int store_straight_fill(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    ssize_t wrote;
+
+    assert(length % STORE_STRAIGHT_BYTES == 0 && at % STORE_STRAIGHT_BYTES == 0 &&
+           (uintptr_t)bytes % STORE_STRAIGHT_BYTES == 0);
+    wrote = pwrite(straight->fd, bytes, length, at);
+    if (wrote < 0 && (errno == EINVAL || errno == EOPNOTSUPP))
+        return SQLITE_NOTFOUND;
+    return wrote == (ssize_t)length ? SQLITE_OK : SQLITE_IOERR_WRITE;
+}
+
 void store_straight_close(struct store_straight *straight) {
     if (straight == NULL)
         return;

@@ -67,6 +67,7 @@ struct sums {
 
 struct walk {
     struct store_file file;
+    bool recycled;
     int64_t size;
     bool big_endian;
     uint8_t salts[8];
@@ -120,6 +121,15 @@ static bool read_header(struct walk *walk) {
     return (magic & ~1u) == WAL_MAGIC && store_big(header + 4) == WAL_FORMAT &&
            (walk->wal->page_bytes == STORE_PAGE_BYTES || walk->wal->page_bytes == STORE_LOG_PAGE_BYTES) &&
            sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
+}
+
+/* What it held was taken away, or nothing has been written to it yet (segment.c). */
+static bool is_emptied(struct walk *walk) {
+    static const uint8_t zeros[STORE_WAL_HEADER_BYTES];
+    uint8_t header[STORE_WAL_HEADER_BYTES];
+
+    return store_file_read(&walk->file, header, sizeof(header), 0) &&
+           memcmp(header, zeros, sizeof(header)) == 0;
 }
 
 /* Whether the frame at hand has the file's salts, and fits the checksum that stands in the one before. */
@@ -242,6 +252,8 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     walk->size = store_file_size(&walk->file);
     if (walk->size >= 0 && walk->size <= STORE_WAL_HEADER_BYTES)
         return STORE_OK; /* nothing in it: frames are written once the header is durable */
+    if (walk->recycled && is_emptied(walk))
+        return STORE_OK;
     if (walk->size > 0 && !read_header(walk)) {
         snprintf(why, STORE_WHY_MAX, "the header is damaged, and %" PRId64 " bytes stand behind it",
                  walk->size - STORE_WAL_HEADER_BYTES);
@@ -261,8 +273,9 @@ static enum store_result walk_file(struct walk *walk, char why[STORE_WHY_MAX]) {
     return STORE_OK;
 }
 
-enum store_result store_wal_walk(const char *path, struct store_wal *wal, char why[STORE_WHY_MAX]) {
-    struct walk walk = {.wal = wal};
+enum store_result store_wal_walk(const char *path, bool recycled, struct store_wal *wal,
+                                 char why[STORE_WHY_MAX]) {
+    struct walk walk = {.wal = wal, .recycled = recycled};
     enum store_result result;
     int opened;
 

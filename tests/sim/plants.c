@@ -3,7 +3,7 @@
  * Bugs, to see that the simulator bites. Each is a wrapper that the linker puts in the place of a function (--wrap), asleep unless
  * the run's plant is its own; src/ and raft/ know nothing of it.
  *
- * Some wrappers are no bugs: they count, or make rare things frequent (the WAL is moved into the file far more often).
+ * Some wrappers are no bugs: they count, or make rare things frequent (the log's segments are far smaller).
  */
 #include <sqlite3.h>
 #include <stdlib.h>
@@ -21,46 +21,48 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_VOTE_LOST] = {"vote-lost", "store", "a vote is not persisted", 1},
     [PLANT_SYNC_OFF] = {"sync-off", "store", "synchronous=OFF", 1},
     [PLANT_ACK_AT_SUBMIT] = {"ack-at-submit", "node", "a save is acknowledged before its fsync", 1},
-    [PLANT_FAILURE_HIDDEN] = {"failure-hidden", "store", "a failed save is reported as done", 3},
-    [PLANT_ROW_SKIPPED] = {"row-skipped", "store", "an entry's row is not written, now and then", 1},
+    [PLANT_FAILURE_HIDDEN] = {"failure-hidden", "store", "a failed save is reported as done", 13},
+    [PLANT_ROW_SKIPPED] = {"row-skipped", "store", "an entry's row is not written, now and then", 3},
     [PLANT_WAL_TRUSTED] = {"wal-trusted", "store", "a failed sync's WAL is trusted at the next start", 14},
-    [PLANT_STRAIGHT_CACHED] = {"straight-cached", "store", "a commit past the cache stays in it", 3},
+    [PLANT_STRAIGHT_CACHED] = {"straight-cached", "store", "a commit past the cache stays in it", 1},
     [PLANT_STRAIGHT_ALONE] = {"straight-alone", "store", "a commit spoils what its first block has before it",
                               1},
-    [PLANT_MOVED_UNSYNCED] = {"moved-unsynced", "store", "what the mover wrote is not synced", 1162},
-    [PLANT_REST_FORGOTTEN] = {"rest-forgotten", "store", "a page that was written again is not moved again",
-                              4},
+    [PLANT_RELEASED_EARLY] = {"released-early", "store", "a segment goes that still has entries", 3},
+    [PLANT_OLD_END_KEPT] = {"old-end-kept", "store", "entries of older segments are not cut", 28},
+    [PLANT_IDENTITY_ONCE] = {"identity-once", "store", "a new segment does not say whose it is", 1},
+    [PLANT_EMPTIED_UNSYNCED] = {"emptied-unsynced", "store",
+                                "a segment is used again before it is durably empty", 36},
     [PLANT_APPLY_TWICE] = {"apply-twice", "node", "an entry is applied twice", 1},
     [PLANT_APPLY_EARLY] = {"apply-early", "node", "entries are applied before they are committed", 1},
-    [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 271},
-    [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 6},
+    [PLANT_ANSWER_BY_INDEX] = {"answer-by-index", "node", "a waiter is answered by the index alone", 31},
+    [PLANT_DOUBT_DENIED] = {"doubt-denied", "node", "an uncertain write gets a definite error", 13},
     [PLANT_OWN_CLOCK] = {"own-clock", "node", "keys expire by each node's own clock", 1},
     [PLANT_ROOM_ASSUMED] = {"room-assumed", "node",
                             "writes are let in whatever there is, victims chosen now and then", 8},
-    [PLANT_EVICTS_BLINDLY] = {"evicts-blindly", "node", "a victim goes though it was written to since", 45},
+    [PLANT_EVICTS_BLINDLY] = {"evicts-blindly", "node", "a victim goes though it was written to since", 9},
     [PLANT_WATCH_IGNORED] = {"watch-ignored", "node",
-                             "a transaction is carried out though a watched key has changed", 9},
+                             "a transaction is carried out though a watched key has changed", 8},
     [PLANT_PROXIED_DENIED] = {"proxied-denied", "node",
-                              "a proxy says of what it does not know that it was not done", 8},
+                              "a proxy says of what it does not know that it was not done", 144},
     [PLANT_REPLAY_EARLY] = {"replay-early", "node", "a start applies what the log holds, committed or not",
-                            3},
+                            4},
     [PLANT_MEMBERS_MISSING] = {"members-missing", "node", "checkpoints and snapshots lack the members", 1},
-    [PLANT_PAGE_SKIPPED] = {"page-skipped", "store", "a checkpoint lacks a page, now and then", 2},
+    [PLANT_PAGE_SKIPPED] = {"page-skipped", "store", "a checkpoint lacks a page, now and then", 3},
     [PLANT_SNAPSHOT_DROPS] = {"snapshot-drops", "store",
-                              "a checkpoint's cut takes entries that it does not hold", 1},
-    [PLANT_LOST_WELCOME] = {"lost-welcome", "node", "a member that has lost its disk is let in", 37},
-    [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 11},
-    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 35},
-    [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 11},
-    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 50},
+                              "a checkpoint's cut takes entries that it does not hold", 2},
+    [PLANT_LOST_WELCOME] = {"lost-welcome", "node", "a member that has lost its disk is let in", 72},
+    [PLANT_OLD_ROUND] = {"old-round", "raft", "an old round's ack counts for a new read", 15},
+    [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 14},
+    [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 30},
+    [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 42},
     [PLANT_LEASE_FROM_ACK] = {"lease-from-ack", "raft", "a lease is counted from the answers", 60},
     [PLANT_PROMISE_FORGOTTEN] = {"promise-forgotten", "node", "a restart forgets that it must not vote yet",
-                                 43},
-    [PLANT_IMPATIENT] = {"impatient", "raft", "who has heard a leader votes for another at once", 43},
+                                 36},
+    [PLANT_IMPATIENT] = {"impatient", "raft", "who has heard a leader votes for another at once", 36},
     [PLANT_CUT_BLINDLY] = {"cut-blindly", "raft", "an append cuts off what follows it", 1},
-    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 46},
+    [PLANT_CHANGE_EARLY] = {"change-early", "raft", "members are changed before a commit in the term", 35},
     [PLANT_CHANGES_AT_ONCE] = {"changes-at-once", "raft", "members are changed while a change is under way",
-                               168},
+                               16},
     [PLANT_REMOVED_COUNTS] = {"removed-counts", "raft", "a removed member's ack counts until it has gone", 5},
 };
 
@@ -88,17 +90,23 @@ int __real_store_sql_exec(sqlite3 *db, const char *sql);
 int __wrap_store_sql_exec(sqlite3 *db, const char *sql);
 int __real_store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
 int __wrap_store_sql_number(sqlite3 *db, const char *sql, int64_t *number);
-int __real_store_sql_checkpoint(sqlite3 *db, int mode);
-int __wrap_store_sql_checkpoint(sqlite3 *db, int mode);
 int __real_store_file_renew(const char *path, int64_t length);
 int __wrap_store_file_renew(const char *path, int64_t length);
 int __real_store_part_put(sqlite3_stmt *put, const struct store_part *part);
 int __wrap_store_part_put(sqlite3_stmt *put, const struct store_part *part);
-bool __wrap_store_mover_thread(struct store_mover *mover);
+bool __wrap_store_keeper_thread(struct store_keeper *keeper);
+void __real_store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
+void __wrap_store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
+void __real_store_log_segments(struct store_log *log, uint64_t bytes);
+void __wrap_store_log_segments(struct store_log *log, uint64_t bytes);
+void __real_store_ring_release(struct store_ring *ring, raft_index log_start);
+void __wrap_store_ring_release(struct store_ring *ring, raft_index log_start);
+bool __real_store_ring_cut(struct store_ring *ring, raft_index index);
+bool __wrap_store_ring_cut(struct store_ring *ring, raft_index index);
 int __real_store_file_sync(struct store_file *file);
 int __wrap_store_file_sync(struct store_file *file);
-void __real_store_gather_spare(struct store_gather *main, const struct store_frames *rest);
-void __wrap_store_gather_spare(struct store_gather *main, const struct store_frames *rest);
+int __real_store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
+int __wrap_store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save);
 
 void __wrap_store_log_run(void *context, struct worker_job *batch) {
     for (struct worker_job *job = batch; planted(PLANT_VOTE_LOST) && job; job = job->next)
@@ -117,48 +125,66 @@ int __wrap_store_sql_exec(sqlite3 *db, const char *sql) {
     return result;
 }
 
-/* raft.db's pages seem larger than they are, and with them its WAL. */
-enum { PAGES_SEEM = 12 };
-
 int __wrap_store_sql_number(sqlite3 *db, const char *sql, int64_t *number) {
     int result = __real_store_sql_number(db, sql, number);
-    if (strcmp(sql, "PRAGMA page_size") == 0 && strstr(sqlite3_db_filename(db, "main"), "raft.db"))
-        *number *= PAGES_SEEM;
     if (planted(PLANT_SYNC_OFF) && strcmp(sql, "PRAGMA synchronous") == 0)
         *number = 2;
     return result;
 }
 
-int __wrap_store_sql_checkpoint(sqlite3 *db, int mode) {
-    sim_cover(COVER_WAL_MOVES, mode == SQLITE_CHECKPOINT_PASSIVE);
-    return __real_store_sql_checkpoint(db, mode);
-}
-
-/* One thread for all: who asks moves the WAL's pages. */
-bool __wrap_store_mover_thread(struct store_mover *mover) {
-    (void)mover;
+/* One thread for all: who asks gets the next segment ready. */
+bool __wrap_store_keeper_thread(struct store_keeper *keeper) {
+    (void)keeper;
     return false;
 }
 
-int __wrap_store_file_sync(struct store_file *file) {
-    const char *name = strrchr(file->name, '/');
-    return planted(PLANT_MOVED_UNSYNCED) && name && strcmp(name, "/raft.db") == 0
-               ? SQLITE_OK
-               : __real_store_file_sync(file);
+void __wrap_store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping) {
+    sim_cover(keeping->remove ? COVER_SEGMENTS_REMOVED : COVER_SEGMENTS_READY, 1);
+    __real_store_keeper_ask(keeper, keeping);
 }
 
-void __wrap_store_gather_spare(struct store_gather *main, const struct store_frames *rest) {
-    struct store_frames less;
-    if (rest && planted(PLANT_REST_FORGOTTEN)) {
-        less = *rest;
-        less.begin = less.end;
-        rest = &less;
-    }
-    __real_store_gather_spare(main, rest);
+enum { SEGMENT_BYTES_MIN = 8 * 1024, SEGMENT_BYTES_MORE = 64 * 1024 };
+
+void __wrap_store_log_segments(struct store_log *log, uint64_t bytes) {
+    (void)bytes;
+    __real_store_log_segments(log, SEGMENT_BYTES_MIN + sim_below(SEGMENT_BYTES_MORE));
 }
+
+void __wrap_store_ring_release(struct store_ring *ring, raft_index log_start) {
+    __real_store_ring_release(ring,
+                              planted(PLANT_RELEASED_EARLY) && sim_chance(20) ? log_start + 100 : log_start);
+}
+
+bool __wrap_store_ring_cut(struct store_ring *ring, raft_index index) {
+    bool older = __real_store_ring_cut(ring, index);
+    sim_cover(COVER_OLDER_CUT, older);
+    return older && !planted(PLANT_OLD_END_KEPT);
+}
+
+int __wrap_store_identity_put(sqlite3 *db, const struct store_identity *identity, uint64_t save) {
+    if (planted(PLANT_IDENTITY_ONCE) && !strstr(sqlite3_db_filename(db, "main"), "raft.db"))
+        return SQLITE_OK;
+    return __real_store_identity_put(db, identity, save);
+}
+
+/* Of a WAL two things are synced beside SQLite: what a start finds in it, and that it is empty. */
+static bool renewing;
 
 int __wrap_store_file_renew(const char *path, int64_t length) {
-    return planted(PLANT_WAL_TRUSTED) ? SQLITE_OK : __real_store_file_renew(path, length);
+    int result;
+    if (planted(PLANT_WAL_TRUSTED))
+        return SQLITE_OK;
+    renewing = true;
+    result = __real_store_file_renew(path, length);
+    renewing = false;
+    return result;
+}
+
+int __wrap_store_file_sync(struct store_file *file) {
+    const char *end = strrchr(file->name, '-');
+    if (planted(PLANT_EMPTIED_UNSYNCED) && !renewing && end && strcmp(end, "-wal") == 0)
+        return SQLITE_OK;
+    return __real_store_file_sync(file);
 }
 
 int __wrap_store_part_put(sqlite3_stmt *put, const struct store_part *part) {

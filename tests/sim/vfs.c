@@ -15,7 +15,7 @@
 #include "inode.h"
 #include "sim.h"
 
-enum { PATH_MAX_BYTES = 128, FILES_MAX = 16 };
+enum { PATH_MAX_BYTES = 128, FILES_MAX = 512 };
 
 struct name {
     char path[PATH_MAX_BYTES];

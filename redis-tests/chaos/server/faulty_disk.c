@@ -184,7 +184,7 @@ int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *
 static uint32_t where_is(const char *path) {
     const char *slash = path ? strrchr(path, '/') : NULL;
     const char *name = slash ? slash + 1 : "";
-    return strncmp(name, "raft.db", 7) == 0 ? FAULT_LOG : strncmp(name, "data-", 5) == 0 ? FAULT_DATA : 0;
+    return strncmp(name, "raft", 4) == 0 ? FAULT_LOG : strncmp(name, "data-", 5) == 0 ? FAULT_DATA : 0;
 }
 
 static int on_open(sqlite3_vfs *vfs, const char *path, sqlite3_file *file, int flags, int *out_flags) {

@@ -5,7 +5,7 @@
  *
  *      --test-disk-faults <file>       mapped; holds a struct disk_faults, which the test writes while the server runs
  *
- * The product knows no such directive and refuses it. All of SQLite's files go through the shim: raft.db, data-*.db, their WALs; and what
+ * The product knows no such directive and refuses it. All of SQLite's files go through the shim: the log's segments, data-*.db, their WALs; and what
  * the log writes past the system's cache.
  */
 #ifndef FAULTY_DISK_H
