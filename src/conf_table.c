@@ -135,7 +135,7 @@ const struct conf_directive conf_directives[] = {
     {"raft-log-cache-size", CONF_MEMORY, FIELD(log_cache_bytes), 0, 4096, INT64_MAX, NULL, "64mb",
      "bytes of the log's end that stay in memory while members lack them; of what all have, a 16th of it"},
     {"raft-checkpoint-log-size", CONF_MEMORY, FIELD(checkpoint_log_bytes), CONF_LIVE, 4096, INT64_MAX, NULL, "128mb",
-     "bytes of the log after which the state is written to disk and the log cut"},
+     "bytes of the log, as entries or on the disk, after which the state is written to disk and the log cut"},
     {"raft-checkpoint-entries", CONF_NUMBER, FIELD(checkpoint_entries), CONF_LIVE, 1, INT64_MAX, NULL, "1000000",
      "entries after which the state is written to disk and the log cut"},
     {"raft-checkpoint-rate", CONF_MEMORY, FIELD(checkpoint_rate), CONF_LIVE, 0, INT64_MAX, NULL, "24mb",
