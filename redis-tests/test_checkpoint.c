@@ -128,6 +128,20 @@ static void wait_cut(struct cluster *cluster, uint64_t reached) {
 }
 
 /* The log goes back only a few entries: who was away for longer gets the state. */
+/* A commit of one small entry takes a whole page there. */
+static void a_checkpoint_comes_by_what_the_log_takes_on_the_disk_too(void **state) {
+    static const char *const megabyte[] = {"--raft-checkpoint-log-size", "1mb", NULL};
+    (void)state;
+    struct cluster *cluster = cluster_new(1, megabyte);
+    struct wire *wire = wire_open(cluster->nodes[0].port, harness_scaled_ms(WIRE_MS));
+    for (int i = 0; i < KEYS; i++)
+        assert_string_equal(wire_ask(wire, "SET a b"), "+OK");
+    assert_true(number_of(cluster, 0, "log_bytes") < 512 * 1024);
+    wait_checkpoint(cluster, 0, 1);
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
 static void a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself(void **state) {
     (void)state;
     struct cluster *cluster = cluster_new(3, often);
@@ -191,6 +205,7 @@ static void a_follower_that_takes_a_snapshot_has_memory_for_one_state(void **sta
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(a_node_starts_with_its_checkpoint_and_what_came_after, cluster_teardown),
+        cmocka_unit_test_teardown(a_checkpoint_comes_by_what_the_log_takes_on_the_disk_too, cluster_teardown),
         cmocka_unit_test_teardown(a_follower_that_was_away_while_the_log_was_cut_comes_back_by_itself,
                                   load_teardown),
         cmocka_unit_test_teardown(a_follower_that_takes_a_snapshot_has_memory_for_one_state,

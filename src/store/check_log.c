@@ -4,7 +4,7 @@
  * nothing missing that was acknowledged (mark.c).
  *
  * The segment with the largest transaction is the newest, and says identity and state. Of each older one the rows before `old_end` of all
- * that are newer count, of each its own only from its own old_end on. Rows before the log's beginning are not looked at.
+ * that are newer count. Rows before the log's beginning are not looked at.
  */
 #include "internal.h"
 
@@ -21,8 +21,8 @@ struct look {
     struct store_segment *segment; /* its names, and what it holds */
     struct store_identity identity;
     struct store_state state;
-    uint64_t save; /* of its last transaction; 0: it is empty */
-    raft_index count_from, count_end;
+    uint64_t save;        /* of its last transaction; 0: it is empty */
+    raft_index count_end; /* its rows count before it, from the log's beginning on */
 };
 
 struct check {
@@ -172,8 +172,6 @@ static enum store_result check_newest(struct check *check) {
 
         if (look->save != 0 && strcmp(look->identity.incarnation, newest->identity.incarnation) != 0)
             return store_foreign(&look->file, "it and %s are not of one node", newest->segment->paths.db);
-        look->count_from =
-            look->state.old_end > newest->state.log_start ? look->state.old_end : newest->state.log_start;
         look->count_end = look->save != 0 ? end : 0;
         if (look->save != 0 && look->state.old_end < end)
             end = look->state.old_end;
@@ -243,14 +241,14 @@ static enum store_result check_rows(struct check *check, struct look *look, stru
     int result;
 
     store_segment_begin(look->segment, before->index + 1);
-    if (look->count_from >= look->count_end)
+    if (check->found->state.log_start >= look->count_end)
         return STORE_OK;
     result = sqlite3_prepare_v2(
         look->file.view, "SELECT " STORE_SQL_PART_COLUMNS " FROM log WHERE id >= ? AND id < ? ORDER BY id",
         -1, &get, NULL);
     if (result != SQLITE_OK)
         return store_refused(&look->file, "read the log", result);
-    sqlite3_bind_int64(get, 1, (int64_t)(look->count_from * STORE_PARTS_MAX));
+    sqlite3_bind_int64(get, 1, (int64_t)(check->found->state.log_start * STORE_PARTS_MAX));
     sqlite3_bind_int64(get, 2, (int64_t)(look->count_end * STORE_PARTS_MAX));
     while (checked == STORE_OK && (result = sqlite3_step(get)) == SQLITE_ROW)
         checked = check_part(check, look, get, before);

@@ -166,8 +166,6 @@ int store_file_rename(const char *dir, const char *from, const char *to);
 /* File layers that read ahead, on SQLite's usual one and on the one that takes no locks. From any thread, any number of times. */
 #define STORE_VFS_SWEEP          "sweep"
 #define STORE_VFS_SWEEP_UNLOCKED "sweep-none"
-/* A file's xFileControl: somebody has written to it beside its connection, and what was read ahead is old. */
-enum { STORE_FILE_CHANGED = 0x72646672 };
 void store_sweep_register(void);
 
 /* ---- rows.c ---------------------------------------------------------------------------------------------- */

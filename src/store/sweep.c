@@ -12,8 +12,8 @@
  * tree's inner nodes, pass by and leave it alone. SQLite's check of a tree goes from its end to its beginning: the same the other way
  * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file
  * drops the stretch, and so does the beginning of a transaction: within one, no other connection may change what it reads of the file
- * (SQLite's locks see to that, or, in the checks, the directory's). Who writes beside a connection that has the file for itself says so
- * (STORE_FILE_CHANGED). An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
+ * (SQLite's locks see to that, or, in the checks, the directory's). On the layer without locks, that of the checks, a WAL is read like that as
+ * well: of a segment all is there (segment.c). An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
  *
  * It stands on the layer below, whichever has that name when a file is opened, and passes all else on.
  */
@@ -32,8 +32,8 @@ enum {
 struct sweep_file {
     sqlite3_file file; /* first */
     sqlite3_file *below;
-    uint8_t *stretch;      /* of a main file only; NULL before the first */
-    bool main;             /* others are not read like that */
+    uint8_t *stretch;      /* NULL before the first */
+    bool swept;            /* others are not read like that */
     int64_t at;            /* where the stretch begins */
     int64_t length;        /* 0: there is none */
     int64_t next, by_page; /* behind the stretch; behind the last page that passed it by */
@@ -81,7 +81,7 @@ static bool holds(const struct sweep_file *sweep, int64_t offset, int64_t length
 static int sweep_read(sqlite3_file *file, void *bytes, int length, sqlite3_int64 offset) {
     struct sweep_file *sweep = (struct sweep_file *)file;
 
-    if (sweep->main && length >= PAGE_BYTES_MIN) {
+    if (sweep->swept && length >= PAGE_BYTES_MIN) {
         int64_t begin = holds(sweep, offset, length) ? -1 : stretch_for(sweep, offset, length);
 
         if (begin >= 0)
@@ -138,10 +138,6 @@ static int sweep_reserved(sqlite3_file *file, int *reserved) {
 }
 
 static int sweep_control(sqlite3_file *file, int what, void *argument) {
-    if (what == STORE_FILE_CHANGED) {
-        ((struct sweep_file *)file)->length = 0;
-        return SQLITE_OK;
-    }
     return below(file)->pMethods->xFileControl(below(file), what, argument);
 }
 
@@ -192,7 +188,9 @@ static int sweep_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *fil
     sqlite3_vfs *real = base(vfs);
     int result;
 
-    *sweep = (struct sweep_file){.main = flags & SQLITE_OPEN_MAIN_DB, .by_page = INT64_MIN / 2};
+    *sweep = (struct sweep_file){.swept = (flags & SQLITE_OPEN_MAIN_DB) ||
+                                          (vfs->pAppData && (flags & SQLITE_OPEN_WAL)),
+                                 .by_page = INT64_MIN / 2};
     sweep->below = calloc(1, (size_t)real->szOsFile);
     if (sweep->below == NULL)
         abort();

@@ -40,7 +40,7 @@
  *      shown    WAL | 1 2c | 3c |     moved: database at 3
  *      on disk  WAL | 1 2c | ...      the power goes: SQLite replays 1 and 2 over pages that are at 3, a mixture of both
  *
- * So the bytes are written over themselves, which makes the pages dirty again, and synced, before SQLite may move any. What stands behind the
+ * And a commit that a segment gets behind them (segment.c) would be durable behind a hole. So the bytes are written over themselves, which makes the pages dirty again, and synced, before SQLite may move any. What stands behind the
  * last commit (a checkpoint that was being written may have left a hundred megabytes) is cut off: SQLite would not look at it.
  */
 #include "internal.h"
