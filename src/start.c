@@ -92,11 +92,18 @@ static void set_members(struct node *node, struct store_identity *identity) {
 }
 
 /* A cluster that has formed is who its file says; one that has not is who its configuration says. */
-enum { SEGMENTS_TO_CHECKPOINT = 8, SEGMENT_MIN = 64 * 1024, SEGMENT_MAX = 64 * 1024 * 1024 };
+enum {
+    SEGMENTS_TO_CHECKPOINT = 8,
+    SEGMENTS_TO_DISK = 64, /* a small disk is not for the log alone */
+    SEGMENT_MIN = 64 * 1024,
+    SEGMENT_MAX = 64 * 1024 * 1024
+};
 
-/* A segment goes as a whole, so the log has up to one more than it needs. */
-static uint64_t segment_bytes(uint64_t checkpoint_bytes) {
-    uint64_t bytes = checkpoint_bytes / SEGMENTS_TO_CHECKPOINT;
+/* A segment goes as a whole, so the log has up to one more than it needs, and two that are empty. */
+static uint64_t segment_bytes(const char *dir, uint64_t checkpoint_bytes) {
+    uint64_t bytes = checkpoint_bytes / SEGMENTS_TO_CHECKPOINT, free_bytes, total_bytes;
+    if (store_disk_free(dir, &free_bytes, &total_bytes) && bytes > total_bytes / SEGMENTS_TO_DISK)
+        bytes = total_bytes / SEGMENTS_TO_DISK;
     return bytes < SEGMENT_MIN ? SEGMENT_MIN : bytes > SEGMENT_MAX ? SEGMENT_MAX : bytes;
 }
 
@@ -142,7 +149,7 @@ void start_opened(struct node *node) {
                    (unsigned long long)((node->now.mono_us - node->started.mono_us) / 1000));
         if (open->differed != NOTE_NONE)
             audit_remember(node, open->verdict);
-        store_log_segments(node->log, segment_bytes(node->conf->checkpoint_log_bytes));
+        store_log_segments(node->log, segment_bytes(open->dir, node->conf->checkpoint_log_bytes));
         (void)store_log_thread(node->log);
         node->log_worker = worker_new(node->loop, "log", store_log_run, node->log);
         worker_busy_poll(node->log_worker, node->conf->busy_poll_us);

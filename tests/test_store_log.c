@@ -320,6 +320,7 @@ static void the_wal_has_its_blocks_before_it_needs_them(void **state) {
     struct stat status;
 
     world_open(world);
+    store_log_segments(world->log, 4 * 1024 * 1024);
     world_path(world, "raft.db-wal", path);
     run_well(world, job_save(1, 1));
     assert_int_equal(stat(path, &status), 0);

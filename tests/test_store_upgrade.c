@@ -203,6 +203,35 @@ static void what_it_was_made_of_goes_when_its_entries_do(void **state) {
     assert_int_equal(world->boot.raft.last_index, last);
 }
 
+/* A small one's file is used again with the rows that are in it. */
+static void what_overwrites_all_of_it_may_come_into_its_slot(void **state) {
+    struct world *world = *state;
+    raft_index last = 3;
+    sqlite3 *db;
+    char path[2 * WORLD_PATH_MAX];
+    struct store_job *job;
+
+    make_old(world, 1024, 0);
+    world_path(world, "raft.db", path);
+    assert_int_equal(store_sql_open(path, SQLITE_OPEN_READWRITE, &db), SQLITE_OK);
+    assert_int_equal(
+        store_sql_exec(db, "DELETE FROM log WHERE id >= 35 * 1024; DELETE FROM terms WHERE term = 5; VACUUM"),
+        SQLITE_OK);
+    sqlite3_close(db);
+    world_open(world);
+    store_log_segments(world->log, 16 * 1024);
+    assert_int_equal(world->boot.raft.last_index, 34);
+    for (raft_term term = 7; term < 200; term++) { /* each time all of the log */
+        job = job_save(term, 1);
+        for (last = FIRST; last < FIRST + 5; last++)
+            job_add(job, entry_make(last, term, 500));
+        run_well(world, job);
+    }
+    world_reopen(world);
+    assert_int_equal(world->boot.raft.last_index, FIRST + 4);
+    assert_int_equal(world->boot.raft.terms[0].term, 199);
+}
+
 /* ---- interrupted ------------------------------------------------------------------------------------------------- */
 
 static void a_start_that_was_interrupted_is_begun_again(void **state) {
@@ -285,6 +314,13 @@ static void change(const struct world *world, const char *sql) {
     sqlite3_close(db);
 }
 
+static const char *mark_path(const struct world *world) {
+    static char path[2 * WORLD_PATH_MAX];
+
+    world_path(world, "raft.db-acked", path);
+    return path;
+}
+
 static void one_that_is_damaged_or_anothers_is_left_as_it_is(void **state) {
     static const struct {
         const char *sql, *words;
@@ -293,6 +329,7 @@ static void one_that_is_damaged_or_anothers_is_left_as_it_is(void **state) {
          "row 40960 of the log: checksum differs"},
         {"UPDATE state SET vote = 1", "term and vote: checksum differs"},
         {"UPDATE members SET address = 'x'", "the identity: checksum differs"},
+        {"DELETE FROM log WHERE id = 40960", "entries are missing before it"},
         {"DROP TABLE terms", "the tables are not those of format 2"},
     };
     struct world *world = *state;
@@ -313,6 +350,13 @@ static void one_that_is_damaged_or_anothers_is_left_as_it_is(void **state) {
     bytes_write(world, "raft.db-wal", wal);
     must_refuse(world, 1, STORE_DAMAGED, "is damaged, and durable commits stand behind it");
     free(wal.at);
+    make_old(world, 1024, 55); /* of a WAL that was moved, zeros mean nothing good */
+    wal = bytes_read(world, "raft.db-wal");
+    memset(wal.at, 0, STORE_WAL_HEADER_BYTES);
+    bytes_write(world, "raft.db-wal", wal);
+    free(wal.at);
+    assert_int_equal(unlink(mark_path(world)), 0);
+    must_refuse(world, 1, STORE_DAMAGED, "the header is damaged");
 }
 
 int main(void) {
@@ -320,6 +364,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         UPGRADE_TEST(an_older_log_goes_on_as_segments),
         UPGRADE_TEST(what_it_was_made_of_goes_when_its_entries_do),
+        UPGRADE_TEST(what_overwrites_all_of_it_may_come_into_its_slot),
         UPGRADE_TEST(a_start_that_was_interrupted_is_begun_again),
         UPGRADE_TEST(a_start_that_is_killed_loses_nothing),
         UPGRADE_TEST(one_that_is_damaged_or_anothers_is_left_as_it_is),

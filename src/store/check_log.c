@@ -4,7 +4,8 @@
  * nothing missing that was acknowledged (mark.c).
  *
  * The segment with the largest transaction is the newest, and says identity and state. Of each older one the rows before `old_end` of all
- * that are newer count. Rows before the log's beginning are not looked at.
+ * that are newer count, of each its own only from its own old_end on. Rows before the log's beginning are not looked at. A segment that has lost
+ * its last commit may still look whole, with entries that had been overwritten: so the one that follows says which transaction was its last.
  */
 #include "internal.h"
 
@@ -21,8 +22,8 @@ struct look {
     struct store_segment *segment; /* its names, and what it holds */
     struct store_identity identity;
     struct store_state state;
-    uint64_t save;        /* of its last transaction; 0: it is empty */
-    raft_index count_end; /* its rows count before it, from the log's beginning on */
+    uint64_t save; /* of its last transaction; 0: it is empty */
+    raft_index count_from, count_end;
 };
 
 struct check {
@@ -156,7 +157,7 @@ static enum store_result find_segments(struct check *check) {
 
 /* Who this is, and which rows count. */
 static enum store_result check_newest(struct check *check) {
-    struct look *newest = check->count > 0 ? &check->looks[check->count - 1] : NULL;
+    struct look *newest = check->count > 0 ? &check->looks[check->count - 1] : NULL, *newer = NULL;
     raft_index end = INT64_MAX / STORE_PARTS_MAX;
 
     if (newest == NULL || newest->save == 0) {
@@ -172,7 +173,17 @@ static enum store_result check_newest(struct check *check) {
 
         if (look->save != 0 && strcmp(look->identity.incarnation, newest->identity.incarnation) != 0)
             return store_foreign(&look->file, "it and %s are not of one node", newest->segment->paths.db);
+        look->count_from =
+            look->state.old_end > newest->state.log_start ? look->state.old_end : newest->state.log_start;
         look->count_end = look->save != 0 ? end : 0;
+        if (look->save != 0 && look->count_from < look->count_end) {
+            if (newer != NULL && look->save != newer->state.old_save)
+                return store_damaged(&look->file, look->segment->paths.db,
+                                     "it ends with transaction %" PRIu64
+                                     ", and %s says that there were %" PRIu64,
+                                     look->save, newer->segment->paths.db, newer->state.old_save);
+            newer = look;
+        }
         if (look->save != 0 && look->state.old_end < end)
             end = look->state.old_end;
     }
@@ -195,29 +206,12 @@ static void add_change(struct store_found *found, const struct store_part *part)
                part->length);
 }
 
-/* What of a row does not fit the one before it; NULL when it does. */
-static const char *misfit(const struct check *check, const struct store_part *part,
-                          const struct store_part *before) {
-    if (before->part + 1 < store_part_count(before->bytes)) {
-        if (part->index != before->index || part->part != before->part + 1)
-            return "the rest of the entry before it is missing";
-        return part->term == before->term && part->type == before->type && part->bytes == before->bytes &&
-                       part->save == before->save && part->no_data == before->no_data
-                   ? NULL
-                   : "not a part of the entry that it stands in";
-    }
-    if (part->part != 0 || part->index != before->index + 1)
-        return "entries are missing before it";
-    if (part->term < before->term || part->term == 0 || part->term > check->found->state.term)
-        return "its term does not fit";
-    return part->save >= before->save ? NULL : "older than the entry before it";
-}
-
 static enum store_result check_part(struct check *check, struct look *look, sqlite3_stmt *row,
                                     struct store_part *before) {
     struct store_found *found = check->found;
     struct store_part part;
-    const char *wrong = store_part_get(row, &part) ? misfit(check, &part, before) : "checksum differs";
+    const char *wrong =
+        store_part_get(row, &part) ? store_part_misfit(&part, before, found->state.term) : "checksum differs";
 
     if (wrong != NULL)
         return store_damaged(&look->file, look->segment->paths.db,
@@ -241,14 +235,14 @@ static enum store_result check_rows(struct check *check, struct look *look, stru
     int result;
 
     store_segment_begin(look->segment, before->index + 1);
-    if (check->found->state.log_start >= look->count_end)
+    if (look->count_from >= look->count_end)
         return STORE_OK;
     result = sqlite3_prepare_v2(
         look->file.view, "SELECT " STORE_SQL_PART_COLUMNS " FROM log WHERE id >= ? AND id < ? ORDER BY id",
         -1, &get, NULL);
     if (result != SQLITE_OK)
         return store_refused(&look->file, "read the log", result);
-    sqlite3_bind_int64(get, 1, (int64_t)(check->found->state.log_start * STORE_PARTS_MAX));
+    sqlite3_bind_int64(get, 1, (int64_t)(look->count_from * STORE_PARTS_MAX));
     sqlite3_bind_int64(get, 2, (int64_t)(look->count_end * STORE_PARTS_MAX));
     while (checked == STORE_OK && (result = sqlite3_step(get)) == SQLITE_ROW)
         checked = check_part(check, look, get, before);

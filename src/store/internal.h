@@ -186,7 +186,9 @@ struct store_state {
     raft_term base_term;  /* of the entry before log_start; 0: there is none */
     uint64_t data;        /* generation of the data file */
     raft_index old_end;   /* older segments hold the log's entries up to here, exclusive */
-    uint64_t save;        /* number of the transaction that wrote it */
+    uint64_t
+        old_save;  /* number of the last transaction of the newest of them; 0: none of their entries counts */
+    uint64_t save; /* number of the transaction that wrote it */
 };
 
 /* A row of `log`: one part of an entry. Each part but the last is STORE_ROW_BYTES_MAX long. */
@@ -207,12 +209,14 @@ size_t store_part_length(uint64_t bytes, unsigned part);
 #define STORE_SQL_PART_COLUMNS "id, term, type, bytes, save, checksum, data"
 #define STORE_SQL_PART_PUT     "INSERT INTO log (" STORE_SQL_PART_COLUMNS ") VALUES (?, ?, ?, ?, ?, ?, ?)"
 #define STORE_SQL_STATE_PUT                                                                                  \
-    "REPLACE INTO state (id, term, vote, log_start, base_term, data, old_end, save, checksum) "              \
-    "VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?)"
+    "REPLACE INTO state (id, term, vote, log_start, base_term, data, old_end, old_save, save, checksum) "    \
+    "VALUES (1, ?, ?, ?, ?, ?, ?, ?, ?, ?)"
 
 int store_part_put(sqlite3_stmt *put, const struct store_part *part);
 /* False when the row is not what was written. Index and part are right even then, as far as they can be told. */
 bool store_part_get(sqlite3_stmt *row, struct store_part *part);
+/* What of it does not fit the one before it, in a log whose term is this; NULL when it does. */
+const char *store_part_misfit(const struct store_part *part, const struct store_part *before, raft_term term);
 /* `incarnation`: the node's, so that a -wal that was put beside another node's file is known. */
 int store_state_put(sqlite3_stmt *put, const struct store_state *state, const char *incarnation);
 
@@ -280,6 +284,7 @@ struct store_segment {
     int64_t page_bytes;
     uint32_t frames;       /* committed */
     bool begun;            /* it has an identity and a state */
+    uint64_t save;         /* number of its last transaction */
     raft_index first, end; /* entries [first, end) of the log are in it */
     uint32_t *lengths;     /* bytes of each, from `first` on */
     size_t lengths_max;
@@ -367,6 +372,8 @@ void store_ring_release(struct store_ring *ring, raft_index log_start);
 uint64_t store_ring_sum(const struct store_ring *ring, raft_index from, raft_index end);
 /* The log ends before `index`. True: entries of older segments are among those that go. */
 bool store_ring_cut(struct store_ring *ring, raft_index index);
+/* Number of the last transaction of the newest segment before the last one that has entries; 0: there is none. */
+uint64_t store_ring_old_save(const struct store_ring *ring);
 /* Bytes of all segments' WALs that hold something. */
 int64_t store_ring_wal_bytes(const struct store_ring *ring);
 /* Between two batches: gets the next one ready, removes those that are too many. */

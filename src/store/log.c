@@ -86,6 +86,7 @@ static bool cut_log(struct store_log *log, raft_index index) {
     if (!store_ring_cut(&log->ring, index))
         return true;
     log->state.old_end = index;
+    log->state.old_save = store_ring_old_save(&log->ring);
     store_ring_release(&log->ring, log->state.log_start);
     return save_state(log, "write where older segments end");
 }
@@ -343,7 +344,10 @@ static bool begin_segment(struct store_log *log) {
         return true;
     last->begun = true;
     log->state.old_end = last->first;
-    return save_identity(log, "begin a segment");
+    log->state.old_save = store_ring_old_save(&log->ring);
+    /* One that was made of an older raft.db may have rows in its file. */
+    return done(log, "begin a segment", store_sql_run(store_segment_with(last, STORE_CUT, 0))) &&
+           save_identity(log, "begin a segment");
 }
 
 static bool run_transaction(struct store_log *log, struct worker_job *batch, uint64_t *commit_us) {
@@ -364,6 +368,7 @@ static bool run_transaction(struct store_log *log, struct worker_job *batch, uin
     if (!done(log, "commit", store_sql_run(last->statements[STORE_COMMIT])))
         return false;
     *commit_us = now_us() - started;
+    last->save = log->state.save;
     log->wal_bytes += (uint64_t)(store_segment_wal_bytes(last) - wal_bytes);
     store_mark_write(&log->mark, log->identity.incarnation, log->state.save);
     return true;
@@ -422,6 +427,7 @@ static int take_segments(struct store_log *log, struct store_found *found) {
         bool newest = i + 1 == found->segment_count;
 
         found->segments[i].segment = NULL;
+        segment->save = found->segments[i].save;
         if (!newest && segment->first == segment->end) {
             store_ring_add_free(&log->ring, segment->slot);
             store_segment_close(segment);
@@ -454,7 +460,6 @@ static enum store_result open_checked(struct store_log *log, struct store_found 
         store_sql_why(why, last_of(log)->paths.db, "open", last_of(log)->db, result);
         return STORE_IO;
     }
-    store_file_reserve(last_of(log)->paths.wal, log->ring.bytes);
     result = store_mark_open(&log->mark, log->paths.mark);
     if (result != SQLITE_OK) {
         store_sql_why(why, log->paths.mark, "open", NULL, result);
@@ -549,6 +554,7 @@ bool store_log_thread(struct store_log *log) {
 
 void store_log_segments(struct store_log *log, uint64_t bytes) {
     log->ring.bytes = (int64_t)bytes;
+    store_file_reserve(last_of(log)->paths.wal, log->ring.bytes);
 }
 
 void store_log_close(struct store_log *log) {

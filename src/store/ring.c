@@ -124,6 +124,13 @@ bool store_ring_cut(struct store_ring *ring, raft_index index) {
     return older;
 }
 
+uint64_t store_ring_old_save(const struct store_ring *ring) {
+    for (size_t i = ring->count - 1; i-- > 0;)
+        if (ring->at[i]->first < ring->at[i]->end)
+            return ring->at[i]->save;
+    return 0;
+}
+
 int64_t store_ring_wal_bytes(const struct store_ring *ring) {
     int64_t bytes = 0;
 
@@ -175,10 +182,8 @@ static bool take_answer(struct store_ring *ring) {
         return true;
     ring->ready = ready;
     ring->tried = 0;
-    if (ready == NULL) {
+    if (ready == NULL) /* its slot is nobody's, and found again */
         ring->tried = store_segment_wal_bytes(store_ring_last(ring));
-        store_ring_add_free(ring, ring->keeping.slot);
-    }
     return true;
 }
 

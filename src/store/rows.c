@@ -26,8 +26,9 @@ const struct store_table store_tables[STORE_TABLE_COUNT] = {
      "save INTEGER, checksum INTEGER)"},
     {"members",
      "CREATE TABLE members (position INTEGER PRIMARY KEY, id INTEGER, address TEXT, incarnation TEXT)"},
-    {"state", "CREATE TABLE state (id INTEGER PRIMARY KEY, term INTEGER, vote INTEGER, log_start INTEGER, "
-              "base_term INTEGER, data INTEGER, old_end INTEGER, save INTEGER, checksum INTEGER)"},
+    {"state",
+     "CREATE TABLE state (id INTEGER PRIMARY KEY, term INTEGER, vote INTEGER, log_start INTEGER, "
+     "base_term INTEGER, data INTEGER, old_end INTEGER, old_save INTEGER, save INTEGER, checksum INTEGER)"},
     {"log",
      "CREATE TABLE log (id INTEGER PRIMARY KEY, term INTEGER, type INTEGER, bytes INTEGER, save INTEGER, "
      "checksum INTEGER, data BLOB)"},
@@ -100,6 +101,23 @@ bool store_part_get(sqlite3_stmt *row, struct store_part *part) {
            sqlite3_column_int64(row, 5) == part_checksum(part);
 }
 
+const char *store_part_misfit(const struct store_part *part, const struct store_part *before,
+                              raft_term term) {
+    if (before->part + 1 < store_part_count(before->bytes)) {
+        if (part->index != before->index || part->part != before->part + 1)
+            return "the rest of the entry before it is missing";
+        return part->term == before->term && part->type == before->type && part->bytes == before->bytes &&
+                       part->save == before->save && part->no_data == before->no_data
+                   ? NULL
+                   : "not a part of the entry that it stands in";
+    }
+    if (part->part != 0 || part->index != before->index + 1)
+        return "entries are missing before it";
+    if (part->term < before->term || part->term == 0 || part->term > term)
+        return "its term does not fit";
+    return part->save >= before->save ? NULL : "older than the entry before it";
+}
+
 /* ---- state ----------------------------------------------------------------------------------------------- */
 
 static uint32_t state_checksum(const struct store_state *state, const char *incarnation) {
@@ -111,6 +129,7 @@ static uint32_t state_checksum(const struct store_state *state, const char *inca
     crc = store_crc32c_number(crc, state->base_term);
     crc = store_crc32c_number(crc, state->data);
     crc = store_crc32c_number(crc, state->old_end);
+    crc = store_crc32c_number(crc, state->old_save);
     return store_crc32c_number(crc, state->save);
 }
 
@@ -121,16 +140,18 @@ int store_state_put(sqlite3_stmt *put, const struct store_state *state, const ch
     sqlite3_bind_int64(put, 4, (int64_t)state->base_term);
     sqlite3_bind_int64(put, 5, (int64_t)state->data);
     sqlite3_bind_int64(put, 6, (int64_t)state->old_end);
-    sqlite3_bind_int64(put, 7, (int64_t)state->save);
-    sqlite3_bind_int64(put, 8, state_checksum(state, incarnation));
+    sqlite3_bind_int64(put, 7, (int64_t)state->old_save);
+    sqlite3_bind_int64(put, 8, (int64_t)state->save);
+    sqlite3_bind_int64(put, 9, state_checksum(state, incarnation));
     return store_sql_run(put);
 }
 
 int store_state_get(sqlite3 *db, const char *incarnation, struct store_state *state) {
     sqlite3_stmt *get;
-    int result = sqlite3_prepare_v2(
-        db, "SELECT term, vote, log_start, base_term, data, old_end, save, checksum FROM state WHERE id = 1",
-        -1, &get, NULL);
+    int result = sqlite3_prepare_v2(db,
+                                    "SELECT term, vote, log_start, base_term, data, old_end, old_save, save, "
+                                    "checksum FROM state WHERE id = 1",
+                                    -1, &get, NULL);
 
     if (result != SQLITE_OK)
         return result;
@@ -142,9 +163,10 @@ int store_state_get(sqlite3 *db, const char *incarnation, struct store_state *st
         state->base_term = (raft_term)sqlite3_column_int64(get, 3);
         state->data = (uint64_t)sqlite3_column_int64(get, 4);
         state->old_end = (raft_index)sqlite3_column_int64(get, 5);
-        state->save = (uint64_t)sqlite3_column_int64(get, 6);
+        state->old_save = (uint64_t)sqlite3_column_int64(get, 6);
+        state->save = (uint64_t)sqlite3_column_int64(get, 7);
         result =
-            sqlite3_column_int64(get, 7) == state_checksum(state, incarnation) ? SQLITE_OK : STORE_ROW_BAD;
+            sqlite3_column_int64(get, 8) == state_checksum(state, incarnation) ? SQLITE_OK : STORE_ROW_BAD;
     } else if (result == SQLITE_DONE) {
         result = STORE_ROW_BAD;
     }

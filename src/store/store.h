@@ -81,7 +81,8 @@ enum store_result store_log_open(const char *dir, raft_id node, const char *inca
                                  struct store_log **log, struct store_boot *boot, char why[STORE_WHY_MAX]);
 /* From here on the next segment is got ready by a thread beside the worker's (keeper.c). False: there is none to be had, and the worker does that, too. */
 bool store_log_thread(struct store_log *log);
-/* Bytes of a segment's WAL, from which on the log goes on in the next one; before the first batch. Otherwise 16 MB. */
+/* Bytes of a segment's WAL, from which on the log goes on in the next one; before the first batch. Otherwise 16 MB, and its blocks are not asked
+ * for beforehand. */
 void store_log_segments(struct store_log *log, uint64_t bytes);
 /* Closes the databases. No worker may be using it. */
 void store_log_close(struct store_log *log);

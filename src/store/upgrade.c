@@ -135,26 +135,35 @@ static bool is_moved(const char *path) {
 }
 
 /* Each row is what was written. *last_save: of the last transaction. */
-static enum store_result verify_rows(struct store_check *check, raft_index log_start, uint64_t *last_save) {
+static enum store_result verify_rows(struct store_check *check, const struct store_state *state,
+                                     uint64_t *last_save) {
     enum store_result checked = STORE_OK;
-    struct store_part part;
+    struct store_part part, before = {.index = state->log_start - 1, .term = state->base_term};
     sqlite3_stmt *get;
     int result = sqlite3_prepare_v2(
         check->view, "SELECT " STORE_SQL_PART_COLUMNS " FROM log WHERE id >= ? ORDER BY id", -1, &get, NULL);
 
     if (result != SQLITE_OK)
         return store_refused(check, "read the log", result);
-    sqlite3_bind_int64(get, 1, (int64_t)(log_start * STORE_PARTS_MAX));
+    sqlite3_bind_int64(get, 1, (int64_t)(state->log_start * STORE_PARTS_MAX));
     while (checked == STORE_OK && (result = sqlite3_step(get)) == SQLITE_ROW) {
-        if (!store_part_get(get, &part))
-            checked = store_damaged(check, check->db, "row %lld of the log: checksum differs",
-                                    (long long)sqlite3_column_int64(get, 0));
+        const char *wrong =
+            store_part_get(get, &part) ? store_part_misfit(&part, &before, state->term) : "checksum differs";
+
+        if (wrong != NULL)
+            checked = store_damaged(check, check->db, "row %lld of the log: %s",
+                                    (long long)sqlite3_column_int64(get, 0), wrong);
         else if (part.save > *last_save)
             *last_save = part.save;
+        before = part;
     }
     sqlite3_finalize(get);
-    return checked == STORE_OK && result != SQLITE_DONE ? store_refused(check, "read the log", result)
-                                                        : checked;
+    if (checked == STORE_OK && result != SQLITE_DONE)
+        return store_refused(check, "read the log", result);
+    if (checked == STORE_OK && before.part + 1 < store_part_count(before.bytes))
+        return store_damaged(check, check->db, "entry %llu: its last rows are missing",
+                             (unsigned long long)before.index);
+    return checked;
 }
 
 static enum store_result verify(struct store_check *check, const struct store_paths *paths, raft_id node) {
@@ -177,7 +186,7 @@ static enum store_result verify(struct store_check *check, const struct store_pa
     if (state.save > save)
         save = state.save;
     if (result == STORE_OK)
-        result = verify_rows(check, state.log_start, &save);
+        result = verify_rows(check, &state, &save);
     if (result == STORE_OK && store_mark_read(paths->mark, identity->incarnation, &marked) && marked > save)
         result = store_damaged(
             check, check->db,
@@ -202,8 +211,10 @@ static int move_wal(const struct store_paths *paths, int64_t wal_length) {
         result = store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL");
     if (result == SQLITE_OK)
         result = store_sql_checkpoint(db, SQLITE_CHECKPOINT_TRUNCATE);
-    sqlite3_close(db); /* removes the WAL */
-    return result == SQLITE_OK ? store_file_remove(paths->wal) : result;
+    sqlite3_close(db); /* removes the WAL, and does not wait until that is durable */
+    if (result == SQLITE_OK)
+        result = store_file_remove(paths->wal);
+    return result == SQLITE_OK && store_dir_sync(paths->dir) != 0 ? SQLITE_IOERR_DIR_FSYNC : result;
 }
 
 static enum store_result make_segment(const struct store_paths *paths, sqlite3 *view, char *why) {

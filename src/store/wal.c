@@ -123,13 +123,15 @@ static bool read_header(struct walk *walk) {
            sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
 }
 
-/* What it held was taken away, or nothing has been written to it yet (segment.c). */
+/* What it held was taken away, or nothing has been written to it yet (segment.c). A write of zeros, or of the next header, that failed half
+ * way leaves the other half; one that holds something has neither: magic and format, salts and checksum. */
 static bool is_emptied(struct walk *walk) {
     static const uint8_t zeros[STORE_WAL_HEADER_BYTES];
     uint8_t header[STORE_WAL_HEADER_BYTES];
 
     return store_file_read(&walk->file, header, sizeof(header), 0) &&
-           memcmp(header, zeros, sizeof(header)) == 0;
+           (memcmp(header, zeros, sizeof(header) / 2) == 0 ||
+            memcmp(header + sizeof(header) / 2, zeros, sizeof(header) / 2) == 0);
 }
 
 /* Whether the frame at hand has the file's salts, and fits the checksum that stands in the one before. */
