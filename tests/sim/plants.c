@@ -55,7 +55,7 @@ const struct plant_row plant_rows[PLANT_COUNT] = {
     [PLANT_READ_AT_ONCE] = {"read-at-once", "raft", "a leader answers reads without a round", 14},
     [PLANT_READ_BEFORE_NOOP] = {"read-before-noop", "raft", "a leader answers reads before its no-op", 30},
     [PLANT_COUNT_OLD_TERM] = {"count-old-term", "raft", "an old term's entry is committed by counting", 42},
-    [PLANT_LEASE_FROM_ACK] = {"lease-from-ack", "raft", "a lease is counted from the answers", 60},
+    [PLANT_LEASE_FROM_ACK] = {"lease-from-ack", "raft", "a lease is counted from the answers", 1092},
     [PLANT_PROMISE_FORGOTTEN] = {"promise-forgotten", "node", "a restart forgets that it must not vote yet",
                                  36},
     [PLANT_IMPATIENT] = {"impatient", "raft", "who has heard a leader votes for another at once", 36},
