@@ -40,6 +40,41 @@ static void a_commit_is_two_writes_and_one_sync(void **state) {
     disk_watch_no_more();
 }
 
+/* After a failed sync the system may show what the disk does not have. And behind the last commit nothing stays that a crash has left. */
+static void an_opening_makes_durable_what_it_shows_and_cuts_off_the_rest(void **state) {
+    struct world *world = *state;
+    struct bytes wal, now;
+    raft_index last = 0;
+    size_t length;
+
+    disk_watch();
+    world_open(world);
+    run_well(world, job_save(1, 1));
+    for (int i = 0; i < 100; i++)
+        save_bytes(world, &last, 3000);
+    world_close(world);
+    wal = bytes_read(world, "raft.db-wal");
+    length = wal.length;
+    wal.at = realloc(wal.at, length + 10000);
+    assert_non_null(wal.at);
+    memset(wal.at + length, 0x5a, 10000);
+    wal.length += 10000;
+    bytes_write(world, "raft.db-wal", wal);
+    disk_set(DISK_FINE, 0, false);
+    disk.wrote = disk.syncs = 0;
+    world_open(world);
+    assert_true(disk.wrote >= (long)length);
+    assert_int_equal(disk.syncs, 1);
+    assert_int_equal(world->boot.raft.last_index, last);
+    now = bytes_read(world, "raft.db-wal");
+    assert_int_equal(now.length, length);
+    assert_memory_equal(now.at, wal.at, length);
+    free(now.at);
+    free(wal.at);
+    world_close(world);
+    disk_watch_no_more();
+}
+
 /* More than is held of the WAL, in one transaction that SQLite's cache cannot hold either. */
 static void an_entry_larger_than_what_is_held_comes_back(void **state) {
     struct world *world = *state;
@@ -243,6 +278,7 @@ int main(void) {
 #define GATHER_TEST(name) cmocka_unit_test_setup_teardown(name, setup, world_teardown)
     const struct CMUnitTest tests[] = {
         GATHER_TEST(a_commit_is_two_writes_and_one_sync),
+        GATHER_TEST(an_opening_makes_durable_what_it_shows_and_cuts_off_the_rest),
         GATHER_TEST(what_is_written_is_read_and_in_the_file_after_a_sync),
         GATHER_TEST(an_entry_larger_than_what_is_held_comes_back),
         GATHER_TEST(a_log_with_the_larger_pages_of_an_older_one_goes_on),

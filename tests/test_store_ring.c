@@ -98,6 +98,29 @@ static void the_keepers_thread_gets_them_ready_as_well(void **state) {
     world_must_be_model(world);
 }
 
+static int descriptors(void) {
+    DIR *dir = opendir("/proc/self/fd");
+    int count = 0;
+
+    assert_non_null(dir);
+    while (readdir(dir) != NULL)
+        count++;
+    closedir(dir);
+    return count;
+}
+
+/* Of one that is only read nothing is open but its two files. */
+static void a_segment_that_is_full_gives_back_what_its_writing_took(void **state) {
+    struct world *world = *state;
+    int before = descriptors();
+
+    model_init();
+    open_small(world);
+    append(world, 400, 700);
+    assert_true(files(world) > 12);
+    assert_in_range(descriptors() - before, 2 * files(world) - 4, 2 * files(world) + 6);
+}
+
 /* ---- overwritten ---------------------------------------------------------------------------------------------- */
 
 static void entries_of_older_segments_are_overwritten(void **state) {
@@ -219,6 +242,35 @@ static void a_segment_that_cannot_be_made_stops_nobody(void **state) {
     world_must_be_model(world);
 }
 
+/* The log goes on in the segment it has; the next start tells what is in the way. */
+static void a_directory_in_a_segments_place_stops_nobody_who_writes(void **state) {
+    struct world *world = *state;
+    char path[2 * WORLD_PATH_MAX];
+
+    for (int threaded = 0; threaded < 2; threaded++) {
+        model_init();
+        open_small(world);
+        if (threaded)
+            assert_true(store_log_thread(world->log));
+        world_path(world, "raft-1.db", path);
+        assert_int_equal(mkdir(path, 0700), 0);
+        append(world, 200, 600);
+        entries_must_be(world, 1, model.last, SIZE_MAX);
+        world_close(world);
+        assert_int_not_equal(world_open_as(world, 1), STORE_OK);
+        assert_non_null(strstr(world->why, "raft-1.db"));
+        assert_int_equal(rmdir(path), 0);
+        open_small(world);
+        world_must_be_model(world);
+        append(world, 100, 600);
+        assert_true(is_there(world, "raft-1.db"));
+        reopen_small(world);
+        world_must_be_model(world);
+        world_close(world);
+        world_empty(world);
+    }
+}
+
 /* ---- all of it, at random --------------------------------------------------------------------------------------------- */
 
 static void step(struct world *world, uint64_t *seed) {
@@ -278,12 +330,14 @@ int main(void) {
         RING_TEST(what_is_read_may_lie_in_several_segments),
         RING_TEST(a_transaction_of_many_entries_comes_back),
         RING_TEST(the_keepers_thread_gets_them_ready_as_well),
+        RING_TEST(a_segment_that_is_full_gives_back_what_its_writing_took),
         RING_TEST(entries_of_older_segments_are_overwritten),
         RING_TEST(files_are_used_again),
         RING_TEST(a_log_that_was_long_once_gives_its_files_back),
         RING_TEST(each_segment_says_who_it_is_and_where_the_log_stands),
         RING_TEST(a_snapshot_takes_the_place_of_several_segments),
         RING_TEST(a_segment_that_cannot_be_made_stops_nobody),
+        RING_TEST(a_directory_in_a_segments_place_stops_nobody_who_writes),
         RING_TEST(whatever_happens_the_log_is_what_it_must_be),
     };
 

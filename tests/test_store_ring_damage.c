@@ -129,6 +129,38 @@ static void an_end_that_is_gone_with_its_segment_is_missed(void **state) {
     assert_non_null(strstr(world->why, "says that there were"));
 }
 
+/* The same where no other segment says anything: a raft.db that was made anew after an upgrade is empty. */
+static void an_end_that_is_gone_is_missed_by_the_only_one_left(void **state) {
+    struct world *world = *state;
+    char path[2 * WORLD_PATH_MAX];
+    struct stat status = {0};
+    struct bytes empty;
+
+    model_init();
+    open_small(world);
+    world_path(world, "raft-1.db-wal", path);
+    while (status.st_size < SMALL) {
+        append(world, 1, 600);
+        if (stat(path, &status) != 0)
+            status.st_size = 0;
+    }
+    write_entries(world, model.last + 1, 0, 9, 0); /* a vote */
+    compact(world, model.last - 3);
+    world_close(world);
+    assert_int_equal(newest(world), 2);
+    empty = bytes_read(world, "raft-1.db");
+    bytes_write(world, "raft.db", empty);
+    free(empty.at);
+    remove_file(world, "raft.db-wal");
+    open_small(world);
+    world_must_be_model(world);
+    world_close(world);
+    remove_file(world, "raft-1.db");
+    remove_file(world, "raft-1.db-wal");
+    assert_int_equal(world_open_as(world, 1), STORE_DAMAGED);
+    assert_non_null(strstr(world->why, "the log ends with entry"));
+}
+
 /* As a write of 32 bytes that failed half way leaves it. */
 static void half_a_header_is_none(void **state) {
     struct world *world = *state;
@@ -147,6 +179,46 @@ static void half_a_header_is_none(void **state) {
         world_must_be_model(world);
         world_close(world);
     }
+}
+
+/* No entry of it counts, but what it was is not known: it is refused by its name, and is not touched. */
+static void a_free_segment_that_is_damaged_is_refused_or_means_nothing(void **state) {
+    struct world *world = *state;
+    struct bytes file, whole, damaged, now;
+    uint64_t seed = 8;
+    int refused = 0;
+
+    make_log(world);
+    open_small(world);
+    compact(world, model.last - 2);
+    world_close(world);
+    assert_int_not_equal(newest(world), 2);
+    file = bytes_read(world, "raft-2.db");
+    whole = bytes_read(world, "raft-2.db-wal"); /* freed, and not yet emptied */
+    assert_true(whole.length > SMALL);
+    for (int i = 0; i < tries(60); i++) {
+        damaged = bytes_copy(whole);
+        damaged.at[random_below(&seed, whole.length)] ^= (uint8_t)(1 + random_below(&seed, 255));
+        if (i % 3 == 0)
+            damaged.length = random_below(&seed, whole.length);
+        bytes_write(world, "raft-2.db", file); /* a start that goes well may remove both */
+        bytes_write(world, "raft-2.db-wal", damaged);
+        if (world_open_as(world, 1) == STORE_OK) {
+            world_must_be_model(world);
+            world_close(world);
+        } else {
+            refused++;
+            assert_int_equal(world->result, STORE_DAMAGED);
+            assert_non_null(strstr(world->why, "raft-2.db"));
+            now = bytes_read(world, "raft-2.db-wal");
+            assert_true(bytes_equal(now, damaged));
+            free(now.at);
+        }
+        free(damaged.at);
+    }
+    free(file.at);
+    free(whole.at);
+    assert_true(refused > tries(20));
 }
 
 static void another_nodes_segment_is_refused(void **state) {
@@ -253,7 +325,9 @@ int main(void) {
         DAMAGE_TEST(an_older_segment_that_loses_its_last_commit_is_refused),
         DAMAGE_TEST(a_main_file_of_no_bytes_is_refused_and_its_wal_stays),
         DAMAGE_TEST(an_end_that_is_gone_with_its_segment_is_missed),
+        DAMAGE_TEST(an_end_that_is_gone_is_missed_by_the_only_one_left),
         DAMAGE_TEST(half_a_header_is_none),
+        DAMAGE_TEST(a_free_segment_that_is_damaged_is_refused_or_means_nothing),
         DAMAGE_TEST(another_nodes_segment_is_refused),
         DAMAGE_TEST(flips_in_any_segment_are_refused_or_mean_nothing),
         DAMAGE_TEST(flips_and_cuts_of_a_new_nodes_file_are_refused_or_mean_nothing),
