@@ -4,7 +4,7 @@
  * calls come below it, and what becomes of a commit when one of them fails.
  */
 #define _GNU_SOURCE
-#include "store_world.h"
+#include "straight_world.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -228,24 +228,6 @@ static void base_commit(struct base *base, uint64_t *seed, size_t count) {
     assert_int_equal(store_sql_exec(base->db, "COMMIT"), SQLITE_OK);
 }
 
-/* Tried with a block, by the system itself. */
-static bool disk_can(const struct base *base) {
-    static _Alignas(BLOCK) char block[BLOCK];
-    struct iovec piece = {block, sizeof(block)};
-    char path[2 * WORLD_PATH_MAX];
-    bool can;
-    int fd;
-
-    world_path(&base->world, "direct", path);
-    fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    can = syscall(SYS_pwritev2, fd, &piece, 1, 0L, 0L, RWF_DSYNC) == (long)sizeof(block);
-    close(fd);
-    unlink(path);
-    return can;
-}
-
 /* ---- the tests ----------------------------------------------------------------------------------------------------- */
 
 /* The WAL begins anew: its size stays. */
@@ -281,7 +263,7 @@ static void what_is_committed_is_what_others_read(void **state) {
         files_must_hold(base, base);
         base_close(base);
     }
-    assert_true(below.backwards > 0 && (below.straight > 0) == disk_can(base));
+    assert_true(below.backwards > 0 && (below.straight > 0) == disk_can(&base->world));
 }
 
 /* Larger than SQLite's cache and than what is held; pages that left the cache are written again, and all frames from there on summed up anew. */
@@ -332,7 +314,7 @@ static void over_written_blocks_a_commit_is_one_write_past_the_cache(void **stat
     base_lengthen(base);
     base_open(base);
     base_commit(base, &seed, 1);
-    if (!disk_can(base)) {
+    if (!disk_can(&base->world)) {
         print_message("this file system takes no O_DIRECT\n");
         skip();
     }
@@ -408,7 +390,7 @@ static void a_write_that_fails_fails_the_commit(void **state) {
     base_lengthen(base);
     base_open(base);
     base_commit(base, &seed, 3);
-    if (!disk_can(base))
+    if (!disk_can(&base->world))
         skip();
     for (int i = 0; i < 2; i++) {
         below.straight_error = i == 0 ? EIO : ENOSPC;

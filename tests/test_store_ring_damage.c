@@ -105,9 +105,8 @@ static void a_main_file_of_no_bytes_is_refused_and_its_wal_stays(void **state) {
     free(after.at);
 }
 
-/* Of the log's end no row is left, but the newest segment, which has none, says how far it went. */
-static void an_end_that_is_gone_with_its_segment_is_missed(void **state) {
-    struct world *world = *state;
+/* The log's last entries stand in raft-1.db, and the newest segment has a vote only. */
+static void end_with_a_vote(struct world *world) {
     char path[2 * WORLD_PATH_MAX];
     struct stat status = {0};
 
@@ -119,10 +118,17 @@ static void an_end_that_is_gone_with_its_segment_is_missed(void **state) {
         if (stat(path, &status) != 0)
             status.st_size = 0;
     }
-    write_entries(world, model.last + 1, 0, 9, 0); /* a vote */
+    write_entries(world, model.last + 1, 0, 9, 0);
     compact(world, model.last - 3);
     world_close(world);
     assert_int_equal(newest(world), 2);
+}
+
+/* Of the log's end no row is left, but the newest segment, which has none, says how far it went. */
+static void an_end_that_is_gone_with_its_segment_is_missed(void **state) {
+    struct world *world = *state;
+
+    end_with_a_vote(world);
     remove_file(world, "raft-1.db");
     remove_file(world, "raft-1.db-wal");
     assert_int_equal(world_open_as(world, 1), STORE_DAMAGED);
@@ -132,22 +138,9 @@ static void an_end_that_is_gone_with_its_segment_is_missed(void **state) {
 /* The same where no other segment says anything: a raft.db that was made anew after an upgrade is empty. */
 static void an_end_that_is_gone_is_missed_by_the_only_one_left(void **state) {
     struct world *world = *state;
-    char path[2 * WORLD_PATH_MAX];
-    struct stat status = {0};
     struct bytes empty;
 
-    model_init();
-    open_small(world);
-    world_path(world, "raft-1.db-wal", path);
-    while (status.st_size < SMALL) {
-        append(world, 1, 600);
-        if (stat(path, &status) != 0)
-            status.st_size = 0;
-    }
-    write_entries(world, model.last + 1, 0, 9, 0); /* a vote */
-    compact(world, model.last - 3);
-    world_close(world);
-    assert_int_equal(newest(world), 2);
+    end_with_a_vote(world);
     empty = bytes_read(world, "raft-1.db");
     bytes_write(world, "raft.db", empty);
     free(empty.at);

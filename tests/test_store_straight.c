@@ -4,7 +4,7 @@
  * that does not take them. The calls of the real layers below come here first.
  */
 #define _GNU_SOURCE
-#include "store_world.h"
+#include "straight_world.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -41,24 +41,6 @@ int fdatasync(int fd) {
 int fsync(int fd) {
     calls.syncs++;
     return (int)syscall(SYS_fsync, fd);
-}
-
-/* Tried with a block, by the system itself: some file systems open the file and refuse the write. */
-static bool disk_can(const struct world *world) {
-    static _Alignas(4096) char block[4096];
-    struct iovec piece = {block, sizeof(block)};
-    char path[2 * WORLD_PATH_MAX];
-    bool can;
-    int fd;
-
-    world_path(world, "direct", path);
-    fd = open(path, O_WRONLY | O_CREAT | O_DIRECT | O_CLOEXEC, 0600);
-    if (fd < 0)
-        return false;
-    can = syscall(SYS_pwritev2, fd, &piece, 1, 0L, 0L, RWF_DSYNC) == (long)sizeof(block);
-    close(fd);
-    unlink(path);
-    return can;
 }
 
 static raft_index first; /* of the log */

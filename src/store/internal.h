@@ -293,8 +293,7 @@ struct store_segment {
 void store_segment_name(unsigned slot, char name[STORE_SEGMENT_NAME_MAX]);
 /* False: it is no segment's. */
 bool store_segment_slot(const char *name, unsigned *slot);
-bool store_segment_file(const char *name); /* a segment's, or its -wal's */
-/* The names of such in a directory, NULL-terminated, to be freed with store_names_free. 0 or errno. */
+/* The names of segments and their -wals in a directory, NULL-terminated, to be freed with store_names_free. 0 or errno. */
 int store_segment_names(const char *dir, char ***segments);
 /* No connection yet. */
 struct store_segment *store_segment_new(const char *dir, unsigned slot);
@@ -317,9 +316,8 @@ void store_segment_add(struct store_segment *segment, raft_index index, uint64_t
 uint64_t store_segment_sum(const struct store_segment *segment, raft_index from, raft_index end);
 int64_t store_segment_wal_bytes(const struct store_segment *segment);
 
-/* Of one that nobody has open. SQLite's result. */
-int store_segment_empty(const struct store_segment *segment); /* takes away all that its WAL holds, durably */
-int store_segment_renew(const struct store_segment *segment); /* ... or makes it, if it is not there */
+/* Of one that nobody has open. SQLite's result. The first takes away all that its WAL holds, durably, or makes it. */
+int store_segment_renew(const struct store_segment *segment);
 int store_segment_fill(const struct store_segment *segment,
                        int64_t bytes); /* its WAL has so many, written, as far as can be; whole blocks */
 int store_segment_remove(const struct store_segment *segment);
@@ -374,8 +372,6 @@ uint64_t store_ring_sum(const struct store_ring *ring, raft_index from, raft_ind
 bool store_ring_cut(struct store_ring *ring, raft_index index);
 /* Number of the last transaction of the newest segment before the last one that has entries; 0: there is none. */
 uint64_t store_ring_old_save(const struct store_ring *ring);
-/* Bytes of all segments' WALs that hold something. */
-int64_t store_ring_wal_bytes(const struct store_ring *ring);
 /* Between two batches: gets the next one ready, removes those that are too many. */
 void store_ring_keep(struct store_ring *ring);
 

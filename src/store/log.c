@@ -8,7 +8,7 @@
  *
  * All of a batch is one transaction in the last segment (ring.c): votes, entries, the identity, where the log begins. So the first
  * transaction of a new segment repeats identity and state, and the newest segment alone says them; of the older ones only the log's rows
- * count, those with indexes before `old_end` of the state. A log that loses its end moves that number, a log that loses its beginning
+ * count, those with indexes before `old_end` of the state (and `old_save` says with which transaction they ended). A log that loses its end moves that number, a log that loses its beginning
  * moves `log_start`, and no older segment is touched:
  *
  *      | 100 - 199 | 200 - 260 |      | 255' - 270'      old_end 255: of 200 - 260 the last six do not count
@@ -53,15 +53,15 @@ static struct store_segment *last_of(const struct store_log *log) {
 }
 
 /* Remembers the first failure, which ends all writing. Returns false, to be returned. */
-static bool fail(struct store_log *log, const char *doing, int result) {
+static bool fail(struct store_log *log, const struct store_segment *segment, const char *doing, int result) {
     assert(!log->failed);
-    store_sql_why(log->why, last_of(log)->paths.db, doing, last_of(log)->db, result);
+    store_sql_why(log->why, segment->paths.db, doing, segment->db, result);
     log->failed = true;
     return false;
 }
 
 static bool done(struct store_log *log, const char *doing, int result) {
-    return result == SQLITE_OK || fail(log, doing, result);
+    return result == SQLITE_OK || fail(log, last_of(log), doing, result);
 }
 
 /* ---- batches --------------------------------------------------------------------------------------------- */
@@ -221,10 +221,11 @@ static struct raft_entry *add_entry(struct raft_entries *entries, const struct s
     return entry;
 }
 
-static bool row_is_bad(struct store_log *log, const struct store_part *part) {
+static bool row_is_bad(struct store_log *log, const struct store_segment *segment,
+                       const struct store_part *part) {
     snprintf(log->why, sizeof(log->why),
              "%s: row %" PRIu64 " of the log (entry %" PRIu64 "): what was written is not what is read",
-             log->paths.dir, part->index * STORE_PARTS_MAX + part->part, part->index);
+             segment->paths.db, part->index * STORE_PARTS_MAX + part->part, part->index);
     log->failed = true;
     return false;
 }
@@ -238,13 +239,14 @@ struct reading {
 };
 
 /* The rows of one segment, of which the first is at hand when *result says so, as entries. */
-static bool read_rows(struct store_log *log, sqlite3_stmt *get, struct store_job *job,
+static bool read_rows(struct store_log *log, const struct store_segment *segment, struct store_job *job,
                       struct reading *reading, int *result) {
+    sqlite3_stmt *get = segment->statements[STORE_PARTS_GET];
     struct store_part part, *expected = &reading->expected;
 
     for (; *result == SQLITE_ROW; *result = sqlite3_step(get)) {
         if (!store_part_get(get, &part) || part.index != expected->index || part.part != expected->part)
-            return row_is_bad(log, &part);
+            return row_is_bad(log, segment, &part);
         if (part.part == 0) {
             reading->full = reading->entry != NULL && reading->bytes + part.bytes > job->fetch.bytes_max;
             if (reading->full)
@@ -273,15 +275,12 @@ static bool read_segment(struct store_log *log, struct store_segment *segment, s
 
     sqlite3_bind_int64(get, 2, (int64_t)(end * STORE_PARTS_MAX - 1));
     result = sqlite3_step(get);
-    sound = read_rows(log, get, job, reading, &result);
-    if (sound && result != SQLITE_ROW && result != SQLITE_DONE) {
-        store_sql_why(log->why, segment->paths.db, "read entries", segment->db, result);
-        log->failed = true;
-        sound = false;
-    }
+    sound = read_rows(log, segment, job, reading, &result);
+    if (sound && result != SQLITE_ROW && result != SQLITE_DONE)
+        sound = fail(log, segment, "read entries", result);
     sqlite3_reset(get);
     if (sound && !reading->full && (reading->expected.index != end || reading->expected.part != 0))
-        return row_is_bad(log, &reading->expected);
+        return row_is_bad(log, segment, &reading->expected);
     return sound;
 }
 

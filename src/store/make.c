@@ -102,35 +102,39 @@ enum store_result store_make_log(const struct store_paths *paths, const struct s
     return store_make_file(&making, why);
 }
 
-/* Something says that a log was here. */
-static bool has_witness(const struct store_paths *paths, char witness[WITNESS_MAX]) {
+/* What says that a log was here; "": nothing does. 0 or errno. */
+static int find_witness(const struct store_paths *paths, char witness[WITNESS_MAX]) {
     char **names;
-    bool found = store_file_exists(paths->mark);
+    int error;
 
-    if (found) {
+    witness[0] = '\0';
+    if (store_file_exists(paths->mark)) {
         snprintf(witness, WITNESS_MAX, "%s", paths->mark);
-        return true;
+        return 0;
     }
-    if (store_segment_names(paths->dir, &names) != 0)
-        return false;
-    found = names[0] != NULL;
-    if (found)
+    error = store_segment_names(paths->dir, &names);
+    if (error != 0)
+        return error;
+    if (names[0] != NULL)
         snprintf(witness, WITNESS_MAX, "%s/%s", paths->dir, names[0]);
     store_names_free(names);
-    return found;
+    return 0;
 }
 
 enum store_result store_make(const struct store_paths *paths, raft_id node, const char *incarnation,
                              bool *created, char why[STORE_WHY_MAX]) {
     struct store_first first = {.identity = {.node = node},
                                 .state = {.log_start = 1, .data = STORE_DATA_FIRST, .old_end = 1, .save = 1}};
-
     char witness[WITNESS_MAX];
+    int error;
 
     *created = false;
     if (store_file_exists(paths->db))
         return STORE_OK;
-    if (has_witness(paths, witness)) {
+    error = find_witness(paths, witness);
+    if (error != 0)
+        return store_refuse_io(why, paths->dir, "read the directory", error);
+    if (witness[0] != '\0') {
         snprintf(why, STORE_WHY_MAX,
                  "%s is gone, but %s is there; nothing was changed. Put it back, or replace this node: move "
                  "%s aside, "

@@ -5,6 +5,7 @@
 #include "internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -42,12 +43,15 @@ static enum store_result verify_directory(struct restore *restore) {
 
     char **segments;
     enum store_result result = STORE_OK;
+    int error;
 
     for (size_t i = 0; i < sizeof(there) / sizeof(there[0]); i++)
         if (store_file_exists(there[i]))
             return is_there(restore, "", there[i]);
-    if (store_segment_names(restore->log.dir, &segments) != 0)
-        return STORE_OK; /* no directory yet */
+    error = store_segment_names(restore->log.dir, &segments);
+    if (error != 0)
+        return error == ENOENT ? STORE_OK
+                               : store_refuse_io(restore->why, restore->log.dir, "read the directory", error);
     if (segments[0] != NULL)
         result = is_there(restore, restore->log.dir, segments[0]);
     store_names_free(segments);

@@ -21,7 +21,7 @@
 enum {
     SPARES = 2, /* beyond as many as were in use: the one that is ready, and one more */
     DOUBLED_EACH =
-        16, /* segments: those after so many are twice as large, and so on, so that a long log has not too many files */
+        16, /* after so many segments they are twice as large, and so on: a long log has not too many files */
     DOUBLED_MAX = 6,
     TRIES_PART = 8, /* after a failure the keeper is asked again when so much of a segment more was written */
 };
@@ -129,14 +129,6 @@ uint64_t store_ring_old_save(const struct store_ring *ring) {
         if (ring->at[i]->first < ring->at[i]->end)
             return ring->at[i]->save;
     return 0;
-}
-
-int64_t store_ring_wal_bytes(const struct store_ring *ring) {
-    int64_t bytes = 0;
-
-    for (size_t i = 0; i < ring->count; i++)
-        bytes += store_segment_wal_bytes(ring->at[i]);
-    return bytes;
 }
 
 /* ---- slots ------------------------------------------------------------------------------------------------- */

@@ -25,7 +25,6 @@
  *      secure_delete off     Debian's default writes zeros over all that is deleted.
  *      no checkpoints        not even when the connection is closed.
  */
-#define _GNU_SOURCE /* asprintf */
 #include "internal.h"
 
 #include <assert.h>
@@ -67,7 +66,8 @@ bool store_segment_slot(const char *name, unsigned *slot) {
     return strcmp(name, again) == 0;
 }
 
-bool store_segment_file(const char *name) {
+/* It is a segment's, or its -wal's. */
+static bool is_segments(const char *name) {
     char segment[STORE_SEGMENT_NAME_MAX];
     const char *wal = strstr(name, "-wal");
     unsigned slot;
@@ -86,7 +86,7 @@ int store_segment_names(const char *dir, char ***segments) {
     if (names == NULL)
         return errno;
     for (size_t i = 0; names[i] != NULL; i++)
-        if (store_segment_file(names[i]))
+        if (is_segments(names[i]))
             names[kept++] = names[i];
         else
             free(names[i]);
@@ -233,7 +233,8 @@ static int64_t size_of(const char *path, int flags) {
     return size;
 }
 
-int store_segment_empty(const struct store_segment *segment) {
+/* Takes away all that its WAL holds, durably. */
+static int take_away(const struct store_segment *segment) {
     static const uint8_t zeros[STORE_WAL_HEADER_BYTES];
     struct store_file wal;
     int result;
@@ -265,7 +266,7 @@ int store_segment_renew(const struct store_segment *segment) {
     int result;
 
     if (size >= 0 && size <= RECYCLE_MAX)
-        return store_segment_empty(segment);
+        return take_away(segment);
     result = store_file_remove(paths->wal);
     if (result == SQLITE_OK && store_make_file(&making, why) != STORE_OK)
         result = SQLITE_IOERR;

@@ -9,9 +9,9 @@
  *      then      raft.db: an empty segment                its name changes hands in one step
  *
  * Until the last step raft.db counts, and whatever else is there is made again; from there on it is an empty segment. Its format keeps an older
- * program away. What raft-1.db holds is checked as a segment's rows are, at once; its WAL is like another's, its file is not used again.
+ * program away. What raft-1.db holds is checked as a segment's rows are, at once; its WAL is like another's. Its file is made anew when its entries are gone, or,
+ * if it is small, used again without its rows.
  */
-#define _GNU_SOURCE /* asprintf */
 #include "internal.h"
 
 #include <assert.h>
