@@ -21,6 +21,7 @@
  *                                   members of a set as they lie; so does BY nosort with a set
  *     LPOS RANK -2^63               not sent: Redis takes it for -1
  *     BITFIELD SET                  below -2^62 Redis saturates at the wrong end: the generator stays above
+ *     BITFIELD OVERFLOW FAIL        behind it stands a write that succeeds: what only becomes longer touches a WATCH here
  *     XADD with an id by time       only the type: the two servers' clocks differ
  *     XPENDING, XINFO CONSUMERS     idle times may differ by the time between the two servers' commands
  *     XINFO STREAM                  the same, and radix-tree-nodes is about what Redis would have

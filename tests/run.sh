@@ -28,8 +28,8 @@ count='
 /^\[  SKIPPED \] [0-9]+ test\(s\), listed below/ { skipped += $4 }
 END { print announced + 0, passed + 0, skipped + 0 }'
 
-# The lines that say what failed and where: cmocka's (an error's text has no mark, but follows the mark of its test), a sanitizer's.
-blame='^ERROR|^\[  ERROR   \]|^\[  FAILED  \] [^ 0-9]|error: |Sanitizer|runtime error'
+# The lines that say what failed, where, and with which seed: cmocka's (an error's text has no mark, but follows the mark of its test), a sanitizer's.
+blame='^ERROR|REDRAFT_SEED=|^  redis  |^  redraft  |^\[  ERROR   \]|^\[  FAILED  \] [^ 0-9]|error: |Sanitizer|runtime error'
 
 for program in "$@"; do
     name=${program##*/}

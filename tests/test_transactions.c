@@ -183,6 +183,9 @@ static const struct between betweens[] = {
     {"SET k 1", "EXPIRE k 1000", ":1\r\n", true},
     {"SET k 1", "APPEND k 1", ":2\r\n", true},
     {"SET k 1", "SETRANGE k 0 2", ":1\r\n", true},
+    {"SET k 1", "BITFIELD k OVERFLOW FAIL SET u1 0 2", "*1\r\n$-1\r\n", false},
+    {"SET k 1", "BITFIELD k OVERFLOW FAIL SET u1 8 2", "*1\r\n$-1\r\n",
+     true}, /* it is longer now: not so in Redis 7.0 */
     {"SET k 1", "RENAME k l\r\nRENAME l k", "+OK\r\n+OK\r\n", true},
     {"SET k 1", "MOVE k 2", ":1\r\n", true},
     {"SET k 1", "FLUSHDB", "+OK\r\n", true},
