@@ -17,6 +17,8 @@
 enum { FACTS = 13 }; /* in the order of write_facts */
 _Static_assert(ADMISSION_HELLO_WORDS == 1 + FACTS + 1, "a stranger may say them all");
 
+#define FOUNDERS "OK" /* what they stand behind */
+
 /* ---- chance and digests ---------------------------------------------------------------------------------- */
 
 static void random_bytes(void *bytes, size_t length) {
@@ -388,6 +390,21 @@ bool admission_prove(struct admission *admission, const struct resp_arg *args, s
     return true;
 }
 
+/* One that was there at the beginning, and has not formed yet, is told who they all were. Those that were taken in later do not get here:
+ * it does not know them. */
+static void say_founders(const struct admission *admission, const struct admission_facts *theirs,
+                         struct resp_out *reply) {
+    const struct store_identity *identity = &admission->identity;
+    char text[ADMISSION_FOUNDERS_MAX] = FOUNDERS;
+    size_t at = strlen(text);
+    if (identity->cluster[0] && !theirs->cluster[0] && !joins(theirs))
+        for (size_t i = 0; i < identity->member_count; i++)
+            at += (size_t)snprintf(text + at, sizeof text - at, " %llu=%s",
+                                   (unsigned long long)identity->members[i].id,
+                                   identity->members[i].incarnation);
+    resp_status(reply, text);
+}
+
 /* It is who it says it is. */
 static bool let_in(const struct admission *admission, struct admission_exchange *exchange,
                    struct resp_buf *out, char why[ADMISSION_WHY_MAX]) {
@@ -415,7 +432,7 @@ static bool let_in(const struct admission *admission, struct admission_exchange 
         resp_error(&reply, "WAIT %s %s", admission->leader[0] ? admission->leader : "-", why);
         return false;
     }
-    resp_status(&reply, "OK");
+    say_founders(admission, &exchange->theirs, &reply);
     return true;
 }
 
@@ -439,12 +456,13 @@ static int by_id(const void *left, const void *right) {
     return a < b ? -1 : a > b;
 }
 
-static void digest_cluster(const struct admission *admission, char cluster[STORE_ID_LENGTH + 1]) {
-    struct store_identity sorted = admission->identity;
+static void digest_cluster(const char *name, const struct store_identity *identity,
+                           char cluster[STORE_ID_LENGTH + 1]) {
+    struct store_identity sorted = *identity;
     qsort(sorted.members, sorted.member_count, sizeof *sorted.members, by_id);
     struct resp_buf text = {0};
     resp_request(&text, 1 + 2 * sorted.member_count);
-    resp_request_text(&text, admission->name);
+    resp_request_text(&text, name);
     for (size_t i = 0; i < sorted.member_count; i++) {
         resp_request_unsigned(&text, sorted.members[i].id);
         resp_request_text(&text, sorted.members[i].incarnation);
@@ -463,7 +481,7 @@ bool admission_form(struct admission *admission) {
     for (size_t i = 0; i < identity->member_count; i++)
         if (!identity->members[i].incarnation[0])
             return false;
-    digest_cluster(admission, identity->cluster);
+    digest_cluster(admission->name, identity, identity->cluster);
     return true;
 }
 
@@ -473,4 +491,43 @@ bool admission_meet(struct admission *admission, const struct admission_facts *t
         if (identity->members[i].id == theirs->from && !identity->members[i].incarnation[0])
             strcpy(identity->members[i].incarnation, theirs->incarnation);
     return admission_form(admission);
+}
+
+/* " 2=<incarnation>": false when there is none, or it is none of ours, or another than was met. */
+static bool take_founder(struct store_identity *identity, const char **text) {
+    char *equals;
+    if (**text != ' ')
+        return false;
+    raft_id id = strtoull(*text + 1, &equals, 10);
+    if (*equals != '=' || strcspn(equals + 1, " ") != STORE_ID_LENGTH)
+        return false;
+    *text = equals + 1 + STORE_ID_LENGTH;
+    for (size_t i = 0; i < identity->member_count; i++) {
+        char *known = identity->members[i].incarnation;
+        if (identity->members[i].id != id)
+            continue;
+        if (known[0])
+            return strncmp(known, equals + 1, STORE_ID_LENGTH) == 0;
+        memcpy(known, equals + 1, STORE_ID_LENGTH);
+        return true;
+    }
+    return false;
+}
+
+bool admission_told(struct admission *admission, const struct admission_facts *theirs,
+                    const struct resp_arg *reply) {
+    struct store_identity founders = admission->identity;
+    char text[ADMISSION_FOUNDERS_MAX];
+    const char *at = text + strlen(FOUNDERS);
+    if (founders.cluster[0] || !read_text(reply, text, sizeof text) ||
+        strncmp(text, FOUNDERS, strlen(FOUNDERS)) != 0)
+        return false;
+    for (size_t i = 0; i < founders.member_count; i++)
+        if (!take_founder(&founders, &at))
+            return false;
+    digest_cluster(admission->name, &founders, founders.cluster);
+    if (*at || strcmp(founders.cluster, theirs->cluster) != 0)
+        return false;
+    admission->identity = founders;
+    return true;
 }

@@ -7,17 +7,19 @@
  *     RAFT.HELLO <facts> <nonce>      ->
  *                                     <-   *  <facts> <nonce> <proof>          or -ERR with the reason, in words
  *     RAFT.AUTH <proof>               ->
- *                                     <-   +OK                                 from here on RAFT.MSG is taken from this connection
+ *                                     <-   +OK <founders>                      from here on RAFT.MSG is taken from this connection
  *
  *     facts   protocol, sender's id, receiver's id, cluster name, cluster id ("-" while forming), sender's incarnation, initial members,
  *             feature level that it offers, feature level that it knows the cluster to be at (level.h), version, announced client address
  *             (host:port, or host:port@sentinel-port), patience (patience.h), address that peers dial ("-": not known)
  *     proof   HMAC-SHA-256, keyed by the raft-secret, over the prover's side ("dial" or "answer"), both nonces and both sides' facts; "-" where there is no secret.
  *             Both sides prove it over fresh nonces of both, so that neither a recorded exchange nor a mirrored one passes.
+ *     founders  " 1=<incarnation> 2=<incarnation>": all initial members, told by one of them that has formed to one that has not; else nothing
  *
  * An incarnation is random and made with the data directory. Nobody votes until all initial members have exchanged theirs once; then the
  * cluster's id is SHA-256 over name, ids and incarnations, cut to 40 hex digits, and stored with them. From then on a member that shows another
- * incarnation has lost its disk, and with it votes it gave and entries it acknowledged: it is refused, in words.
+ * incarnation has lost its disk, and with it votes it gave and entries it acknowledged: it is refused, in words. An initial member that has not
+ * met them all (its disk was full, another has been removed meanwhile) takes the incarnations from one that has: the cluster's id proves them.
  *
  * Once the cluster has formed its members are those of the newest list (roster.h). Who is on it is let in by id and incarnation. Who is
  * not, but shows the cluster's id, may be a member by a list that this node does not have yet: it is let in, and Raft judges its messages.
@@ -52,6 +54,7 @@ enum {
     ADMISSION_PROOF_LENGTH = 64,
     ADMISSION_TEXT_MAX = 512,
     ADMISSION_WHY_MAX = 1024,
+    ADMISSION_FOUNDERS_MAX = 8 + STORE_MEMBERS_MAX * (STORE_ID_LENGTH + 22),
 };
 
 /* What one side says of itself. */
@@ -122,6 +125,10 @@ bool admission_proved(struct admission *admission, const struct resp_arg *args, 
 /* A proven side's facts are taken up: its incarnation while forming. True when that completed the set of incarnations: the
  * identity now has its cluster id and wants to be stored. */
 bool admission_meet(struct admission *admission, const struct admission_facts *theirs);
+/* What a proven side's +OK says behind it of the founders, as the reply's text, is taken up. True: as above; false: it says nothing, or
+ * what does not give the cluster's id, and nothing has changed. */
+bool admission_told(struct admission *admission, const struct admission_facts *theirs,
+                    const struct resp_arg *reply);
 /* A cluster of one forms by itself: the same as the last meeting. */
 bool admission_form(struct admission *admission);
 

@@ -384,8 +384,10 @@ bool node_turn(struct node *node, const struct instant *now) {
     serve_news(node);
     if (node->raft && node->end != NODE_FAILED)
         more = turn_raft(node);
-    else
+    else {
+        peers_ask_again(node);
         serve_commands(node);
+    }
 
     more |= keyspace_reclaim_flushed(node->keyspace, RECLAIM_PER_TURN) == RECLAIM_PER_TURN;
     if (node->now_ms >= node->cron_ms) {

@@ -141,7 +141,9 @@ struct peer {
     uint64_t dialled_ms;                 /* since when that one */
     bool listed;                         /* a member by the newest list */
     unsigned visits;                     /* connections that it has opened to us */
-    bool open;                           /* the handshake is done: messages go */
+    bool open;                           /* the handshake is done: messages go, */
+    uint64_t opened_ms;                  /* since when */
+    bool asks_again;                     /* the next handshake is a question, no event */
     bool local;                          /* ... and it is on this machine */
     struct admission_exchange *exchange; /* owned, as the link is */
     uint64_t sent_bytes, credited_bytes;
@@ -579,6 +581,8 @@ void loading_close(struct node *node);
 /* peers.c */
 void peers_open(struct node *node);
 void peers_take(struct node *node); /* what the links have */
+/* Before the cluster has formed, now and then: another may have met all members, and would say so in a new handshake. */
+void peers_ask_again(struct node *node);
 void peers_send(struct node *node, const struct raft_messages *messages);
 bool peers_command(struct node *node, struct connection *connection,
                    const struct resp_command *command); /* true: it was a peer's */

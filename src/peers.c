@@ -19,6 +19,7 @@
 enum {
     CONNECT_TIMEOUT_MS = 1000,
     NEXT_ADDRESS_MS = 2000,
+    ASK_AGAIN_MS = 2000,
     SHARED_MIN = 4096, /* bytes of an entry: to remember where fewer are costs as much as to copy them */
 };
 
@@ -195,14 +196,31 @@ static void end_if_outdated(struct node *node, const struct admission_exchange *
         node_fail(node, "this node cannot be a member as it is: %s", why);
 }
 
-static void link_opened(struct node *node, struct peer *peer) {
+static void link_opened(struct node *node, struct peer *peer, const struct link_event *event) {
     peer->open = true;
+    peer->opened_ms = node->now_ms;
     peer->local = link_is_local(peer->link);
     peer->sent_bytes = peer->credited_bytes = 0;
     link_open(peer->link);
-    log_notice(node->logger, "linked to node %llu (%s:%u, redraft %s)", (unsigned long long)peer->id,
-               peer->host, peer->port, peer->exchange->theirs.version);
+    if (!peer->asks_again)
+        log_notice(node->logger, "linked to node %llu (%s:%u, redraft %s)", (unsigned long long)peer->id,
+                   peer->host, peer->port, peer->exchange->theirs.version);
+    peer->asks_again = false;
     meet(node, &peer->exchange->theirs);
+    if (event->count > 0 && admission_told(&node->admission, &peer->exchange->theirs, &event->args[0]))
+        start_form(node);
+}
+
+void peers_ask_again(struct node *node) {
+    const struct store_identity *identity = &node->admission.identity;
+    for (size_t i = 0; i < node->peer_count && !identity->cluster[0] && identity->member_count > 0; i++) {
+        struct peer *peer = &node->peers[i];
+        if (!peer->open || node->now_ms - peer->opened_ms < ASK_AGAIN_MS)
+            continue;
+        peer->open = false;
+        peer->asks_again = true;
+        link_drop(peer->link, "it may have met all members meanwhile");
+    }
 }
 
 static void link_reply(struct node *node, struct peer *peer, const struct link_event *event) {
@@ -233,7 +251,7 @@ static void link_reply(struct node *node, struct peer *peer, const struct link_e
             drop(node, peer, why);
         end_if_outdated(node, peer->exchange, why);
     } else if (event->kind == '+' && peer->exchange->theirs.from == peer->id) {
-        link_opened(node, peer);
+        link_opened(node, peer, event);
     } else {
         drop(node, peer, "it answers the handshake with something else");
     }
