@@ -38,13 +38,18 @@ struct command_statistics *apply_statistics(struct node *node, const struct comm
     return number < command_count() ? &node->statistics.calls[number] : NULL;
 }
 
+/* NULL: it is not counted. */
+static struct command_statistics *counted_in(struct node *node, const struct command *command) {
+    return node->replays ? NULL : apply_statistics(node, command);
+}
+
 void apply_call(struct node *node, const struct command *command, struct call *call,
                 const struct session *session) {
-    struct command_statistics *statistics = apply_statistics(node, command);
+    struct command_statistics *statistics = counted_in(node, command);
     struct resp_buf *buf = call->reply->buf;
     size_t mark = buf ? resp_buf_length(buf) : 0;
     bool sampled = statistics && statistics->calls++ % TIMED_EVERY == 0;
-    bool timed = status_times_commands(node);
+    bool timed = !node->replays && status_times_commands(node);
     uint64_t begun_us = !sampled && !timed ? 0 : node->call_ended_us ? node->call_ended_us : apply_clock_us();
     call->command = command;
     call->audience = node->audience;
@@ -72,8 +77,10 @@ static void must_be_known(const struct command *row, const struct resp_command *
 }
 
 void apply_uncount(struct node *node, const struct command *command) {
+    struct command_statistics *statistics = counted_in(node, command);
     node->statistics.commands--;
-    apply_statistics(node, command)->calls--;
+    if (statistics)
+        statistics->calls--;
 }
 
 static struct call look_of(struct node *node, const struct resp_command *command, unsigned db,
@@ -288,7 +295,7 @@ static void apply_commands(struct node *node, const struct entry_reader *reader,
     }
     if (lane)
         answer_riders(node, lane, &at, index);
-    if (index > node->boot.raft.last_index)
+    if (!node->replays)
         node->statistics.writes_logged += position;
 }
 
@@ -326,7 +333,8 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
             lane_free(lane);
             return;
         }
-        deliver_listen(node, entry->index <= node->boot.raft.last_index);
+        node->replays = entry->index <= node->boot.raft.last_index;
+        deliver_listen(node, node->replays);
         keyspace_advance(node->keyspace, reader.clock_ms);
         clock_floor(&node->clock, reader.clock_ms, node->now_ms);
         apply_commands(node, &reader, entry->index, lane);
@@ -335,6 +343,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
         deliver_told(node);
         node->statistics.expired_keys += reclaimed;
         node->due_left = reclaimed == RECLAIM_PER_ENTRY;
+        node->replays = false;
     }
     if (lane) {
         uint64_t us = node->now.mono_us - lane->begun_us;

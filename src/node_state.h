@@ -347,6 +347,8 @@ struct node {
     struct slowlog *slowlog;
     uint64_t
         call_ended_us; /* when the call before this one ended, which is when this one began; 0: there was none just before */
+    bool
+        replays; /* an entry of before the start is applied: it was counted, timed and told when it first was */
     struct spikes spikes;
     char run_id[STORE_ID_LENGTH + 1];
     uint64_t cron_ms, descriptors_short;

@@ -21,7 +21,7 @@ static const int page_sizes[] = {STORE_PAGE_BYTES, STORE_LOG_PAGE_BYTES};
 static int page_bytes;
 
 struct swept {
-    char dir[64], path[128];
+    char dir[64], path[128], database[128]; /* the latter beside a WAL, or "" */
     sqlite3_file *file;
     sqlite3_filename name;
     uint8_t twin[PAGES * STORE_PAGE_BYTES];
@@ -35,14 +35,19 @@ static uint64_t draw(uint64_t *seed) {
     return *seed >> 33;
 }
 
-static void open_swept(size_t length) {
-    static const char *const names[] = {STORE_VFS_SWEEP, STORE_VFS_SWEEP_UNLOCKED};
+static void open_swept_as(size_t length, const char *layer, int flags) {
     store_sweep_register();
-    sqlite3_vfs *vfs = sqlite3_vfs_find(names[length % 2]);
+    sqlite3_vfs *vfs = sqlite3_vfs_find(layer);
     assert_non_null(vfs);
     strcpy(swept.dir, "/tmp/redraft-sweep-XXXXXX");
     assert_non_null(mkdtemp(swept.dir));
     snprintf(swept.path, sizeof swept.path, "%s/file", swept.dir);
+    swept.database[0] = 0;
+    if (flags & SQLITE_OPEN_WAL) { /* SQLite asks for its database */
+        strcpy(swept.database, swept.path);
+        close(open(swept.database, O_CREAT | O_WRONLY | O_CLOEXEC, 0600));
+        strcat(swept.path, "-wal");
+    }
     swept.length = length;
     for (size_t i = 0; i < length; i++)
         swept.twin[i] = (uint8_t)(i * 2654435761u >> 13);
@@ -51,9 +56,12 @@ static void open_swept(size_t length) {
     close(fd);
     swept.name = sqlite3_create_filename(swept.path, "", "", 0, NULL);
     swept.file = calloc(1, (size_t)vfs->szOsFile);
-    assert_int_equal(
-        vfs->xOpen(vfs, swept.name, swept.file, SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB, NULL),
-        SQLITE_OK);
+    assert_int_equal(vfs->xOpen(vfs, swept.name, swept.file, flags, NULL), SQLITE_OK);
+}
+
+static void open_swept(size_t length) {
+    static const char *const names[] = {STORE_VFS_SWEEP, STORE_VFS_SWEEP_UNLOCKED};
+    open_swept_as(length, names[length % 2], SQLITE_OPEN_READWRITE | SQLITE_OPEN_MAIN_DB);
 }
 
 static void close_swept(void) {
@@ -61,6 +69,8 @@ static void close_swept(void) {
     free(swept.file);
     sqlite3_free_filename(swept.name);
     unlink(swept.path);
+    if (swept.database[0])
+        unlink(swept.database);
     rmdir(swept.dir);
 }
 
@@ -152,6 +162,39 @@ static void who_reads_on_asks_for_a_stretch_at_a_time_whatever_the_size_of_pages
     }
 }
 
+static void read_bytes(int64_t at, int length) {
+    static uint8_t bytes[STORE_PAGE_BYTES];
+    assert_int_equal(swept.file->pMethods->xRead(swept.file, bytes, length, at), SQLITE_OK);
+    assert_memory_equal(bytes, swept.twin + at, (size_t)length);
+}
+
+/* First SQLite reads all frames to find the last commit, then the pages in them: a leaf, which stands ahead, and its rows. */
+static void of_a_wal_frames_and_the_pages_in_them_are_read_a_stretch_at_a_time(void **state) {
+    enum {
+        FRAME = STORE_FRAME_HEADER_BYTES + STORE_LOG_PAGE_BYTES,
+        FRAMES = 1500,
+        LEAF_EACH = 200,
+        AHEAD = 170
+    };
+    const int64_t stretches = FRAMES * (int64_t)FRAME / STRETCH + 1;
+    (void)state;
+    open_swept_as(STORE_WAL_HEADER_BYTES + FRAMES * FRAME, STORE_VFS_SWEEP_UNLOCKED,
+                  SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL);
+    long before = reads();
+    for (int64_t frame = 0; frame < FRAMES; frame++)
+        read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME, FRAME);
+    assert_in_range(reads() - before, stretches - 2, stretches + 5);
+    before = reads();
+    for (int64_t frame = 0; frame < FRAMES; frame++) {
+        if (frame % LEAF_EACH == 0 && frame + AHEAD < FRAMES)
+            read_bytes(STORE_WAL_HEADER_BYTES + (frame + AHEAD) * FRAME + STORE_FRAME_HEADER_BYTES,
+                       STORE_LOG_PAGE_BYTES);
+        read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME + STORE_FRAME_HEADER_BYTES, STORE_LOG_PAGE_BYTES);
+    }
+    assert_in_range(reads() - before, stretches - 2, stretches + 5 + FRAMES / LEAF_EACH);
+    close_swept();
+}
+
 static int64_t sum(sqlite3 *db) {
     int64_t number = -1;
     assert_int_equal(store_sql_number(db, "SELECT sum(value + length(rest)) FROM numbers", &number),
@@ -191,6 +234,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(what_is_read_is_what_is_there_however_it_is_read_and_written),
         cmocka_unit_test(who_reads_on_asks_for_a_stretch_at_a_time_whatever_the_size_of_pages),
+        cmocka_unit_test(of_a_wal_frames_and_the_pages_in_them_are_read_a_stretch_at_a_time),
         cmocka_unit_test(what_another_connection_has_moved_into_the_file_is_seen),
     };
     return cmocka_run_group_tests_name("store: sweep", tests, NULL, NULL);

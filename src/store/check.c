@@ -5,7 +5,7 @@
  *      1  the -wal's frames            wal.c, without SQLite, which ends a damaged WAL silently
  *      2  the header, the length       every page is in the file or in a committed frame
  *      3  what the tables say          check_log.c, check_data.c: each row's checksum and what the rows are to each other
- *      4  the structure                pages used twice or by nobody, lists of free pages
+ *      4  the structure                pages used twice or by nobody, lists of free pages: of what is going to be written
  *
  * SQLite reads the tables without changing a bit: the file is opened read-only, through the file layer that takes no locks, in
  * exclusive mode, which keeps the WAL's index on the heap instead of in a -shm file; a database without a WAL is declared

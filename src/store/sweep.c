@@ -13,7 +13,8 @@
  * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file
  * drops the stretch, and so does the beginning of a transaction: within one, no other connection may change what it reads of the file
  * (SQLite's locks see to that, or, in the checks, the directory's). On the layer without locks, that of the checks, a WAL is read like that as
- * well: of a segment all is there (segment.c). An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
+ * well: of a segment all is there (segment.c). SQLite reads all its frames to find the last commit, and then, in the rows' order, the pages in them: a leaf,
+ * which was written again with each of its rows and stands ahead, and those rows. So there only the very next page goes on. An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
  *
  * It stands on the layer below, whichever has that name when a file is opened, and passes all else on.
  */
@@ -32,9 +33,11 @@ enum {
 struct sweep_file {
     sqlite3_file file; /* first */
     sqlite3_file *below;
-    uint8_t *stretch;      /* NULL before the first */
-    bool swept;            /* others are not read like that */
-    int64_t at;            /* where the stretch begins */
+    uint8_t *stretch; /* NULL before the first */
+    bool swept;       /* others are not read like that */
+    int64_t
+        gap;    /* from a page's end to the next page: in a WAL a frame's header, unless it is read as well */
+    int64_t at; /* where the stretch begins */
     int64_t length;        /* 0: there is none */
     int64_t next, by_page; /* behind the stretch; behind the last page that passed it by */
 };
@@ -45,11 +48,18 @@ static sqlite3_file *below(sqlite3_file *file) {
 
 /* ---- reading ahead --------------------------------------------------------------------------------------- */
 
+/* It is the first one behind the stretch; in a WAL it may begin in it. */
+static bool goes_on(const struct sweep_file *sweep, int64_t offset, int length) {
+    if (sweep->gap > 0)
+        return offset > sweep->next - length && offset <= sweep->next + sweep->gap;
+    return offset >= sweep->next && offset < sweep->next + STRETCH_BYTES;
+}
+
 /* Where the stretch begins that is to be read for this page, of so many bytes; -1: none is. */
 static int64_t stretch_for(const struct sweep_file *sweep, int64_t offset, int length) {
     int64_t behind = offset + length;
 
-    if ((offset >= sweep->next && offset < sweep->next + STRETCH_BYTES) || offset == sweep->by_page)
+    if (goes_on(sweep, offset, length) || (offset >= sweep->by_page && offset <= sweep->by_page + sweep->gap))
         return offset;
     if ((behind == sweep->at && sweep->length > 0) || behind == sweep->by_page - length)
         return behind > STRETCH_BYTES ? behind - STRETCH_BYTES : 0;
@@ -190,6 +200,7 @@ static int sweep_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *fil
 
     *sweep = (struct sweep_file){.swept = (flags & SQLITE_OPEN_MAIN_DB) ||
                                           (vfs->pAppData && (flags & SQLITE_OPEN_WAL)),
+                                 .gap = flags & SQLITE_OPEN_WAL ? STORE_FRAME_HEADER_BYTES : 0,
                                  .by_page = INT64_MIN / 2};
     sweep->below = calloc(1, (size_t)real->szOsFile);
     if (sweep->below == NULL)

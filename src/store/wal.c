@@ -71,7 +71,7 @@ struct walk {
     int64_t size;
     bool big_endian;
     uint8_t salts[8];
-    uint8_t frame[FRAME_BYTES_MAX]; /* the one looked at: of frame_bytes */
+    const uint8_t *frame; /* the one looked at: of frame_bytes */
     int64_t frame_bytes;
     uint8_t *read; /* some that were read at once */
     int64_t read_at, read_length;
@@ -82,21 +82,20 @@ struct walk {
     int64_t pending_first_page;
 };
 
-uint32_t store_big(const uint8_t *at) {
-    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
+static inline uint32_t word(const uint8_t *at, bool big_endian) {
+    return big_endian ? (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]
+                      : (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
 }
 
-static uint32_t little(const uint8_t *at) {
-    return (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
+uint32_t store_big(const uint8_t *at) {
+    return word(at, true);
 }
 
 static struct sums add(struct sums sums, bool big_endian, const uint8_t *at, size_t length) {
-    uint32_t (*word)(const uint8_t *) = big_endian ? store_big : little;
-
     assert(length % 8 == 0);
     for (size_t i = 0; i < length; i += 8) {
-        sums.first += word(at + i) + sums.second;
-        sums.second += word(at + i + 4) + sums.first;
+        sums.first += word(at + i, big_endian) + sums.second;
+        sums.second += word(at + i + 4, big_endian) + sums.first;
     }
     return sums;
 }
@@ -216,7 +215,7 @@ static bool read_frame(struct walk *walk, int64_t offset) {
         if (!store_file_read(&walk->file, walk->read, (size_t)walk->read_length, offset))
             return false;
     }
-    memcpy(walk->frame, walk->read + (offset - walk->read_at), (size_t)walk->frame_bytes);
+    walk->frame = walk->read + (offset - walk->read_at);
     return true;
 }
 
