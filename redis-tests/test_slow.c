@@ -75,6 +75,29 @@ static void latency_notes_a_command_that_takes_long(void **state) {
     cluster_free(cluster);
 }
 
+/* The checkpoint is old: the write stands in the log, and is applied once more. */
+static void what_is_applied_again_at_a_start_is_neither_counted_nor_kept(void **state) {
+    (void)state;
+    static const char *const all[] = {"--slowlog-log-slower-than", "0", NULL};
+    struct cluster *cluster = cluster_new(1, all);
+    struct wire *wire = open_port(cluster->nodes[0].port);
+    assert_string_equal(wire_ask(wire, "SET a again"), "+OK");
+    assert_says(wire, "INFO commandstats", "cmdstat_set:calls=1,");
+    wire_close(wire);
+    cluster_kill(cluster, 0);
+    cluster_spawn(cluster, 0);
+    (void)cluster_wait_leader(cluster);
+    wire = open_port(cluster->nodes[0].port);
+    assert_string_equal(wire_ask(wire, "GET a"), "$5 again");
+    assert_null(strstr(wire_ask(wire, "INFO commandstats"), "cmdstat_set:"));
+    assert_null(strstr(wire_ask(wire, "SLOWLOG GET -1"), "$3 SET "));
+    assert_string_equal(wire_ask(wire, "SET a new"), "+OK");
+    assert_says(wire, "INFO commandstats", "cmdstat_set:calls=1,");
+    assert_says(wire, "SLOWLOG GET -1", "$3 SET ");
+    wire_close(wire);
+    cluster_free(cluster);
+}
+
 static pid_t start_from(const char *path, unsigned port) {
     const char *const argv[] = {cluster_binary(), path, NULL};
     pid_t pid = process_start(argv, NULL);
@@ -125,6 +148,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(every_node_keeps_the_commands_that_it_ran, cluster_teardown),
         cmocka_unit_test_teardown(latency_notes_a_command_that_takes_long, cluster_teardown),
+        cmocka_unit_test_teardown(what_is_applied_again_at_a_start_is_neither_counted_nor_kept,
+                                  cluster_teardown),
         cmocka_unit_test_teardown(what_rewrite_wrote_holds_at_the_next_start, cluster_teardown),
     };
     return cmocka_run_group_tests_name("slow", tests, NULL, NULL);
