@@ -65,6 +65,8 @@ static void take_log_job(struct node *node, struct store_job *job) {
         store_job_free(job);
         return;
     }
+    if (job->why[0])
+        log_warning(node->logger, "the log goes on where it is, for there is no next segment: %s", job->why);
     if (job->batch_synced) {
         node->statistics.fsyncs++;
         latency_add(&node->fsync, node->now_ms, job->batch_us);

@@ -35,6 +35,7 @@ struct world {
     struct store_boot boot;
     enum store_result result;
     char why[STORE_WHY_MAX];
+    char told[STORE_WHY_MAX]; /* by a job that went well; "" */
 };
 
 /* ---- chance ---------------------------------------------------------------------------------------------- */
@@ -298,6 +299,8 @@ static inline void run_well(struct world *world, struct store_job *job) {
     run_one(world, job);
     if (job->failed)
         fail_msg("%s", job->why);
+    if (job->why[0] != '\0')
+        strcpy(world->told, job->why);
     store_job_free(job);
 }
 

@@ -235,9 +235,14 @@ static void a_segment_that_cannot_be_made_stops_nobody(void **state) {
     append(world, 200, 600);
     assert_false(is_there(world, "raft-1.db"));
     assert_int_equal(files(world), 1);
+    assert_non_null(strstr(world->told, "raft-1.db"));
+    assert_non_null(strstr(world->told, "Is a directory"));
     assert_int_equal(rmdir(path), 0);
-    append(world, 200, 600);
+    append(world, 1, 600);
+    world->told[0] = '\0';
+    append(world, 199, 600);
     assert_true(files(world) > 3);
+    assert_string_equal(world->told, "");
     reopen_small(world);
     world_must_be_model(world);
 }
@@ -256,6 +261,7 @@ static void a_directory_in_a_segments_place_stops_nobody_who_writes(void **state
         assert_int_equal(mkdir(path, 0700), 0);
         append(world, 200, 600);
         entries_must_be(world, 1, model.last, SIZE_MAX);
+        assert_non_null(strstr(world->told, "raft-1.db"));
         world_close(world);
         assert_int_not_equal(world_open_as(world, 1), STORE_OK);
         assert_non_null(strstr(world->why, "raft-1.db"));

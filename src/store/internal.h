@@ -317,7 +317,7 @@ uint64_t store_segment_sum(const struct store_segment *segment, raft_index from,
 int64_t store_segment_wal_bytes(const struct store_segment *segment);
 
 /* Of one that nobody has open. SQLite's result. The first takes away all that its WAL holds, durably, or makes it. */
-int store_segment_renew(const struct store_segment *segment);
+int store_segment_renew(const struct store_segment *segment, char why[STORE_WHY_MAX]);
 int store_segment_fill(const struct store_segment *segment,
                        int64_t bytes); /* its WAL has so many, written, as far as can be; whole blocks */
 int store_segment_remove(const struct store_segment *segment);
@@ -335,8 +335,8 @@ struct store_keeper *store_keeper_new(const char *dir);
 bool store_keeper_thread(struct store_keeper *keeper);
 /* Only while it is idle, and what was ready has been taken. */
 void store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
-/* False: it is at work. *ready: an empty segment, open, the caller's; NULL: there is none. */
-bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready);
+/* False: it is at work. *ready: an empty segment, open, the caller's; NULL: there is none, and `why` says why none was to be had. */
+bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready, char why[STORE_WHY_MAX]);
 /* Ends the thread once it has done what was asked. NULL is fine. */
 void store_keeper_free(struct store_keeper *keeper);
 
@@ -353,8 +353,9 @@ struct store_ring {
     int64_t bytes;                /* of a segment's WAL, from which on the next one follows */
     struct store_keeping keeping; /* what the keeper was asked last */
     bool asked;                   /* ... and has not answered */
-    int64_t tried; /* bytes of the last one's WAL when the keeper got nothing ready; 0: it did */
-    size_t peak;   /* so many segments were in use lately */
+    int64_t tried;           /* bytes of the last one's WAL when the keeper got nothing ready; 0: it did */
+    char why[STORE_WHY_MAX]; /* it did not, and nobody was told yet; "" */
+    size_t peak;             /* so many segments were in use lately */
 };
 void store_ring_open(struct store_ring *ring, const char *dir);
 void store_ring_close(struct store_ring *ring);

@@ -6,12 +6,13 @@
  *      idle -- ask --> busy -- done --> idle, `ready` or not
  *
  * Nothing waits for it: until a segment is ready the log goes on in the one it has. So a failure here, a full disk above all, is no failure
- * of the log's, and it is asked again later. Without a thread (the simulator, tools) the work is done by who asks, and no zeros are written.
+ * of the log's: it is told, and asked again later. Without a thread (the simulator, tools) the work is done by who asks, and no zeros are written.
  */
 #define _GNU_SOURCE /* pthread_setname_np */
 #include "internal.h"
 
 #include <assert.h>
+#include <errno.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,19 +27,33 @@ struct store_keeper {
     struct store_keeping asked; /* under lock, as is what follows */
     bool busy;
     bool stopping;
-    struct store_segment *ready; /* NULL: none is, or not yet */
+    struct store_segment *ready; /* NULL: none is, or not yet, */
+    char why[STORE_WHY_MAX];     /* ... and this is why none is */
 };
 
-static struct store_segment *make_ready(const struct store_keeper *keeper,
-                                        const struct store_keeping *asked) {
-    struct store_segment *segment = store_segment_new(keeper->dir, asked->slot);
-    int result = store_segment_renew(segment);
+static bool fill(const struct store_segment *segment, int64_t bytes, char why[STORE_WHY_MAX]) {
+    int result = store_segment_fill(segment, bytes);
 
-    if (result == SQLITE_OK && keeper->threaded)
-        result = store_segment_fill(segment, asked->bytes);
-    if (result == SQLITE_OK)
-        result = store_segment_open(segment);
-    if (result == SQLITE_OK)
+    if (result != SQLITE_OK)
+        store_sql_why(why, segment->paths.wal, "write its zeros", NULL, result);
+    return result == SQLITE_OK;
+}
+
+static bool open_it(struct store_segment *segment, char why[STORE_WHY_MAX]) {
+    int result = store_segment_open(segment);
+
+    if (result != SQLITE_OK)
+        store_sql_why(why, segment->paths.db, "open", segment->db, result);
+    return result == SQLITE_OK;
+}
+
+static struct store_segment *make_ready(const struct store_keeper *keeper, const struct store_keeping *asked,
+                                        char why[STORE_WHY_MAX]) {
+    struct store_segment *segment = store_segment_new(keeper->dir, asked->slot);
+
+    errno = 0;
+    if (store_segment_renew(segment, why) == SQLITE_OK &&
+        (!keeper->threaded || fill(segment, asked->bytes, why)) && open_it(segment, why))
         return segment;
     store_segment_close(segment);
     return NULL;
@@ -55,13 +70,15 @@ static void remove_one(const struct store_keeper *keeper, unsigned slot) {
 static void do_asked(struct store_keeper *keeper) {
     struct store_keeping asked = keeper->asked;
     struct store_segment *ready = NULL;
+    char why[STORE_WHY_MAX] = "";
 
     pthread_mutex_unlock(&keeper->lock);
     if (asked.remove)
         remove_one(keeper, asked.slot);
     else
-        ready = make_ready(keeper, &asked);
+        ready = make_ready(keeper, &asked, why);
     pthread_mutex_lock(&keeper->lock);
+    memcpy(keeper->why, why, sizeof(why));
     keeper->ready = ready;
     keeper->busy = false;
     pthread_cond_broadcast(&keeper->changed);
@@ -119,7 +136,7 @@ void store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *k
     pthread_mutex_unlock(&keeper->lock);
 }
 
-bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready) {
+bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready, char why[STORE_WHY_MAX]) {
     bool idle;
 
     *ready = NULL;
@@ -128,6 +145,7 @@ bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready
     if (idle) {
         *ready = keeper->ready;
         keeper->ready = NULL;
+        memcpy(why, keeper->why, sizeof(keeper->why));
     }
     pthread_mutex_unlock(&keeper->lock);
     return idle;

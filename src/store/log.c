@@ -388,6 +388,10 @@ static void finish_batch(struct store_log *log, struct worker_job *batch, bool s
         job->first_index = log->last_index >= log->state.log_start ? log->state.log_start : 0;
         job->base_index = log->state.log_start - 1;
     }
+    if (!log->failed && log->ring.why[0] != '\0') {
+        memcpy(first->why, log->ring.why, sizeof(first->why));
+        log->ring.why[0] = '\0';
+    }
     first->batch_jobs = count;
     first->batch_us = commit_us;
     first->batch_synced = synced;

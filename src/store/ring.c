@@ -167,7 +167,7 @@ static bool take_answer(struct store_ring *ring) {
 
     if (!ring->asked)
         return true;
-    if (!store_keeper_take(ring->keeper, &ready))
+    if (!store_keeper_take(ring->keeper, &ready, ring->why))
         return false;
     ring->asked = false;
     if (ring->keeping.remove)

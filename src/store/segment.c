@@ -257,18 +257,17 @@ int store_segment_remove(const struct store_segment *segment) {
     return result == SQLITE_OK ? store_file_remove(segment->paths.db) : result;
 }
 
-int store_segment_renew(const struct store_segment *segment) {
+int store_segment_renew(const struct store_segment *segment, char why[STORE_WHY_MAX]) {
     const struct store_data_paths *paths = &segment->paths;
     struct store_making making = {paths->dir,      paths->fresh,       paths->db,
                                   &store_log_kind, store_fill_nothing, NULL};
     int64_t size = size_of(paths->db, SQLITE_OPEN_MAIN_DB);
-    char why[STORE_WHY_MAX];
-    int result;
+    bool again = size >= 0 && size <= RECYCLE_MAX;
+    int result = again ? take_away(segment) : store_file_remove(paths->wal);
 
-    if (size >= 0 && size <= RECYCLE_MAX)
-        return take_away(segment);
-    result = store_file_remove(paths->wal);
-    if (result == SQLITE_OK && store_make_file(&making, why) != STORE_OK)
+    if (result != SQLITE_OK)
+        store_sql_why(why, paths->wal, "take away what it holds", NULL, result);
+    else if (!again && store_make_file(&making, why) != STORE_OK)
         result = SQLITE_IOERR;
     return result;
 }

@@ -132,15 +132,17 @@ struct store_job {
     bool kept; /* out: the log held the entry */
 
     /* out */
-    bool failed;             /* nothing of the batch is durable: end the process */
-    char why[STORE_WHY_MAX]; /* when failed: path, SQLite's words, errno's words */
-    uint64_t batch_jobs;     /* on the first job of a batch: how many jobs shared the transaction, else 0 */
-    uint64_t batch_us;       /* on the first job of a batch: how long its commit (write and fsync) took */
-    bool batch_synced;       /* on the first job of a batch: it had something to make durable */
-    uint64_t log_bytes;      /* data bytes of the log after the batch */
-    uint64_t wal_bytes;      /* written to the disk for it since the opening */
-    raft_index first_index;  /* of the log after the batch; 0: it is empty */
-    raft_index base_index;   /* the log begins after it */
+    /* When failed: path, SQLite's words, errno's words. Else, on the first job of a batch, "" or in the same words why no segment for what is
+     * written next could be got ready, each time that it was tried. */
+    char why[STORE_WHY_MAX];
+    bool failed;            /* nothing of the batch is durable: end the process */
+    uint64_t batch_jobs;    /* on the first job of a batch: how many jobs shared the transaction, else 0 */
+    uint64_t batch_us;      /* on the first job of a batch: how long its commit (write and fsync) took */
+    bool batch_synced;      /* on the first job of a batch: it had something to make durable */
+    uint64_t log_bytes;     /* data bytes of the log after the batch */
+    uint64_t wal_bytes;     /* written to the disk for it since the opening */
+    raft_index first_index; /* of the log after the batch; 0: it is empty */
+    raft_index base_index;  /* the log begins after it */
 };
 
 struct store_job *store_job_new(enum store_job_type type);
