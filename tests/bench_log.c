@@ -38,6 +38,7 @@ enum {
     CUT_BYTES = 32 * 1024 * 1024, /* when the log has so many the older half goes */
     FILL_COUNT = 256,             /* entries of a transaction that fills it */
     RUN_COMMITS = 3000,
+    WARM_COMMITS_MAX = 10000,
     DISK_BYTES = 4 * 1024 * 1024, /* for the disk alone */
     BLOCK = 4096,
 };
@@ -349,14 +350,25 @@ static struct run run_disk(const struct row *row, const char *dir, uint64_t byte
     return run;
 }
 
+/* Until the log has had its beginning cut away some times: from there on it has the files that it needs, and uses them again. */
+static void warm_up(struct run *run) {
+    const struct row *row = run->row;
+    struct row at_once = *row;
+    uint64_t commit = (uint64_t)row->entries * row->bytes, commits = 3 * CUT_BYTES / commit;
+    at_once.mb_per_s = 0;
+    run->row = &at_once;
+    drive_for(run, commit * (commits < WARM_COMMITS_MAX ? commits : WARM_COMMITS_MAX));
+    run->row = row;
+    run->commits = run->transactions = run->payload = 0;
+}
+
 static void run_row(const struct row *row, const char *dir, FILE *csv) {
     uint64_t bytes = (uint64_t)RUN_COMMITS * row->entries * row->bytes;
     struct run run = new_run(row, dir, commit_to_log);
     remove_files(dir);
     open_log(&run);
     fill(&run);
-    drive_for(&run, (uint64_t)row->entries * row->bytes * 100);
-    run.commits = run.transactions = run.payload = 0;
+    warm_up(&run);
     struct use before = use_now();
     drive_for(&run, bytes);
     struct use after = use_now();
