@@ -3,7 +3,7 @@
  * Redis's own behaviour as the judge: the same commands, right and wrong, to a real redis-server 7.0 and to a cluster of
  * three; every reply must be the same, byte for byte.
  *
- * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which. A run that meets a difference plays what came up to it again, ever less of it,
+ * REDRAFT_COMMANDS sets how many (50000), REDRAFT_SEED which (1). A run that meets a difference plays what came up to it again, ever less of it,
  * until every command that is left matters (harness/cut.c), and keeps that in a file; REDRAFT_FILE plays such a file. At its end a run says which
  * commands of both servers' tables it never sent. What differs on purpose:
  *
@@ -145,7 +145,7 @@ static void every_reply_is_the_one_that_redis_gives(void **state) {
     uint64_t count = harness_setting("REDRAFT_COMMANDS", 50000);
     if (count == 0)
         return; /* only what was kept is played */
-    uint64_t first = harness_setting("REDRAFT_SEED", harness_now_us() % 1000000), seed = first;
+    uint64_t first = harness_setting("REDRAFT_SEED", 1), seed = first;
     struct request *request = new_request();
     struct sequence batch = {.count = 0};
     struct difference difference;

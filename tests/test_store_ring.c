@@ -121,6 +121,24 @@ static void a_segment_that_is_full_gives_back_what_its_writing_took(void **state
     assert_in_range(descriptors() - before, 2 * files(world) - 4, 2 * files(world) + 6);
 }
 
+/* A start reads all of each of them. */
+static void nor_do_many_that_were_full_at_the_start(void **state) {
+    enum { SEGMENT = 1024 * 1024, ENTRY = 100 * 1000, ENTRIES = 200, EACH_MAX = 200 * 1000 };
+    struct world *world = *state;
+    sqlite3_int64 before;
+
+    model_init();
+    world_open(world);
+    store_log_segments(world->log, SEGMENT);
+    append(world, ENTRIES, ENTRY);
+    assert_true(files(world) > 12);
+    world_close(world);
+    before = sqlite3_memory_used();
+    world_open(world);
+    assert_in_range(sqlite3_memory_used() - before, 1, files(world) * EACH_MAX);
+    world_must_be_model(world);
+}
+
 /* ---- overwritten ---------------------------------------------------------------------------------------------- */
 
 static void entries_of_older_segments_are_overwritten(void **state) {
@@ -337,6 +355,7 @@ int main(void) {
         RING_TEST(a_transaction_of_many_entries_comes_back),
         RING_TEST(the_keepers_thread_gets_them_ready_as_well),
         RING_TEST(a_segment_that_is_full_gives_back_what_its_writing_took),
+        RING_TEST(nor_do_many_that_were_full_at_the_start),
         RING_TEST(entries_of_older_segments_are_overwritten),
         RING_TEST(files_are_used_again),
         RING_TEST(a_log_that_was_long_once_gives_its_files_back),

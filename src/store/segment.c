@@ -153,9 +153,18 @@ int store_segment_open(struct store_segment *segment) {
     return result;
 }
 
+/* What is only read, by one follower at a time, needs few pages; there may be many segments. */
+static int shrink(struct store_segment *segment) {
+    sqlite3_db_release_memory(segment->db);
+    return store_sql_exec(segment->db, "PRAGMA cache_size = -128");
+}
+
 int store_segment_view(struct store_segment *segment, sqlite3 *view) {
+    int result;
+
     segment->db = view;
-    return prepare(segment, STORE_PARTS_GET);
+    result = shrink(segment);
+    return result == SQLITE_OK ? prepare(segment, STORE_PARTS_GET) : result;
 }
 
 int store_segment_seal(struct store_segment *segment) {
@@ -164,8 +173,7 @@ int store_segment_seal(struct store_segment *segment) {
         segment->statements[i] = NULL;
     }
     store_gather_seal(segment->wal);
-    sqlite3_db_release_memory(segment->db);
-    return store_sql_exec(segment->db, "PRAGMA cache_size = -128");
+    return shrink(segment);
 }
 
 void store_segment_close(struct store_segment *segment) {
