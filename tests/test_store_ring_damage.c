@@ -214,6 +214,43 @@ static void a_free_segment_that_is_damaged_is_refused_or_means_nothing(void **st
     assert_true(refused > tries(20));
 }
 
+/* Its pages lay under the WAL's, where nobody has looked at them; what is written next stands on them. */
+static void a_file_that_was_damaged_is_not_used_again(void **state) {
+    struct world *world = *state;
+    uint64_t seed = 3;
+    int anew = 0;
+
+    for (int i = 0; i < tries(40); i++) {
+        struct bytes whole, damaged, now;
+        size_t at;
+
+        make_log(world);
+        open_small(world);
+        compact(world, model.last - 2); /* raft-2.db is free */
+        whole = bytes_read(world, "raft-2.db");
+        damaged = bytes_copy(whole);
+        do
+            at = random_below(&seed, whole.length);
+        while (whole.at[at] == 0); /* most of it is empty pages */
+        damaged.at[at] ^= (uint8_t)(1 + random_below(&seed, 255));
+        if (i % 5 == 0)
+            damaged.length = random_below(&seed, whole.length);
+        bytes_write(world, "raft-2.db", damaged);
+        append(world, 400, 600);
+        now = bytes_read(world, "raft-2.db");
+        anew += bytes_equal(now, whole);
+        world_close(world);
+        open_small(world);
+        world_must_be_model(world);
+        world_close(world);
+        world_empty(world);
+        free(whole.at);
+        free(damaged.at);
+        free(now.at);
+    }
+    assert_true(anew > tries(40) / 4);
+}
+
 static void another_nodes_segment_is_refused(void **state) {
     struct world *world = *state, other;
 
@@ -321,6 +358,7 @@ int main(void) {
         DAMAGE_TEST(an_end_that_is_gone_is_missed_by_the_only_one_left),
         DAMAGE_TEST(half_a_header_is_none),
         DAMAGE_TEST(a_free_segment_that_is_damaged_is_refused_or_means_nothing),
+        DAMAGE_TEST(a_file_that_was_damaged_is_not_used_again),
         DAMAGE_TEST(another_nodes_segment_is_refused),
         DAMAGE_TEST(flips_in_any_segment_are_refused_or_mean_nothing),
         DAMAGE_TEST(flips_and_cuts_of_a_new_nodes_file_are_refused_or_mean_nothing),

@@ -273,7 +273,8 @@ static enum store_result check_log(struct check *check) {
     return STORE_OK;
 }
 
-/* Of the newest one, which is written to. Of the others nothing is used but the rows, and each of those was read. */
+/* Of the newest one, which is written to. Of the others nothing is used but the rows, and each of those was read; one that is used again is
+ * checked then (segment.c). */
 static enum store_result check_structure(struct check *check) {
     return store_check_structure(&check->looks[check->count - 1].file);
 }

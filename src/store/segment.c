@@ -265,17 +265,37 @@ int store_segment_remove(const struct store_segment *segment) {
     return result == SQLITE_OK ? store_file_remove(segment->paths.db) : result;
 }
 
+/* What transactions are going to be written upon. No start has seen it: the WAL's pages lay over it. */
+static bool is_sound(const struct store_segment *segment) {
+    char why[STORE_WHY_MAX];
+    struct store_check check = {.kind = &store_log_kind,
+                                .db = segment->paths.db,
+                                .wal_path = segment->paths.wal,
+                                .journal_path = segment->paths.journal,
+                                .recycled = true,
+                                .remedy = "",
+                                .why = why};
+    bool sound = store_check_open(&check) == STORE_OK && store_check_structure(&check) == STORE_OK;
+
+    store_check_close(&check);
+    return sound;
+}
+
 int store_segment_renew(const struct store_segment *segment, char why[STORE_WHY_MAX]) {
     const struct store_data_paths *paths = &segment->paths;
     struct store_making making = {paths->dir,      paths->fresh,       paths->db,
                                   &store_log_kind, store_fill_nothing, NULL};
     int64_t size = size_of(paths->db, SQLITE_OPEN_MAIN_DB);
     bool again = size >= 0 && size <= RECYCLE_MAX;
-    int result = again ? take_away(segment) : store_file_remove(paths->wal);
+    int result = again ? take_away(segment) : SQLITE_OK;
 
+    if (result == SQLITE_OK && again && is_sound(segment))
+        return SQLITE_OK;
+    if (result == SQLITE_OK)
+        result = store_file_remove(paths->wal);
     if (result != SQLITE_OK)
         store_sql_why(why, paths->wal, "take away what it holds", NULL, result);
-    else if (!again && store_make_file(&making, why) != STORE_OK)
+    else if (store_make_file(&making, why) != STORE_OK)
         result = SQLITE_IOERR;
     return result;
 }
