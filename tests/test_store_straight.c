@@ -92,12 +92,11 @@ static void over_written_blocks_a_commit_is_one_call(void **state) {
     must_hold(world, last);
 }
 
-/* The keeper writes them, beside the log. */
+/* The keeper writes them, beside the log: soon after a start, for the segment that is there grows; later when the one before is half full. */
 static void a_new_segments_blocks_are_written_before_it_is_used(void **state) {
     enum { BYTES = 128 * 1024 };
+    static const char *const next[] = {"raft-1.db-wal", "raft-2.db-wal"};
     struct world *world = *state;
-    char path[2 * WORLD_PATH_MAX];
-    struct stat status = {0};
     raft_index last = 0;
 
     NEED_STRAIGHT(world);
@@ -107,22 +106,62 @@ static void a_new_segments_blocks_are_written_before_it_is_used(void **state) {
     store_log_segments(world->log, BYTES);
     assert_true(store_log_thread(world->log));
     run_well(world, job_save(1, 1));
-    while (last < 14) /* more than half of the first segment */
-        save_bytes(world, &last, 5000);
-    world_path(world, "raft-1.db-wal", path);
-    for (int i = 0; i < 5000 && status.st_size < BYTES; i++) {
-        usleep(1000);
-        if (stat(path, &status) != 0)
-            status.st_size = 0;
+    for (size_t i = 0; i < 2; i++) {
+        char path[2 * WORLD_PATH_MAX];
+        struct stat status = {0};
+        raft_index until = last + (i == 0 ? 1 : 14);
+
+        while (last < until)
+            save_bytes(world, &last, 5000);
+        world_path(world, next[i], path);
+        for (int wait = 0; wait < 5000 && status.st_size < BYTES; wait++) {
+            usleep(1000);
+            if (stat(path, &status) != 0)
+                status.st_size = 0;
+        }
+        assert_int_equal(status.st_size, BYTES);
+        usleep(50000); /* it is opened, too */
+        assert_true(calls.straight == 0 || i == 1);
     }
-    assert_int_equal(status.st_size, BYTES);
-    usleep(50000); /* it is opened, too */
-    assert_int_equal(calls.straight, 0);
     while (last < 40)
         save_bytes(world, &last, 5000);
-    assert_true(calls.straight > 5);
+    assert_true(calls.straight > 15);
     world_reopen(world);
     must_hold(world, last);
+}
+
+/* Many short runs of a node make no heap of segments. */
+static void a_log_of_many_segments_fills_the_one_it_has(void **state) {
+    enum { BYTES = 128 * 1024, STARTS = 20, SEGMENTS_MAX = 12 };
+    struct world *world = *state;
+    char path[2 * WORLD_PATH_MAX];
+    raft_index last = 0;
+    unsigned segments = 0;
+
+    first = 1;
+    for (int i = 0; i < STARTS; i++) {
+        world_open(world);
+        store_log_segments(world->log, BYTES);
+        assert_true(store_log_thread(world->log));
+        if (i == 0)
+            run_well(world, job_save(1, 1));
+        for (int wait = 0; wait < 20; wait++) {
+            save_bytes(world, &last, 200);
+            usleep(1000);
+        }
+        must_hold(world, last);
+        world_close(world);
+    }
+    world_open(world);
+    must_hold(world, last);
+    for (unsigned slot = 0; slot < STARTS; slot++) {
+        char name[32];
+
+        snprintf(name, sizeof(name), slot == 0 ? "raft.db" : "raft-%u.db", slot);
+        world_path(world, name, path);
+        segments += access(path, F_OK) == 0;
+    }
+    assert_in_range(segments, 1, SEGMENTS_MAX);
 }
 
 /* What the process shows to nobody any more, the files have: nothing of a commit waits in memory. */
@@ -217,6 +256,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         STRAIGHT_TEST(over_written_blocks_a_commit_is_one_call),
         STRAIGHT_TEST(a_new_segments_blocks_are_written_before_it_is_used),
+        STRAIGHT_TEST(a_log_of_many_segments_fills_the_one_it_has),
         STRAIGHT_TEST(what_is_committed_is_in_the_file),
         STRAIGHT_TEST(a_disk_that_takes_a_part_is_given_the_rest),
         STRAIGHT_TEST(an_error_is_the_end_of_the_log),

@@ -335,7 +335,8 @@ struct store_keeper *store_keeper_new(const char *dir);
 bool store_keeper_thread(struct store_keeper *keeper);
 /* Only while it is idle, and what was ready has been taken. */
 void store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
-/* False: it is at work. *ready: an empty segment, open, the caller's; NULL: there is none, and `why` says why none was to be had. */
+/* False: it is at work. *ready: an empty segment, open, the caller's; NULL: there is none, and `why` says why none was to be had. Else that stays
+ * as it is. */
 bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready, char why[STORE_WHY_MAX]);
 /* Ends the thread once it has done what was asked. NULL is fine. */
 void store_keeper_free(struct store_keeper *keeper);
@@ -356,9 +357,13 @@ struct store_ring {
     int64_t tried;           /* bytes of the last one's WAL when the keeper got nothing ready; 0: it did */
     char why[STORE_WHY_MAX]; /* it did not, and nobody was told yet; "" */
     size_t peak;             /* so many segments were in use lately */
+    bool grows;              /* the last one has no written blocks, */
+    int64_t grows_from;      /* ... from so many bytes on */
 };
 void store_ring_open(struct store_ring *ring, const char *dir);
 void store_ring_close(struct store_ring *ring);
+/* As store_keeper_thread; once the last segment is there. */
+bool store_ring_thread(struct store_ring *ring);
 struct store_segment *store_ring_last(const struct store_ring *ring);
 /* Takes over a segment, as the last one. */
 void store_ring_add(struct store_ring *ring, struct store_segment *segment);

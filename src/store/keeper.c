@@ -145,7 +145,9 @@ bool store_keeper_take(struct store_keeper *keeper, struct store_segment **ready
     if (idle) {
         *ready = keeper->ready;
         keeper->ready = NULL;
-        memcpy(why, keeper->why, sizeof(keeper->why));
+        if (keeper->why[0] != '\0')
+            memcpy(why, keeper->why, sizeof(keeper->why));
+        keeper->why[0] = '\0';
     }
     pthread_mutex_unlock(&keeper->lock);
     return idle;

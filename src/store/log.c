@@ -552,7 +552,7 @@ enum store_result store_log_open(const char *dir, raft_id node, const char *inca
 }
 
 bool store_log_thread(struct store_log *log) {
-    return store_keeper_thread(log->ring.keeper);
+    return store_ring_thread(&log->ring);
 }
 
 void store_log_segments(struct store_log *log, uint64_t bytes) {

@@ -10,6 +10,9 @@
  * transaction on. One of which no entry counts any more is free: its slot is used again, the oldest first, so that there are as many
  * files as the log needs; after a time in which it needed more, the rest is removed one by one.
  *
+ * To lengthen a file takes the disk longer than to write over what is there, so the keeper writes zeros into a new one first. The one that a start goes
+ * on with has no zeros: it is left as soon as another is ready, but not by a log that has many segments, or starts again and again would make ever more.
+ *
  * Which segment follows which, no file says: each transaction has a number, and what was written last is newest (rows.c).
  */
 #include "internal.h"
@@ -23,6 +26,8 @@ enum {
     DOUBLED_EACH =
         16, /* after so many segments they are twice as large, and so on: a long log has not too many files */
     DOUBLED_MAX = 6,
+    GROWS_PART = 64, /* so much of a segment is written to one that grows before another is asked for */
+    GROWS_MAX = 8,   /* segments of a log in which that is done */
     TRIES_PART = 8, /* after a failure the keeper is asked again when so much of a segment more was written */
 };
 
@@ -66,13 +71,26 @@ static int64_t full_bytes(const struct store_ring *ring) {
     return ring->bytes << (doubled < DOUBLED_MAX ? doubled : DOUBLED_MAX);
 }
 
+/* Bytes of the last one's WAL from which on it is left. */
+static int64_t leave_bytes(const struct store_ring *ring) {
+    int64_t full = full_bytes(ring), early = ring->grows_from + full / GROWS_PART;
+
+    return ring->grows && ring->count <= GROWS_MAX && early < full ? early : full;
+}
+
+bool store_ring_thread(struct store_ring *ring) {
+    ring->grows_from = store_segment_wal_bytes(store_ring_last(ring));
+    ring->grows = store_keeper_thread(ring->keeper);
+    return ring->grows;
+}
+
 /* ---- entries ----------------------------------------------------------------------------------------------- */
 
 int store_ring_turn(struct store_ring *ring, raft_index next) {
     struct store_segment *last = store_ring_last(ring);
     int result;
 
-    if (ring->ready == NULL || store_segment_wal_bytes(last) < full_bytes(ring))
+    if (ring->ready == NULL || store_segment_wal_bytes(last) < leave_bytes(ring))
         return SQLITE_OK;
     result = store_segment_seal(last);
     if (result != SQLITE_OK)
@@ -80,6 +98,7 @@ int store_ring_turn(struct store_ring *ring, raft_index next) {
     store_segment_begin(ring->ready, next);
     store_ring_add(ring, ring->ready);
     ring->ready = NULL;
+    ring->grows = false;
     return SQLITE_OK;
 }
 
@@ -191,8 +210,9 @@ static void ask(struct store_ring *ring, unsigned slot, bool remove) {
 
 static bool needs_next(const struct store_ring *ring) {
     int64_t bytes = store_segment_wal_bytes(store_ring_last(ring)), full = full_bytes(ring);
+    int64_t leave = leave_bytes(ring);
 
-    return ring->ready == NULL && bytes >= full / 2 &&
+    return ring->ready == NULL && bytes >= (leave < full ? leave : full / 2) &&
            (ring->tried == 0 || bytes >= ring->tried + full / TRIES_PART);
 }
 
