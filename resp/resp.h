@@ -122,6 +122,9 @@ static inline bool resp_arg_is(const struct resp_arg *arg, const char *word) {
 /* A decimal integer in Redis's strict form (string2ll): no spaces, no plus, no leading zeros. False when
  * it is not one. */
 bool resp_arg_integer(const struct resp_arg *arg, int64_t *value);
+/* The way back: writes `value` in decimal to `digits` and returns it as an argument. Nothing is terminated. */
+enum { RESP_DIGITS_MAX = 20 };
+struct resp_arg resp_arg_digits(int64_t value, char digits[RESP_DIGITS_MAX]);
 
 /* A line falls into words, with quotes and escapes as in Redis's inline commands and its configuration
  * file. */

@@ -19,7 +19,7 @@
 #include <string.h>
 
 enum {
-    NUMBER_MAX = 20,                 /* "-9223372036854775808", "18446744073709551615" */
+    NUMBER_MAX = RESP_DIGITS_MAX,    /* "-9223372036854775808", "18446744073709551615" */
     HEADER_MAX = 1 + NUMBER_MAX + 2, /* a kind, a number, CRLF */
     DOUBLE_MAX = 32,                 /* "-2.2250738585072014e-308" and its NUL */
     FORMAT_USUAL = 256,              /* formatted texts of up to this are formatted once */
@@ -55,6 +55,10 @@ static char *put_integer(char *at, int64_t value) {
         return put_unsigned(at, (uint64_t)value);
     *at++ = '-';
     return put_unsigned(at, 0 - (uint64_t)value);
+}
+
+struct resp_arg resp_arg_digits(int64_t value, char digits[RESP_DIGITS_MAX]) {
+    return (struct resp_arg){digits, (size_t)(put_integer(digits, value) - digits)};
 }
 
 static char *put_bytes(char *at, const void *bytes, size_t length) {

@@ -7,7 +7,6 @@
  */
 #include <assert.h>
 #include <math.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "../data/collection.h"
@@ -227,9 +226,8 @@ void cmd_hincrby(struct call *call) {
         resp_error(call->reply, "ERR increment or decrement would overflow");
         return;
     }
-    int length = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    assert(length > 0 && (size_t)length < sizeof digits);
-    set_one(call, &call->args[2], &(struct resp_arg){digits, (size_t)length}, "hincrby");
+    struct resp_arg text = resp_arg_digits(value, digits);
+    set_one(call, &call->args[2], &text, "hincrby");
     resp_integer(call->reply, value);
 }
 

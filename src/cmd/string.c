@@ -4,7 +4,6 @@
  * keys up as reads do.
  */
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "families.h"
@@ -182,9 +181,8 @@ static void add(struct call *call, int64_t amount) {
         resp_error(call->reply, "ERR increment or decrement would overflow");
         return;
     }
-    int length = snprintf(digits, sizeof digits, "%lld", (long long)value);
-    assert(length > 0 && (size_t)length < sizeof digits);
-    string_put(call, &call->args[1], &(struct resp_arg){digits, (size_t)length}, true);
+    struct resp_arg text = resp_arg_digits(value, digits);
+    string_put(call, &call->args[1], &text, true);
     notify(call, EVENT_STRING, "incrby", &call->args[1]);
     resp_integer(call->reply, value);
 }

@@ -147,14 +147,17 @@ void list_remove(struct collection *list, size_t index, size_t count) {
 /* Marks nothing and moves nothing until it has found one. */
 static size_t remove_equal_small(struct collection *list, const struct pack_value *value, size_t count,
                                  bool head) {
-    size_t removed = 0, index = head ? 0 : collection_count(list->item);
-    while (removed < count && (head ? index < collection_count(list->item) : index > 0)) {
-        index -= !head;
-        if (pack_equal(small_place(list->item, index), value)) {
-            list_remove(list, index, 1);
+    size_t removed = 0, left = item_small(list->item).length - SMALL_HEADER; /* bytes not looked at yet */
+    while (removed < count && left > 0) {
+        const char *end = small_end(list->item), *at = head ? end - left : small_begin(list->item) + left;
+        const char *entry = head ? at : pack_previous(at), *next = head ? pack_next(at) : at;
+        size_t size = (size_t)(next - entry);
+        left -= size;
+        if (pack_equal(entry, value)) {
+            bool fits = small_splice(list, entry, size, NULL, small_count(list->item) - 1);
+            assert(fits);
+            (void)fits;
             removed++;
-        } else {
-            index += head;
         }
     }
     return removed;

@@ -3,7 +3,6 @@
 
 #include <assert.h>
 #include <endian.h>
-#include <stdio.h>
 #include <string.h>
 
 enum {
@@ -173,9 +172,20 @@ static size_t front_at(const char *at) {
     return what < INTEGER || what == ELSEWHERE ? 1 : 1 + (what - INTEGER);
 }
 
-const char *pack_next(const char *at) {
+/* What nearly all entries are comes first, and by branches: where they all are of one kind, a processor that foresees them goes to the
+ * next entry before it has read this one. */
+static inline const char *next_of(const char *at) {
+    unsigned what = (unsigned char)*at;
+    if (what > INTEGER && what <= INTEGER + 8)
+        return at + (what - INTEGER) + 2;
+    if (what < STRING_MAX)
+        return at + what + 2;
     size_t front = front_at(at);
     return at + front + back_size(front);
+}
+
+const char *pack_next(const char *at) {
+    return next_of(at);
 }
 
 const char *pack_read(const char *at, struct pack_value *value) {
@@ -196,8 +206,7 @@ const char *pack_text(const char *at, struct resp_arg *text, char digits[PACK_DI
     const char *next = pack_read(at, &value);
     *text = value.text;
     if (value.is_integer)
-        *text = (struct resp_arg){digits,
-                                  (size_t)snprintf(digits, PACK_DIGITS, "%lld", (long long)value.integer)};
+        *text = resp_arg_digits(value.integer, digits);
     return next;
 }
 
@@ -223,6 +232,49 @@ bool pack_equal(const char *at, const struct pack_value *value) {
     size_t length;
     const char *text = get_string(at, &length);
     return length == value->text.length && (length == 0 || memcmp(text, value->text.bytes, length) == 0);
+}
+
+/* Whether the entry's integer of that width is the one of these bits; by one load, but near the end. */
+static inline bool has_bits(const char *at, const char *end, size_t width, uint64_t bits) {
+    bool near = (size_t)(end - at) < 1 + sizeof bits;
+    uint64_t own = get_number(at + 1, near ? width : sizeof bits);
+    return width == 0 || (own ^ bits) << (8 * (sizeof bits - width)) == 0;
+}
+
+/* An integer has one way only to be written, so what is looked for is its bytes. */
+static const char *find_integer(const char *at, const char *end, unsigned stride, int64_t integer,
+                                size_t *place) {
+    char first = (char)(is_tiny(integer) ? TINY + integer : INTEGER + (int64_t)width_of(integer));
+    size_t width = is_tiny(integer) ? 0 : width_of(integer);
+    for (size_t i = 0; at < end; i++) {
+        if (*at == first && has_bits(at, end, width, (uint64_t)integer)) {
+            *place = i;
+            return at;
+        }
+        for (unsigned skipped = 0; skipped < stride; skipped++)
+            at = next_of(at);
+    }
+    return NULL;
+}
+
+static const char *find_string(const char *at, const char *end, unsigned stride,
+                               const struct pack_value *value, size_t *place) {
+    for (size_t i = 0; at < end; i++) {
+        if (pack_equal(at, value)) {
+            *place = i;
+            return at;
+        }
+        for (unsigned skipped = 0; skipped < stride; skipped++)
+            at = next_of(at);
+    }
+    return NULL;
+}
+
+const char *pack_find(const char *at, const char *end, unsigned stride, const struct pack_value *value,
+                      size_t *place) {
+    assert(!value->is_elsewhere);
+    return value->is_integer ? find_integer(at, end, stride, value->integer, place)
+                             : find_string(at, end, stride, value, place);
 }
 
 /* ---- distrust --- */

@@ -57,6 +57,10 @@ const char *pack_text(const char *at, struct resp_arg *text, char digits[PACK_DI
 const char *pack_next(const char *at);
 const char *pack_previous(const char *end); /* the entry that ends there */
 bool pack_equal(const char *at, const struct pack_value *value);
+/* The first entry from `at` on that is equal, of every `stride`-th; NULL: there is none before `end`. `place` becomes how many of those
+ * lie before it. */
+const char *pack_find(const char *at, const char *end, unsigned stride, const struct pack_value *value,
+                      size_t *place);
 
 /* Whether these bytes are entries and nothing else; how many. `elsewhere`: some may be. */
 bool pack_is_sound(const char *bytes, size_t length, bool elsewhere, size_t *count);

@@ -47,6 +47,14 @@ bool small_read_score(const char *at, double *score) {
     return !isnan(*score);
 }
 
+static double read_score(const char *at) {
+    double score = 0;
+    bool sound = small_read_score(at, &score);
+    assert(sound);
+    (void)sound;
+    return score;
+}
+
 /* ---- reading --- */
 
 bool small_is_sound(enum value_type type, const struct resp_arg *bytes) {
@@ -80,28 +88,21 @@ const char *small_end(const struct item *item) {
 }
 
 const char *small_place(const struct item *item, size_t place) {
-    const char *at = small_begin(item);
-    size_t entries = place * entries_of(item_type(item));
-    assert(place <= small_count(item));
-    while (entries-- > 0)
-        at = pack_next(at);
+    size_t count = small_count(item), per_member = entries_of(item_type(item));
+    assert(place <= count);
+    const char *at = place <= count / 2 ? small_begin(item) : small_end(item);
+    if (place <= count / 2)
+        for (size_t left = place * per_member; left > 0; left--)
+            at = pack_next(at);
+    else
+        for (size_t left = (count - place) * per_member; left > 0; left--)
+            at = pack_previous(at);
     return at;
 }
 
 const char *small_find(const struct item *item, const struct resp_arg *key, size_t *place) {
     struct pack_value value = pack_value(key);
-    const char *at = small_begin(item), *end = small_end(item);
-    bool pairs = entries_of(item_type(item)) == 2;
-    for (size_t i = 0; at < end; i++) {
-        if (pack_equal(at, &value)) {
-            *place = i;
-            return at;
-        }
-        at = pack_next(at);
-        if (pairs)
-            at = pack_next(at);
-    }
-    return NULL;
+    return pack_find(small_begin(item), small_end(item), entries_of(item_type(item)), &value, place);
 }
 
 const char *small_read(const struct item *item, const char *at, struct member *member) {
@@ -112,8 +113,18 @@ const char *small_read(const struct item *item, const char *at, struct member *m
         return pack_text(at, &member->value, member->digits[1]);
     if (item_type(item) != VALUE_ZSET)
         return at;
-    bool sound = small_read_score(at, &member->score);
-    assert(sound);
+    member->score = read_score(at);
+    return pack_next(at);
+}
+
+const char *small_next(const struct item *item, const char *at) {
+    at = pack_next(at);
+    return entries_of(item_type(item)) == 2 ? pack_next(at) : at;
+}
+
+const char *small_next_score(const char *at, double *score) {
+    at = pack_next(at);
+    *score = read_score(at);
     return pack_next(at);
 }
 
@@ -127,10 +138,15 @@ size_t small_rank(const struct item *item, double score, const struct resp_arg *
     const char *at = small_begin(item), *end = small_end(item);
     size_t rank = 0;
     for (; at < end; rank++) {
-        struct member member;
-        at = small_read(item, at, &member);
-        if (member.score > score || (member.score == score && compare(&member.key, key) >= 0))
+        struct resp_arg other_key;
+        char digits[PACK_DIGITS];
+        double other;
+        const char *next = small_next_score(at, &other);
+        if (other == score)
+            (void)pack_text(at, &other_key, digits);
+        if (other > score || (other == score && compare(&other_key, key) >= 0))
             break;
+        at = next;
     }
     return rank;
 }

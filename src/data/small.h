@@ -32,6 +32,9 @@ const char *small_find(const struct item *item, const struct resp_arg *key, size
 size_t small_rank(const struct item *item, double score, const struct resp_arg *key);
 /* Reads a member at `at`, returns the next one. */
 const char *small_read(const struct item *item, const char *at, struct member *member);
+/* The same without reading it; of a sorted set, with its score. */
+const char *small_next(const struct item *item, const char *at);
+const char *small_next_score(const char *at, double *score);
 
 /* A member's value beside its key, by type: of a set nothing. */
 struct small_value {

@@ -41,9 +41,9 @@ size_t zset_rank_of_score(const struct item *item, double score, bool through) {
         return order_rank_of_number(&members_of(item)->order, members_number(score), through, NULL);
     size_t rank = 0;
     for (const char *at = small_begin(item), *end = small_end(item); at < end; rank++) {
-        struct member member;
-        at = small_read(item, at, &member);
-        if (through ? member.score > score : member.score >= score)
+        double other;
+        at = small_next_score(at, &other);
+        if (through ? other > score : other >= score)
             break;
     }
     return rank;
