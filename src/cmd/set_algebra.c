@@ -17,6 +17,7 @@
 #include <string.h>
 
 #include "../data/collection.h"
+#include "../data/finder.h"
 #include "families.h"
 #include "lookup.h"
 #include "notify.h"
@@ -29,6 +30,8 @@ struct sources {
     const struct resp_arg *keys;
     size_t count, missing;
     const struct item **items; /* NULL: not there */
+    struct finder *finders;    /* of the items, while they are looked into */
+    uint64_t seed;
 };
 
 static void sources_find(struct call *call, struct sources *sources) {
@@ -36,17 +39,23 @@ static void sources_find(struct call *call, struct sources *sources) {
         sources->items[i] = keyspace_find(call->keyspace, call->db, &sources->keys[i]);
 }
 
+static void sources_close(struct sources *sources) {
+    free(sources->items);
+    free(sources->finders);
+}
+
 /* False, with the error as the reply, when one of them is no set. */
 static bool sources_open(struct call *call, struct sources *sources, const struct resp_arg *keys,
                          size_t count) {
-    *sources = (struct sources){.keys = keys, .count = count};
-    sources->items = calloc(count, sizeof(struct item *));
-    if (!sources->items)
+    *sources = (struct sources){.keys = keys, .count = count, .seed = call->seed};
+    sources->items = calloc(count, sizeof *sources->items);
+    sources->finders = calloc(count, sizeof *sources->finders);
+    if (!sources->items || !sources->finders)
         abort();
     for (size_t i = 0; i < count; i++) {
         struct item *item;
         if (!lookup_type(call, &keys[i], VALUE_SET, &item)) {
-            free(sources->items);
+            sources_close(sources);
             return false;
         }
         sources->items[i] = item;
@@ -55,12 +64,19 @@ static bool sources_open(struct call *call, struct sources *sources, const struc
     return true;
 }
 
-static void sources_close(struct sources *sources) {
-    free(sources->items);
-}
-
 static size_t size_of(const struct item *item) {
     return item ? collection_count(item) : 0;
+}
+
+/* To look for the members of the first in all others. */
+static void finders_open(struct sources *sources) {
+    for (size_t i = 1; i < sources->count; i++)
+        finder_open(&sources->finders[i], sources->items[i], size_of(sources->items[0]), sources->seed);
+}
+
+static void finders_close(struct sources *sources) {
+    for (size_t i = 1; i < sources->count; i++)
+        finder_close(&sources->finders[i]);
 }
 
 static int smaller_first(const void *a, const void *b) {
@@ -118,10 +134,10 @@ static void result_apart(struct call *call, struct result *result) {
     result_open_set(result);
 }
 
-/* False: it wants no more. */
+/* One that is not in it yet. False: it wants no more. */
 static bool result_add(struct result *result, const struct resp_arg *member) {
     if (result->kind == RESULT_SET) {
-        (void)set_add(&result->set, member);
+        set_add_new(&result->set, member);
         return true;
     }
     if (result->kind == RESULT_REPLY)
@@ -184,30 +200,39 @@ static void intersect(struct sources *sources, struct result *result) {
     if (!more)
         return;
     put_smallest_first(sources);
+    finders_open(sources);
     collection_walk_begin(&walk, sources->items[0]);
     while (more && collection_walk_next(&walk, &member)) {
         size_t i = 1;
-        while (i < sources->count && collection_find(sources->items[i], &member.key, NULL))
+        while (i < sources->count && finder_find(&sources->finders[i], &member.key, NULL))
             i++;
         if (i == sources->count)
             more = result_add(result, &member.key);
     }
+    finders_close(sources);
 }
 
-static void add_all(const struct item *item, struct result *result) {
-    struct collection_walk walk;
-    struct member member;
-    if (!item)
-        return;
-    collection_walk_begin(&walk, item);
-    while (collection_walk_next(&walk, &member))
-        (void)result_add(result, &member.key);
-}
-
+/* Of the second, those that the first has not are new. Behind them the result is asked, which is seldom small any more. */
 static void unite(struct sources *sources, struct result *result) {
+    const struct item *first = NULL;
+    size_t there = 0;
     assert(result->kind == RESULT_SET);
-    for (size_t i = 0; i < sources->count; i++)
-        add_all(sources->items[i], result);
+    for (size_t i = 0; i < sources->count; i++) {
+        struct collection_walk walk;
+        struct member member;
+        struct finder finder;
+        const struct item *item = sources->items[i];
+        if (!item)
+            continue;
+        finder_open(&finder, there == 1 ? first : NULL, collection_count(item), sources->seed);
+        collection_walk_begin(&walk, item);
+        while (collection_walk_next(&walk, &member))
+            if (there < 2 ? !finder_find(&finder, &member.key, NULL)
+                          : !collection_find(result->set.item, &member.key, NULL))
+                (void)result_add(result, &member.key);
+        finder_close(&finder);
+        first = there++ == 0 ? item : first;
+    }
 }
 
 /* Whether looking up each member of the first in the others is less work than taking all of the others' away. The rule is Redis's,
@@ -226,23 +251,26 @@ static void subtract_lookup(struct sources *sources, struct result *result) {
     struct collection_walk walk;
     struct member member;
     qsort(sources->items + 1, sources->count - 1, sizeof(struct item *), larger_first);
+    finders_open(sources);
     collection_walk_begin(&walk, sources->items[0]);
     while (collection_walk_next(&walk, &member)) {
         size_t i = 1;
-        while (i < sources->count &&
-               !(sources->items[i] && collection_find(sources->items[i], &member.key, NULL)))
+        while (i < sources->count && !finder_find(&sources->finders[i], &member.key, NULL))
             i++;
         if (i == sources->count)
             (void)result_add(result, &member.key);
     }
+    finders_close(sources);
 }
 
 static void subtract_remove(struct sources *sources, struct result *result) {
+    struct collection_walk walk;
+    struct member member;
     assert(result->kind == RESULT_SET);
-    add_all(sources->items[0], result);
+    collection_walk_begin(&walk, sources->items[0]);
+    while (collection_walk_next(&walk, &member))
+        (void)result_add(result, &member.key);
     for (size_t i = 1; i < sources->count; i++) {
-        struct collection_walk walk;
-        struct member member;
         if (!sources->items[i])
             continue;
         collection_walk_begin(&walk, sources->items[i]);

@@ -16,6 +16,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "../data/finder.h"
 #include "families.h"
 #include "lookup.h"
 #include "zsets.h"
@@ -28,6 +29,7 @@ struct source {
     size_t count;            /* members */
     size_t order;            /* as it was named */
     double weight;
+    struct finder finder; /* while it is looked into */
 };
 
 struct algebra {
@@ -199,12 +201,23 @@ static void unite(const struct algebra *algebra, struct zsets_pile *pile) {
     fold(pile, algebra->aggregate);
 }
 
+/* To look for the members of the first in all others. */
+static void finders_open(const struct algebra *algebra, uint64_t seed) {
+    for (size_t i = 1; i < algebra->count; i++)
+        finder_open(&algebra->sources[i].finder, algebra->sources[i].item, algebra->sources[0].count, seed);
+}
+
+static void finders_close(const struct algebra *algebra) {
+    for (size_t i = 1; i < algebra->count; i++)
+        finder_close(&algebra->sources[i].finder);
+}
+
 /* Whether all sources but the first have the member; `score` becomes what they make of it. */
 static bool all_have(const struct algebra *algebra, const struct resp_arg *key, double *score) {
     for (size_t i = 1; i < algebra->count; i++) {
         const struct source *source = &algebra->sources[i];
         struct member found;
-        if (!collection_find(source->item, key, &found))
+        if (!finder_find(&source->finder, key, &found))
             return false;
         *score = combine(algebra->aggregate, *score, source->weight * score_in(source, &found));
     }
@@ -230,7 +243,7 @@ static void intersect(const struct algebra *algebra, struct zsets_pile *pile) {
 
 static bool another_has(const struct algebra *algebra, const struct resp_arg *key) {
     for (size_t i = 1; i < algebra->count; i++)
-        if (algebra->sources[i].item && collection_find(algebra->sources[i].item, key, NULL))
+        if (finder_find(&algebra->sources[i].finder, key, NULL))
             return true;
     return false;
 }
@@ -261,12 +274,15 @@ static void operate(struct call *call, struct algebra *algebra) {
     struct zsets_pile pile = {0};
     if (algebra->operation != DIFFERENCE)
         qsort(algebra->sources, algebra->count, sizeof *algebra->sources, smaller_first);
+    if (algebra->operation != UNION)
+        finders_open(algebra, call->seed);
     if (algebra->operation == UNION)
         unite(algebra, &pile);
     else if (algebra->operation == INTERSECTION)
         intersect(algebra, &pile);
     else
         subtract(algebra, &pile);
+    finders_close(algebra);
     if (algebra->cardinality) {
         resp_integer(call->reply, (int64_t)pile.count);
     } else {

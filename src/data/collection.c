@@ -219,14 +219,18 @@ bool hash_set(struct collection *hash, const struct resp_arg *field, const struc
     return is_new;
 }
 
-bool set_add(struct collection *set, const struct resp_arg *member) {
+void set_add_new(struct collection *set, const struct resp_arg *member) {
     assert(item_type(set->item) == VALUE_SET);
-    if (collection_find(set->item, member, NULL))
-        return false;
     if (!pack_value(member).is_integer)
         set->item->flags |= ITEM_WIDTHS;
     add(set, &(struct member){.key = *member});
     note_count(set);
+}
+
+bool set_add(struct collection *set, const struct resp_arg *member) {
+    if (collection_find(set->item, member, NULL))
+        return false;
+    set_add_new(set, member);
     return true;
 }
 

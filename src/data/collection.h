@@ -76,6 +76,8 @@ bool collection_walk_next(struct collection_walk *walk, struct member *member);
 /* Each returns whether the member is new. */
 bool hash_set(struct collection *hash, const struct resp_arg *field, const struct resp_arg *value);
 bool set_add(struct collection *set, const struct resp_arg *member);
+/* One that is known not to be in it. */
+void set_add_new(struct collection *set, const struct resp_arg *member);
 bool zset_set(struct collection *zset, const struct resp_arg *member, double score); /* not a NaN */
 /* False: it was not there. */
 bool collection_remove(struct collection *collection, const struct resp_arg *key);
