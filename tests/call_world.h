@@ -18,7 +18,7 @@
 
 #include "../src/cmd/command.h"
 
-enum { ARGS_MAX = 40, REPLY_MAX = 4096, CLOCK = 1000000 };
+enum { ARGS_MAX = 128, REPLY_MAX = 4096, CLOCK = 1000000 };
 
 struct fixture {
     struct keyspace *keyspace;

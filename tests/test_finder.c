@@ -181,6 +181,38 @@ static void sets_and_sorted_sets_of_all_sizes_are_combined(void **state) {
     keyspace_free(f.keyspace);
 }
 
+static size_t add_text(char *line, size_t at, size_t size, const char *format, int n) {
+    return at + (size_t)snprintf(line + at, size - at, format, n);
+}
+
+/* Of 100 members, 50 to 149. */
+static void many_are_asked_for_at_once(void **state) {
+    enum { MEMBERS = 100, FROM = 50, TO = 150 };
+    static const char *const commands[][4] = {
+        {"SADD a %d", "SMISMEMBER a", ":1", ":0"},
+        {"HSET a %1$d v%1$d", "HMGET a", "$3 v%d", "$-1"},
+        {"ZADD a %1$d %1$d", "ZMSCORE a", "$2 %d", "$-1"},
+    };
+    (void)state;
+    for (size_t i = 0; i < sizeof commands / sizeof *commands; i++) {
+        struct fixture f = fixture_new();
+        char line[REPLY_MAX], reply[REPLY_MAX];
+        for (int n = 0; n < MEMBERS; n++) {
+            (void)add_text(line, 0, sizeof line, commands[i][0], n);
+            expect(&f, line, ":1");
+        }
+        size_t asked = add_text(line, 0, sizeof line, commands[i][1], 0);
+        size_t told = add_text(reply, 0, sizeof reply, "*%d", TO - FROM);
+        for (int n = FROM; n < TO; n++) {
+            asked = add_text(line, asked, sizeof line, " %d", n);
+            told = add_text(reply, told, sizeof reply, " ", 0);
+            told = add_text(reply, told, sizeof reply, commands[i][n < MEMBERS ? 2 : 3], n);
+        }
+        expect(&f, line, reply);
+        keyspace_free(f.keyspace);
+    }
+}
+
 static void a_source_may_be_named_twice_or_not_be_there(void **state) {
     (void)state;
     static const struct row rows[] = {
@@ -206,6 +238,7 @@ int main(void) {
         cmocka_unit_test(nothing_is_found_in_no_collection),
         cmocka_unit_test(many_lookups_do_not_search_each_time),
         cmocka_unit_test(sets_and_sorted_sets_of_all_sizes_are_combined),
+        cmocka_unit_test(many_are_asked_for_at_once),
         cmocka_unit_test(a_source_may_be_named_twice_or_not_be_there),
     };
     return cmocka_run_group_tests_name("finder", tests, NULL, NULL);

@@ -438,6 +438,7 @@ static void sets_and_sorted_sets_are_sorted_too(void **state) {
     expect(&f, "SORT set", "*3 $1 1 $1 2 $1 3");
     expect(&f, "SORT set DESC LIMIT 0 2", "*2 $1 3 $1 2");
     expect(&f, "SORT letters", "-ERR One or more scores can't be converted into double");
+    expect(&f, "SORT set BY nosort LIMIT 1 5", "*2 $1 1 $1 2");
     expect(&f, "SORT letters ALPHA", "*4 $1 a $1 b $1 c $1 d");
     expect(&f, "SORT letters BY nosort STORE to", ":4");
     expect(&f, "LRANGE to 0 -1", "*4 $1 a $1 b $1 c $1 d");

@@ -10,6 +10,7 @@
 #include <string.h>
 
 #include "../data/collection.h"
+#include "../data/finder.h"
 #include "draw.h"
 #include "families.h"
 #include "float.h"
@@ -40,29 +41,33 @@ static void reply_value(struct resp_out *reply, const struct member *member) {
     resp_bulk(reply, member->value.bytes, member->value.length);
 }
 
-/* ---- reading a field --- */
-
-static void reply_field(struct call *call, const struct item *item, const struct resp_arg *field) {
-    struct member member;
-    if (item && collection_find(item, field, &member))
-        reply_value(call->reply, &member);
+static void reply_field(struct call *call, bool there, const struct member *member) {
+    if (there)
+        reply_value(call->reply, member);
     else
         resp_null(call->reply);
 }
 
+/* ---- reading a field --- */
+
 void cmd_hget(struct call *call) {
     struct item *item;
+    struct member member;
     if (lookup_hash(call, &item))
-        reply_field(call, item, &call->args[2]);
+        reply_field(call, item && collection_find(item, &call->args[2], &member), &member);
 }
 
 void cmd_hmget(struct call *call) {
     struct item *item;
     if (!lookup_hash(call, &item))
         return;
+    struct finder finder;
+    struct member member;
     resp_array(call->reply, call->count - 2);
+    finder_open(&finder, item, call->count - 2, call->seed);
     for (size_t i = 2; i < call->count; i++)
-        reply_field(call, item, &call->args[i]);
+        reply_field(call, finder_find(&finder, &call->args[i], &member), &member);
+    finder_close(&finder);
 }
 
 void cmd_hlen(struct call *call) {

@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "../data/collection.h"
+#include "../data/finder.h"
 #include "chance.h"
 #include "draw.h"
 #include "families.h"
@@ -56,9 +57,12 @@ void cmd_smismember(struct call *call) {
     struct item *item;
     if (!lookup_set(call, &item))
         return;
+    struct finder finder;
     resp_array(call->reply, call->count - 2);
+    finder_open(&finder, item, call->count - 2, call->seed);
     for (size_t i = 2; i < call->count; i++)
-        resp_integer(call->reply, item && collection_find(item, &call->args[i], NULL));
+        resp_integer(call->reply, finder_find(&finder, &call->args[i], NULL));
+    finder_close(&finder);
 }
 
 void cmd_sscan(struct call *call) {

@@ -176,11 +176,11 @@ static void load_ranks(struct sort *sort, const struct item *item, size_t from, 
 }
 
 static void load_members(struct sort *sort, const struct item *item, size_t from, size_t count) {
+    struct collection_walk walk;
     struct member member;
-    for (size_t place = from; place < from + count; place++) {
-        collection_at(item, place, &member);
+    collection_walk_from(&walk, item, from);
+    while (sort->count < count && collection_walk_next(&walk, &member))
         load_value(sort, &member.key);
-    }
 }
 
 /* `count` elements from that place on; of those that are told as they are, DESC goes backward. A set has no order to

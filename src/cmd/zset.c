@@ -4,6 +4,7 @@
 #include <math.h>
 #include <stdlib.h>
 
+#include "../data/finder.h"
 #include "families.h"
 #include "lookup.h"
 #include "notify.h"
@@ -186,27 +187,31 @@ void cmd_zcard(struct call *call) {
         resp_integer(call->reply, item ? (int64_t)collection_count(item) : 0);
 }
 
-static void reply_score(struct call *call, const struct item *item, const struct resp_arg *member) {
-    struct member found;
-    if (item && collection_find(item, member, &found))
-        resp_double(call->reply, found.score);
+static void reply_score(struct call *call, bool there, const struct member *found) {
+    if (there)
+        resp_double(call->reply, found->score);
     else
         resp_null(call->reply);
 }
 
 void cmd_zscore(struct call *call) {
     struct item *item;
+    struct member found;
     if (lookup_type(call, &call->args[1], VALUE_ZSET, &item))
-        reply_score(call, item, &call->args[2]);
+        reply_score(call, item && collection_find(item, &call->args[2], &found), &found);
 }
 
 void cmd_zmscore(struct call *call) {
     struct item *item;
+    struct finder finder;
+    struct member found;
     if (!lookup_type(call, &call->args[1], VALUE_ZSET, &item))
         return;
     resp_array(call->reply, call->count - 2);
+    finder_open(&finder, item, call->count - 2, call->seed);
     for (size_t i = 2; i < call->count; i++)
-        reply_score(call, item, &call->args[i]);
+        reply_score(call, finder_find(&finder, &call->args[i], &found), &found);
+    finder_close(&finder);
 }
 
 static void reply_rank(struct call *call, bool from_top) {

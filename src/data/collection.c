@@ -139,9 +139,14 @@ void collection_at(const struct item *item, size_t place, struct member *member)
     member->place = place;
 }
 
-void collection_walk_begin(struct collection_walk *walk, const struct item *item) {
+void collection_walk_from(struct collection_walk *walk, const struct item *item, size_t place) {
     assert(item_type(item) != VALUE_LIST);
-    *walk = (struct collection_walk){.item = item, .at = is_small(item) ? small_begin(item) : NULL};
+    *walk = (struct collection_walk){
+        .item = item, .place = place, .at = is_small(item) ? small_place(item, place) : NULL};
+}
+
+void collection_walk_begin(struct collection_walk *walk, const struct item *item) {
+    collection_walk_from(walk, item, 0);
 }
 
 bool collection_walk_next(struct collection_walk *walk, struct member *member) {

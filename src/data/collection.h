@@ -71,6 +71,8 @@ struct collection_walk {
     const char *at;
 };
 void collection_walk_begin(struct collection_walk *walk, const struct item *item);
+/* From that place on, which may be the count. */
+void collection_walk_from(struct collection_walk *walk, const struct item *item, size_t place);
 /* The next member; false at the end. */
 bool collection_walk_next(struct collection_walk *walk, struct member *member);
 /* Each returns whether the member is new. */

@@ -134,20 +134,26 @@ static int compare(const struct resp_arg *a, const struct resp_arg *b) {
     return difference ? difference : (a->length > b->length) - (a->length < b->length);
 }
 
+/* Whether the member at `at` lies before that one; `next` becomes the one behind it. */
+static bool is_before(const char *at, double score, const struct resp_arg *key, const char **next) {
+    struct resp_arg own;
+    char digits[PACK_DIGITS];
+    double other;
+    *next = small_next_score(at, &other);
+    if (other != score)
+        return other < score;
+    (void)pack_text(at, &own, digits);
+    return compare(&own, key) < 0;
+}
+
+/* Where members come in their order, the last one tells. */
 size_t small_rank(const struct item *item, double score, const struct resp_arg *key) {
-    const char *at = small_begin(item), *end = small_end(item);
+    const char *at = small_begin(item), *end = small_end(item), *next;
     size_t rank = 0;
-    for (; at < end; rank++) {
-        struct resp_arg other_key;
-        char digits[PACK_DIGITS];
-        double other;
-        const char *next = small_next_score(at, &other);
-        if (other == score)
-            (void)pack_text(at, &other_key, digits);
-        if (other > score || (other == score && compare(&other_key, key) >= 0))
-            break;
-        at = next;
-    }
+    if (at < end && is_before(pack_previous(pack_previous(end)), score, key, &next))
+        return small_count(item);
+    for (; at < end && is_before(at, score, key, &next); at = next)
+        rank++;
     return rank;
 }
 

@@ -64,7 +64,14 @@ size_t zset_rank_of_bytes(const struct item *item, const struct resp_arg *bytes,
 }
 
 void zset_remove_ranks(struct collection *zset, size_t from, size_t to) {
-    assert(from <= to && to <= collection_count(zset->item));
+    size_t count = collection_count(zset->item);
+    assert(from <= to && to <= count);
+    if (is_small(zset->item) && from < to) {
+        const char *at = small_place(zset->item, from), *end = small_place(zset->item, to);
+        bool fits = small_splice(zset, at, (size_t)(end - at), NULL, count - (to - from));
+        assert(fits);
+        return;
+    }
     while (to > from) {
         struct member member;
         zset_at_rank(zset->item, --to, &member);
