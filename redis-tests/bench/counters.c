@@ -142,18 +142,37 @@ static void run_pipelines(const struct counted *counted, const struct drive_load
     speak_redis.close(state);
 }
 
+static uint64_t number_of(const struct counted *counted, size_t at, const char *field) {
+    static struct info info;
+    while (!cluster_info(counted->cluster, at, &info))
+        harness_sleep_ms(SETTLE_MS);
+    return info_number(&info, field);
+}
+
+/* How many checkpoints began on all nodes. */
+static uint64_t checkpoints(const struct counted *counted) {
+    uint64_t sum = 0;
+    for (size_t at = 0; at < counted->cluster->count; at++)
+        sum += number_of(counted, at, "checkpoint_count") +
+               (number_of(counted, at, "checkpoint_in_progress") > 0);
+    return sum;
+}
+
+static void wait_for_checkpoints(const struct counted *counted) {
+    (void)cluster_wait_equal(counted->cluster);
+    for (size_t at = 0; at < counted->cluster->count; at++)
+        while (number_of(counted, at, "checkpoint_in_progress") > 0)
+            harness_sleep_ms(SETTLE_MS);
+    harness_sleep_ms(MOVE_MS);
+}
+
 /* Until the log has had its beginning cut away: from there on it uses its files again, and writes no zeros into new ones. */
 static void lengthen(const struct counted *counted) {
     static const struct drive_load large = {DRIVE_SET, 1, 100, 10240, KEYS};
-    static struct info info;
     for (size_t at = 0; at < counted->cluster->count; at++)
-        while (!cluster_info(counted->cluster, at, &info) || info_number(&info, "checkpoint_count") == 0)
+        while (number_of(counted, at, "checkpoint_count") == 0)
             run_pipelines(counted, &large, 1);
-    (void)cluster_wait_equal(counted->cluster);
-    for (size_t at = 0; at < counted->cluster->count; at++)
-        while (cluster_info(counted->cluster, at, &info) && info_number(&info, "checkpoint_in_progress") > 0)
-            harness_sleep_ms(SETTLE_MS);
-    harness_sleep_ms(MOVE_MS);
+    wait_for_checkpoints(counted);
 }
 
 /* ---- instructions ------------------------------------------------------------------------------------------------------ */
@@ -240,6 +259,20 @@ static struct sums sums_now(const struct counted *counted) {
     return sums;
 }
 
+/* What the row's pipelines took. A checkpoint would show in the bytes; where one came in between, they are sent again. */
+static struct sums sums_of(const struct counted *counted, const struct row *row) {
+    for (;;) {
+        uint64_t begun = checkpoints(counted);
+        struct sums before = sums_now(counted);
+        run_pipelines(counted, &row->load, row->pipelines);
+        struct sums after = sums_now(counted);
+        if (checkpoints(counted) == begun)
+            return (struct sums){after.calls - before.calls, after.syncs - before.syncs,
+                                 after.written - before.written};
+        wait_for_checkpoints(counted);
+    }
+}
+
 static void count_calls(unsigned nodes) {
     struct counted counted;
     start(&counted, nodes, "strace -D -f -qq -s 0 -o build/bench/counted/strace.$$");
@@ -249,13 +282,11 @@ static void count_calls(unsigned nodes) {
         if (row->nodes != nodes)
             continue;
         run_pipelines(&counted, &row->load, WARM);
-        struct sums before = sums_now(&counted);
-        run_pipelines(&counted, &row->load, row->pipelines);
-        struct sums after = sums_now(&counted);
+        struct sums sums = sums_of(&counted, row);
         double commands = (double)row->pipelines * row->load.pipeline;
-        found[i][CALLS] = (after.calls - before.calls) / commands;
-        found[i][SYNCS] = (after.syncs - before.syncs) / commands;
-        found[i][WRITTEN] = (after.written - before.written) / commands;
+        found[i][CALLS] = sums.calls / commands;
+        found[i][SYNCS] = sums.syncs / commands;
+        found[i][WRITTEN] = sums.written / commands;
     }
     stop(&counted);
 }
