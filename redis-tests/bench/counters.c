@@ -13,6 +13,7 @@
  * those of heartbeats.
  */
 #include <errno.h>
+#include <glob.h>
 #include <math.h>
 #include <poll.h>
 #include <stdio.h>
@@ -166,11 +167,30 @@ static void wait_for_checkpoints(const struct counted *counted) {
     harness_sleep_ms(MOVE_MS);
 }
 
-/* Until the log has had its beginning cut away: from there on it uses its files again, and writes no zeros into new ones. */
+/* The one that a node began with is left early, and is made as long as the others when its turn comes again. */
+static bool log_files_are_long(const struct node *node) {
+    char pattern[CLUSTER_PATH_MAX + 32];
+    off_t shortest = 0, longest = 0;
+    glob_t files;
+    snprintf(pattern, sizeof pattern, "%s/raft*.db-wal", node->dir);
+    if (glob(pattern, 0, NULL, &files) != 0)
+        return false;
+    for (size_t i = 0; i < files.gl_pathc; i++) {
+        struct stat of_file = {0};
+        (void)stat(files.gl_pathv[i], &of_file);
+        shortest = i == 0 || of_file.st_size < shortest ? of_file.st_size : shortest;
+        longest = of_file.st_size > longest ? of_file.st_size : longest;
+    }
+    globfree(&files);
+    return shortest > longest / 2;
+}
+
+/* Until the log has had its beginning cut away, and has been in all its files: from there on it uses them again, and writes no zeros. */
 static void lengthen(const struct counted *counted) {
     static const struct drive_load large = {DRIVE_SET, 1, 100, 10240, KEYS};
     for (size_t at = 0; at < counted->cluster->count; at++)
-        while (number_of(counted, at, "checkpoint_count") == 0)
+        while (number_of(counted, at, "checkpoint_count") == 0 ||
+               !log_files_are_long(&counted->cluster->nodes[at]))
             run_pipelines(counted, &large, 1);
     wait_for_checkpoints(counted);
 }
