@@ -45,7 +45,7 @@ may_include() {
     resp) echo '^resp/' ;;
     raft) echo '^raft/' ;;
     src/data) echo '^(src/data/|resp/resp\.h$)' ;;
-    src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|lists|stream|groups|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
+    src/cmd) echo '^(src/cmd/|src/data/(keyspace|collection|finder|lists|stream|groups|glob|events)\.h$|resp/resp\.h$|src/(audience|conf|logger|latency|slowlog|spikes|version)\.h$)' ;;
     src/net) echo '^(src/net/|resp/resp\.h$|src/worker\.h$)' ;;
     src/store) echo '^(src/store/|raft/raft\.h$|src/worker\.h$)' ;;
     src) echo '^(src/[a-z_]*\.h$|resp/resp\.h$|raft/raft\.h$|src/net/net\.h$|src/store/(store|data)\.h$|src/cmd/(command|report|health|text|transactions)\.h$|src/data/(keyspace|glob|events|hash|watch)\.h$)' ;;
@@ -81,7 +81,7 @@ check_purity() { # folder, what it may call beside itself and libc
 check_purity resp '-'
 check_purity raft '-'
 check_purity src/data 'resp_[a-z_]+|mmap|munmap'
-check_purity src/cmd '(resp|keyspace|item|collection|hash|set|zset|list|stream|groups?|consumers?|pending|glob|events|audience|subscriber|conf|latency|slowlog|spikes)_[a-z_]+|lua_[a-z]+|luaL_[a-z]+|luaopen_[a-z]+|EVP_(Digest|sha1)|mmap|madvise'
+check_purity src/cmd '(resp|keyspace|item|collection|finder|hash|set|zset|list|stream|groups?|consumers?|pending|glob|events|audience|subscriber|conf|latency|slowlog|spikes)_[a-z_]+|lua_[a-z]+|luaL_[a-z]+|luaopen_[a-z]+|EVP_(Digest|sha1)|mmap|madvise'
 
 [ $bad -eq 0 ] && echo "lint: ${#files[@]} files clean" && exit 0
 echo "lint: $bad complaints" >&2
