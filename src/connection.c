@@ -40,6 +40,7 @@ void connection_unhold(struct node *node, struct connection *connection) {
     if (connection->held_next)
         connection->held_next->held_previous = connection->held_previous;
     connection->held_next = connection->held_previous = NULL;
+    node->held_unread -= connection->hold == HOLD_UNREAD;
     connection->hold = HOLD_NONE;
 }
 
@@ -50,7 +51,13 @@ void connection_hold(struct node *node, struct connection *connection, enum hold
             node->held->held_previous = connection;
         node->held = connection;
     }
+    node->held_unread -= connection->hold == HOLD_UNREAD;
+    node->held_unread += why == HOLD_UNREAD;
     connection->hold = why;
+}
+
+bool connection_is_unread(const struct connection *connection) {
+    return connection->client && resp_buf_length(&connection->client->out) > NODE_OUT_PATIENCE_BYTES;
 }
 
 /* Among those that serve_commands looks at next. */

@@ -400,7 +400,8 @@ bool node_turn(struct node *node, const struct instant *now) {
     sentinel_turn(node);
     net_flush(node->net, node_wall_ms(node));
     proxy_flushed(node);
-    return more;
+    /* Who waits for room in sockets that have taken all: nothing else would wake the loop for it. */
+    return more || reads_may_go_on(node) || serve_may_go_on(node);
 }
 
 bool node_expects(const struct node *node) {

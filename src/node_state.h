@@ -86,7 +86,8 @@ enum hold {
     HOLD_ORDER,  /* what it sent before is not answered yet, and this must come after it */
     HOLD_LEADER, /* nobody leads (or this leader may not serve yet, or hands over): until hold_until_ms */
     HOLD_REPLY,  /* its last command is answered later */
-    HOLD_ROOM,   /* too much is uncommitted, or it does not read its replies */
+    HOLD_ROOM,   /* too much is uncommitted */
+    HOLD_UNREAD, /* it has not taken its replies */
 
     HOLD_UPSTREAM, /* a proxy's way to the leader is not open: until hold_until_ms */
     HOLD_PAUSE,    /* CLIENT PAUSE */
@@ -334,6 +335,7 @@ struct node {
     /* connections */
     struct block block;
     struct connection *held;
+    size_t held_unread; /* of those: HOLD_UNREAD */
     struct connection *serve_first, *serve_last;
     size_t connections;
     struct audience *audience; /* who listens to what */
@@ -396,6 +398,8 @@ struct connection *connection_open(struct node *node, struct client *client);
 void connection_close(struct node *node, struct connection *connection);
 void connection_forget(struct node *node, struct connection *connection);
 void connection_hold(struct node *node, struct connection *connection, enum hold why);
+/* Its client has so many replies to take that no further ones are made for it; one that is gone has none. */
+bool connection_is_unread(const struct connection *connection);
 void connection_unhold(struct node *node, struct connection *connection);
 /* Among those that serve_commands looks at next. */
 void connection_queue(struct node *node, struct connection *connection);
@@ -442,6 +446,7 @@ void outcome_refuse(struct node *node, const struct connection *connection,
 void serve_news(
     struct node *node); /* takes what the network has: peers' messages are stepped, clients queued */
 void serve_commands(struct node *node); /* the queued clients' commands, and those held that may go on */
+bool serve_may_go_on(const struct node *node); /* after a flush: somebody's next command was held for that */
 void serve_forget_all(
     struct node *node); /* at the end: the queued connections, all of them closed and answered */
 struct lane *serve_writing(struct node *node); /* the write lane being filled */
@@ -476,6 +481,8 @@ void apply_reply(const struct lane *lane, const struct pending_item *item);
 /* reads.c */
 bool reads_answer(
     struct node *node); /* what is confirmed and applied; true: there is more, only this turn is over */
+/* After a flush: whether somebody for whom no further replies were made has taken them. */
+bool reads_may_go_on(const struct node *node);
 /* The lane for a read that may stand on the lease: the one of leases while there is one, else the one of rounds. */
 struct lane *reads_lane(struct node *node, bool lease);
 /* Notes which words of the item's command (whose bytes it holds) are looked for in the keyspace, to look them up together with others'. */

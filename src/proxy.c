@@ -464,8 +464,7 @@ void proxy_turn(struct node *node) {
 
 void proxy_flushed(struct node *node) {
     for (struct proxy *proxy = node->proxies.first; proxy && node->proxies.paused > 0; proxy = proxy->next) {
-        struct client *client = proxy->connection->client;
-        if (!proxy->paused || resp_buf_length(&client->out) > NODE_OUT_PATIENCE_BYTES)
+        if (!proxy->paused || connection_is_unread(proxy->connection))
             continue;
         proxy->paused = false;
         node->proxies.paused--;

@@ -281,7 +281,6 @@ static bool read_replies(struct node *node, struct proxy *proxy) {
 
 void proxy_take_news(struct node *node, struct proxy *proxy) {
     struct dial *dial = proxy->dial;
-    struct client *client = proxy->connection->client;
     if (resp_buf_length(&dial->in) > 0 && !read_replies(node, proxy)) {
         log_warning(node->logger, "node %llu answers a proxy with what is no reply",
                     (unsigned long long)proxy->to);
@@ -296,8 +295,7 @@ void proxy_take_news(struct node *node, struct proxy *proxy) {
         proxy_lose(node, proxy, "it does not lead any more");
         return;
     }
-    bool full = resp_buf_length(&client->out) > NODE_OUT_PATIENCE_BYTES;
-    if (full && !proxy->paused) {
+    if (connection_is_unread(proxy->connection) && !proxy->paused) {
         proxy->paused = true;
         node->proxies.paused++;
         dial_pause(dial, true);

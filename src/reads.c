@@ -18,9 +18,7 @@
 enum { TURN_REPLY_BYTES = 8 * 1024 * 1024 }; /* replies to reads that one turn makes */
 
 static bool must_stall(const struct node *node, const struct connection *connection) {
-    const struct client *client = connection->client;
-    return node->turn_reply_bytes > TURN_REPLY_BYTES ||
-           (client && resp_buf_length(&client->out) > NODE_OUT_PATIENCE_BYTES);
+    return node->turn_reply_bytes > TURN_REPLY_BYTES || connection_is_unread(connection);
 }
 
 static void stall(struct node *node, struct lane *from, struct connection *connection) {
@@ -246,4 +244,12 @@ bool reads_answer(struct node *node) {
         lane_free(lane);
     }
     return node->turn_reply_bytes > TURN_REPLY_BYTES;
+}
+
+bool reads_may_go_on(const struct node *node) {
+    const struct lane *lane = node->stalled;
+    for (size_t i = 0; lane && i < lane->count; i++)
+        if (lane->items[i].kind != PENDING_MOVED && !connection_is_unread(lane->items[i].connection))
+            return true;
+    return false;
 }

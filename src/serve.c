@@ -557,8 +557,8 @@ static bool may_go_on(struct node *node, struct connection *connection) {
         connection_hold(node, connection, HOLD_REPLY);
         return false;
     }
-    if (resp_buf_length(&connection->client->out) > NODE_OUT_PATIENCE_BYTES && !connection->peer) {
-        connection_hold(node, connection, HOLD_ROOM);
+    if (connection_is_unread(connection) && !connection->peer) {
+        connection_hold(node, connection, HOLD_UNREAD);
         return false;
     }
     return true;
@@ -654,6 +654,8 @@ static bool hold_is_over(const struct node *node, const struct connection *conne
         return !pause_is_on(node);
     case HOLD_REPLY:
         return !connection->awaits;
+    case HOLD_UNREAD:
+        return !connection_is_unread(connection);
     default:
         return true;
     }
@@ -679,6 +681,15 @@ void serve_commands(struct node *node) {
             serve_connection(node, connection);
         else if (connection->pending == 0)
             connection_forget(node, connection);
+}
+
+bool serve_may_go_on(const struct node *node) {
+    if (node->held_unread == 0)
+        return false;
+    for (const struct connection *connection = node->held; connection; connection = connection->held_next)
+        if (connection->hold == HOLD_UNREAD && hold_is_over(node, connection))
+            return true;
+    return false;
 }
 
 void serve_forget_all(struct node *node) {
