@@ -31,6 +31,7 @@
 enum busy_poll_kind {
     BUSY_POLL_ANY,     /* nothing that we know of is on its way to us */
     BUSY_POLL_EXPECTS, /* an answer is */
+    BUSY_POLL_HOLDS,   /* writers are, for whom an entry is held (gathering.h) */
     BUSY_POLL_KINDS,
 };
 

@@ -118,6 +118,8 @@ const struct conf_directive conf_directives[] = {
      "ms between a leader's signs of life"},
     {"raft-hold-time", CONF_NUMBER, FIELD(hold_ms), CONF_LIVE, 0, 1000, NULL, "5",
      "on one machine: ms that entries wait before they go to members whom a majority can do without, and reads share rounds; 0: neither"},
+    {"raft-gather-time", CONF_NUMBER, FIELD(gather_us), CONF_LIVE, 0, 10000, NULL, "1000",
+     "us that a leader's entry waits for the next writes of those who were just answered, where they came that soon lately; 0: it does not"},
     {"raft-busy-poll-time", CONF_NUMBER, FIELD(busy_poll_us), CONF_LIVE, 0, 10000, NULL, "300",
      "us that loop and log stay awake when they have nothing to do, where work came that soon lately; 0: they sleep"},
     {"raft-stall-timeout", CONF_NUMBER, FIELD(stall_timeout_ms), CONF_LIVE, 0, 600000, NULL, "1000",

@@ -39,6 +39,7 @@ struct process {
     struct busy_poll busy_poll;
     bool waiting;                      /* the last turn left nothing to do */
     bool awake;                        /* it waits awake */
+    uint64_t held_until_us;            /* for this wait; then a turn is due. 0: it is for none */
     uint64_t turns_us;                 /* of the last turns, about TURNS of them */
     bool turns_long;                   /* at the mean */
     bool came;                         /* the last poll brought something */
@@ -116,7 +117,7 @@ static void poll_again(struct process *process, bool again) {
 }
 
 static void wait_ends(struct process *process) {
-    if (process->waiting && process->came) {
+    if (process->waiting && (process->came || process->awake)) {
         uint64_t awake_us = busy_poll_end(&process->busy_poll, process->polled_us);
         node_waited_awake(process->node, awake_us);
         if (awake_us >= CPU_LOOK_US) /* what that used is not the turn's */
@@ -127,27 +128,35 @@ static void wait_ends(struct process *process) {
 
 static void wait_begins(struct process *process, uint64_t now_us) {
     enum busy_poll_kind kind = node_expects(process->node) ? BUSY_POLL_EXPECTS : BUSY_POLL_ANY;
+    uint64_t most_us = process->conf->busy_poll_us;
+    process->held_until_us = node_holds_until_us(process->node);
+    if (process->held_until_us) {
+        kind = BUSY_POLL_HOLDS;
+        most_us = process->held_until_us > now_us ? process->held_until_us - now_us : 0;
+    }
     fit_slice(process);
-    busy_poll_begin(&process->busy_poll, kind, now_us, process->conf->busy_poll_us);
+    busy_poll_begin(&process->busy_poll, kind, now_us, most_us);
     process->waiting = true;
     process->awake = busy_poll_pays(&process->busy_poll, now_us);
 }
 
-/* Nothing came: no turn. */
-static void wait_on(struct process *process) {
-    process->awake = busy_poll_pays(&process->busy_poll, instant_mono_us());
+/* Nothing came. False: it is time for a turn all the same. */
+static bool wait_on(struct process *process) {
+    uint64_t now_us = instant_mono_us();
+    if (process->held_until_us && now_us >= process->held_until_us)
+        return false;
+    process->awake = busy_poll_pays(&process->busy_poll, now_us);
     if (process->awake)
         sched_yield();
     poll_again(process, process->awake);
+    return true;
 }
 
 static void on_prepare(struct ev_loop *loop, ev_prepare *watcher, int events) {
     (void)events;
     struct process *process = watcher->data;
-    if (process->awake && !process->came) {
-        wait_on(process);
+    if (process->awake && !process->came && wait_on(process))
         return;
-    }
     wait_ends(process);
     struct instant begun = instant_now();
     bool more = node_turn(process->node, &begun);

@@ -234,15 +234,33 @@ static bool must_wait(struct node *node, struct lane *lane) {
     return node->now.mono_us - lane->begun_us <= 2000ull * node->conf->election_timeout_ms;
 }
 
+/* Who does not wait awake (main.c) would wait for whole milliseconds. Victims go at once, for others wait for the room; so does what
+ * comes before the leadership or the node ends. */
+static uint64_t gather_most_us(const struct node *node) {
+    if (!node->raft_status.serving || node->writing->victims > 0 || node->leaving || node->stopping ||
+        node->handover.phase != HANDOVER_NONE)
+        return 0;
+    return node->conf->busy_poll_us > 0 ? node->conf->gather_us : 0;
+}
+
+/* Those who were answered are on their way back (gathering.h). */
+static bool gathers(struct node *node) {
+    return node->writing &&
+           gathering_holds(&node->gathering, node->writing->writes, gather_most_us(node), node->now.mono_us);
+}
+
 void node_propose(struct node *node) {
     struct lane *lane = node->writing;
     if (!lane || must_wait(node, lane))
         return;
     node->writing = NULL;
+    lane->held_us = gathering_ends(&node->gathering, lane->writes, node->now.mono_us);
+    node->statistics.gathered += lane->held_us > 0;
+    node->statistics.gathered_us += lane->held_us;
     struct raft_blob *blob = entry_close(&node->batch, node->admission.level,
                                          clock_tell(&node->clock, node_wall_ms(node), node->now_ms));
     if (lane->begun_us == 0)
-        lane->begun_us = node->now.mono_us;
+        lane->begun_us = node->now.mono_us - lane->held_us;
     bool in_time = lane->only == 0 || lane->only == node->raft_status.term;
     if (in_time && raft_propose(node->raft, blob, &lane->index, &lane->term) == RAFT_OK)
         lanes_insert(&node->writes, lane);
@@ -350,7 +368,8 @@ static bool turn_raft(struct node *node) {
     audit_turn(node);
     level_turn(node);
     ask(node);
-    node_propose(node);
+    if (!gathers(node))
+        node_propose(node);
     handover_turn(node);
     ask_raft(node);
     more |= obey(node);
@@ -361,7 +380,8 @@ static bool turn_raft(struct node *node) {
     more |= checkpoint_turn(node);
     status_watch(node);
     doubt_overdue(node);
-    return more || (node->writing && !must_wait(node, node->writing)) || node->reading || node->serve_first;
+    return more || (node->writing && !gathers(node) && !must_wait(node, node->writing)) || node->reading ||
+           node->serve_first;
 }
 
 bool node_turn(struct node *node, const struct instant *now) {
@@ -404,6 +424,10 @@ bool node_turn(struct node *node, const struct instant *now) {
     return more || reads_may_go_on(node) || serve_may_go_on(node);
 }
 
+uint64_t node_holds_until_us(const struct node *node) {
+    return node->writing ? node->gathering.until_us : 0;
+}
+
 bool node_expects(const struct node *node) {
     return node->promises || node->writes.first || node->reads.first;
 }
@@ -418,5 +442,7 @@ uint64_t node_deadline_ms(const struct node *node) {
         deadline = handover_deadline_ms(node);
     if (block_deadline_ms(node) < deadline)
         deadline = block_deadline_ms(node);
+    if (node_holds_until_us(node) && node_holds_until_us(node) / 1000 + 1 < deadline)
+        deadline = node_holds_until_us(node) / 1000 + 1;
     return deadline;
 }

@@ -25,6 +25,9 @@ void node_free(struct node *node);
 bool node_turn(struct node *node, const struct instant *now);
 /* When to call node_turn even if nothing has come, monotonic milliseconds. */
 uint64_t node_deadline_ms(const struct node *node);
+/* Until when it waits for more to go with what it has, monotonic microseconds: then it wants a turn, but need not have one for nothing.
+ * 0: it does not. */
+uint64_t node_holds_until_us(const struct node *node);
 /* Whether an answer is on its way to it, from its disk or from another node. */
 bool node_expects(const struct node *node);
 /* The loop was kept from turning for so long. */

@@ -50,6 +50,7 @@
 #include "data/keyspace.h"
 #include "entry.h"
 #include "eviction.h"
+#include "gathering.h"
 #include "latency.h"
 #include "level.h"
 #include "listeners.h"
@@ -177,7 +178,7 @@ struct command_statistics {
 struct statistics {
     uint64_t commands, errors, expired_keys, evicted_keys, in_doubt, peer_in, peer_out, peer_bytes_in,
         peer_bytes_out;
-    uint64_t fsyncs, writes_logged, hits, misses, lease_reads;
+    uint64_t fsyncs, writes_logged, gathered, gathered_us, hits, misses, lease_reads;
     struct report_error error_codes[NODE_ERROR_CODES_MAX];
     size_t error_code_count;
     struct command_statistics *calls; /* one for each row of the table */
@@ -323,6 +324,7 @@ struct node {
     struct resp_parser *item_parser;
     struct ahead *ahead; /* of the entry that is being applied */
     struct entry_builder batch;
+    struct gathering gathering; /* whether it waits for more */
     struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
     size_t turn_reply_bytes;    /* replies to reads made in this turn */

@@ -67,7 +67,8 @@ struct lane {
     uint64_t token;    /* read: of its round */
     bool confirmed;    /* read */
     bool through;      /* read: asked for on a follower, whose leader says where */
-    uint64_t begun_us; /* when it was closed, monotonic */
+    uint64_t begun_us; /* when it was closed, monotonic; of one that was held, since when */
+    uint64_t held_us;  /* for how long */
     struct resp_buf bytes;
     struct pending_item *items;
     size_t count, capacity;

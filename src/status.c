@@ -504,6 +504,8 @@ static void report_raft(struct node *node, struct report *report) {
     latency_read(&node->turn, node->now_ms, &report->turn);
     latency_read(&node->turn_cpu, node->now_ms, &report->turn_cpu);
     report->loop_awake_us = node->loop_awake_us;
+    report->gathered = node->statistics.gathered;
+    report->gathered_us = node->statistics.gathered_us;
     report->fsync_count = node->statistics.fsyncs;
     report->writes_logged = node->statistics.writes_logged;
     static const char *const levels[] = {"linearizable", "lease", "stale"};

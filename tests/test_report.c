@@ -90,6 +90,8 @@ static void raft_info_has_every_field(void **state) {
         "loop_cpu_p999_us",
         "loop_cpu_max_us",
         "loop_awake_us",
+        "gathered_entries",
+        "gathered_us",
         "checkpoint_rate",
         "checkpoint_last_pause_us",
         "checkpoint_last_pause_cpu_us",

@@ -17,6 +17,8 @@
  *      checkpoint_rate   bytes a second that one may write now; 0: as many as the disk takes
  *      loop_             how long turns of the loop took, of the last minute; loop_cpu_: of that on a CPU, at most 1 ms too much
  *      loop_awake_us     CPU with which the loop waited awake for what would come soon (raft-busy-poll-time), since the start
+ *      gathered_         entries that this node held as leader for the next writes of those whom it had just answered (raft-gather-time), and
+ *                        for how long in all, since the start
  *      feature_level     what the members agree to put into entries; feature_level_offered: what this node would agree to
  *      feature_level_held_by  ids of the members that do not offer more than it, or were not met yet; when this node does
  *      audit_index       the last entry at which this node's state was found to be the majority's; state_differs: it is not any more
@@ -205,6 +207,8 @@ static void figure_lines(struct resp_buf *text, const struct report *report, con
     latency_lines(text, &report->turn, prefix, "loop");
     latency_lines(text, &report->turn_cpu, prefix, "loop_cpu");
     line_number(text, prefix, "loop_awake_us", report->loop_awake_us);
+    line_number(text, prefix, "gathered_entries", report->gathered);
+    line_number(text, prefix, "gathered_us", report->gathered_us);
     latency_lines(text, &report->fsync, prefix, "fsync");
     latency_lines(text, &report->commit, prefix, "commit");
     line_number(text, prefix, "fsync_count", report->fsync_count);
