@@ -324,7 +324,7 @@ struct node {
     struct resp_parser *item_parser;
     struct ahead *ahead; /* of the entry that is being applied */
     struct entry_builder batch;
-    struct gathering gathering; /* whether it waits for more */
+    struct gathering gathering;               /* whether it waits for more */
     struct lane *writing, *reading, *leasing; /* being filled by this turn; NULL when nothing is in them */
     struct lane *stalled;       /* confirmed reads whose clients have not taken their replies; NULL: none */
     size_t turn_reply_bytes;    /* replies to reads made in this turn */

@@ -177,8 +177,8 @@ struct report {
         turn_cpu;           /* the same of the loop's turns; of that on a CPU, at most 1 ms too long */
     uint64_t loop_awake_us; /* that the loop waited awake, since the start */
     uint64_t gathered, gathered_us; /* entries that were held for more writes; for how long */
-    uint64_t fsync_count;   /* since the start */
-    uint64_t writes_logged; /* commands in the entries that those made durable */
+    uint64_t fsync_count;           /* since the start */
+    uint64_t writes_logged;         /* commands in the entries that those made durable */
     uint64_t elections, leader_changes;
     bool handing_over; /* the leadership is being handed over */
     uint64_t transfers,
