@@ -41,7 +41,7 @@ static struct memory {  /* what a node must know after any crash; and what was c
     raft_index on_disk; /* its durable log reached this far */
     raft_term promised; /* it has sent something in this term */
     bool looked_at;     /* in this life */
-    uint64_t expired, evicted, settled, checkpoints, installed, leased;
+    uint64_t expired, evicted, gathered, settled, checkpoints, installed, leased;
     bool loads;
 } memories[SIM_IDS_MAX];
 
@@ -395,8 +395,8 @@ void __wrap_outcome_replaced(struct node *node, const struct store_meta *meta) {
 void invariants_started(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     memory->looked_at = memory->loads = false;
-    memory->expired = memory->evicted = memory->settled = memory->checkpoints = memory->installed =
-        memory->leased = 0;
+    memory->expired = memory->evicted = memory->gathered = memory->settled = memory->checkpoints =
+        memory->installed = memory->leased = 0;
 }
 
 void invariants_turned(struct sim_node *node) {
@@ -404,6 +404,7 @@ void invariants_turned(struct sim_node *node) {
     struct memory *memory = &memories[node->id];
     sim_cover(COVER_EXPIRED, inner->statistics.expired_keys - memory->expired);
     sim_cover(COVER_EVICTED, inner->statistics.evicted_keys - memory->evicted);
+    sim_cover(COVER_GATHERED, inner->statistics.gathered - memory->gathered);
     sim_cover(COVER_SETTLED, inner->proxies.settled - memory->settled);
     sim_cover(COVER_CHECKPOINTS, inner->checkpoint.done_count - memory->checkpoints);
     sim_cover(COVER_SNAPSHOTS, inner->snapshot_in.installed - memory->installed);
@@ -412,6 +413,7 @@ void invariants_turned(struct sim_node *node) {
     memory->leased = inner->statistics.lease_reads;
     memory->expired = inner->statistics.expired_keys;
     memory->evicted = inner->statistics.evicted_keys;
+    memory->gathered = inner->statistics.gathered;
     memory->settled = inner->proxies.settled;
     memory->checkpoints = inner->checkpoint.done_count;
     memory->installed = inner->snapshot_in.installed;

@@ -29,7 +29,8 @@ enum {
     EVICTS_OF = 9,        /* in two of so many seeds maxmemory is small */
 };
 
-static const unsigned hold_ms[] = {5, 0, 50}; /* of a seed's nodes, in turns */
+static const unsigned hold_ms[] = {5, 0, 50};  /* of a seed's nodes, in turns */
+static const unsigned gather_us[] = {0, 1000}; /* ... of every three seeds */
 
 struct sim *sim;
 
@@ -101,6 +102,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_DEFINITE] = "definite errors",
     [COVER_EXPIRED] = "keys seen to expire",
     [COVER_EVICTED] = "keys seen to be evicted",
+    [COVER_GATHERED] = "entries held for who was answered",
     [COVER_PROXIED] = "writes acknowledged by way of a proxy",
     [COVER_SETTLED] = "requests of a lost upstream that the log has answered",
     [COVER_SWAPS] = "watched keys changed by who watched them",
@@ -263,6 +265,7 @@ static void load_conf(struct sim_node *node) {
         {"--raft-election-timeout", sim->election_ms},
         {"--raft-heartbeat-interval", heartbeat_ms},
         {"--raft-hold-time", hold_ms[sim->seed % 3]},
+        {"--raft-gather-time", gather_us[sim->seed / 3 % 2]},
         {"--raft-outcome-timeout", outcome_ms},
         {"--raft-log-cache-size", cache_bytes},
         {"--raft-checkpoint-entries", checkpoint_entries},
