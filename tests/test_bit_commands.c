@@ -210,11 +210,37 @@ static void a_bit_that_is_as_it_was_leaves_the_version(void **state) {
     keyspace_free(f.keyspace);
 }
 
+/* Wherever it stands among others, in ranges that begin and end anywhere: whole words are passed over, several at a time. */
+static void the_only_bit_of_its_kind_is_found_in_any_range(void **state) {
+    enum { BITS = 8 * 90 };
+    (void)state;
+    struct fixture f = fixture_new();
+    for (unsigned at = 0; at < BITS; at += 5) {
+        char line[80], expected[24];
+        run(&f, "DEL k1");
+        snprintf(line, sizeof line, "SETBIT k1 %u 0", BITS - 1);
+        run(&f, line);
+        snprintf(line, sizeof line, "SETBIT k1 %u 1", at);
+        run(&f, line);
+        expect(&f, "BITOP NOT k0 k1", ":90");
+        for (unsigned first = 0; first < BITS; first += 61)
+            for (unsigned last = first; last < BITS; last += 67) {
+                snprintf(expected, sizeof expected, ":%d", first <= at && at <= last ? (int)at : -1);
+                for (unsigned kind = 0; kind < 2; kind++) {
+                    snprintf(line, sizeof line, "BITPOS k%u %u %u %u BIT", kind, kind, first, last);
+                    expect(&f, line, expected);
+                }
+            }
+    }
+    keyspace_free(f.keyspace);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(single_bits_are_set_and_read),
         cmocka_unit_test(bits_are_counted_in_ranges_of_bytes_and_of_bits),
         cmocka_unit_test(the_first_bit_is_found_where_redis_finds_it),
+        cmocka_unit_test(the_only_bit_of_its_kind_is_found_in_any_range),
         cmocka_unit_test(strings_are_combined_bit_by_bit),
         cmocka_unit_test(bitfield_reads_sets_and_counts_with_any_width),
         cmocka_unit_test(fields_of_every_width_hold_what_their_bits_say),

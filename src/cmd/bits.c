@@ -144,19 +144,31 @@ void cmd_bitcount(struct call *call) {
     resp_integer(call->reply, count_bits(value, range_of(start, end, bits, value.length)));
 }
 
+/* Where after `at`, the first bit of a byte, words end that hold `other` alone; four at a time, for memory comes faster than
+ * one can be asked about after the other. */
+static int64_t skip_words(struct resp_arg value, int64_t at, int64_t last, uint64_t other) {
+    for (; last - at >= 255; at += 256) {
+        const char *bytes = value.bytes + (at >> 3);
+        uint64_t differs = (load_word(bytes) ^ other) | (load_word(bytes + 8) ^ other) |
+                           (load_word(bytes + 16) ^ other) | (load_word(bytes + 24) ^ other);
+        if (differs)
+            break;
+    }
+    while (last - at >= 63 && load_word(value.bytes + (at >> 3)) == other)
+        at += 64;
+    return at;
+}
+
 /* The first bit of that kind in the range; -1: none. */
 static int64_t find_bit(struct resp_arg value, struct bit_range range, unsigned bit) {
     const uint64_t other = bit ? 0 : UINT64_MAX; /* a word that has none */
     int64_t at = range.first;
-    while (at <= range.last) {
-        if ((at & 7) == 0 && range.last - at >= 63 && load_word(value.bytes + (at >> 3)) == other) {
-            at += 64;
-            continue;
-        }
+    for (; at <= range.last && (at & 7); at++)
         if (bit_at(value, (uint64_t)at) == bit)
             return at;
-        at++;
-    }
+    for (at = skip_words(value, at, range.last, other); at <= range.last; at++)
+        if (bit_at(value, (uint64_t)at) == bit)
+            return at;
     return -1;
 }
 
