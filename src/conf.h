@@ -98,10 +98,9 @@ struct conf {
     char cluster_name[CONF_TEXT_MAX];
     char secret_file[CONF_TEXT_MAX];
     unsigned election_timeout_ms, heartbeat_ms;
-    unsigned hold_ms; /* raft-hold-time: of members on one machine; 0: all are sent everything at once */
-    unsigned
-        gather_us; /* raft-gather-time: that an entry waits for those who were just answered; 0: it does not */
-    unsigned busy_poll_us;     /* raft-busy-poll-time: that loop and log wait awake; 0: they sleep at once */
+    unsigned hold_ms;      /* raft-hold-time: of members on one machine; 0: all are sent everything at once */
+    unsigned gather_us;    /* raft-gather-time: that entries wait for who was just answered; 0: they do not */
+    unsigned busy_poll_us; /* raft-busy-poll-time: that loop and log wait awake; 0: they sleep at once */
     unsigned stall_timeout_ms; /* 0: a stall is no reason to hand over */
     enum conf_consistency read_consistency;
     bool leases; /* see conf_leases */

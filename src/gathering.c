@@ -42,6 +42,8 @@ static void learn(struct gathering *gathering, bool in_time) {
 uint64_t gathering_ends(struct gathering *gathering, size_t writes, uint64_t now_us) {
     uint64_t held_us = gathering->held_us ? now_us - gathering->held_us : 0;
     gathering->held_us = gathering->until_us = 0;
+    if (writes == 0)
+        return held_us; /* nobody came: the node's own */
     if (gathering->watched > 0 && gathering->watched_us == 0)
         gathering->watched_us = now_us - held_us;
     bool in_time = now_us - gathering->watched_us < gathering->bound_us;

@@ -117,6 +117,19 @@ static void who_comes_back_alone_does_not_count(void **state) {
     assert_false(would_hold(gathering));
 }
 
+/* A clock's entry, or one of victims. */
+static void an_entry_without_writes_teaches_nothing(void **state) {
+    (void)state;
+    struct gathering gathering = settled();
+    come_back(&gathering, 10, 10, 8);
+    gathering_answered(&gathering, 2, COMMIT_US);
+    assert_int_equal(gathering_ends(&gathering, 0, START_US), 0);
+    assert_true(holds(&gathering, 1, START_US + BOUND_US));
+    assert_false(holds(&gathering, 2, START_US + BOUND_US + 10));
+    assert_int_equal(gathering_ends(&gathering, 2, START_US + BOUND_US + 10), 10);
+    assert_int_equal(gathering.recent, UINT8_MAX);
+}
+
 static void it_is_held_no_longer_than_the_bound_and_who_is_late_is_forgotten(void **state) {
     (void)state;
     struct gathering gathering = settled();
@@ -186,6 +199,7 @@ int main(void) {
         cmocka_unit_test(who_is_answered_meanwhile_is_waited_for_as_well),
         cmocka_unit_test(who_writes_alone_is_never_held),
         cmocka_unit_test(who_comes_back_alone_does_not_count),
+        cmocka_unit_test(an_entry_without_writes_teaches_nothing),
         cmocka_unit_test(it_is_held_no_longer_than_the_bound_and_who_is_late_is_forgotten),
         cmocka_unit_test(who_comes_by_the_clock_is_not_waited_for),
         cmocka_unit_test(where_nothing_is_to_be_held_nothing_is),
