@@ -12,9 +12,10 @@
 #include <sys/uio.h>
 
 static struct {
-    long straight, syncs;
-    int error;   /* straight writes fail with it */
-    size_t most; /* ... or take so many bytes; 0: all */
+    long straight;
+    _Atomic long syncs; /* the keeper's as well */
+    int error;          /* straight writes fail with it */
+    size_t most;        /* ... or take so many bytes; 0: all */
 } calls;
 
 ssize_t pwritev2(int fd, const struct iovec *pieces, int count, off_t at, int flags) {
