@@ -62,6 +62,11 @@ static const struct row rows[] = {
     {"60 KB at 20 MB/s", 1, 60 * 1024, 20},
 };
 
+struct use {
+    double cpu_s;
+    uint64_t written, calls, reads;
+};
+
 struct run {
     const struct row *row;
     /* One transaction of `count` commits, the first of which was due at `due`, each `every` later. */
@@ -75,10 +80,7 @@ struct run {
     uint64_t log_bytes, payload, commits, transactions;
     raft_index first, cut_to; /* cut_to: a cut is under way; 0: none is */
     uint64_t disk_bytes, disk_max;
-    struct use {
-        double cpu_s;
-        uint64_t written, calls, reads;
-    } used;
+    struct use used;
     double *latencies_ms;
 };
 
