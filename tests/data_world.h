@@ -342,6 +342,7 @@ static struct {
         sqlite3_int64 last_block;
     } waiting[16];
     long waiting_max; /* bytes that a sync had to carry, or would have had to */
+    long cut_max;     /* bytes by which a file was cut at once */
     sqlite3_vfs *real[2], shim[2];
     struct {
         const sqlite3_io_methods *real;
@@ -421,7 +422,11 @@ static inline int disk_sync(sqlite3_file *file, int flags) {
 
 static inline int disk_truncate(sqlite3_file *file, sqlite3_int64 size) {
     int result = disk_meets(file);
+    sqlite3_int64 before = 0;
 
+    disk_real(file)->xFileSize(file, &before);
+    if (before - size > disk.cut_max)
+        disk.cut_max = (long)(before - size);
     return result != SQLITE_OK ? SQLITE_IOERR_TRUNCATE : disk_real(file)->xTruncate(file, size);
 }
 

@@ -305,7 +305,7 @@ static bool run_drop(struct store_copy *copy, struct store_copy_job *job) {
     int result;
 
     snapshot_paths(&paths, copy->dir, job->index);
-    result = store_file_remove(paths.db);
+    result = store_file_cut_and_remove(paths.db);
     if (result != SQLITE_OK)
         store_copy_fail(job, paths.db, "remove", result);
     store_data_paths_close(&paths);

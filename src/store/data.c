@@ -232,7 +232,9 @@ static int cut_wal(struct store_data *data) {
     int result;
 
     sqlite3_busy_timeout(data->db, 0);
+    store_pace_begin(&data->pace, data->db);
     result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_TRUNCATE);
+    store_pace_end(&data->pace);
     sqlite3_busy_timeout(data->db, BUSY_MS);
     if (result == SQLITE_OK) {
         data->durable_frames = data->moved_frames = 0;

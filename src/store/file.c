@@ -23,7 +23,7 @@
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
-enum { PART_BYTES = 64 * 1024 };
+enum { PART_BYTES = 64 * 1024, CUT_BYTES = 1024 * 1024 };
 
 static char *join(const char *dir, const char *name) {
     char *path = NULL;
@@ -113,9 +113,28 @@ int store_file_write(struct store_file *file, const void *bytes, size_t length, 
     return result;
 }
 
-int store_file_cut(struct store_file *file, int64_t size) {
+/*
+ * A file system that tells the disk at once what it does not need any more (mounted with `discard`) does so for all that one call gives back,
+ * and the disk does nothing else meanwhile. On an ext4 on a virtual machine's disk, the longest that a synced write of 12 KB waited while a
+ * file was removed whole, and when it was cut a megabyte at a time:
+ *
+ *      16 MB      3.2 ms, 0.5
+ *      128 MB    23   ms, 0.6
+ */
+int store_cut(sqlite3_file *file, int64_t size) {
+    sqlite3_int64 at;
+    int result = file->pMethods->xFileSize(file, &at);
+
     errno = 0;
-    return file->file->pMethods->xTruncate(file->file, size);
+    while (result == SQLITE_OK && at > size + CUT_BYTES) {
+        at -= CUT_BYTES;
+        result = file->pMethods->xTruncate(file, at);
+    }
+    return result == SQLITE_OK ? file->pMethods->xTruncate(file, size) : result;
+}
+
+int store_file_cut(struct store_file *file, int64_t size) {
+    return store_cut(file->file, size);
 }
 
 int store_file_sync(struct store_file *file) {
@@ -144,6 +163,18 @@ int store_file_remove(const char *path) {
     int result = vfs != NULL ? vfs->xDelete(vfs, path, 1) : SQLITE_NOTFOUND;
 
     return result == SQLITE_IOERR_DELETE_NOENT ? SQLITE_OK : result;
+}
+
+int store_file_cut_and_remove(const char *path) {
+    struct store_file file;
+
+    if (!store_file_exists(path))
+        return SQLITE_OK;
+    if (store_file_open(&file, path, SQLITE_OPEN_READWRITE | SQLITE_OPEN_SUPER_JOURNAL) == SQLITE_OK) {
+        (void)store_file_cut(&file, 0); /* or it goes at once */
+        store_file_close(&file);
+    }
+    return store_file_remove(path);
 }
 
 int store_file_rename(const char *dir, const char *from, const char *to) {

@@ -144,10 +144,14 @@ int64_t store_file_size(struct store_file *file); /* -1: it cannot be told */
 bool store_file_read(struct store_file *file, void *bytes, size_t length, int64_t offset);
 /* These return SQLite's result; errno has the reason. */
 int store_file_write(struct store_file *file, const void *bytes, size_t length, int64_t offset);
+/* From its end on, in steps: what is left when that is broken off is a longer beginning of it. */
 int store_file_cut(struct store_file *file, int64_t size);
+int store_cut(sqlite3_file *file, int64_t size);
 int store_file_sync(struct store_file *file);
 bool store_file_exists(const char *path);
 int store_file_remove(const char *path); /* SQLite's result; one that is not there is fine */
+/* The same, in steps: of one that may be long, which nobody has open, and of which any beginning may be left. */
+int store_file_cut_and_remove(const char *path);
 
 /* Makes the directory and its parents, durably; 0 or errno. */
 int store_dir_make(const char *dir);
@@ -395,6 +399,8 @@ struct store_wal {
 /* What SQLite's file format says of a WAL: a header, then frames of a header and a page each; numbers begin with their highest byte. */
 enum { STORE_WAL_HEADER_BYTES = 32, STORE_FRAME_HEADER_BYTES = 24 };
 uint32_t store_big(const uint8_t *at);
+/* A header's successor: with it in its place, what the WAL holds is of an earlier round, and none of it counts. False: it is no header of ours. */
+bool store_wal_next_header(uint8_t header[STORE_WAL_HEADER_BYTES]);
 /* Walks the file. STORE_OK also when it is not there or empty; `recycled`: it is, too, if its header is zeros. `why` says what is wrong, without the path. */
 enum store_result store_wal_walk(const char *path, bool recycled, struct store_wal *wal,
                                  char why[STORE_WHY_MAX]);

@@ -20,6 +20,8 @@
  * A disk of 250 MB/s, on which a commit of 8 KB takes 0.2 ms, p99 1.7: beside pieces of 8 MB without rests p99 was 5.6 ms and the
  * longest took 15; beside 32 MB a second in pieces of 8 MB 2.2 and 21 ms; of 512 KB 1.3 and 4 ms.
  *
+ * What is given back to the file system, a WAL that has been moved, is cut off in steps (file.c).
+ *
  * A backup's file belongs to a connection of SQLite's own: it is synced, and rests, between SQLite's steps (copy.c).
  *
  * The table of the files' functions belongs to their connection, which nobody else uses meanwhile; what runs below it (the
@@ -85,6 +87,35 @@ static int paced_write(sqlite3_file *file, const void *bytes, int length, sqlite
     return result;
 }
 
+/*
+ * A WAL of which nothing counts any more, for all of it is in the file. Cut from its end on, what is left of it when the power goes would be
+ * its first commits alone: pages as they were, to be read in place of those in the file. So none of it must count before.
+ */
+static int void_wal(sqlite3_file *file) {
+    uint8_t header[STORE_WAL_HEADER_BYTES];
+    int result = file->pMethods->xRead(file, header, sizeof(header), 0);
+
+    if (result != SQLITE_OK || !store_wal_next_header(header))
+        return result == SQLITE_IOERR_SHORT_READ ? SQLITE_OK : result;
+    result = file->pMethods->xWrite(file, header, sizeof(header), 0);
+    return result == SQLITE_OK ? file->pMethods->xSync(file, SQLITE_SYNC_NORMAL) : result;
+}
+
+static int paced_cut(sqlite3_file *file, sqlite3_int64 size) {
+    bool is_wal = file == pacing->files[1].file;
+    struct store_paced *paced = &pacing->files[is_wal];
+    int result = SQLITE_OK;
+
+    assert(paced->file == file && (!is_wal || size == 0));
+    file->pMethods = paced->own;
+    if (is_wal)
+        result = void_wal(file);
+    if (result == SQLITE_OK)
+        result = store_cut(file, size);
+    file->pMethods = &paced->methods;
+    return result;
+}
+
 static void take(struct store_paced *paced, sqlite3 *db, int which) {
     sqlite3_file *file = NULL;
 
@@ -95,6 +126,7 @@ static void take(struct store_paced *paced, sqlite3 *db, int which) {
     paced->own = file->pMethods;
     paced->methods = *paced->own;
     paced->methods.xWrite = paced_write;
+    paced->methods.xTruncate = paced_cut;
     file->pMethods = &paced->methods;
 }
 

@@ -260,8 +260,10 @@ static int take_away(const struct store_segment *segment) {
 }
 
 int store_segment_remove(const struct store_segment *segment) {
-    int result = store_file_remove(segment->paths.wal);
+    int result = take_away(segment); /* its beginning alone would be a log */
 
+    if (result == SQLITE_OK)
+        result = store_file_cut_and_remove(segment->paths.wal);
     return result == SQLITE_OK ? store_file_remove(segment->paths.db) : result;
 }
 

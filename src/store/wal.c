@@ -56,6 +56,7 @@ enum {
     FRAME_BYTES_MAX = STORE_FRAME_HEADER_BYTES + STORE_PAGE_BYTES,
     FRAMES_AT_ONCE = 15, /* as many as SQLite's file layer takes */
     WAL_FORMAT = 3007000,
+    HEADER_SUMMED = 24,
     SECTOR = 512,            /* a disk writes it whole or not at all */
     RENEW_BYTES = 64 * 1024, /* SQLite's file layer writes less than 128 KB at once */
 };
@@ -104,22 +105,45 @@ static bool sums_are(struct sums sums, const uint8_t *at) {
     return sums.first == store_big(at) && sums.second == store_big(at + 4);
 }
 
+static bool is_header(const uint8_t header[STORE_WAL_HEADER_BYTES]) {
+    uint32_t magic = store_big(header), page_bytes = store_big(header + 8);
+
+    return (magic & ~1u) == WAL_MAGIC && store_big(header + 4) == WAL_FORMAT &&
+           (page_bytes == STORE_PAGE_BYTES || page_bytes == STORE_LOG_PAGE_BYTES) &&
+           sums_are(add((struct sums){0}, magic & 1, header, HEADER_SUMMED), header + HEADER_SUMMED);
+}
+
 /* False when it is not the header of a WAL of ours. */
 static bool read_header(struct walk *walk) {
     uint8_t header[STORE_WAL_HEADER_BYTES];
-    uint32_t magic;
 
     if (!store_file_read(&walk->file, header, sizeof(header), 0))
         return false;
-    magic = store_big(header);
     walk->wal->page_bytes = store_big(header + 8);
     walk->frame_bytes = STORE_FRAME_HEADER_BYTES + walk->wal->page_bytes;
-    walk->big_endian = magic & 1;
+    walk->big_endian = store_big(header) & 1;
     memcpy(walk->salts, header + 16, sizeof(walk->salts));
     walk->before = (struct sums){store_big(header + 24), store_big(header + 28)};
-    return (magic & ~1u) == WAL_MAGIC && store_big(header + 4) == WAL_FORMAT &&
-           (walk->wal->page_bytes == STORE_PAGE_BYTES || walk->wal->page_bytes == STORE_LOG_PAGE_BYTES) &&
-           sums_are(add((struct sums){0}, walk->big_endian, header, 24), header + 24);
+    return is_header(header);
+}
+
+static void put_big(uint8_t *at, uint32_t value) {
+    for (int i = 3; i >= 0; i--, value >>= 8)
+        at[i] = (uint8_t)value;
+}
+
+/* The checkpoint number stays, or half of such a header would be none. */
+bool store_wal_next_header(uint8_t header[STORE_WAL_HEADER_BYTES]) {
+    struct sums sums;
+
+    if (!is_header(header))
+        return false;
+    put_big(header + 16, store_big(header + 16) + 1);
+    put_big(header + 20, ~store_big(header + 20));
+    sums = add((struct sums){0}, store_big(header) & 1, header, HEADER_SUMMED);
+    put_big(header + HEADER_SUMMED, sums.first);
+    put_big(header + HEADER_SUMMED + 4, sums.second);
+    return true;
 }
 
 /* What it held was taken away, or nothing has been written to it yet (segment.c). A write of zeros, or of the next header, that failed half
