@@ -347,7 +347,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
     }
     if (lane) {
         uint64_t us = node->now.mono_us - lane->begun_us;
-        gathering_answered(&node->gathering, lane->writes, us - lane->held_us);
+        gathering_answered(&node->gathering, lane->writes, us - lane->held_us, node->now.mono_us);
         latency_add(&node->commit, node->now_ms, us);
         status_spike(node, SPIKE_COMMIT, us);
     }

@@ -22,6 +22,14 @@
  * because of writers that come by the clock and not because they were answered: during a commit there come as many as one answers, so fewer
  * come within the bound, and nobody waits for them. Who writes alone is never held: there is nobody else to wait for.
  *
+ * Two hundred that were answered need longer than that to come back, for each must run. But they come closer together than writes do at the
+ * mean, commits included, and those that come by the clock don't:
+ *
+ *      answered                |..........|                            ||||||||||||||||            200 in 700 us, of 1,400
+ *      by the clock            | | | | | | | | | | | | | | | | | | | | | | | | | | | | | |
+ *
+ * So while what has come is half as much again as comes in such a time at the mean, the bound is up to two commits.
+ *
  * Who has not come within the bound is not waited for again. (PostgreSQL's commit_delay with commit_siblings and MySQL's
  * binlog_group_commit_sync_delay wait for a time that is set, and for a number that is set.)
  */
@@ -37,15 +45,18 @@ struct gathering {
     uint8_t recent; /* the last times: a bit is set when all came back in time; newest lowest */
     size_t owed;    /* writes that were answered, and whose next has not been proposed */
     size_t watched; /* of those, for how many it is still watched whether they come; 0: that is not watched */
-    uint64_t watched_us; /* when the first of them came; 0: none has */
-    uint64_t commit_us;  /* what a commit took lately, at the mean */
-    uint64_t bound_us;   /* at the last look */
-    uint64_t held_us;    /* since when the entry is held; 0: it is not */
-    uint64_t until_us;   /* for how long at most; 0: it is not held on */
+    size_t watched_all;            /* ... and for how many it was at first */
+    uint64_t watched_us;           /* when the first of them came; 0: none has */
+    uint64_t commit_us;            /* what a commit took lately, at the mean */
+    uint64_t answered_us;          /* when writes were answered last; 0: never */
+    uint64_t pace_us, pace_writes; /* lately so many were answered in so long */
+    uint64_t bound_us, most_us;    /* at the last look; most_us: for those that come close together */
+    uint64_t held_us;              /* since when the entry is held; 0: it is not */
+    uint64_t until_us;             /* for how long at most; 0: it is not held on */
 };
 
-/* So many writes were answered at once, `took_us` after their entry was proposed. */
-void gathering_answered(struct gathering *gathering, size_t writes, uint64_t took_us);
+/* So many writes were answered at once at `now_us` (not 0), `took_us` after their entry was proposed. */
+void gathering_answered(struct gathering *gathering, size_t writes, uint64_t took_us, uint64_t now_us);
 /* Whether the entry, which has so many writes, is to be held at `now_us` (not 0); `most_us`: the configured bound, 0: never. */
 bool gathering_holds(struct gathering *gathering, size_t writes, uint64_t most_us, uint64_t now_us);
 /* The entry is proposed with so many writes, asked about or not. For how long it was held, in us. */
