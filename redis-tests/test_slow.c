@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 /* What took long, as SLOWLOG and LATENCY tell it of running nodes; and what CONFIG REWRITE leaves behind for the next start. */
+#include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
 #include <stdarg.h>
@@ -72,6 +73,57 @@ static void latency_notes_a_command_that_takes_long(void **state) {
     assert_says(wire, "LATENCY RESET command nothing", ":1");
     assert_string_equal(wire_ask(wire, "LATENCY HISTORY command"), "*0");
     wire_close(wire);
+    cluster_free(cluster);
+}
+
+/* While one script runs there come small writes, another script, and more writes: all of that is one entry. Those before the script in it have
+ * their replies while it runs; which half that is the loop decides. */
+static void who_is_applied_before_a_slow_command_does_not_wait_for_it(void **state) {
+    enum { WRITERS = 64, SENT_TOGETHER = 16, BEGUN_MS = 100 };
+    static const char script[] =
+        "*4\r\n$4\r\nEVAL\r\n$62\r\n"
+        "local n = 0 while n < 30000000 do n = n + 1 end return 'done '\r\n$1\r\n1\r\n$1\r\na\r\n";
+    (void)state;
+    struct cluster *cluster = cluster_new(1, NULL);
+    unsigned port = cluster->nodes[0].port;
+    struct wire *first = open_port(port), *slow = open_port(port), *writers[WRITERS];
+    uint64_t answered_ms[WRITERS];
+    struct pollfd polls[WRITERS + 1];
+    for (size_t i = 0; i < WRITERS; i++)
+        assert_string_equal(wire_ask(writers[i] = open_port(port), "PING"), "+PONG");
+    assert_string_equal(wire_ask(slow, "PING"), "+PONG");
+    uint64_t begun_ms = harness_now_ms();
+    assert_true(wire_send(first, script, sizeof script - 1));
+    harness_sleep_ms(BEGUN_MS);
+    for (size_t i = 0; i < WRITERS; i++) {
+        assert_true(wire_send_words(writers[i], "SET b 1"));
+        if (i == WRITERS / 2)
+            assert_true(wire_send(slow, script, sizeof script - 1));
+        answered_ms[i] = UINT64_MAX;
+        polls[i] = (struct pollfd){.fd = wire_descriptor(writers[i]), .events = POLLIN};
+    }
+    polls[WRITERS] = (struct pollfd){.fd = wire_descriptor(slow), .events = POLLIN};
+    assert_string_equal(wire_next(first), "$5 done ");
+    uint64_t took_ms = harness_now_ms() - begun_ms;
+    while (!polls[WRITERS].revents) {
+        assert_true(poll(polls, WRITERS + 1, (int)harness_scaled_ms(WIRE_MS)) > 0);
+        for (size_t i = 0; i < WRITERS; i++)
+            if (polls[i].revents) {
+                assert_string_equal(wire_next(writers[i]), "+OK");
+                answered_ms[i] = harness_now_ms();
+                polls[i].fd = -1;
+            }
+    }
+    uint64_t ended_ms = harness_now_ms();
+    assert_string_equal(wire_next(slow), "$5 done ");
+    size_t before = 0;
+    for (size_t i = 0; i < WRITERS; i++) {
+        before += answered_ms[i] < ended_ms && ended_ms - answered_ms[i] > took_ms / 3;
+        wire_close(writers[i]);
+    }
+    assert_true(before >= SENT_TOGETHER);
+    wire_close(first);
+    wire_close(slow);
     cluster_free(cluster);
 }
 
@@ -148,6 +200,8 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test_teardown(every_node_keeps_the_commands_that_it_ran, cluster_teardown),
         cmocka_unit_test_teardown(latency_notes_a_command_that_takes_long, cluster_teardown),
+        cmocka_unit_test_teardown(who_is_applied_before_a_slow_command_does_not_wait_for_it,
+                                  cluster_teardown),
         cmocka_unit_test_teardown(what_is_applied_again_at_a_start_is_neither_counted_nor_kept,
                                   cluster_teardown),
         cmocka_unit_test_teardown(what_rewrite_wrote_holds_at_the_next_start, cluster_teardown),

@@ -142,6 +142,33 @@ void apply_reply(const struct lane *lane, const struct pending_item *item) {
         resp_buf_append(out.buf, lane_bytes(lane, item), item->length);
 }
 
+/* ---- replies, while others are still being made ------------------------------------------------------------------ */
+
+/*
+ * A reply could wait for the end of the turn, as all else that is sent does. But an entry may hold a thousand writes, and whoever sent the first
+ * of them can read its reply, and write again, on another CPU while this one applies the rest:
+ *
+ *      at the end of the turn    applied 1 2 3 ... 200 | sent 1 2 3 ... 200        the clients wait for all of the first part
+ *      in groups                 applied, sent, applied, sent, applied, sent ...   they work beside it
+ *
+ * Before a client is sent anything, the other members are. Who waits for more of this entry, or of a later one, gets all of it at once.
+ */
+static void send_answered(struct node *node) {
+    deliver_before(node, NULL); /* what is to stand before a reply has its place there */
+    net_flush_clients(node->net, node->answered.at, node->answered.count);
+    node->answered.count = 0;
+}
+
+static void answered(struct node *node, struct connection *connection) {
+    struct client *client = connection->pending == 1 ? connection->client : NULL;
+    connection_answered(node, connection); /* it may be gone now, its client is not */
+    if (!client)
+        return;
+    node->answered.at[node->answered.count++] = client;
+    if (node->answered.count == APPLY_ANSWERED_MAX)
+        send_answered(node);
+}
+
 /* Answers riders and ready replies from *at on, up to the next write. */
 static void answer_riders(struct node *node, const struct lane *lane, size_t *at, uint64_t version) {
     for (; *at < lane->count && lane->items[*at].kind != PENDING_WRITE; ++*at) {
@@ -152,7 +179,7 @@ static void answer_riders(struct node *node, const struct lane *lane, size_t *at
             apply_read(node, lane, item, keyspace_clock(node->keyspace), version);
         else
             apply_reply(lane, item);
-        connection_answered(node, item->connection);
+        answered(node, item->connection);
     }
 }
 
@@ -269,7 +296,7 @@ static void apply_one(struct node *node, const struct entry_reader *reader,
     }
     if (item) {
         item->connection->written = index;
-        connection_answered(node, item->connection);
+        answered(node, item->connection);
     }
 }
 
@@ -358,6 +385,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
  * behind: so what the turn has no time for is left to the next. */
 void apply_entries(struct node *node, const struct raft_entries *entries) {
     size_t i = 0;
+    node->answered.count = 0; /* the last of an earlier turn had their replies at its end */
     do {
         apply_entry(node, &entries->at[i]);
         if (node->end == NODE_FAILED)

@@ -12,7 +12,8 @@
  *      obey                     what Raft wants done, from top to bottom: save, send, apply, answer
  *      clients that wait        pops are gathered for the next entry, where there is something to pop
  *      checkpoint               a few pages of the state go to the disk, when it is time
- *      flush                    one write per connection that has something to say
+ *      flush                    one write per connection that has something to say; while a large entry is applied,
+ *                               replies to its first writes go out before (apply.c), behind what the peers are sent
  *
  * So one turn is one batch, one job for the disk; while the disk works on it the loop goes on, and what
  * comes meanwhile is the next batch. Effects have their order here and nowhere else:

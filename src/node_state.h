@@ -76,6 +76,7 @@ enum {
     NODE_RATE_SAMPLES = 16,
     NODE_OUT_PATIENCE_BYTES =
         1024 * 1024, /* replies that a client has not taken, before it is served no further */
+    APPLY_ANSWERED_MAX = 16,
     NODE_PEERS_MAX = 2 * STORE_MEMBERS_MAX, /* members, and those that are about to come or go */
 
     SENTINEL_CLIENTS_MAX = 1000, /* on the Sentinel port */
@@ -259,6 +260,12 @@ struct disk {
     uint64_t look_ms; /* when to look next */
 };
 
+/* Whose writes were applied, and who waits for nothing more; they are sent their replies together, while others are still being made. */
+struct apply_answered {
+    struct client *at[APPLY_ANSWERED_MAX];
+    size_t count;
+};
+
 struct node {
     struct conf *conf;
     struct logger *logger;
@@ -346,6 +353,7 @@ struct node {
     struct monitors monitors;
     struct pause pause;
 
+    struct apply_answered answered;
     struct statistics statistics;
     struct eviction eviction;
     struct slowlog *slowlog;

@@ -43,6 +43,39 @@ static void a_client_knows_both_addresses(void **state) {
     stop(f);
 }
 
+/* Both have been answered; the turn is not over. */
+static void who_is_flushed_within_a_turn_has_it_before_the_turns_end(void **state) {
+    struct fixture *f = start(&usual);
+    int fds[2];
+    char heard[8];
+    (void)state;
+    for (int i = 0; i < 2; i++) {
+        fds[i] = dial(f->port);
+        TURNS_UNTIL(f, counters(f).clients == (size_t)i + 1);
+    }
+    struct client *first = net_first_client(f->net), *second = net_next_client(first);
+    for (int i = 0; i < 2; i++)
+        say(fds[i], "one\n");
+    for (uint64_t until = now_ms() + 5000;
+         (resp_buf_length(&first->out) == 0 || resp_buf_length(&second->out) == 0) && now_ms() < until;
+         node_turn(f))
+        ev_run(f->loop, EVRUN_ONCE);
+    assert_int_equal(recv(fds[0], heard, sizeof heard, 0), -1);
+    net_flush_clients(f->net, &first, 1);
+    assert_int_equal(recv(fds[0], heard, sizeof heard, 0), 5);
+    assert_int_equal(recv(fds[1], heard, sizeof heard, 0), -1);
+    net_flush_clients(f->net, &first, 1); /* nothing, once more */
+    client_free(second);
+    net_flush_clients(f->net, &second, 1); /* it is gone */
+    assert_int_equal(recv(fds[1], heard, sizeof heard, 0), -1);
+    assert_heard(f, fds[1], "+one\n");
+    assert_closed(f, fds[1]);
+    assert_int_equal(counters(f).clients, 1);
+    for (int i = 0; i < 2; i++)
+        close(fds[i]);
+    stop(f);
+}
+
 static void what_was_sent_before_a_half_close_is_answered(void **state) {
     struct fixture *f = start(&usual);
     int fd = dial(f->port);
@@ -278,6 +311,7 @@ int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_line_that_comes_in_pieces_is_answered_when_it_is_whole),
         cmocka_unit_test(a_client_knows_both_addresses),
+        cmocka_unit_test(who_is_flushed_within_a_turn_has_it_before_the_turns_end),
         cmocka_unit_test(what_was_sent_before_a_half_close_is_answered),
         cmocka_unit_test(a_held_client_gets_its_late_reply_after_a_half_close),
         cmocka_unit_test(half_a_line_and_an_end_make_the_client_gone),

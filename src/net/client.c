@@ -432,14 +432,24 @@ static void check_waiting(struct net *net) {
         chain_push(&net->touched, &CHAIN_ENTRY(at, struct client_io, waiting)->touched);
 }
 
+void client_flush_now(struct client *client) {
+    struct client_io *io = client->io;
+    if (io->freed || chain_alone(&io->touched) || io->net->turn_written == NET_TURN_CLIENTS)
+        return;
+    chain_remove(&io->touched);
+    io->net->turn_written++;
+    flush_one(io);
+}
+
 void clients_flush(struct net *net) {
     net->round += !net->round_left;
     net->round_left = false;
     net->round_reads = 0;
     if (net->ticked)
         check_waiting(net);
-    for (size_t i = 0; i < NET_TURN_CLIENTS && !chain_alone(&net->touched); i++)
+    for (; net->turn_written < NET_TURN_CLIENTS && !chain_alone(&net->touched); net->turn_written++)
         flush_one(CHAIN_ENTRY(chain_pop(&net->touched), struct client_io, touched));
+    net->turn_written = 0;
     for (struct chain *at; (at = chain_pop(&net->freed)) != NULL;)
         reclaim(CHAIN_ENTRY(at, struct client_io, touched));
     chain_move(&net->news, &net->later);

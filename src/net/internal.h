@@ -90,9 +90,10 @@ struct net {
     struct chain waiting; /* clients whose socket takes no more */
     struct chain freed;   /* clients that are reclaimed at the end of the turn */
     uint64_t last_id;
-    uint64_t round;     /* clients are read from once in each; it may last several turns */
-    size_t round_reads; /* clients read from in this turn */
-    bool round_left;    /* in this turn some were not */
+    uint64_t round;      /* clients are read from once in each; it may last several turns */
+    size_t round_reads;  /* clients read from in this turn */
+    bool round_left;     /* in this turn some were not */
+    size_t turn_written; /* clients written to, or looked at for that, in this turn */
 
     struct chain links;     /* all of them, the freed ones too until they can be reclaimed */
     struct chain link_news; /* links with events */
@@ -125,11 +126,13 @@ void client_accept(struct net *net, int fd, const struct sockaddr *address, bool
 /* Says that there is no room and closes. */
 void client_reject(struct net *net, int fd);
 void clients_flush(struct net *net);
+void client_flush_now(struct client *client); /* if it is touched */
 void clients_close(struct net *net);
 
 /* link.c */
 void links_init(struct net *net);
 void links_flush(struct net *net);
+void links_send(struct net *net); /* what they have: nothing else of the turn's end */
 void links_close(struct net *net);
 
 /* dial.c */

@@ -398,6 +398,16 @@ static void reclaim(struct link *link) {
     free(link);
 }
 
+static bool has_to_send(const struct link *link) {
+    return !link->freed && link->state == LINK_CONNECTED && !link->fallen && link->touched && !link->blocked;
+}
+
+void links_send(struct net *net) {
+    for (struct chain *at = net->links.next; at != &net->links; at = at->next)
+        if (has_to_send(of_all(at)))
+            send_out(of_all(at));
+}
+
 void links_flush(struct net *net) {
     for (struct chain *at = net->links.next, *next; at != &net->links; at = next) {
         struct link *link = of_all(at);
@@ -410,7 +420,7 @@ void links_flush(struct net *net) {
                 reclaim(link);
         } else if (link->state != LINK_CONNECTED) {
             outbox_close(&link->outbox);
-        } else if (!link->fallen && link->touched && !link->blocked) {
+        } else if (has_to_send(link)) {
             send_out(link);
         }
     }

@@ -91,6 +91,12 @@ void net_counters(const struct net *net, struct net_counters *counters) {
     *counters = net->counters;
 }
 
+void net_flush_clients(struct net *net, struct client *const *clients, size_t count) {
+    links_send(net); /* as at the end of the turn: first */
+    for (size_t i = 0; i < count; i++)
+        client_flush_now(clients[i]);
+}
+
 void net_flush(struct net *net, uint64_t now_ms) {
     net->now_ms = now_ms;
     listeners_resume(net);

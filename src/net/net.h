@@ -21,6 +21,7 @@
 #include "../../resp/resp.h"
 
 struct ev_loop;
+struct client;
 struct net;
 
 enum { NET_ADDRESS_MAX = 128, NET_HOST_MAX = 256, NET_WHY_MAX = 256 };
@@ -68,6 +69,9 @@ void net_stop_listening(struct net *net);
  * goes when the socket takes it. Call at the end of every turn. `now_ms`: Unix milliseconds, for the soft
  * limit. */
 void net_flush(struct net *net, uint64_t now_ms);
+/* Within a turn: what these clients have, if they are to be flushed, goes now; before it what is in the links. Those that were freed are
+ * left out. */
+void net_flush_clients(struct net *net, struct client *const *clients, size_t count);
 
 /* ---- clients: connections that somebody opened to us --------------------------------------------------- */
 

@@ -385,6 +385,16 @@ static void link_send(struct link *link) {
     flow_note_unheard(stream);
 }
 
+static bool link_has_to_send(const struct link *link) {
+    return !link->freed && link->state == LINK_CONNECTED && !link->fallen && link->touched;
+}
+
+static void links_send_all(struct net *net) {
+    for (struct chain *at = net->links.next; at != &net->links; at = at->next)
+        if (link_has_to_send(link_of(at)))
+            link_send(link_of(at));
+}
+
 static void links_flush_all(struct net *net) {
     for (struct chain *at = net->links.next, *next; at != &net->links; at = next) {
         struct link *link = link_of(at);
@@ -393,7 +403,7 @@ static void links_flush_all(struct net *net) {
             link_reclaim(link);
         else if (link->state != LINK_CONNECTED)
             outbox_close(&link->outbox);
-        else if (!link->fallen && link->touched)
+        else if (link_has_to_send(link))
             link_send(link);
     }
 }
@@ -463,6 +473,17 @@ unsigned net_port(const struct net *net) {
 
 void net_stop_listening(struct net *net) {
     ((struct sim_net *)(void *)net)->listening = false;
+}
+
+void net_flush_clients(struct net *net, struct client *const *clients, size_t count) {
+    links_send_all(net);
+    for (size_t i = 0; i < count; i++) {
+        struct client_io *io = clients[i]->io;
+        if (io->freed || chain_alone(&io->touched))
+            continue;
+        chain_remove(&io->touched);
+        client_flush(io);
+    }
 }
 
 void net_flush(struct net *net, uint64_t now_ms) {
