@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: MIT */
-/* What took long, as SLOWLOG and LATENCY tell it of running nodes; and what CONFIG REWRITE leaves behind for the next start. */
+/* What took long, as SLOWLOG and LATENCY tell it of running nodes, and who need not wait for it; and what CONFIG REWRITE leaves behind for the
+ * next start. */
 #include <poll.h>
 #include <setjmp.h>
 #include <signal.h>
@@ -79,7 +80,7 @@ static void latency_notes_a_command_that_takes_long(void **state) {
 /* While one script runs there come small writes, another script, and more writes: all of that is one entry. Those before the script in it have
  * their replies while it runs; which half that is the loop decides. */
 static void who_is_applied_before_a_slow_command_does_not_wait_for_it(void **state) {
-    enum { WRITERS = 64, SENT_TOGETHER = 16, BEGUN_MS = 100 };
+    enum { WRITERS = 64, SENT_TOGETHER = 16, BEGUN_MS = 50 };
     static const char script[] =
         "*4\r\n$4\r\nEVAL\r\n$62\r\n"
         "local n = 0 while n < 30000000 do n = n + 1 end return 'done '\r\n$1\r\n1\r\n$1\r\na\r\n";

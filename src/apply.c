@@ -385,7 +385,7 @@ static void apply_entry(struct node *node, const struct raft_entry *entry) {
  * behind: so what the turn has no time for is left to the next. */
 void apply_entries(struct node *node, const struct raft_entries *entries) {
     size_t i = 0;
-    node->answered.count = 0; /* the last of an earlier turn had their replies at its end */
+    node->answered.count = 0; /* those left over go at the end of their turn */
     do {
         apply_entry(node, &entries->at[i]);
         if (node->end == NODE_FAILED)

@@ -18,8 +18,8 @@ static void note_pace(struct gathering *gathering, size_t writes, uint64_t now_u
 static uint64_t allowed_us(const struct gathering *gathering, size_t writes) {
     uint64_t mean_us = gathering->pace_writes ? writes * gathering->pace_us / gathering->pace_writes : 0;
     uint64_t close_us = mean_us - mean_us / 3;
-    if (close_us > gathering->most_us)
-        close_us = gathering->most_us;
+    if (close_us > gathering->crowd_us)
+        close_us = gathering->crowd_us;
     return close_us > gathering->bound_us ? close_us : gathering->bound_us;
 }
 
@@ -40,7 +40,7 @@ static bool pays(const struct gathering *gathering) {
 bool gathering_holds(struct gathering *gathering, size_t writes, uint64_t most_us, uint64_t now_us) {
     uint64_t bound_us = gathering->commit_us - gathering->commit_us / 4;
     gathering->bound_us = bound_us < most_us ? bound_us : most_us;
-    gathering->most_us = 2 * gathering->commit_us < most_us ? 2 * gathering->commit_us : most_us;
+    gathering->crowd_us = 2 * gathering->commit_us < most_us ? 2 * gathering->commit_us : most_us;
     gathering->until_us = 0;
     if (most_us == 0 || writes == 0 || writes >= gathering->owed ||
         (gathering->held_us == 0 && !pays(gathering)))

@@ -50,7 +50,7 @@ struct gathering {
     uint64_t commit_us;            /* what a commit took lately, at the mean */
     uint64_t answered_us;          /* when writes were answered last; 0: never */
     uint64_t pace_us, pace_writes; /* lately so many were answered in so long */
-    uint64_t bound_us, most_us;    /* at the last look; most_us: for those that come close together */
+    uint64_t bound_us, crowd_us;   /* at the last look; crowd_us: for those that come close together */
     uint64_t held_us;              /* since when the entry is held; 0: it is not */
     uint64_t until_us;             /* for how long at most; 0: it is not held on */
 };

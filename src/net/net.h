@@ -7,6 +7,7 @@
  *     poll -> callbacks fill client->in, link replies      (here)
  *     node_turn: net_take_client, net_take_link, commands, client->out, link_send   (above)
  *     net_flush: one write per connection that has something to say           (here)
+ *                (net_flush_clients: for some of them before, while the node goes on answering)
  *
  * A client that was accepted lives until the node frees it: the network marks it `gone` and never pulls it
  * from under anybody's feet.
