@@ -207,6 +207,30 @@ static inline struct store_data_job *job_of(struct data_world *world, enum store
     return job;
 }
 
+/* The pages 0 to `count` - 1 of one object, in jobs of a hundred, for the checkpoint that is begun by it; data_page says what is in one. */
+enum { DATA_PAGE_BYTES = 4000, DATA_PAGES_A_JOB = 100 };
+
+static inline const char *data_page(const struct data_world *world, uint32_t number, uint32_t count) {
+    static char bytes[DATA_PAGE_BYTES];
+
+    fill(bytes, sizeof(bytes), number + world->checkpoint * count);
+    return bytes;
+}
+
+static inline void data_put_pages(struct data_world *world, uint32_t count) {
+    world->checkpoint++;
+    for (uint32_t at = 0; at < count;) {
+        struct store_data_job *job = job_of(world, STORE_DATA_PAGES);
+
+        for (int i = 0; i < DATA_PAGES_A_JOB && at < count; i++, at++)
+            store_pages_add(&job->pages, 1, at, data_page(world, at, count), DATA_PAGE_BYTES);
+        data_run(world, job);
+        if (job->failed)
+            fail_msg("%s", job->why);
+        store_data_job_free(job);
+    }
+}
+
 static size_t live_writes = 60; /* pages of one job of a checkpoint, at most */
 static _Thread_local struct data_twin
     live_next; /* what the last checkpoint was to become, whether it did or not */

@@ -12,9 +12,7 @@
 
 enum {
     MB = 1024 * 1024,
-    PAGES = 900, /* fewer than housekeeping waits for; twice as many are more */
-    PAGE_BYTES = 4000,
-    JOB_PAGES = 100,
+    PAGES = 900,          /* fewer than housekeeping waits for; twice as many are more */
     LAST_OPERATIONS = 14, /* more than cutting 8 MB takes */
 };
 
@@ -22,20 +20,9 @@ enum {
 
 /* All pages anew. Without housekeeping, the commit stays in the WAL. */
 static void write_checkpoint(struct data_world *world) {
-    static char bytes[PAGE_BYTES];
     struct store_data_job *job;
 
-    world->checkpoint++;
-    for (uint32_t at = 0; at < PAGES;) {
-        job = job_of(world, STORE_DATA_PAGES);
-        for (int i = 0; i < JOB_PAGES; i++, at++) {
-            fill(bytes, sizeof(bytes), at + world->checkpoint * PAGES);
-            store_pages_add(&job->pages, 1, at, bytes, sizeof(bytes));
-        }
-        store_data_run(world->data, &job->job);
-        assert_false(job->failed);
-        store_data_job_free(job);
-    }
+    data_put_pages(world, PAGES);
     job = job_of(world, STORE_DATA_COMMIT);
     job->meta = twin_meta(world->checkpoint);
     store_data_run(world->data, &job->job);
@@ -49,25 +36,24 @@ static void write_two(struct data_world *world) {
     data_open(world);
     write_checkpoint(world);
     write_checkpoint(world);
-    assert_true(data_file_size(world, "data-1.db-wal") > 2L * PAGES * PAGE_BYTES);
+    assert_true(data_file_size(world, "data-1.db-wal") > 2L * PAGES * DATA_PAGE_BYTES);
     disk.count = 0;
 }
 
 static void pages_must_be_newest(struct data_world *world) {
-    static char bytes[PAGE_BYTES];
     struct store_data_job *job = store_data_job_new(STORE_DATA_LOAD);
 
     assert_int_equal(world->meta->applied, 2);
+    world->checkpoint = 2; /* the child's was */
     job->rewind = true;
     job->bytes_max = 100 * MB;
     data_run(world, job);
     if (job->failed)
         fail_msg("%s", job->why);
     assert_int_equal(job->pages.count, PAGES);
-    for (uint32_t at = 0; at < PAGES; at++) {
-        fill(bytes, sizeof(bytes), at + 2 * PAGES);
-        assert_memory_equal(job->pages.bytes.at + job->pages.at[at].offset, bytes, sizeof(bytes));
-    }
+    for (uint32_t at = 0; at < PAGES; at++)
+        assert_memory_equal(job->pages.bytes.at + job->pages.at[at].offset, data_page(world, at, PAGES),
+                            DATA_PAGE_BYTES);
     store_data_job_free(job);
 }
 
@@ -117,7 +103,7 @@ static void a_death_while_it_is_cut_leaves_the_newest_state(void **state) {
         world = again;
         assert_true(live_until(world, n, operations));
         off_t left = data_file_size(world, "data-1.db-wal");
-        part_was_left |= left > 0 && left < PAGES * PAGE_BYTES;
+        part_was_left |= left > 0 && left < PAGES * DATA_PAGE_BYTES;
         data_open(world);
         pages_must_be_newest(world);
         data_teardown(&again);

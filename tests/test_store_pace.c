@@ -9,8 +9,7 @@
 
 enum {
     PAGES = 2000,
-    PAGE_BYTES = 4000,
-    JOB_PAGES = 64,
+    PAGE_BYTES = DATA_PAGE_BYTES,
     PIECE_MAX = 1024 * 1024, /* half of it, and what SQLite writes at once */
 };
 
@@ -30,18 +29,9 @@ static void run(struct data_world *world, struct store_data_job *job) {
 
 /* 8 MB, written to the WAL, committed, and moved into the file. */
 static void write_checkpoint(struct data_world *world) {
-    static char bytes[PAGE_BYTES];
     struct store_data_job *job;
 
-    world->checkpoint++;
-    for (uint32_t at = 0; at < PAGES;) {
-        job = job_of(world, STORE_DATA_PAGES);
-        for (int i = 0; i < JOB_PAGES && at < PAGES; i++, at++) {
-            fill(bytes, 64, at + world->checkpoint * PAGES);
-            store_pages_add(&job->pages, 1, at, bytes, sizeof(bytes));
-        }
-        run(world, job);
-    }
+    data_put_pages(world, PAGES);
     job = job_of(world, STORE_DATA_COMMIT);
     job->meta = twin_meta(world->checkpoint);
     run(world, job);
