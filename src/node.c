@@ -16,7 +16,8 @@
  *                               replies to its first writes go out before (apply.c), behind what the peers are sent
  *
  * So one turn is one batch, one job for the disk; while the disk works on it the loop goes on, and what
- * comes meanwhile is the next batch. Effects have their order here and nowhere else:
+ * comes meanwhile is the next batch. The disk is given its work before anything is applied, and its thread
+ * the CPU to begin it. Effects have their order here and nowhere else:
  *
  *     - a promise (a vote, an acknowledgement of entries) leaves when its ready is durable, never before;
  *     - a leader's appends leave at once, beside its own write;
@@ -198,8 +199,11 @@ static bool obey_one(struct node *node) {
     if (ready.sequence != 0)
         save(node, &ready);
     peers_send(node, &ready.send);
-    if (ready.apply.count > 0)
+    if (ready.apply.count > 0) {
+        if (ready.sequence != 0)
+            worker_goes_first(node->log_worker);
         apply_entries(node, &ready.apply);
+    }
     confirm_reads(node, &ready.reads);
     fetch(node, &ready.fetch);
     snapshot_out_wanted(node, &ready.snapshots);

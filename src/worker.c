@@ -38,7 +38,7 @@
 #include "instant.h"
 #include "slice.h"
 
-enum { BACKGROUND_NICER = 10, IO_PRIORITY_LOWEST = 7 };
+enum { BACKGROUND_NICER = 10, IO_PRIORITY_LOWEST = 7, YIELDS_MAX = 4 };
 
 struct queue {
     struct worker_job *first;
@@ -56,6 +56,7 @@ struct worker {
 
     atomic_uint busy_poll_us;
     atomic_bool called; /* something waits, or stopping: for a thread that waits awake, without the lock */
+    atomic_bool free;   /* the thread waits for jobs or stands in line for the CPU to take them */
 
     pthread_mutex_t lock;
     pthread_cond_t more;   /* something waits, or stopping */
@@ -95,6 +96,7 @@ static struct queue next_batch(struct worker *worker, struct busy_poll *poll, bo
     struct queue batch = {0};
     unsigned awake_us = atomic_load(&worker->busy_poll_us);
 
+    atomic_store(&worker->free, true);
     slice_short(awake_us > 0);
     busy_poll_begin(poll, BUSY_POLL_ANY, instant_mono_us(), awake_us);
     while (!atomic_load(&worker->called) && busy_poll_pays(poll, instant_mono_us()))
@@ -105,6 +107,7 @@ static struct queue next_batch(struct worker *worker, struct busy_poll *poll, bo
     busy_poll_end(poll, instant_mono_us());
     queue_move(&batch, &worker->waiting);
     atomic_store(&worker->called, worker->stopping);
+    atomic_store(&worker->free, false);
     *background = worker->background;
     pthread_mutex_unlock(&worker->lock);
     return batch;
@@ -220,6 +223,12 @@ void worker_submit(struct worker *worker, struct worker_job *job) {
     atomic_store(&worker->called, true);
     pthread_cond_signal(&worker->more);
     pthread_mutex_unlock(&worker->lock);
+}
+
+/* More than one, for another who waits awake may be on that CPU; few, for each may take as long as others have work there. */
+void worker_goes_first(struct worker *worker) {
+    for (int i = 0; i < YIELDS_MAX && atomic_load(&worker->called) && atomic_load(&worker->free); i++)
+        sched_yield();
 }
 
 struct worker_job *worker_take(struct worker *worker) {

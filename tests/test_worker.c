@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: MIT */
-#define _GNU_SOURCE /* RUSAGE_THREAD */
+#define _GNU_SOURCE /* RUSAGE_THREAD, sched_setaffinity */
 #include <setjmp.h>
 #include <stdarg.h>
 #include <stddef.h>
@@ -9,8 +9,10 @@
 
 #include <ev.h>
 #include <pthread.h>
+#include <sched.h>
 #include <signal.h>
 #include <stdatomic.h>
+#include <stdbool.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
@@ -300,6 +302,75 @@ static void in_the_background_its_thread_steps_back_and_no_other(void **state) {
     ev_loop_destroy(loop);
 }
 
+static void pin_to_one_cpu(cpu_set_t *before) {
+    cpu_set_t one;
+
+    assert_int_equal(sched_getaffinity(0, sizeof *before, before), 0);
+    CPU_ZERO(&one);
+    CPU_SET((unsigned)sched_getcpu(), &one);
+    assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
+}
+
+/* How often of TIMES the thread of a job has begun when its caller goes on, both on one CPU. */
+enum { TIMES = 100 };
+static unsigned begun_before_its_caller_goes_on(bool goes_first) {
+    struct bench bench;
+    unsigned begun = 0;
+    cpu_set_t before;
+
+    pin_to_one_cpu(&before);
+    bench_open(&bench);
+    for (unsigned i = 0; i < TIMES; i++) {
+        worker_rest(1000); /* until it sleeps again */
+        submit(&bench, i);
+        if (goes_first)
+            worker_goes_first(bench.worker);
+        begun += atomic_load(&bench.begun) == i + 1;
+        free(take(&bench));
+    }
+    assert_int_equal(sched_setaffinity(0, sizeof before, &before), 0);
+    worker_stop(bench.worker);
+    bench_close(&bench);
+    return begun;
+}
+
+/* Now and then it cuts in by itself. */
+static void its_thread_goes_first_where_the_caller_lets_it(void **state) {
+    unsigned by_itself = begun_before_its_caller_goes_on(false);
+
+    (void)state;
+    assert_true(2 * (TIMES - begun_before_its_caller_goes_on(true)) <= TIMES - by_itself);
+}
+
+static atomic_uint yields;
+
+/* In place of the C library's. */
+int sched_yield(void) {
+    atomic_fetch_add(&yields, 1);
+    return (int)syscall(SYS_sched_yield);
+}
+
+static void a_thread_that_is_busy_is_not_waited_for(void **state) {
+    struct bench bench;
+    unsigned before;
+
+    (void)state;
+    bench_open(&bench);
+    pthread_mutex_lock(&bench.gate);
+    submit(&bench, 1);
+    while (atomic_load(&bench.begun) == 0)
+        worker_rest(100);
+    submit(&bench, 2);
+    before = atomic_load(&yields);
+    worker_goes_first(bench.worker);
+    assert_int_equal(atomic_load(&yields), before);
+    pthread_mutex_unlock(&bench.gate);
+    free(take(&bench));
+    free(take(&bench));
+    worker_stop(bench.worker);
+    bench_close(&bench);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(jobs_come_back_in_the_order_of_their_submission),
@@ -310,6 +381,8 @@ int main(void) {
         cmocka_unit_test(jobs_run_on_a_thread_of_their_own_that_takes_no_signals),
         cmocka_unit_test(two_workers_of_one_loop_do_not_wait_for_each_other),
         cmocka_unit_test(where_jobs_come_soon_its_thread_waits_awake),
+        cmocka_unit_test(its_thread_goes_first_where_the_caller_lets_it),
+        cmocka_unit_test(a_thread_that_is_busy_is_not_waited_for),
         cmocka_unit_test(in_the_background_its_thread_steps_back_and_no_other),
     };
 

@@ -133,6 +133,10 @@ void worker_busy_poll(struct worker *worker, unsigned us) {
     (void)worker, (void)us;
 }
 
+void worker_goes_first(struct worker *worker) {
+    (void)worker;
+}
+
 void worker_rest(unsigned us) {
     rested_us += us;
 }
