@@ -21,6 +21,7 @@ enum {
         4, /* followers keep at most so many times what begins a checkpoint, or as much as the data file has */
     STEP_ENTRIES = 1000,
     TURN_US = 500, /* after so long the next turn goes on */
+    WORTH_PART = 8,
 };
 
 static raft_index tail_entries(const struct node *node) {
@@ -43,6 +44,13 @@ static raft_index wanted(const struct node *node) {
     if (needed < to && node->log_bytes < needs_bound(node))
         to = needed;
     return to < node->raft_status.saved_index ? to : node->raft_status.saved_index;
+}
+
+/* A cut is a transaction that the next entries wait for, and where it would be moves with each of them: entries that grow make the tail
+ * shorter, a follower that lags goes on. So less than a part of all stays until it is more. */
+static bool is_worth_it(const struct node *node, raft_index to) {
+    raft_index base = node->raft_status.base_index;
+    return to > base && (to - base) * WORTH_PART >= node->raft_status.saved_index - base;
 }
 
 static void submit(struct node *node) {
@@ -68,11 +76,12 @@ static bool cut_some(struct node *node, raft_index to) {
 bool compact_turn(struct node *node) {
     if (node->compacting || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING)
         return false;
-    if (node->compact_to <=
-        node->raft_status.base_index) /* else one is being cut, and what is wanted is not asked again */
-        node->compact_to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
-    if (node->compact_to <= node->raft_status.base_index)
-        return false;
+    if (node->compact_to <= node->raft_status.base_index) { /* else one is being cut */
+        raft_index to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
+        if (!is_worth_it(node, to))
+            return false;
+        node->compact_to = to;
+    }
     if (!cut_some(node, node->compact_to))
         return true;
     submit(node);
