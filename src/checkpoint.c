@@ -82,8 +82,8 @@ struct checkpoint_pause checkpoint_stopwatch(void) {
 
 void checkpoint_spent(struct node *node, const struct checkpoint_pause *begun) {
     struct checkpointing *checkpoint = &node->checkpoint;
-    checkpoint->turn.us += instant_mono_us() - begun->us;
     checkpoint->turn.cpu_us += instant_cpu_us() - begun->cpu_us;
+    checkpoint->turn.us += instant_mono_us() - begun->us;
 }
 
 /* What this turn's commands have copied. Looking at the CPU's clock for each copy would cost a third of it: so it was on a CPU for as long

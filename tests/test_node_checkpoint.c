@@ -121,8 +121,10 @@ static void a_turns_part_of_a_checkpoint_is_bounded(void **state) {
 
     struct report report;
     status_report(node, &report);
-    assert_true(report.checkpoint_pause.count > 0 &&
-                report.checkpoint_longest_us >= report.checkpoint_longest_cpu_us);
+    assert_true(report.checkpoint_pause.count > 0);
+    /* Two clocks that do not run alike, each told in whole us. */
+    assert_true(report.checkpoint_longest_cpu_us <=
+                report.checkpoint_longest_us + report.checkpoint_longest_us / 100 + 10);
     assert_true(report.checkpoint_copied_pages > 0);
     status_report_free(&report);
     close(fd);
