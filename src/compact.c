@@ -20,8 +20,8 @@ enum {
     NEED_FACTOR =
         4, /* followers keep at most so many times what begins a checkpoint, or as much as the data file has */
     STEP_ENTRIES = 1000,
-    TURN_US = 500, /* after so long the next turn goes on */
-    WORTH_PART = 8,
+    TURN_US = 500,  /* after so long the next turn goes on */
+    WORTH_PART = 8, /* less than this part of the entries is not cut */
 };
 
 static raft_index tail_entries(const struct node *node) {
@@ -76,7 +76,8 @@ static bool cut_some(struct node *node, raft_index to) {
 bool compact_turn(struct node *node) {
     if (node->compacting || node->snapshot_in.phase >= SNAPSHOT_IN_RESETTING)
         return false;
-    if (node->compact_to <= node->raft_status.base_index) { /* else one is being cut */
+    /* While one is being cut what is wanted is not asked again. */
+    if (node->compact_to <= node->raft_status.base_index) {
         raft_index to = node->checkpoint.done_index > 0 ? wanted(node) : 0;
         if (!is_worth_it(node, to))
             return false;

@@ -37,8 +37,8 @@ void worker_stop(struct worker *worker);
 void worker_free(struct worker *worker);
 
 void worker_submit(struct worker *worker, struct worker_job *job);
-/* Before the caller does what takes long: lets the thread begin with what was submitted, where it is free to. One that is woken stands
- * behind its waker where both are on one CPU, and waits for all of that, another CPU be idle or not. */
+/* Before the caller does what takes long: lets the thread begin with what was submitted, unless it is busy. One that is woken stands
+ * behind its waker where both are on one CPU, and would wait for all of that even while another CPU is idle. */
 void worker_goes_first(struct worker *worker);
 /* For run functions: the thread does nothing for so long, so that others have the disk. */
 void worker_rest(unsigned us);

@@ -83,6 +83,14 @@ static void submit(struct bench *bench, size_t number) {
     worker_submit(bench->worker, &job->job);
 }
 
+/* Job 0 is submitted, and runs until the gate is opened. */
+static void keep_busy(struct bench *bench) {
+    pthread_mutex_lock(&bench->gate);
+    submit(bench, 0);
+    while (atomic_load(&bench->begun) == 0)
+        worker_rest(100);
+}
+
 /* Runs the loop, which only the worker can wake, until a job is there. */
 static struct job *take(struct bench *bench) {
     struct worker_job *job;
@@ -125,10 +133,7 @@ static void what_waits_while_a_batch_runs_shares_the_next_one(void **state) {
 
     (void)state;
     bench_open(&bench);
-    pthread_mutex_lock(&bench.gate);
-    submit(&bench, 0);
-    while (atomic_load(&bench.begun) == 0)
-        usleep(100);
+    keep_busy(&bench);
     for (size_t i = 1; i < 6; i++)
         submit(&bench, i);
     pthread_mutex_unlock(&bench.gate);
@@ -311,8 +316,9 @@ static void pin_to_one_cpu(cpu_set_t *before) {
     assert_int_equal(sched_setaffinity(0, sizeof one, &one), 0);
 }
 
-/* How often of TIMES the thread of a job has begun when its caller goes on, both on one CPU. */
 enum { TIMES = 100 };
+
+/* How often of TIMES the thread of a job has begun when its caller goes on, both on one CPU. */
 static unsigned begun_before_its_caller_goes_on(bool goes_first) {
     struct bench bench;
     unsigned begun = 0;
@@ -356,11 +362,8 @@ static void a_thread_that_is_busy_is_not_waited_for(void **state) {
 
     (void)state;
     bench_open(&bench);
-    pthread_mutex_lock(&bench.gate);
+    keep_busy(&bench);
     submit(&bench, 1);
-    while (atomic_load(&bench.begun) == 0)
-        worker_rest(100);
-    submit(&bench, 2);
     before = atomic_load(&yields);
     worker_goes_first(bench.worker);
     assert_int_equal(atomic_load(&yields), before);
