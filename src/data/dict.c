@@ -335,16 +335,16 @@ static const void *expect_entry(const struct dict_segment *segment, uint32_t has
 }
 
 /* The place of the first whose hash it is: another look-up's wait if it is not the one. */
-static const void *expect_place(const struct dict *dict, const struct dict_segment *segment, uint32_t hash) {
+static void *const *expect_place(const struct dict *dict, const struct dict_segment *segment, uint32_t hash) {
     for (uint32_t i = home(segment, hash); segment->at[i].slot != EMPTY; i = after(segment, i))
         if (segment->at[i].hash == hash)
             return &dict->chunks[segment->at[i].slot / DICT_CHUNK][segment->at[i].slot % DICT_CHUNK];
     return NULL;
 }
 
-void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count) {
+void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count, const void **things) {
     const struct dict_segment *segments[DICT_EXPECT_MAX];
-    const void *places[DICT_EXPECT_MAX];
+    void *const *places[DICT_EXPECT_MAX];
     assert(count <= DICT_EXPECT_MAX);
     for (size_t i = 0; i < count; i++) {
         segments[i] = dicts[i]->segments[directory_index(dicts[i], hashes[i])];
@@ -355,13 +355,14 @@ void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t
     for (size_t i = 0; i < count; i++)
         if ((places[i] = expect_place(dicts[i], segments[i], hashes[i])))
             __builtin_prefetch(places[i]);
-    for (size_t i = 0; i < count; i++)
-        if (places[i]) {
-            const char *thing = *(void *const *)places[i];
-            __builtin_prefetch(thing);
-            __builtin_prefetch(thing + 64);
-            __builtin_prefetch(thing + 128);
-        }
+    for (size_t i = 0; i < count; i++) {
+        const char *thing = places[i] ? *places[i] : NULL;
+        if (thing)
+            for (int at = 0; at < DICT_EXPECT_BYTES; at += 64)
+                __builtin_prefetch(thing + at);
+        if (things)
+            things[i] = thing;
+    }
 }
 
 void dict_append(struct dict *dict, void *thing) {

@@ -30,7 +30,12 @@ struct dict {
     size_t *memory; /* the keyspace's counter */
 };
 
-enum { DICT_BYTES = 20 /* a thing, about */, DICT_CHUNK = 1024, DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX };
+enum {
+    DICT_BYTES = 20, /* a thing, about */
+    DICT_CHUNK = 1024,
+    DICT_EXPECT_MAX = KEYSPACE_EXPECT_MAX,
+    DICT_EXPECT_BYTES = 192,
+};
 
 void dict_init(struct dict *dict, const struct dict_kind *kind, const struct hash_key *hash_key,
                size_t *memory);
@@ -47,8 +52,9 @@ static inline void **dict_place(const struct dict *dict, size_t slot) {
 static inline void *dict_at(const struct dict *dict, size_t slot) {
     return *dict_place(dict, slot);
 }
-/* Look-ups of these hashes come soon: brings what they will read into the cache, all of them at once. */
-void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count);
+/* Look-ups of these hashes come soon: brings what they will read into the cache, all of them at once; of a thing the first
+ * DICT_EXPECT_BYTES. `things`, unless NULL, are told where they lie: that each is the one looked for is likely, not certain. */
+void dict_expect(const struct dict *const *dicts, const uint32_t *hashes, size_t count, const void **things);
 /* Adds a thing whose key is not there, at the end. */
 void dict_add(struct dict *dict, void *thing, uint32_t hash);
 /* Adds a thing at the end that is not to be found yet: when all are there, dict_index makes the index of a dict that was only appended

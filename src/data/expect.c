@@ -49,12 +49,19 @@ static void expect_members(const struct dict *const *dicts, const uint32_t *hash
         of[found] = &members->dict;
         member_hashes[found++] = dict_hash(&members->dict, member_word(members, &keys[i]));
     }
-    dict_expect(of, member_hashes, found);
+    dict_expect(of, member_hashes, found, NULL);
+}
+
+static void expect_values(const void *const *items, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        if (items[i])
+            item_expect(items[i], DICT_EXPECT_BYTES);
 }
 
 void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys, size_t count) {
     const struct dict *dicts[KEYSPACE_EXPECT_MAX];
     uint32_t hashes[KEYSPACE_EXPECT_MAX];
+    const void *things[KEYSPACE_EXPECT_MAX];
     assert(count <= KEYSPACE_EXPECT_MAX);
     if (count == 0)
         return;
@@ -62,7 +69,8 @@ void keyspace_expect(struct keyspace *keyspace, const struct keyspace_key *keys,
         dicts[i] = &database_of(keyspace, keys[i].db)->keys;
         hashes[i] = dict_hash(dicts[i], &keys[i].key);
     }
-    dict_expect(dicts, hashes, count);
+    dict_expect(dicts, hashes, count, things);
+    expect_values(things, count);
     expect_members(dicts, hashes, keys, count);
 }
 

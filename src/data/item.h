@@ -125,6 +125,8 @@ struct object *item_object(const struct item *item);
 struct text *item_text(const struct item *item); /* of a string */
 /* Puts another object there, or none: the item is then good only to be written to or freed. */
 void item_put_object(struct item *item, struct object *object);
+/* Brings what lies behind its first `from` bytes into the cache: a short value soon to be read, for what it adds to the digest or for a reply. */
+void item_expect(const struct item *item, size_t from);
 /* Of key, deadline, version and value (of an object: its id and digest). */
 uint64_t item_digest(const struct item *item);
 

@@ -11,6 +11,8 @@
 
 #include "internal.h"
 
+enum { EXPECT_MAX = 2048 }; /* of an item: a larger one pushes others out again that are expected with it */
+
 static void *allocate(size_t length) {
     void *block = malloc(length);
     if (!block)
@@ -69,6 +71,12 @@ uint64_t item_deadline(const struct item *item) {
 
 uint64_t item_version(const struct item *item) {
     return item->version;
+}
+
+void item_expect(const struct item *item, size_t from) {
+    size_t end = key_offset(item->flags) + item->key_length + item->short_length;
+    for (size_t at = from; at < end && at < EXPECT_MAX; at += 64)
+        __builtin_prefetch((const char *)item + at);
 }
 
 size_t item_memory(const struct item *item) {
