@@ -34,12 +34,14 @@
 
 enum {
     ENTRY_BYTES = 150, /* of a SET of 100 bytes */
+    ENTRY_BYTES_MAX = 1000 * 1000,
     ENTRIES_MAX = 64,
     COMMITS_MAX = 1000000,
     CUT_BYTES = 32 * 1024 * 1024, /* when the log has so many the older half goes */
     FILL_COUNT = 256,             /* entries of a transaction that fills it */
     RUN_COMMITS = 3000,
-    RATE_COMMITS = 5000, /* at a rate: p99.9 is the fifth from the top */
+    RUN_BYTES_MAX = 2000 * 1000 * 1000, /* fewer commits of large ones */
+    RATE_COMMITS = 5000,                /* at a rate: p99.9 is the fifth from the top */
     TURNS = 50,
     WARM_COMMITS_MAX = 10000,
     DISK_BYTES = 4 * 1024 * 1024, /* for the disk alone */
@@ -59,7 +61,8 @@ static const struct row rows[] = {
     {"50 x 16 small writes", 1, 120000, 0}, {"25 of 1 KB", 1, 25 * 1080, 0},
     {"one of 10 KB", 1, 10300, 0},          {"7 KB at 20 MB/s", 1, 7 * 1024, 20},
     {"15 KB at 20 MB/s", 1, 15 * 1024, 20}, {"30 KB at 20 MB/s", 1, 30 * 1024, 20},
-    {"60 KB at 20 MB/s", 1, 60 * 1024, 20},
+    {"60 KB at 20 MB/s", 1, 60 * 1024, 20}, {"50 x 16 of 1 KB", 1, 860000, 0},
+    {"8 of 1 MB", 8, ENTRY_BYTES_MAX, 0},
 };
 
 struct use {
@@ -116,7 +119,7 @@ static struct use use_now(void) {
 /* ---- a commit -------------------------------------------------------------------------------------------------------- */
 
 static struct store_job *save_job(struct run *run) {
-    static uint8_t noise[256 * 1024];
+    static uint8_t noise[ENTRY_BYTES_MAX + 1000];
     struct store_job *job = store_job_new(STORE_SAVE);
     if (!noise[0])
         for (size_t i = 0; i < sizeof noise; i++)
@@ -374,8 +377,11 @@ static void drive_counted(struct run *run, uint64_t bytes) {
 }
 
 static void run_row(const struct row *row, const char *dir, FILE *csv) {
-    uint64_t commits = row->mb_per_s > 0 ? RATE_COMMITS : RUN_COMMITS;
-    uint64_t bytes = commits / TURNS * row->entries * row->bytes;
+    uint64_t commits = row->mb_per_s > 0 ? RATE_COMMITS : RUN_COMMITS,
+             commit = (uint64_t)row->entries * row->bytes;
+    if (commits > RUN_BYTES_MAX / commit)
+        commits = RUN_BYTES_MAX / commit;
+    uint64_t bytes = commits / TURNS * commit;
     struct run run = new_run(row, dir, commit_to_log), disk = new_run(row, dir, commit_to_disk);
     char path[512];
     snprintf(path, sizeof path, "%s/disk", dir);

@@ -218,7 +218,7 @@ static void what_is_written_is_read_and_in_the_file_after_a_sync(void **state) {
     assert_int_equal(
         store_sql_exec(db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; CREATE TABLE t (a)"),
         SQLITE_OK);
-    assert_int_equal(store_gather_open(db, wal_path, &gather), SQLITE_OK);
+    assert_int_equal(store_gather_open(db, wal_path, STORE_GATHER_MAX, &gather), SQLITE_OK);
     sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &wal.file);
     for (uint64_t seed = 1; seed <= 8; seed++) {
         live_with_twin(world, &wal, seed);

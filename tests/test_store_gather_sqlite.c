@@ -22,21 +22,26 @@ enum { BLOCK = STORE_STRAIGHT_BYTES, ROWS = 400, ROW_MAX = 40000, WAL_BYTES = 8 
 static struct {
     sqlite3_io_methods methods; /* first */
     const sqlite3_io_methods *own;
-    long reads, writes, syncs, straight;
+    long reads, writes, syncs, straight, parts;
     long backwards, crossing;   /* writes before the end of the one before; over a block's end */
     int64_t end;                /* of the last write */
     long fail_write, fail_sync; /* this one, and those after it; 0: none */
     int straight_error;         /* of the way past the cache; 0: none */
+    long fail_part;             /* this part, and those after it; 0: none */
     bool no_straight;           /* it is refused */
 } below;
 
 ssize_t pwritev2(int fd, const struct iovec *pieces, int count, off_t at, int flags) {
-    assert_int_equal(flags, RWF_DSYNC);
+    assert_true(flags == 0 || flags == RWF_DSYNC);
     if (below.no_straight || below.straight_error != 0) {
         errno = below.no_straight ? EINVAL : below.straight_error;
         return -1;
     }
-    below.straight++;
+    (*(flags == 0 ? &below.parts : &below.straight))++;
+    if (below.fail_part != 0 && below.parts >= below.fail_part) {
+        errno = EIO;
+        return -1;
+    }
     assert_int_equal(at % BLOCK, 0);
     assert_int_equal(pieces[0].iov_len % BLOCK, 0);
     return syscall(SYS_pwritev2, fd, pieces, count, at, 0L, flags);
@@ -71,6 +76,7 @@ struct base {
     sqlite3 *db;
     struct store_gather *gather;
     sqlite3_file *wal;
+    int64_t held_max;
     uint64_t seeds[ROWS]; /* of the bytes of each row; 0: it is not there */
     size_t lengths[ROWS];
 };
@@ -80,6 +86,7 @@ static int base_setup(void **state) {
 
     assert_non_null(base);
     world_make(&base->world);
+    base->held_max = STORE_GATHER_MAX;
     memset(&below, 0, sizeof(below));
     *state = base;
     return 0;
@@ -124,7 +131,7 @@ static void base_open(struct base *base) {
     below.methods.xWrite = below_write;
     below.methods.xSync = below_sync;
     base->wal->pMethods = &below.methods;
-    assert_int_equal(store_gather_open(base->db, wal, &base->gather), SQLITE_OK);
+    assert_int_equal(store_gather_open(base->db, wal, base->held_max, &base->gather), SQLITE_OK);
 }
 
 /* The WAL's blocks are there and written, and what it holds is in front of them. */
@@ -245,6 +252,7 @@ static void what_is_committed_is_what_others_read(void **state) {
         uint64_t seed = round;
 
         below.no_straight = round % 2 == 0;
+        base->held_max = round % 4 < 2 ? STORE_GATHER_MAX : STORE_GATHER_MIN;
         base_open(base);
         for (int i = 0; i < 60; i++) {
             base_commit(base, &seed, i % 15 == 14 ? 600 : 1 + random_below(&seed, 20));
@@ -329,6 +337,88 @@ static void over_written_blocks_a_commit_is_one_write_past_the_cache(void **stat
     }
 }
 
+/* With a cache as large as a segment's may become. */
+static void open_for_parts(struct base *base) {
+    uint64_t seed = 12;
+
+    base->held_max = STORE_GATHER_MIN;
+    base_open(base);
+    base_commit(base, &seed, 1);
+    base_close(base);
+    base_lengthen(base);
+    base_open(base);
+    assert_int_equal(store_sql_exec(base->db, "PRAGMA cache_spill = 10000"), SQLITE_OK);
+    base_commit(base, &seed, 1); /* the first one syncs in any case */
+    if (!disk_can(&base->world)) {
+        print_message("this file system takes no O_DIRECT\n");
+        skip();
+    }
+}
+
+static void put_many(struct base *base, uint64_t *seed) {
+    assert_int_equal(store_sql_exec(base->db, "BEGIN"), SQLITE_OK);
+    for (size_t row = 0; row < 30; row++)
+        base_put(base, row, random_next(seed) | 1, 20000 + random_below(seed, 5000));
+}
+
+static void a_commit_larger_than_what_is_held_goes_past_the_cache_in_parts_and_is_synced(void **state) {
+    struct base *base = *state;
+    uint64_t seed = 13;
+
+    open_for_parts(base);
+    for (int i = 0; i < 8; i++) {
+        long writes = below.writes, syncs = below.syncs, straight = below.straight, parts = below.parts;
+        long backwards = below.backwards;
+
+        put_many(base, &seed);
+        assert_int_equal(below.parts, parts); /* nothing before the commit */
+        assert_int_equal(store_sql_exec(base->db, "COMMIT"), SQLITE_OK);
+        assert_true(below.parts - parts > 30 * 20000 / STORE_GATHER_MIN);
+        assert_int_equal(below.syncs, syncs + 1);
+        assert_int_equal(below.straight, straight);
+        assert_int_equal(below.writes, writes);
+        assert_int_equal(below.backwards, backwards);
+        files_must_hold(base, base);
+        base_put(base, 31, random_next(&seed) | 1, 500); /* goes on behind it, durable by itself again */
+        assert_int_equal(below.straight, straight + 1);
+        assert_int_equal(below.syncs, syncs + 1);
+        files_must_hold(base, base);
+    }
+}
+
+static void a_part_that_fails_fails_the_commit(void **state) {
+    struct base *base = *state;
+    uint64_t seed = 14;
+
+    open_for_parts(base);
+    for (long at = 1; at <= 20; at++) {
+        struct base *before = malloc(sizeof(*before));
+
+        assert_non_null(before);
+        *before = *base;
+        put_many(base, &seed);
+        if (at % 4 == 0)
+            below.fail_sync = below.syncs + 1;
+        else
+            below.fail_part = below.parts + at;
+        assert_int_not_equal(store_sql_exec(base->db, "COMMIT"), SQLITE_OK);
+        below.fail_part = below.fail_sync = 0;
+        if (at % 4 != 0)
+            files_must_hold(base, before);
+        base_close(base);
+        base_open(base);
+        if (at % 4 != 0) /* without a sync it may be there, or not */
+            memcpy(base->seeds, before->seeds, sizeof(base->seeds));
+        if (at % 4 != 0)
+            memcpy(base->lengths, before->lengths, sizeof(base->lengths));
+        free(before);
+        rows_must_be(base->db, base);
+        assert_int_equal(store_sql_exec(base->db, "PRAGMA cache_spill = 10000"), SQLITE_OK);
+        base_commit(base, &seed, 3);
+        files_must_hold(base, base);
+    }
+}
+
 static void a_sync_with_nothing_to_make_durable_is_none(void **state) {
     struct base *base = *state;
     uint64_t seed = 7;
@@ -368,7 +458,7 @@ static void must_fail(struct base *base, uint64_t *seed, size_t count) {
         result = store_sql_exec(base->db, "COMMIT");
     assert_int_not_equal(result, SQLITE_OK);
     files_must_hold(base, before);
-    below.fail_write = below.fail_sync = 0;
+    below.fail_write = below.fail_sync = below.fail_part = 0;
     below.straight_error = 0;
     base_close(base);
     base_open(base);
@@ -435,6 +525,8 @@ int main(void) {
         BASE_TEST(a_transaction_that_writes_its_pages_twice_is_whole),
         BASE_TEST(what_is_written_for_the_first_time_goes_block_by_block),
         BASE_TEST(over_written_blocks_a_commit_is_one_write_past_the_cache),
+        BASE_TEST(a_commit_larger_than_what_is_held_goes_past_the_cache_in_parts_and_is_synced),
+        BASE_TEST(a_part_that_fails_fails_the_commit),
         BASE_TEST(a_sync_with_nothing_to_make_durable_is_none),
         BASE_TEST(a_write_that_fails_fails_the_commit),
         BASE_TEST(a_sync_that_fails_fails_the_commit),

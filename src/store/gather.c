@@ -8,7 +8,7 @@
  *
  *      file      ... in the file ...|
  *      memory                   [ block | unwritten ---->          ]
- *                               base    written         end         HELD_MAX
+ *                               base    written         end         held_max
  *
  * Where the file was written before (the zeros of a new segment, the frames of one that begins again), a commit goes straight to the disk, in
  * whole blocks (straight.c): what stands before it in its first block is kept in memory and written over with itself, what stands behind it in the
@@ -16,9 +16,11 @@
  * block: the system caches a large write as one large piece, and afterwards calls all of it dirty, and counts it as written, for each byte
  * that changes in it.
  *
- * SQLite goes on where it stopped, but for one case: a transaction that is larger than its cache writes a page twice, goes back to the
- * first of them and sums up all frames from there on. What does not go on is written to its place at once, and such a commit takes the
- * ordinary way, for there something stands behind it.
+ * A commit that is larger than the memory goes straight in parts, the whole blocks of each, and a sync follows the last one.
+ *
+ * SQLite goes on where it stopped, but for one case: a transaction that is larger than what its cache may become writes a page twice, goes
+ * back to the first of them and sums up all frames from there on. What does not go on is written to its place at once, and such a commit
+ * takes the ordinary way, for there something stands behind it.
  *
  * What a crash leaves is what it left before: between two syncs the system may write what it likes in any order, and a write that waits
  * here has merely not come yet. Everything is written before a sync, and a sync with nothing to make durable is none: the
@@ -31,7 +33,6 @@
 #include <string.h>
 
 enum {
-    HELD_MAX = 2 * 1024 * 1024,   /* what no commit but one of large entries has */
     WRITE_MAX = 64 * 1024,        /* SQLite's file layer writes less than 128 KB at once */
     BLOCK = STORE_STRAIGHT_BYTES, /* of the system's cache, too */
 };
@@ -39,7 +40,8 @@ enum {
 struct store_gather {
     sqlite3_io_methods methods; /* first: the file's pMethods is the layer */
     const sqlite3_io_methods *own;
-    uint8_t *held;                   /* bytes [base, end) of the file; NULL: sealed, all calls go through */
+    uint8_t *held; /* bytes [base, end) of the file; NULL: sealed, all calls go through */
+    int64_t held_max;
     int64_t base;                    /* a block's */
     int64_t written, end;            /* what is before `written` is in the file, what is before `end` waits */
     int64_t reached;                 /* as far as the file was ever written */
@@ -59,11 +61,10 @@ static int64_t block_of(int64_t at) {
     return at - at % BLOCK;
 }
 
-/* Forgets what is before the last block that is not whole. */
+/* Forgets what is in the file, but for the block that the rest begins in. */
 static void slide(struct store_gather *gather) {
-    int64_t base = block_of(gather->end);
+    int64_t base = block_of(gather->written);
 
-    assert(gather->written == gather->end);
     memmove(gather->held, gather->held + (base - gather->base), (size_t)(gather->end - base));
     gather->base = base;
 }
@@ -99,22 +100,49 @@ static int flush(struct store_gather *gather) {
     return result;
 }
 
-/* SQLITE_NOTFOUND: not that way. */
+/* What is there as far as `end` was written before, and nothing of this transaction stands behind what waits. */
+static bool can_go_straight(const struct store_gather *gather, int64_t end) {
+    return gather->straight != NULL && end <= gather->reached && gather->end >= gather->top;
+}
+
+/* What waits, durably: by this write, if it is all that is to be. SQLITE_NOTFOUND: not that way. */
 static int flush_straight(struct store_gather *gather) {
     int64_t begin = block_of(gather->written), end = block_of(gather->end + BLOCK - 1);
     int result;
 
-    if (gather->written == gather->end || gather->straight == NULL || end > gather->reached ||
-        gather->end < gather->top)
+    if (gather->written == gather->end || !can_go_straight(gather, end))
         return SQLITE_NOTFOUND;
     memset(gather->held + (gather->end - gather->base), 0, (size_t)(end - gather->end));
-    result = store_straight_write(gather->straight, gather->held + (begin - gather->base),
-                                  (size_t)(end - begin), begin);
+    result = (gather->unsynced ? store_straight_put : store_straight_write)(
+        gather->straight, gather->held + (begin - gather->base), (size_t)(end - begin), begin);
     if (result == SQLITE_NOTFOUND)
         return result;
     gather->written = gather->end;
     slide(gather);
     return result;
+}
+
+/* The whole blocks of what waits, with more to come. SQLITE_NOTFOUND: not that way. */
+static int flush_blocks(struct store_gather *gather) {
+    int64_t begin = block_of(gather->written), end = block_of(gather->end);
+    int result;
+
+    if (begin == end || !can_go_straight(gather, end))
+        return SQLITE_NOTFOUND;
+    result = store_straight_put(gather->straight, gather->held + (begin - gather->base),
+                                (size_t)(end - begin), begin);
+    if (result == SQLITE_NOTFOUND)
+        return result;
+    gather->unsynced = true;
+    gather->written = end;
+    slide(gather);
+    return result;
+}
+
+static int make_room(struct store_gather *gather) {
+    int result = flush_blocks(gather);
+
+    return result == SQLITE_NOTFOUND ? flush(gather) : result;
 }
 
 /* What is written next stands at `at`: what is before it in its block comes from the file. */
@@ -139,8 +167,8 @@ static int gather_write(sqlite3_file *file, const void *bytes, int length, sqlit
         return gather->own->xWrite(file, bytes, length, at);
     if (at != gather->end)
         result = go_to(gather, at);
-    else if (at + length > gather->base + HELD_MAX - BLOCK)
-        result = flush(gather);
+    else if (at + length > gather->base + gather->held_max - BLOCK)
+        result = make_room(gather);
     if (result != SQLITE_OK)
         return result;
     memcpy(gather->held + (at - gather->base), bytes, (size_t)length);
@@ -237,7 +265,7 @@ static const sqlite3_io_methods methods = {
     .xDeviceCharacteristics = own_characteristics,
 };
 
-int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **opened) {
+int store_gather_open(sqlite3 *db, const char *wal_path, int64_t held_max, struct store_gather **opened) {
     sqlite3_file *file = NULL;
     struct store_gather *gather;
     int result = sqlite3_file_control(db, "main", SQLITE_FCNTL_JOURNAL_POINTER, &file);
@@ -253,7 +281,9 @@ int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **o
     gather = calloc(1, sizeof(*gather));
     if (gather == NULL)
         abort();
-    gather->held = aligned_alloc(BLOCK, HELD_MAX); /* what is not touched takes no memory */
+    assert(held_max % BLOCK == 0 && held_max >= STORE_GATHER_MIN);
+    gather->held_max = held_max;
+    gather->held = aligned_alloc(BLOCK, (size_t)held_max); /* what is not touched takes no memory */
     if (gather->held == NULL)
         abort();
     gather->methods = methods;

@@ -414,8 +414,15 @@ int store_file_renew(const char *path, int64_t length);
 
 /* ---- gather.c -------------------------------------------------------------------------------------------- */
 
-/* Stands before the WAL of a connection in WAL mode, exclusive, whose WAL is open, at `wal_path`. SQLite's result. */
-int store_gather_open(sqlite3 *db, const char *wal_path, struct store_gather **gather);
+enum {
+    STORE_GATHER_MIN =
+        16 * 1024, /* a page and its frame's header, beside the blocks that they begin and end in */
+    STORE_GATHER_MAX = 2 * 1024 * 1024, /* a call is nothing beside so many bytes */
+};
+
+/* Stands before the WAL of a connection in WAL mode, exclusive, whose WAL is open, at `wal_path`; up to `held_max` bytes of a commit wait
+ * in memory: whole blocks, from STORE_GATHER_MIN on. SQLite's result. */
+int store_gather_open(sqlite3 *db, const char *wal_path, int64_t held_max, struct store_gather **gather);
 /* What waits has been synced, and nothing more is written. */
 void store_gather_seal(struct store_gather *gather);
 /* After sqlite3_close. NULL is fine. */
@@ -430,8 +437,8 @@ struct store_straight;
 struct store_straight *store_straight_open(const char *path);
 /* Durable when it returns. SQLite's result; SQLITE_NOTFOUND: refused, now and ever after, and all of it is still to be written. */
 int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
-/* Not durable, and SQLITE_NOTFOUND: refused, this time. */
-int store_straight_fill(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
+/* The same, but durable with the next sync of the file only. */
+int store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at);
 /* NULL is fine. */
 void store_straight_close(struct store_straight *straight);
 

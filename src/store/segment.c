@@ -22,6 +22,8 @@
  *      page size 1024        a commit writes whole pages: that of the last row, those behind it, and the first one when the file grows.
  *      journal_size_limit    none: the blocks are kept.
  *      cache 1 MB, no mmap   the log is appended to, hardly read; through a map an I/O error would be a signal without words.
+ *      cache_spill 32 MB     so far the cache grows with a transaction, and is given back behind it. One that is larger leaves it page by page; the
+ *                            pages that change once more, a few of each row's, have all frames behind them read and summed up again.
  *      secure_delete off     Debian's default writes zeros over all that is deleted.
  *      no checkpoints        not even when the connection is closed.
  */
@@ -135,7 +137,8 @@ int store_segment_open(struct store_segment *segment) {
     if (result == SQLITE_OK)
         result = store_sql_exec(segment->db, "PRAGMA locking_mode = EXCLUSIVE; PRAGMA synchronous = FULL; "
                                              "PRAGMA temp_store = MEMORY; PRAGMA secure_delete = OFF; "
-                                             "PRAGMA cache_size = -1024; PRAGMA journal_size_limit = -1; "
+                                             "PRAGMA cache_size = -1024; PRAGMA cache_spill = 32768; "
+                                             "PRAGMA journal_size_limit = -1; "
                                              "PRAGMA trusted_schema = OFF");
     if (result == SQLITE_OK)
         result = store_sql_number(segment->db, "PRAGMA synchronous", &synchronous);
@@ -145,7 +148,7 @@ int store_segment_open(struct store_segment *segment) {
     if (result == SQLITE_OK) /* opens the WAL */
         result = store_sql_number(segment->db, "SELECT count(*) FROM identity", &count);
     if (result == SQLITE_OK)
-        result = store_gather_open(segment->db, segment->paths.wal, &segment->wal);
+        result = store_gather_open(segment->db, segment->paths.wal, STORE_GATHER_MAX, &segment->wal);
     if (result == SQLITE_OK) {
         sqlite3_wal_hook(segment->db, wal_grew, segment); /* in place of SQLite's own, which moves the WAL */
         result = prepare(segment, 0);
@@ -312,7 +315,7 @@ static int fill(struct store_straight *straight, int64_t at, int64_t end) {
     memset(zeros, 0, FILL_BYTES);
     for (int64_t part; at < end && result == SQLITE_OK; at += part) {
         part = end - at < FILL_BYTES ? end - at : FILL_BYTES;
-        result = store_straight_fill(straight, zeros, (size_t)part, at);
+        result = store_straight_put(straight, zeros, (size_t)part, at);
     }
     free(zeros);
     return result == SQLITE_NOTFOUND ? SQLITE_OK : result;

@@ -52,14 +52,15 @@ static void refuse(struct store_straight *straight) {
     straight->fd = -1;
 }
 
-int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+static int write_all(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at,
+                     int flags) {
     assert(length % STORE_STRAIGHT_BYTES == 0 && at % STORE_STRAIGHT_BYTES == 0 &&
            (uintptr_t)bytes % STORE_STRAIGHT_BYTES == 0);
     if (straight->fd < 0)
         return SQLITE_NOTFOUND;
     while (length > 0) {
         struct iovec piece = {(void *)(uintptr_t)bytes, length};
-        ssize_t wrote = pwritev2(straight->fd, &piece, 1, at, RWF_DSYNC);
+        ssize_t wrote = pwritev2(straight->fd, &piece, 1, at, flags);
 
         if (wrote < 0 && (errno == EINVAL || errno == EOPNOTSUPP || errno == ENOSYS)) {
             refuse(straight);
@@ -76,15 +77,12 @@ int store_straight_write(struct store_straight *straight, const uint8_t *bytes, 
     return SQLITE_OK;
 }
 
-int store_straight_fill(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
-    ssize_t wrote;
+int store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    return write_all(straight, bytes, length, at, RWF_DSYNC);
+}
 
-    assert(length % STORE_STRAIGHT_BYTES == 0 && at % STORE_STRAIGHT_BYTES == 0 &&
-           (uintptr_t)bytes % STORE_STRAIGHT_BYTES == 0);
-    wrote = pwrite(straight->fd, bytes, length, at);
-    if (wrote < 0 && (errno == EINVAL || errno == EOPNOTSUPP))
-        return SQLITE_NOTFOUND;
-    return wrote == (ssize_t)length ? SQLITE_OK : SQLITE_IOERR_WRITE;
+int store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    return write_all(straight, bytes, length, at, 0);
 }
 
 void store_straight_close(struct store_straight *straight) {

@@ -99,7 +99,17 @@ void __real_store_keeper_ask(struct store_keeper *keeper, const struct store_kee
 void __wrap_store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping);
 void __real_store_log_segments(struct store_log *log, uint64_t bytes);
 void __wrap_store_log_segments(struct store_log *log, uint64_t bytes);
+int __real_store_gather_open(sqlite3 *db, const char *wal_path, int64_t held_max,
+                             struct store_gather **gather);
+int __wrap_store_gather_open(sqlite3 *db, const char *wal_path, int64_t held_max,
+                             struct store_gather **gather);
 void __real_store_ring_release(struct store_ring *ring, raft_index log_start);
+/* Few of its commits are larger than what waits in memory otherwise. */
+int __wrap_store_gather_open(sqlite3 *db, const char *wal_path, int64_t held_max,
+                             struct store_gather **gather) {
+    return __real_store_gather_open(db, wal_path, sim_chance(50) ? STORE_GATHER_MIN : held_max, gather);
+}
+
 void __wrap_store_ring_release(struct store_ring *ring, raft_index log_start);
 bool __real_store_ring_cut(struct store_ring *ring, raft_index index);
 bool __wrap_store_ring_cut(struct store_ring *ring, raft_index index);

@@ -61,6 +61,7 @@ enum coverage {
     COVER_LOST_WRITES,
     COVER_TORN_WALS,
     COVER_STRAIGHT,
+    COVER_STRAIGHT_PARTS,
     COVER_TORN_STRAIGHT,
     COVER_SYNC_ERRORS,
     COVER_FULL,
@@ -435,6 +436,8 @@ struct store_straight;
 struct store_straight *__wrap_store_straight_open(const char *path);
 int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
                                 int64_t at);
+int __wrap_store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length,
+                              int64_t at);
 void __wrap_store_straight_close(struct store_straight *straight);
 int __wrap_store_file_rename(const char *dir, const char *from, const char *to);
 void __wrap_store_file_reserve(const char *path, int64_t bytes);

@@ -547,15 +547,33 @@ static bool refuses(struct store_straight *straight) {
     return straight->refused;
 }
 
+static void look_at_straight(const struct store_straight *straight, size_t length, int64_t at) {
+    const struct inode *inode = straight->inode;
+    sim_trace("%s: %zu bytes at %lld, past the cache", disk_name(straight->disk, inode), length,
+              (long long)at);
+    if (at + (int64_t)length > inode_size(inode))
+        sim_fail("%s would grow by a write past the cache", disk_name(straight->disk, inode));
+}
+
+/* The disk has it, and may forget it. */
+int __wrap_store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length,
+                              int64_t at) {
+    if (refuses(straight))
+        return SQLITE_NOTFOUND;
+    look_at_straight(straight, length, at);
+    if (!disk_goes(straight->disk))
+        return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+    inode_write(straight->inode, at, bytes, length, false);
+    sim_cover(COVER_STRAIGHT_PARTS, 1);
+    return SQLITE_OK;
+}
+
 int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
                                 int64_t at) {
     struct inode *inode = straight->inode;
     if (refuses(straight))
         return SQLITE_NOTFOUND;
-    sim_trace("%s: %zu bytes at %lld, past the cache", disk_name(straight->disk, inode), length,
-              (long long)at);
-    if (at + (int64_t)length > inode_size(inode))
-        sim_fail("%s would grow by a write past the cache", disk_name(straight->disk, inode));
+    look_at_straight(straight, length, at);
     if (disk_goes(straight->disk)) {
         plants_write_through(inode, at, bytes, length);
         sim_cover(COVER_STRAIGHT, 1);

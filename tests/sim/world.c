@@ -45,6 +45,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_LOST_WRITES] = "files that lost unsynced writes",
     [COVER_TORN_WALS] = "torn WALs at a restart",
     [COVER_STRAIGHT] = "commits written past the system's cache",
+    [COVER_STRAIGHT_PARTS] = "... in parts, or their first parts",
     [COVER_TORN_STRAIGHT] = "... that did not come to their end",
     [COVER_SYNC_ERRORS] = "failed syncs",
     [COVER_FULL] = "writes to a full disk",
