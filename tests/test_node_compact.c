@@ -6,6 +6,16 @@
 
 enum { SMALL = 300, SMALL_BYTES = 2000, LARGE = 20, LARGE_BYTES = 16000, CUTS_MAX = LARGE / 4 };
 
+/* Turns until the log is not being cut, and so many checkpoints were made. */
+static void settle(struct world *world, unsigned checkpoints) {
+    const struct node *node = world->nodes[0].node;
+    uint64_t until_us = world_us(CLOCK_MONOTONIC) + WORLD_PATIENCE_MS * 1000;
+    while (node->checkpoint.done_count < checkpoints || node->compacting) {
+        assert_true(world_us(CLOCK_MONOTONIC) < until_us);
+        world_turn(world, 0);
+    }
+}
+
 /* One entry. True: the log's beginning has moved since. */
 static bool set(struct world *world, int fd, int bytes) {
     static char command[LARGE_BYTES + 64];
@@ -17,8 +27,7 @@ static bool set(struct world *world, int fd, int bytes) {
     world_say(fd, command, (size_t)(length + bytes + 2));
     world_expect(world, fd, "+OK\r\n");
     world_turns(world, 0, 2);
-    while (node->compacting)
-        world_turn(world, 0);
+    settle(world, 0);
     return node->raft_status.base_index > before;
 }
 
@@ -34,8 +43,7 @@ static void a_log_whose_entries_grow_is_not_cut_with_each(void **state) {
         assert_false(set(world, fd, SMALL_BYTES)); /* there is no checkpoint */
     raft_index whole = node->raft_status.base_index;
     world_ask(world, fd, "RAFT.SNAPSHOT\r\n", "+OK\r\n");
-    while (node->checkpoint.done_count == 0 || node->compacting)
-        world_turn(world, 0);
+    settle(world, 1);
     world_turns(world, 0, 2);
     assert_true(node->raft_status.base_index > whole);
     unsigned cuts = 0;
