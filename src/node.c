@@ -228,11 +228,12 @@ static bool obey(struct node *node) {
 
 /* ---- what the turn gathered ------------------------------------------------------------------------------------ */
 
-/* Reads that met a key which is due, and wait for an entry with a later clock to ride beside: it can be proposed when this node is
- * through with handing over, or they can be sent on as soon as another leads. */
+/* What came while this node hands over, before it is known who leads next, and reads that met a key which is due and wait for an entry
+ * with a later clock to ride beside: it can be proposed when this node is through with that, or they can be sent on as soon as another
+ * leads. Victims were chosen by a leader. */
 static bool must_wait(struct node *node, struct lane *lane) {
     const struct raft_status *status = &node->raft_status;
-    if (status->role == RAFT_LEADER ? status->transferee == 0 : status->leader != 0 || lane->writes > 0)
+    if (status->role == RAFT_LEADER ? status->transferee == 0 : status->leader != 0 || lane->victims > 0)
         return false;
     if (lane->begun_us == 0)
         lane->begun_us = node->now.mono_us;
