@@ -555,6 +555,26 @@ static void look_at_straight(const struct store_straight *straight, size_t lengt
         sim_fail("%s would grow by a write past the cache", disk_name(straight->disk, inode));
 }
 
+static int fail_straight(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    if (sim_chance(50)) {
+        inode_tear_through(straight->inode, at, bytes, length);
+        sim_cover(COVER_TORN_STRAIGHT, 1);
+    }
+    return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+}
+
+int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
+                                int64_t at) {
+    if (refuses(straight))
+        return SQLITE_NOTFOUND;
+    look_at_straight(straight, length, at);
+    if (!disk_goes(straight->disk))
+        return fail_straight(straight, bytes, length, at);
+    plants_write_through(straight->inode, at, bytes, length);
+    sim_cover(COVER_STRAIGHT, 1);
+    return SQLITE_OK;
+}
+
 /* The disk has it, and may forget it. */
 int __wrap_store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length,
                               int64_t at) {
@@ -562,28 +582,10 @@ int __wrap_store_straight_put(struct store_straight *straight, const uint8_t *by
         return SQLITE_NOTFOUND;
     look_at_straight(straight, length, at);
     if (!disk_goes(straight->disk))
-        return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
+        return fail_straight(straight, bytes, length, at);
     inode_write(straight->inode, at, bytes, length, false);
     sim_cover(COVER_STRAIGHT_PARTS, 1);
     return SQLITE_OK;
-}
-
-int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
-                                int64_t at) {
-    struct inode *inode = straight->inode;
-    if (refuses(straight))
-        return SQLITE_NOTFOUND;
-    look_at_straight(straight, length, at);
-    if (disk_goes(straight->disk)) {
-        plants_write_through(inode, at, bytes, length);
-        sim_cover(COVER_STRAIGHT, 1);
-        return SQLITE_OK;
-    }
-    if (sim_chance(50)) {
-        inode_tear_through(inode, at, bytes, length);
-        sim_cover(COVER_TORN_STRAIGHT, 1);
-    }
-    return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
 }
 
 void __wrap_store_straight_close(struct store_straight *straight) {
