@@ -79,6 +79,29 @@ static void what_is_held_goes_before_the_leadership_does(void **state) {
     world_expect(world, fd, "+OK\r\n");
 }
 
+/* The leadership goes at once, and the entry was not proposed in time: until it is known who leads next, nobody is told anything. */
+static void what_is_held_waits_between_two_leaders_and_is_sent_on(void **state) {
+    size_t next = successor();
+    struct node *node = world->nodes[leader].node;
+    (void)state;
+    world_ask(world, fd, "CONFIG SET raft-stall-timeout 1000\r\n", "+OK\r\n");
+    expect_two(LONG_US);
+    say(fd, "SET a 1\r\n");
+    world_expect_silence(world, fd);
+    sleep_others(true);
+    node_stalled(node, 1100 * 1000);
+    world_turns(world, leader, 2);
+    for (int i = 0; i < 50 && node->raft_status.role == RAFT_LEADER; i++) {
+        world_turns(world, next, 1);
+        world_turns(world, leader, 1);
+    }
+    assert_int_equal(node->raft_status.role, RAFT_FOLLOWER);
+    assert_int_equal(node->raft_status.leader, 0);
+    world_expect_silence(world, fd);
+    sleep_others(false);
+    world_expect(world, fd, "-MOVED");
+}
+
 static void what_is_held_goes_before_the_node_ends(void **state) {
     (void)state;
     expect_two(LONG_US);
@@ -121,6 +144,7 @@ int main(void) {
         TEST(a_read_of_another_waits_for_nothing),
         TEST(nothing_is_held_where_it_is_turned_off),
         TEST(what_is_held_goes_before_the_leadership_does),
+        TEST(what_is_held_waits_between_two_leaders_and_is_sent_on),
         TEST(what_is_held_goes_before_the_node_ends),
         TEST(victims_go_at_once),
         TEST(who_does_not_lead_any_more_holds_nothing),
