@@ -228,9 +228,9 @@ static bool obey(struct node *node) {
 
 /* ---- what the turn gathered ------------------------------------------------------------------------------------ */
 
-/* What came while this node hands over, before it is known who leads next, and reads that met a key which is due and wait for an entry
- * with a later clock to ride beside: it can be proposed when this node is through with that, or they can be sent on as soon as another
- * leads. Victims were chosen by a leader. */
+/* What came while this node hands over, or before it is known who leads next, reads among it that met a key which is due and wait for an
+ * entry with a later clock to ride beside: it can be proposed when this node leads on, or be sent on as soon as another leads. But not with
+ * victims, which a leader has chosen. */
 static bool must_wait(struct node *node, struct lane *lane) {
     const struct raft_status *status = &node->raft_status;
     if (status->role == RAFT_LEADER ? status->transferee == 0 : status->leader != 0 || lane->victims > 0)

@@ -11,7 +11,9 @@
 
 #include "internal.h"
 
-enum { EXPECT_MAX = 2048 }; /* of an item: a larger one pushes others out again that are expected with it */
+enum {
+    EXPECT_MAX = 2048
+}; /* bytes of an item: with KEYSPACE_EXPECT_MAX of them, 32 KB, as a core has next to it */
 
 static void *allocate(size_t length) {
     void *block = malloc(length);

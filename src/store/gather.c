@@ -40,8 +40,8 @@ enum {
 struct store_gather {
     sqlite3_io_methods methods; /* first: the file's pMethods is the layer */
     const sqlite3_io_methods *own;
-    uint8_t *held; /* bytes [base, end) of the file; NULL: sealed, all calls go through */
-    int64_t held_max;
+    uint8_t *held;                   /* bytes [base, end) of the file; NULL: sealed, all calls go through */
+    int64_t held_max;                /* there is room for so many */
     int64_t base;                    /* a block's */
     int64_t written, end;            /* what is before `written` is in the file, what is before `end` waits */
     int64_t reached;                 /* as far as the file was ever written */

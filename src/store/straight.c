@@ -1,10 +1,11 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Writes that go past the system's cache, and are durable at once.
+ * Writes that go past the system's cache, and are durable at once, or with the next sync.
  *
  * A write and an fdatasync copy the bytes into the cache, look there for what is dirty, write it back and flush the disk. O_DIRECT with
  * RWF_DSYNC has the disk fetch them from where they are, and flush, or asks for both in one where the disk can (FUA). It
- * guarantees the same. For 16 KB over written bytes, one commit after the other, on a virtual machine's disk (median, CPU):
+ * guarantees the same. Without RWF_DSYNC the disk has the bytes, and may have them in its own cache: what has several parts is synced behind
+ * the last one. For 16 KB over written bytes, one commit after the other, on a virtual machine's disk (median, CPU):
  *
  *                      write, fdatasync    straight
  *      one process     153 us, 75 us       131 us, 51 us

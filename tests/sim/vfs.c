@@ -547,17 +547,19 @@ static bool refuses(struct store_straight *straight) {
     return straight->refused;
 }
 
-static void look_at_straight(const struct store_straight *straight, size_t length, int64_t at) {
-    const struct inode *inode = straight->inode;
+/* SQLITE_OK: the disk takes it, all of it. Else what the caller is told, and a part may have come. */
+static int ask_straight(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    struct inode *inode = straight->inode;
+    if (refuses(straight))
+        return SQLITE_NOTFOUND;
     sim_trace("%s: %zu bytes at %lld, past the cache", disk_name(straight->disk, inode), length,
               (long long)at);
     if (at + (int64_t)length > inode_size(inode))
         sim_fail("%s would grow by a write past the cache", disk_name(straight->disk, inode));
-}
-
-static int fail_straight(struct store_straight *straight, const uint8_t *bytes, size_t length, int64_t at) {
+    if (disk_goes(straight->disk))
+        return SQLITE_OK;
     if (sim_chance(50)) {
-        inode_tear_through(straight->inode, at, bytes, length);
+        inode_tear_through(inode, at, bytes, length);
         sim_cover(COVER_TORN_STRAIGHT, 1);
     }
     return sim_chance(50) ? SQLITE_FULL : SQLITE_IOERR_WRITE;
@@ -565,27 +567,23 @@ static int fail_straight(struct store_straight *straight, const uint8_t *bytes, 
 
 int __wrap_store_straight_write(struct store_straight *straight, const uint8_t *bytes, size_t length,
                                 int64_t at) {
-    if (refuses(straight))
-        return SQLITE_NOTFOUND;
-    look_at_straight(straight, length, at);
-    if (!disk_goes(straight->disk))
-        return fail_straight(straight, bytes, length, at);
-    plants_write_through(straight->inode, at, bytes, length);
-    sim_cover(COVER_STRAIGHT, 1);
-    return SQLITE_OK;
+    int result = ask_straight(straight, bytes, length, at);
+    if (result == SQLITE_OK) {
+        plants_write_through(straight->inode, at, bytes, length);
+        sim_cover(COVER_STRAIGHT, 1);
+    }
+    return result;
 }
 
 /* The disk has it, and may forget it. */
 int __wrap_store_straight_put(struct store_straight *straight, const uint8_t *bytes, size_t length,
                               int64_t at) {
-    if (refuses(straight))
-        return SQLITE_NOTFOUND;
-    look_at_straight(straight, length, at);
-    if (!disk_goes(straight->disk))
-        return fail_straight(straight, bytes, length, at);
-    inode_write(straight->inode, at, bytes, length, false);
-    sim_cover(COVER_STRAIGHT_PARTS, 1);
-    return SQLITE_OK;
+    int result = ask_straight(straight, bytes, length, at);
+    if (result == SQLITE_OK) {
+        inode_write(straight->inode, at, bytes, length, false);
+        sim_cover(COVER_STRAIGHT_PARTS, 1);
+    }
+    return result;
 }
 
 void __wrap_store_straight_close(struct store_straight *straight) {
