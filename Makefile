@@ -73,7 +73,7 @@ SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_checkpoint node_cluster node_handover node_level node_proxy node_reads raft_random store_data store_data_costs store_trouble))
 FIRST_OUTSIDE := $(addprefix redis-tests/test_,$(addsuffix .c,basic cli cluster))
 
-.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-sustained bench-day bench-check bench-count bench-log fuzz install clean help
+.PHONY: all setup objects run kill-leader demo test check clients diff-redis sim sim-plants chaos lint bench bench-aside bench-checkpoints bench-collections bench-scale bench-sustained bench-turns bench-day bench-check bench-count bench-log fuzz install clean help
 
 all: $(REDRAFT)
 
@@ -234,6 +234,13 @@ bench-scale: $(REDRAFT) $(BENCH_PROGRAM)
 bench-sustained: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --sustained
 
+# Builds and settings beside one another, in turns: make bench-turns WITH="redis always, redraft, ../before/build/redraft --raft-busy-poll-time 0".
+LOADS ?= SET 1, SET 50, SET 200, SET 50 x 16, GET 1, GET 50, GET 50 x 16
+WITH  ?= redis always, redraft
+
+bench-turns: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+	@$(BENCH_ENV) $(BENCH_PROGRAM) --turns "$(LOADS)" "$(WITH)"
+
 MINUTES ?= 30
 
 bench-day: $(REDRAFT) $(BENCH_PROGRAM)
@@ -300,6 +307,7 @@ help:
 	@echo "make bench-collections  memory of small and large collections; large ones that are written to"
 	@echo "make bench-checkpoints  of that only checkpoints under load"
 	@echo "make bench-scale  how it grows with keys, connections and nodes; make bench-sustained: writes that go on, the slowest second"
+	@echo "make bench-turns LOADS='SET 1, SET 50 x 16' WITH='redraft, ../before/build/redraft'  builds in turns"
 	@echo "make bench-day MINUTES=30: mixed load, and what it leaves"
 	@echo "make bench-check  a few of those loads, and bench-count: 1 when a ratio fell by more than a fifth"
 	@echo "make bench-count  instructions, system calls, fsyncs and bytes of a command: 1 when one grew by more than a tenth"

@@ -13,6 +13,7 @@
  *      bench --day MINUTES   mixed load with checkpoints, evictions and expiry: 1 when memory or disk outgrew its bound
  *      bench --check DIR     a few loads, and their ratios to the peers beside those recorded in DIR for this kind of machine: 1 when one fell by more
  *                            than a fifth
+ *      bench --turns LOADS WHO   builds and settings beside one another (turns.c)
  *      bench --count FILE    what a command costs, counted, beside FILE: 1 when something grew by more than a tenth
  *
  * REDRAFT_ROUNDS (3), REDRAFT_RUN_MS (2000, of one run), REDRAFT_KILLS (50), REDRAFT_KEYS (1000000, for memory and restart),
@@ -263,7 +264,8 @@ static void say_half_load(void) {
         }
 }
 
-static int check(const char *directory) {
+static int check(char **arguments) {
+    const char *directory = arguments[0];
     int fallen = 0;
     char kind[80], recorded[256];
     report_kind(kind, sizeof kind);
@@ -306,8 +308,8 @@ static void compare_loads(const char *title) {
     figures_close();
 }
 
-static int aside(const char *argument) {
-    (void)argument;
+static int aside(char **arguments) {
+    (void)arguments;
     measure_failover();
     compare_restart(harness_setting("REDRAFT_KEYS", 1000000));
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
@@ -319,40 +321,49 @@ static int whole_of(const char *title) {
     return aside(NULL);
 }
 
-static int checkpoints(const char *argument) {
-    (void)argument;
+static int checkpoints(char **arguments) {
+    (void)arguments;
     measure_checkpoints(harness_setting("REDRAFT_KEYS", 1000000));
     return 0;
 }
 
-static int collections(const char *argument) {
-    (void)argument;
+static int collections(char **arguments) {
+    (void)arguments;
     compare_memory();
     measure_collections();
     return 0;
 }
 
-static int scale(const char *argument) {
-    (void)argument;
+static int scale(char **arguments) {
+    (void)arguments;
     measure_scale();
     return 0;
 }
 
-static int sustained(const char *argument) {
-    (void)argument;
+static int sustained(char **arguments) {
+    (void)arguments;
     measure_sustained();
     return 0;
 }
 
-static int day(const char *minutes) {
-    return !measure_day(strtoul(minutes, NULL, 10));
+static int day(char **arguments) {
+    return !measure_day(strtoul(arguments[0], NULL, 10));
+}
+
+static int turns(char **arguments) {
+    measure_turns(arguments[0], arguments[1]);
+    return 0;
+}
+
+static int count(char **arguments) {
+    return counters_check(arguments[0]);
 }
 
 static const struct part {
     const char *option;
     int words; /* of the command line */
     const char *report;
-    int (*measure)(const char *argument);
+    int (*measure)(char **arguments);
 } parts[] = {
     {"--aside", 2, "build/bench/part.txt", aside},
     {"--checkpoints", 2, "build/bench/part.txt", checkpoints},
@@ -361,7 +372,8 @@ static const struct part {
     {"--sustained", 2, "build/bench/sustained.txt", sustained},
     {"--day", 3, "build/bench/day.txt", day},
     {"--check", 3, "build/bench/part.txt", check},
-    {"--count", 3, "build/bench/part.txt", counters_check},
+    {"--turns", 4, "build/bench/turns.txt", turns},
+    {"--count", 3, "build/bench/part.txt", count},
 };
 
 static const struct part *part_of(int argc, char **argv) {
@@ -382,7 +394,7 @@ int main(int argc, char **argv) {
     mkdir("build/bench", 0755);
     report_open(part ? part->report : "build/bench/report.txt");
     report_machine(title, sizeof title);
-    int failed = part ? part->measure(argc > 2 ? argv[2] : NULL) : whole_of(title);
+    int failed = part ? part->measure(argv + 2) : whole_of(title);
     report_close();
     return failed;
 }

@@ -29,6 +29,9 @@ void measure_collections(void);
 void fill_keys(unsigned port, uint64_t keys);
 double until_served_s(unsigned port, uint64_t since_us);
 
+/* turns.c: lists with commas between, its head has what stands in them. */
+void measure_turns(const char *loads, const char *who);
+
 /* scale.c, sustained.c, day.c */
 void measure_scale(void);
 void measure_sustained(void);
