@@ -34,7 +34,7 @@ LANGUAGE   := -std=gnu11 -isystem /usr/include/lua5.1
 ALL_CFLAGS  = $(LANGUAGE) $(WARNINGS) -pthread $(CFLAGS) $(SANITIZE_FLAGS)
 ALL_LDFLAGS = -pthread $(LDFLAGS) $(if $(LTO),-fno-lto) $(SANITIZE_FLAGS)
 SANITIZE_FLAGS := $(if $(SANITIZE),-fsanitize=$(SANITIZE) -fno-sanitize-recover=all -fno-omit-frame-pointer)
-LIBS      := -lev -lhiredis -lsqlite3 -lcrypto -llua5.1-cjson -llua5.1-bitop -llua5.1 -lm
+LIBS      := -lev -luring -lhiredis -lsqlite3 -lcrypto -llua5.1-cjson -llua5.1-bitop -llua5.1 -lm
 TEST_LIBS := -lcmocka $(LIBS)
 
 # ---- what there is -------------------------------------------------------------------------------------------
@@ -80,7 +80,7 @@ all: $(REDRAFT)
 # ---- packages ------------------------------------------------------------------------------------------------
 # Each stamp says that the packages of its row are there; each row stands on the one before it.
 
-PACKAGES_build := libev-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
+PACKAGES_build := libev-dev liburing-dev libhiredis-dev libsqlite3-dev libssl-dev liblua5.1-0-dev lua-cjson-dev lua-bitop-dev
 PACKAGES_run   := redis-tools
 PACKAGES_test  := libcmocka-dev redis-server iproute2 python3-redis
 PACKAGES_bench := libnghttp2-dev etcd-server valgrind strace

@@ -60,6 +60,7 @@ struct conf {
     unsigned tcp_backlog;
     uint64_t timeout_s;
     uint64_t tcp_keepalive_s;
+    bool io_uring;
     uint64_t clients_max;
     uint64_t query_buffer_max, bulk_max;
     struct conf_output_limit output_normal, output_replica, output_pubsub;

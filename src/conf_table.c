@@ -40,6 +40,8 @@ const struct conf_directive conf_directives[] = {
      "seconds after which an idle client is closed; 0: never"},
     {"tcp-keepalive", CONF_NUMBER, FIELD(tcp_keepalive_s), CONF_LIVE, 0, INT_LARGEST, NULL, "300",
      "seconds between probes of a silent connection; 0: none"},
+    {"io-uring", CONF_YESNO, FIELD(io_uring), CONF_LIVE, 0, 0, NULL, "yes",
+     "many reads and writes of clients in one system call, where the kernel allows it"},
     {"maxclients", CONF_NUMBER, FIELD(clients_max), CONF_LIVE, 1, 4294967295u, NULL, "10000",
      "clients at once; peers are not counted"},
     {"client-query-buffer-limit", CONF_MEMORY, FIELD(query_buffer_max), CONF_LIVE, MB, INT64_MAX, NULL, "1gb",

@@ -371,6 +371,7 @@ static struct net_options net_options_of(const struct conf *conf) {
         .clients_max = conf->clients_max,
         .peers_reserved = 32,
         .backlog = (int)conf->tcp_backlog,
+        .io_uring = conf->io_uring,
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
         .extra_files = conf->sentinel_port ? SENTINEL_CLIENTS_MAX : 0,
         .files_per_client = conf->follower_mode == CONF_PROXY ? 2 : 1,

@@ -593,6 +593,7 @@ static void report_counters(struct node *node, struct report *report) {
     report->rejected_connections = counters.rejected - statistics->base_rejected;
     report->bytes_in = counters.bytes_in - statistics->base_in;
     report->bytes_out = counters.bytes_out - statistics->base_out;
+    report->io_uring = counters.io_uring;
     report->commands = statistics->commands;
     report->peer_bytes_in = statistics->peer_bytes_in;
     report->peer_bytes_out = statistics->peer_bytes_out;

@@ -49,8 +49,12 @@ static inline void on_wake(struct ev_loop *loop, struct ev_timer *watcher, int e
     (void)loop, (void)watcher, (void)events;
 }
 
-static const struct net_options usual = {
-    .clients_max = 2000, .peers_reserved = 8, .backlog = 511, .keepalive_s = 300, .in_bytes_max = 1 << 20};
+static const struct net_options usual = {.clients_max = 2000,
+                                         .peers_reserved = 8,
+                                         .backlog = 511,
+                                         .keepalive_s = 300,
+                                         .io_uring = true,
+                                         .in_bytes_max = 1 << 20};
 
 static inline struct fixture *start(const struct net_options *options) {
     char why[NET_WHY_MAX] = "";

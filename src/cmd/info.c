@@ -82,6 +82,7 @@ static void server_section(struct info *info) {
     word(info, "executable", report->executable);
     word(info, "config_file", info->conf->file);
     word(info, "io_threads_active", "0");
+    number(info, "io_uring_active", report->io_uring);
 }
 
 static void clients_section(struct info *info) {

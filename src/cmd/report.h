@@ -107,6 +107,7 @@ struct report {
     char executable[REPORT_TEXT_MAX];      /* absolute path */
     int64_t process_id;
     unsigned tcp_port;
+    bool io_uring;   /* in use */
     uint64_t now_us; /* Unix microseconds */
     uint64_t uptime_s;
     double cpu_sys_s, cpu_user_s;

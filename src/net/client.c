@@ -2,14 +2,16 @@
 /*
  * Connections that somebody opened to us.
  *
- * A client stands in up to four chains: `clients` for as long as it exists, `news` when the node is to look
- * at it, `touched` when the flush is to look at it, `waiting` while its socket takes no more.
+ * A client stands in up to five chains: `clients` for as long as it exists, `readable` until it is read from, `news` when the node
+ * is to look at it, `touched` when the flush is to look at it, `waiting` while its socket takes no more.
  *
  *     accepted, readable ---> news ---> node ---> touched ---> flush: write, limits, ends ---> news (gone)
  *                              ^                    ^
  *             client_again -> later            writable again
  *
- * Memory. What is read goes into the scratch that all share, and from there exactly what came is appended to `in`; straight into the room of
+ * Who can be read from, and who is to be written to, is collected first and then dealt with in one system call for many (batch.c).
+ *
+ * Memory. What is read goes into a scratch that all share, and from there exactly what came is appended to `in`; straight into the room of
  * `in` where the node reserved much for a long argument. At the end of a turn an emptied `in` or `out` is given back unless it is
  * small: to allocate both anew for each command cost a twentieth of the rate, and ten thousand idle connections cost 3 MB by it.
  *
@@ -59,7 +61,7 @@ struct client_io {
     struct client client; /* first: what the node holds is what the network holds */
     struct net *net;
     struct ev_io readable, writable;
-    struct chain all, news, touched, waiting;
+    struct chain all, ready, news, touched, waiting;
     bool probation;    /* beyond clients_max: its first bytes must show that it is a peer */
     bool counted_peer; /* client.peer as counted */
     bool paused, held;
@@ -75,9 +77,15 @@ static struct client_io *of_all(struct chain *node) {
     return CHAIN_ENTRY(node, struct client_io, all);
 }
 
+static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events);
+
 void clients_init(struct net *net) {
     net->round = 1;
+    ev_idle_init(&net->polled, on_polled);
+    ev_set_priority(&net->polled, EV_MINPRI);
+    net->polled.data = net;
     chain_init(&net->clients);
+    chain_init(&net->readable);
     chain_init(&net->news);
     chain_init(&net->later);
     chain_init(&net->touched);
@@ -158,20 +166,27 @@ bool client_on_probation(const struct client *client) {
     return client->io->probation;
 }
 
-/* One read: into the room that `in` has where that is worth it, else into the scratch. */
-static ssize_t receive(struct client_io *io) {
+static void run_all(struct net *net, struct batch_call *calls, size_t count) {
+    if (net->options.io_uring && count > 1 && !net->batch_known) {
+        net->batch_known = true;
+        net->batch = batch_new();
+        net->counters.io_uring = net->batch != NULL;
+    }
+    batch_run(net->options.io_uring ? net->batch : NULL, calls, count);
+}
+
+/* Into the room that `in` has where that is worth it. */
+static bool has_room(const struct resp_buf *in) {
+    return in->capacity - in->end >= NET_SCRATCH_BYTES;
+}
+
+static struct batch_call reading(struct client_io *io, char *scratch, size_t length) {
     struct resp_buf *in = &io->client.in;
     size_t room = in->capacity - in->end;
-    if (room >= NET_SCRATCH_BYTES) {
-        ssize_t got = recv(io->client.fd, in->bytes + in->end, room < READ_MAX ? room : READ_MAX, 0);
-        if (got > 0)
-            resp_buf_commit(in, (size_t)got);
-        return got;
-    }
-    ssize_t got = recv(io->client.fd, io->net->scratch, NET_SCRATCH_BYTES, 0);
-    if (got > 0)
-        resp_buf_append(in, io->net->scratch, (size_t)got);
-    return got;
+    if (has_room(in))
+        return (struct batch_call){
+            .fd = io->client.fd, .bytes = in->bytes + in->end, .length = room < READ_MAX ? room : READ_MAX};
+    return (struct batch_call){.fd = io->client.fd, .bytes = scratch, .length = length};
 }
 
 static void end(struct client_io *io) {
@@ -198,6 +213,73 @@ static bool has_its_turn(struct client_io *io) {
     return true;
 }
 
+static void take_read(struct client_io *io, const struct batch_call *call) {
+    struct net *net = io->net;
+    struct resp_buf *in = &io->client.in;
+    if (call->result == 0) {
+        end(io);
+    } else if (call->result < 0) {
+        if (call->result != -EAGAIN && call->result != -EINTR)
+            lose(io, strerrordesc_np((int)-call->result));
+    } else {
+        size_t got = (size_t)call->result;
+        if (call->bytes == in->bytes + in->end)
+            resp_buf_commit(in, got);
+        else
+            resp_buf_append(in, call->bytes, got);
+        net->counters.bytes_in += got;
+        io->client.last_in_ms = (uint64_t)(ev_now(net->loop) * 1000);
+        if (net->options.in_bytes_max > 0 && resp_buf_length(in) > net->options.in_bytes_max)
+            lose(io, "input over client-query-buffer-limit");
+        else if (!io->probation || pass_probation(io))
+            chain_push(&net->news, &io->news);
+    }
+}
+
+/* Whose share was filled has more to say. */
+static void read_more(struct client_io *io) {
+    struct batch_call call = reading(io, io->net->scratch, NET_SCRATCH_BYTES);
+    batch_run(NULL, &call, 1);
+    take_read(io, &call);
+}
+
+static bool reads_on(const struct client_io *io) {
+    return !io->client.gone && !io->client.ended && !io->closing;
+}
+
+static void read_one(struct client_io *io) {
+    if (reads_on(io))
+        read_more(io);
+}
+
+static void read_some(struct net *net, struct client_io *const *whose, size_t count) {
+    struct batch_call calls[BATCH_MAX];
+    for (size_t i = 0; i < count; i++)
+        calls[i] = reading(whose[i], net->shares + i * NET_SHARE_STEP, NET_SHARE_BYTES);
+    run_all(net, calls, count);
+    for (size_t i = 0; i < count; i++) {
+        take_read(whose[i], &calls[i]);
+        if (calls[i].result == NET_SHARE_BYTES)
+            read_one(whose[i]);
+    }
+}
+
+/* The poll's callbacks have all run. */
+static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events) {
+    (void)loop, (void)events;
+    struct net *net = watcher->data;
+    struct client_io *whose[BATCH_MAX];
+    while (!chain_alone(&net->readable)) {
+        size_t count = 0;
+        for (struct chain *at; count < BATCH_MAX && (at = chain_pop(&net->readable)) != NULL;)
+            whose[count++] = CHAIN_ENTRY(at, struct client_io, ready);
+        if (count == 1)
+            read_one(whose[0]);
+        else
+            read_some(net, whose, count);
+    }
+}
+
 static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events) {
     (void)events;
     struct client_io *io = watcher->data;
@@ -205,20 +287,9 @@ static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
     assert(!io->freed && !io->client.gone);
     if (!has_its_turn(io))
         return;
-    ssize_t got = receive(io);
-    if (got == 0) {
-        end(io);
-    } else if (got < 0) {
-        if (errno != EAGAIN && errno != EINTR)
-            lose(io, strerrordesc_np(errno));
-    } else {
-        net->counters.bytes_in += (uint64_t)got;
-        io->client.last_in_ms = (uint64_t)(ev_now(loop) * 1000);
-        if (net->options.in_bytes_max > 0 && resp_buf_length(&io->client.in) > net->options.in_bytes_max)
-            lose(io, "input over client-query-buffer-limit");
-        else if (!io->probation || pass_probation(io))
-            chain_push(&net->news, &io->news);
-    }
+    if (chain_alone(&net->readable))
+        ev_feed_event(loop, &net->polled, EV_CUSTOM);
+    chain_push(&net->readable, &io->ready);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
@@ -230,13 +301,14 @@ static void on_writable(struct ev_loop *loop, struct ev_io *watcher, int events)
     chain_push(&io->net->touched, &io->touched);
 }
 
-static void send_out(struct client_io *io) {
+static bool has_to_send(const struct client_io *io) {
+    return !io->client.gone && !io->blocked && resp_buf_length(&io->client.out) > 0;
+}
+
+static void take_sent(struct client_io *io, ssize_t sent) {
     struct resp_buf *out = &io->client.out;
-    size_t length = resp_buf_length(out);
-    assert(length > 0);
-    ssize_t sent = send(io->client.fd, resp_buf_bytes(out), length, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        lose(io, strerrordesc_np(errno));
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR) {
+        lose(io, strerrordesc_np((int)-sent));
         return;
     }
     if (sent > 0) {
@@ -249,6 +321,24 @@ static void send_out(struct client_io *io) {
         ev_io_start(io->net->loop, &io->writable);
         chain_push(&io->net->waiting, &io->waiting);
     }
+}
+
+static void send_some(struct net *net, struct client_io *const *whose, size_t count) {
+    struct batch_call calls[BATCH_MAX];
+    struct client_io *senders[BATCH_MAX];
+    size_t sends = 0;
+    for (size_t i = 0; i < count; i++)
+        if (has_to_send(whose[i])) {
+            struct resp_buf *out = &whose[i]->client.out;
+            senders[sends] = whose[i];
+            calls[sends++] = (struct batch_call){.fd = whose[i]->client.fd,
+                                                 .sends = true,
+                                                 .bytes = out->bytes + out->start,
+                                                 .length = resp_buf_length(out)};
+        }
+    run_all(net, calls, sends);
+    for (size_t i = 0; i < sends; i++)
+        take_sent(senders[i], calls[i].result);
 }
 
 /* Clocks may be set back. */
@@ -309,11 +399,9 @@ static void count_peer(struct client_io *io) {
         io->net->counters.peers--;
 }
 
-static void flush_one(struct client_io *io) {
+/* What it had to send has been tried. */
+static void check_one(struct client_io *io) {
     struct client *client = &io->client;
-    count_peer(io);
-    if (!client->gone && !io->blocked && resp_buf_length(&client->out) > 0)
-        send_out(io);
     if (resp_buf_length(&client->in) == 0 && client->in.capacity > IN_KEPT_BYTES)
         resp_buf_close(&client->in);
     if (!io->blocked)
@@ -322,6 +410,15 @@ static void flush_one(struct client_io *io) {
         check_limits(io);
     if (!client->gone)
         check_ends(io);
+}
+
+static void flush_some(struct net *net, struct client_io *const *whose, size_t count) {
+    for (size_t i = 0; i < count; i++)
+        count_peer(whose[i]);
+    send_some(net, whose, count);
+    for (size_t i = 0; i < count; i++)
+        check_one(whose[i]);
+    net->turn_written += count;
 }
 
 /* ---- life ---------------------------------------------------------------------------------------------- */
@@ -373,6 +470,7 @@ static struct client_io *client_io_new(struct net *net, int fd) {
     io->client.last_in_ms = (uint64_t)(ev_now(net->loop) * 1000);
     io->moved_ms = net->now_ms;
     chain_init(&io->all);
+    chain_init(&io->ready);
     chain_init(&io->news);
     chain_init(&io->touched);
     chain_init(&io->waiting);
@@ -407,6 +505,7 @@ void client_free(struct client *client) {
     io->freed = true;
     watch_reads(io);
     stop_waiting(io);
+    chain_remove(&io->ready);
     chain_remove(&io->news);
     chain_remove(&io->touched);
     chain_push(&net->freed, &io->touched);
@@ -432,13 +531,28 @@ static void check_waiting(struct net *net) {
         chain_push(&net->touched, &CHAIN_ENTRY(at, struct client_io, waiting)->touched);
 }
 
-void client_flush_now(struct client *client) {
-    struct client_io *io = client->io;
-    if (io->freed || chain_alone(&io->touched) || io->net->turn_written == NET_TURN_CLIENTS)
-        return;
-    chain_remove(&io->touched);
-    io->net->turn_written++;
-    flush_one(io);
+void clients_flush_some(struct net *net, struct client *const *clients, size_t count) {
+    struct client_io *whose[BATCH_MAX];
+    size_t touched = 0;
+    assert(count <= BATCH_MAX);
+    for (size_t i = 0; i < count; i++) {
+        struct client_io *io = clients[i]->io;
+        if (io->freed || chain_alone(&io->touched) || net->turn_written + touched == NET_TURN_CLIENTS)
+            continue;
+        chain_remove(&io->touched);
+        whose[touched++] = io;
+    }
+    if (touched > 0)
+        flush_some(net, whose, touched);
+}
+
+/* Those that are touched, so many at most. */
+static void flush_next(struct net *net, size_t most) {
+    struct client_io *whose[BATCH_MAX];
+    size_t count = 0;
+    for (struct chain *at; count < most && (at = chain_pop(&net->touched)) != NULL;)
+        whose[count++] = CHAIN_ENTRY(at, struct client_io, touched);
+    flush_some(net, whose, count);
 }
 
 void clients_flush(struct net *net) {
@@ -447,8 +561,10 @@ void clients_flush(struct net *net) {
     net->round_reads = 0;
     if (net->ticked)
         check_waiting(net);
-    for (; net->turn_written < NET_TURN_CLIENTS && !chain_alone(&net->touched); net->turn_written++)
-        flush_one(CHAIN_ENTRY(chain_pop(&net->touched), struct client_io, touched));
+    while (net->turn_written < NET_TURN_CLIENTS && !chain_alone(&net->touched)) {
+        size_t most = NET_TURN_CLIENTS - net->turn_written;
+        flush_next(net, most < BATCH_MAX ? most : BATCH_MAX);
+    }
     net->turn_written = 0;
     for (struct chain *at; (at = chain_pop(&net->freed)) != NULL;)
         reclaim(CHAIN_ENTRY(at, struct client_io, touched));

@@ -7,6 +7,7 @@
  *     client.c     connections that somebody opened to us
  *     link.c       connections that we open: dial, fall, back off, dial again
  *     dial.c       connections that we open once, for one client each
+ *     batch.c      what a turn has to read and to write, in one system call
  *     outbox.c     what a link sends      reply.c   what it reads      resolve.c   where its name leads
  */
 #ifndef NET_INTERNAL_H
@@ -61,11 +62,32 @@ static inline void chain_move(struct chain *to, struct chain *from) {
         chain_push(to, node);
 }
 
+/* ---- batch.c: reads and writes that do not wait, in one system call where the kernel can --------------- */
+
+enum { BATCH_MAX = 64 };
+
+struct batch_call {
+    int fd;
+    bool sends;
+    char *bytes;
+    size_t length;
+    ssize_t result; /* bytes; 0, of a read: the end; below 0: the error, turned about */
+};
+
+struct batch; /* NULL: one call each */
+
+struct batch *batch_new(void); /* on the thread that will use it; NULL when the kernel refuses it */
+void batch_free(struct batch *batch);
+/* At most BATCH_MAX. In their order, and all have their results when it returns. */
+void batch_run(struct batch *batch, struct batch_call *calls, size_t count);
+
 /* ---- the context --------------------------------------------------------------------------------------- */
 
 enum {
-    NET_SCRATCH_BYTES = 64 * 1024, /* read at once when nobody has asked for more */
-    NET_FILES_RESERVED = 128,      /* descriptors kept for databases, logs, listeners, links and the loop */
+    NET_SCRATCH_BYTES = 64 * 1024,             /* read at once when nobody has asked for more */
+    NET_SHARE_BYTES = 16 * 1024,               /* and where many are read from, for each of them at first */
+    NET_SHARE_STEP = NET_SHARE_BYTES + 5 * 64, /* so that their beginnings do not share lines of a cache */
+    NET_FILES_RESERVED = 128, /* descriptors kept for databases, logs, listeners, links and the loop */
 };
 
 struct net {
@@ -83,12 +105,14 @@ struct net {
     bool pause_over;
     int spare_fd; /* given up for a moment to tell a connection that there is none for it; -1: lost */
 
-    struct chain clients; /* all of them, in order of their ids; the freed ones too until the turn ends */
-    struct chain news;    /* clients that net_take_client is to return */
-    struct chain later;   /* the same, in the next turn */
-    struct chain touched; /* clients that the flush must look at */
-    struct chain waiting; /* clients whose socket takes no more */
-    struct chain freed;   /* clients that are reclaimed at the end of the turn */
+    struct chain clients;  /* all of them, in order of their ids; the freed ones too until the turn ends */
+    struct chain readable; /* clients that are read from when the poll's callbacks have all run */
+    struct ev_idle polled; /* never active: it is fed to the loop behind those callbacks */
+    struct chain news;     /* clients that net_take_client is to return */
+    struct chain later;    /* the same, in the next turn */
+    struct chain touched;  /* clients that the flush must look at */
+    struct chain waiting;  /* clients whose socket takes no more */
+    struct chain freed;    /* clients that are reclaimed at the end of the turn */
     uint64_t last_id;
     uint64_t round;      /* clients are read from once in each; it may last several turns */
     size_t round_reads;  /* clients read from in this turn */
@@ -105,7 +129,10 @@ struct net {
 
     unsigned random; /* for the jitter */
 
+    struct batch *batch; /* made when it is needed first */
+    bool batch_known;    /* it was, or there is none */
     char scratch[NET_SCRATCH_BYTES];
+    char shares[BATCH_MAX * NET_SHARE_STEP]; /* beside one another while many are read from */
 };
 
 /* listener.c */
@@ -126,7 +153,7 @@ void client_accept(struct net *net, int fd, const struct sockaddr *address, bool
 /* Says that there is no room and closes. */
 void client_reject(struct net *net, int fd);
 void clients_flush(struct net *net);
-void client_flush_now(struct client *client); /* if it is touched */
+void clients_flush_some(struct net *net, struct client *const *clients, size_t count); /* who is touched */
 void clients_close(struct net *net);
 
 /* link.c */

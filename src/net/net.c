@@ -78,6 +78,7 @@ void net_free(struct net *net) {
     clients_close(net);
     ev_idle_stop(net->loop, &net->awake);
     ev_timer_stop(net->loop, &net->tick);
+    batch_free(net->batch);
     free(net);
 }
 
@@ -93,8 +94,7 @@ void net_counters(const struct net *net, struct net_counters *counters) {
 
 void net_flush_clients(struct net *net, struct client *const *clients, size_t count) {
     links_send(net); /* as at the end of the turn: first */
-    for (size_t i = 0; i < count; i++)
-        client_flush_now(clients[i]);
+    clients_flush_some(net, clients, count);
 }
 
 void net_flush(struct net *net, uint64_t now_ms) {

@@ -6,7 +6,7 @@
  *
  *     poll -> callbacks fill client->in, link replies      (here)
  *     node_turn: net_take_client, net_take_link, commands, client->out, link_send   (above)
- *     net_flush: one write per connection that has something to say           (here)
+ *     net_flush: one write per connection that has something to say, many in one system call    (here)
  *                (net_flush_clients: for some of them before, while the node goes on answering)
  *
  * A client that was accepted lives until the node frees it: the network marks it `gone` and never pulls it
@@ -34,6 +34,7 @@ struct net_options {
         peers_reserved; /* connections beyond clients_max that are let in until their first bytes show that
                                 they are no peer's */
     int backlog;
+    bool io_uring;         /* what a turn reads and writes in one system call, where the kernel allows it */
     unsigned keepalive_s;  /* tcp-keepalive; 0: off */
     size_t in_bytes_max;   /* client-query-buffer-limit: an unconsumed input beyond it closes the client */
     size_t out_bytes_max;  /* client-output-buffer-limit, hard; 0: none */
@@ -50,6 +51,7 @@ struct net_counters {
     uint64_t descriptors_short; /* times that no descriptor was left for a connection: worth a log line */
     size_t clients;             /* connected now, peers included */
     size_t peers;               /* of these, let in as peers */
+    bool io_uring;              /* a ring is there: made when two clients first had something at once */
     size_t clients_max; /* in force: lower than asked for when RLIMIT_NOFILE cannot be raised that far */
 };
 
@@ -70,8 +72,8 @@ void net_stop_listening(struct net *net);
  * goes when the socket takes it. Call at the end of every turn. `now_ms`: Unix milliseconds, for the soft
  * limit. */
 void net_flush(struct net *net, uint64_t now_ms);
-/* Within a turn: what these clients have, if they are to be flushed, goes now; before it what is in the links. Those that were freed are
- * left out. */
+/* Within a turn: what these clients (64 at most) have, if they are to be flushed, goes now; before it what is in the links. Those that were
+ * freed are left out. */
 void net_flush_clients(struct net *net, struct client *const *clients, size_t count);
 
 /* ---- clients: connections that somebody opened to us --------------------------------------------------- */
