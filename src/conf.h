@@ -26,6 +26,7 @@ enum {
 
 enum conf_consistency { CONF_LINEARIZABLE, CONF_LEASE, CONF_STALE };
 enum conf_follower_mode { CONF_REDIRECT, CONF_PROXY };
+enum conf_ring { CONF_RING_AUTO, CONF_RING_YES, CONF_RING_NO };
 enum conf_eviction {
     CONF_VOLATILE_LRU,
     CONF_VOLATILE_LFU,
@@ -60,7 +61,7 @@ struct conf {
     unsigned tcp_backlog;
     uint64_t timeout_s;
     uint64_t tcp_keepalive_s;
-    bool io_uring;
+    enum conf_ring io_uring;
     uint64_t clients_max;
     uint64_t query_buffer_max, bulk_max;
     struct conf_output_limit output_normal, output_replica, output_pubsub;

@@ -21,6 +21,8 @@ static const char *const policies[] = {[CONF_VOLATILE_LRU] = "volatile-lru",
                                        [CONF_NOEVICTION] = "noeviction",
                                        [CONF_NOEVICTION + 1] = NULL};
 static const char *const consistencies[] = {"linearizable", "lease", "stale", NULL};
+static const char *const rings[] = {
+    [CONF_RING_AUTO] = "auto", [CONF_RING_YES] = "yes", [CONF_RING_NO] = "no", [CONF_RING_NO + 1] = NULL};
 static const char *const follower_modes[] = {"redirect", "proxy", NULL};
 
 /* clang-format off */
@@ -40,8 +42,8 @@ const struct conf_directive conf_directives[] = {
      "seconds after which an idle client is closed; 0: never"},
     {"tcp-keepalive", CONF_NUMBER, FIELD(tcp_keepalive_s), CONF_LIVE, 0, INT_LARGEST, NULL, "300",
      "seconds between probes of a silent connection; 0: none"},
-    {"io-uring", CONF_YESNO, FIELD(io_uring), CONF_LIVE, 0, 0, NULL, "yes",
-     "many reads and writes of clients in one system call, where the kernel allows it"},
+    {"io-uring", CONF_CHOICE, FIELD(io_uring), CONF_LIVE, 0, 0, rings, "auto",
+     "many reads and writes of clients in one system call, where the kernel allows it: yes, no or auto: where it pays"},
     {"maxclients", CONF_NUMBER, FIELD(clients_max), CONF_LIVE, 1, 4294967295u, NULL, "10000",
      "clients at once; peers are not counted"},
     {"client-query-buffer-limit", CONF_MEMORY, FIELD(query_buffer_max), CONF_LIVE, MB, INT64_MAX, NULL, "1gb",

@@ -53,7 +53,7 @@ static const struct net_options usual = {.clients_max = 2000,
                                          .peers_reserved = 8,
                                          .backlog = 511,
                                          .keepalive_s = 300,
-                                         .io_uring = true,
+                                         .io_uring = NET_RING_YES,
                                          .in_bytes_max = 1 << 20};
 
 static inline struct fixture *start(const struct net_options *options) {

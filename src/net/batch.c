@@ -8,7 +8,9 @@
  * all have their results when the one call returns, in the order in which they were made, and nothing is ever under way between two turns.
  * A single call is made as it always was, which is cheaper.
  *
- * Where the kernel refuses a ring (it is too old, or a container's profile forbids it) the calls are made one by one.
+ * Where a system call costs next to nothing, a read through the ring takes longer than one by itself (1.1 and 1.0 us where a call costs 0.09;
+ * 1.3 and 3.0 where it costs 1): so what one costs here is measured before a ring is made. Where the kernel refuses one (it is too old, or
+ * a container's profile forbids it) the calls are made one by one.
  */
 #ifndef _GNU_SOURCE
 #define _GNU_SOURCE
@@ -19,14 +21,37 @@
 #include <errno.h>
 #include <liburing.h>
 #include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
 
-enum { WORTH_A_RING = 2 };
+enum { WORTH_A_RING = 2, DEAR_NS = 250, TRIES = 8, CALLS_A_TRY = 16 };
 
 struct batch {
     struct io_uring ring;
 };
 
-struct batch *batch_new(void) {
+static uint64_t now_ns(void) {
+    struct timespec now;
+    clock_gettime(CLOCK_MONOTONIC, &now);
+    return (uint64_t)now.tv_sec * 1000000000 + (uint64_t)now.tv_nsec;
+}
+
+/* Of several tries the shortest: others may have run meanwhile. */
+static uint64_t system_call_ns(void) {
+    uint64_t least = UINT64_MAX;
+    for (int i = 0; i < TRIES; i++) {
+        uint64_t begun = now_ns();
+        for (int call = 0; call < CALLS_A_TRY; call++)
+            (void)getppid();
+        uint64_t took = (now_ns() - begun) / CALLS_A_TRY;
+        least = took < least ? took : least;
+    }
+    return least;
+}
+
+struct batch *batch_new(bool where_it_pays) {
+    if (where_it_pays && system_call_ns() < DEAR_NS)
+        return NULL;
     struct batch *batch = calloc(1, sizeof *batch);
     if (!batch)
         abort();

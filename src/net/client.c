@@ -77,13 +77,8 @@ static struct client_io *of_all(struct chain *node) {
     return CHAIN_ENTRY(node, struct client_io, all);
 }
 
-static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events);
-
 void clients_init(struct net *net) {
     net->round = 1;
-    ev_idle_init(&net->polled, on_polled);
-    ev_set_priority(&net->polled, EV_MINPRI);
-    net->polled.data = net;
     chain_init(&net->clients);
     chain_init(&net->readable);
     chain_init(&net->news);
@@ -164,15 +159,6 @@ static bool pass_probation(struct client_io *io) {
 
 bool client_on_probation(const struct client *client) {
     return client->io->probation;
-}
-
-static void run_all(struct net *net, struct batch_call *calls, size_t count) {
-    if (net->options.io_uring && count > 1 && !net->batch_known) {
-        net->batch_known = true;
-        net->batch = batch_new();
-        net->counters.io_uring = net->batch != NULL;
-    }
-    batch_run(net->options.io_uring ? net->batch : NULL, calls, count);
 }
 
 /* Into the room that `in` has where that is worth it. */
@@ -256,7 +242,7 @@ static void read_some(struct net *net, struct client_io *const *whose, size_t co
     struct batch_call calls[BATCH_MAX];
     for (size_t i = 0; i < count; i++)
         calls[i] = reading(whose[i], net->shares + i * NET_SHARE_STEP, NET_SHARE_BYTES);
-    run_all(net, calls, count);
+    net_run_calls(net, calls, count);
     for (size_t i = 0; i < count; i++) {
         take_read(whose[i], &calls[i]);
         if (calls[i].result == NET_SHARE_BYTES)
@@ -264,10 +250,7 @@ static void read_some(struct net *net, struct client_io *const *whose, size_t co
     }
 }
 
-/* The poll's callbacks have all run. */
-static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events) {
-    (void)loop, (void)events;
-    struct net *net = watcher->data;
+void clients_read(struct net *net) {
     struct client_io *whose[BATCH_MAX];
     while (!chain_alone(&net->readable)) {
         size_t count = 0;
@@ -281,15 +264,14 @@ static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events)
 }
 
 static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events) {
-    (void)events;
+    (void)loop, (void)events;
     struct client_io *io = watcher->data;
     struct net *net = io->net;
     assert(!io->freed && !io->client.gone);
     if (!has_its_turn(io))
         return;
-    if (chain_alone(&net->readable))
-        ev_feed_event(loop, &net->polled, EV_CUSTOM);
     chain_push(&net->readable, &io->ready);
+    net_poll_ends(net);
 }
 
 /* ---- writing ------------------------------------------------------------------------------------------- */
@@ -336,7 +318,7 @@ static void send_some(struct net *net, struct client_io *const *whose, size_t co
                                                  .bytes = out->bytes + out->start,
                                                  .length = resp_buf_length(out)};
         }
-    run_all(net, calls, sends);
+    net_run_calls(net, calls, sends);
     for (size_t i = 0; i < sends; i++)
         take_sent(senders[i], calls[i].result);
 }

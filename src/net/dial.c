@@ -30,12 +30,13 @@ struct dial_io {
     struct net *net;
     int fd; /* -1: there is none */
     struct ev_io readable, writable;
-    struct chain all, news, touched;
+    struct chain all, ready, news, touched;
     bool paused, blocked, freed;
 };
 
 void dials_init(struct net *net) {
     chain_init(&net->dials);
+    chain_init(&net->dials_readable);
     chain_init(&net->dial_news);
     chain_init(&net->dials_touched);
 }
@@ -114,25 +115,52 @@ static void on_writable(struct ev_loop *loop, struct ev_io *watcher, int events)
 static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events) {
     (void)loop, (void)events;
     struct dial_io *io = watcher->data;
-    struct net *net = io->net;
-    ssize_t got = recv(io->fd, net->scratch, NET_SCRATCH_BYTES, 0);
-    if (got > 0) {
-        net->counters.bytes_in += (uint64_t)got;
-        resp_buf_append(&io->dial.in, net->scratch, (size_t)got);
+    chain_push(&io->net->dials_readable, &io->ready);
+    net_poll_ends(io->net);
+}
+
+static void take_read(struct dial_io *io, const struct batch_call *call) {
+    if (call->result > 0) {
+        io->net->counters.bytes_in += (uint64_t)call->result;
+        resp_buf_append(&io->dial.in, call->bytes, (size_t)call->result);
         has_news(io);
-    } else if (got == 0) {
+    } else if (call->result == 0) {
         lose(io, "closed by the other end");
-    } else if (errno != EAGAIN && errno != EINTR) {
-        lose(io, strerrordesc_np(errno));
+    } else if (call->result != -EAGAIN && call->result != -EINTR) {
+        lose(io, strerrordesc_np((int)-call->result));
     }
 }
 
-static void send_out(struct dial_io *io) {
+/* One has the scratch for itself; what of many does not fit into their shares is shown by the next poll. */
+void dials_read(struct net *net) {
+    struct dial_io *whose[BATCH_MAX];
+    struct batch_call calls[BATCH_MAX];
+    while (!chain_alone(&net->dials_readable)) {
+        size_t count = 0;
+        for (struct chain *at; count < BATCH_MAX && (at = chain_pop(&net->dials_readable)) != NULL; count++) {
+            whose[count] = CHAIN_ENTRY(at, struct dial_io, ready);
+            calls[count] = (struct batch_call){.fd = whose[count]->fd,
+                                               .bytes = net->shares + count * NET_SHARE_STEP,
+                                               .length = NET_SHARE_BYTES};
+        }
+        if (count == 1)
+            calls[0] =
+                (struct batch_call){.fd = whose[0]->fd, .bytes = net->scratch, .length = NET_SCRATCH_BYTES};
+        net_run_calls(net, calls, count);
+        for (size_t i = 0; i < count; i++)
+            take_read(whose[i], &calls[i]);
+    }
+}
+
+static bool has_to_send(const struct dial_io *io) {
+    const struct dial *dial = &io->dial;
+    return dial->up && !dial->gone && !io->blocked && dial->sent < resp_buf_length(&dial->out);
+}
+
+static void take_sent(struct dial_io *io, ssize_t sent) {
     struct dial *dial = &io->dial;
-    size_t length = resp_buf_length(&dial->out) - dial->sent;
-    ssize_t sent = send(io->fd, resp_buf_bytes(&dial->out) + dial->sent, length, MSG_NOSIGNAL);
-    if (sent < 0 && errno != EAGAIN && errno != EINTR) {
-        lose(io, strerrordesc_np(errno));
+    if (sent < 0 && sent != -EAGAIN && sent != -EINTR) {
+        lose(io, strerrordesc_np((int)-sent));
         return;
     }
     if (sent > 0) {
@@ -155,6 +183,7 @@ struct dial *dial_new(struct net *net, const char *address, unsigned port) {
     io->net = net;
     io->dial.io = io;
     chain_init(&io->all);
+    chain_init(&io->ready);
     chain_init(&io->news);
     chain_init(&io->touched);
     int error;
@@ -177,6 +206,7 @@ void dial_free(struct dial *dial) {
     io->freed = true;
     watch_reads(io);
     ev_io_stop(io->net->loop, &io->writable);
+    chain_remove(&io->ready);
     chain_remove(&io->news);
     chain_push(&io->net->dials_touched, &io->touched);
 }
@@ -192,19 +222,35 @@ static void reclaim(struct dial_io *io) {
     free(io);
 }
 
-void dials_flush(struct net *net) {
-    for (struct chain *at; (at = chain_pop(&net->dials_touched)) != NULL;) {
+static void flush_some(struct net *net) {
+    struct dial_io *whose[BATCH_MAX];
+    struct batch_call calls[BATCH_MAX];
+    size_t count = 0;
+    for (struct chain *at; count < BATCH_MAX && (at = chain_pop(&net->dials_touched)) != NULL;) {
         struct dial_io *io = CHAIN_ENTRY(at, struct dial_io, touched);
         struct dial *dial = &io->dial;
         if (io->freed) {
             reclaim(io);
             continue;
         }
-        if (dial->up && !dial->gone && !io->blocked && dial->sent < resp_buf_length(&dial->out))
-            send_out(io);
         if (resp_buf_length(&dial->in) == 0)
             resp_buf_close(&dial->in);
+        if (!has_to_send(io))
+            continue;
+        whose[count] = io;
+        calls[count++] = (struct batch_call){.fd = io->fd,
+                                             .sends = true,
+                                             .bytes = dial->out.bytes + dial->out.start + dial->sent,
+                                             .length = resp_buf_length(&dial->out) - dial->sent};
     }
+    net_run_calls(net, calls, count);
+    for (size_t i = 0; i < count; i++)
+        take_sent(whose[i], calls[i].result);
+}
+
+void dials_flush(struct net *net) {
+    while (!chain_alone(&net->dials_touched))
+        flush_some(net);
 }
 
 void dials_close(struct net *net) {

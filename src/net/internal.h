@@ -76,7 +76,8 @@ struct batch_call {
 
 struct batch; /* NULL: one call each */
 
-struct batch *batch_new(void); /* on the thread that will use it; NULL when the kernel refuses it */
+/* On the thread that will use it. NULL when the kernel refuses it, or when it is wanted only where it pays, and does not here. */
+struct batch *batch_new(bool where_it_pays);
 void batch_free(struct batch *batch);
 /* At most BATCH_MAX. In their order, and all have their results when it returns. */
 void batch_run(struct batch *batch, struct batch_call *calls, size_t count);
@@ -97,7 +98,8 @@ struct net {
     uint64_t now_ms; /* as the last flush was told */
 
     struct ev_idle awake; /* active while somebody has news that nobody took: the loop must not sleep on it */
-    struct ev_timer tick; /* active while outputs wait */
+    struct ev_idle polled; /* never active: fed to the loop, to be heard behind the callbacks of a poll */
+    struct ev_timer tick;  /* active while outputs wait */
     bool ticked;
 
     struct chain listeners;
@@ -107,7 +109,6 @@ struct net {
 
     struct chain clients;  /* all of them, in order of their ids; the freed ones too until the turn ends */
     struct chain readable; /* clients that are read from when the poll's callbacks have all run */
-    struct ev_idle polled; /* never active: it is fed to the loop behind those callbacks */
     struct chain news;     /* clients that net_take_client is to return */
     struct chain later;    /* the same, in the next turn */
     struct chain touched;  /* clients that the flush must look at */
@@ -123,9 +124,10 @@ struct net {
     struct chain link_news; /* links with events */
     bool links_stepped;     /* in this turn */
 
-    struct chain dials;         /* all of them, the freed ones too until the turn ends */
-    struct chain dial_news;     /* dials that net_take_dial is to return */
-    struct chain dials_touched; /* dials that the flush must look at */
+    struct chain dials;          /* all of them, the freed ones too until the turn ends */
+    struct chain dial_news;      /* dials that net_take_dial is to return */
+    struct chain dials_readable; /* dials that are read from when the poll's callbacks have all run */
+    struct chain dials_touched;  /* dials that the flush must look at */
 
     unsigned random; /* for the jitter */
 
@@ -134,6 +136,12 @@ struct net {
     char scratch[NET_SCRATCH_BYTES];
     char shares[BATCH_MAX * NET_SHARE_STEP]; /* beside one another while many are read from */
 };
+
+/* net.c */
+/* Somebody can be read from: clients_read and dials_read are called when all that the poll brought is known. */
+void net_poll_ends(struct net *net);
+/* batch_run, by the ring if there is one. */
+void net_run_calls(struct net *net, struct batch_call *calls, size_t count);
 
 /* listener.c */
 void listeners_init(struct net *net);
@@ -152,6 +160,7 @@ void clients_init(struct net *net);
 void client_accept(struct net *net, int fd, const struct sockaddr *address, bool probation);
 /* Says that there is no room and closes. */
 void client_reject(struct net *net, int fd);
+void clients_read(struct net *net);
 void clients_flush(struct net *net);
 void clients_flush_some(struct net *net, struct client *const *clients, size_t count); /* who is touched */
 void clients_close(struct net *net);
@@ -164,6 +173,7 @@ void links_close(struct net *net);
 
 /* dial.c */
 void dials_init(struct net *net);
+void dials_read(struct net *net);
 void dials_flush(struct net *net);
 void dials_close(struct net *net);
 

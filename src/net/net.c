@@ -23,6 +23,32 @@ static void on_awake(struct ev_loop *loop, struct ev_idle *watcher, int events) 
     (void)loop, (void)watcher, (void)events;
 }
 
+/* Of a lower priority than all that a poll brings. */
+static void on_polled(struct ev_loop *loop, struct ev_idle *watcher, int events) {
+    (void)loop, (void)events;
+    clients_read(watcher->data);
+    dials_read(watcher->data);
+}
+
+void net_poll_ends(struct net *net) {
+    ev_feed_event(net->loop, &net->polled, EV_CUSTOM);
+}
+
+void net_run_calls(struct net *net, struct batch_call *calls, size_t count) {
+    if (net->options.io_uring != NET_RING_NO && count > 1 && !net->batch_known) {
+        net->batch_known = true;
+        net->batch = batch_new(net->options.io_uring == NET_RING_AUTO);
+        net->counters.io_uring = net->batch != NULL;
+    }
+    batch_run(net->batch, calls, count);
+}
+
+static void forget_batch(struct net *net) {
+    batch_free(net->batch);
+    net->batch = NULL;
+    net->batch_known = net->counters.io_uring = false;
+}
+
 static void on_tick(struct ev_loop *loop, struct ev_timer *watcher, int events) {
     (void)loop, (void)events;
     struct net *net = watcher->data;
@@ -60,6 +86,9 @@ struct net *net_new(struct ev_loop *loop, const struct net_options *options) {
     if (getrandom(&net->random, sizeof net->random, GRND_NONBLOCK) != sizeof net->random)
         net->random = (unsigned)(uintptr_t)net;
     ev_idle_init(&net->awake, on_awake);
+    ev_idle_init(&net->polled, on_polled);
+    ev_set_priority(&net->polled, EV_MINPRI);
+    net->polled.data = net;
     ev_init(&net->tick, on_tick);
     net->tick.repeat = tick_s;
     net->tick.data = net;
@@ -78,11 +107,13 @@ void net_free(struct net *net) {
     clients_close(net);
     ev_idle_stop(net->loop, &net->awake);
     ev_timer_stop(net->loop, &net->tick);
-    batch_free(net->batch);
+    forget_batch(net);
     free(net);
 }
 
 void net_set_options(struct net *net, const struct net_options *options) {
+    if (options->io_uring != net->options.io_uring)
+        forget_batch(net);
     net->options = *options;
     fit_descriptors(net);
     listeners_set_keepalive(net);

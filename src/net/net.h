@@ -28,13 +28,20 @@ struct net;
 enum { NET_ADDRESS_MAX = 128, NET_HOST_MAX = 256, NET_WHY_MAX = 256 };
 enum { NET_TURN_CLIENTS = 1024 }; /* that are read from in one turn, peers aside, and written to */
 
+/* What a turn reads and writes in one system call. */
+enum net_ring {
+    NET_RING_AUTO, /* where the kernel allows it, and a system call costs enough */
+    NET_RING_YES,  /* where the kernel allows it */
+    NET_RING_NO,
+};
+
 struct net_options {
     size_t clients_max; /* maxclients: beyond it a connection is told so and closed; peers have reserve */
     unsigned
         peers_reserved; /* connections beyond clients_max that are let in until their first bytes show that
                                 they are no peer's */
     int backlog;
-    bool io_uring;         /* what a turn reads and writes in one system call, where the kernel allows it */
+    enum net_ring io_uring;
     unsigned keepalive_s;  /* tcp-keepalive; 0: off */
     size_t in_bytes_max;   /* client-query-buffer-limit: an unconsumed input beyond it closes the client */
     size_t out_bytes_max;  /* client-output-buffer-limit, hard; 0: none */
