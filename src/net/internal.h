@@ -86,7 +86,7 @@ void batch_run(struct batch *batch, struct batch_call *calls, size_t count);
 
 enum {
     NET_SCRATCH_BYTES = 64 * 1024,             /* read at once when nobody has asked for more */
-    NET_SHARE_BYTES = 16 * 1024,               /* and where many are read from, for each of them at first */
+    NET_SHARE_BYTES = 4 * 1024,                /* and where many are read from, for each of them at first */
     NET_SHARE_STEP = NET_SHARE_BYTES + 5 * 64, /* so that their beginnings do not share lines of a cache */
     NET_FILES_RESERVED = 128, /* descriptors kept for databases, logs, listeners, links and the loop */
 };
