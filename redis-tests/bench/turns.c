@@ -6,7 +6,7 @@
  *
  *      who     a system's name as the tables have it ("redis always", "etcd"), "redraft" for the build under test,
  *              or the path of another build (anything with a slash), options behind it
- *      a load  "SET 50", "SET 50 x 16", "SET 50 x 16 of 1024"
+ *      a load  "SET 50", "SET 50 x 16", "SET 50 x 16 of 1024", "SET 50 at 20000" a second
  */
 #include <math.h>
 #include <stdio.h>
@@ -75,15 +75,16 @@ static void begin_party(struct party *party) {
     free(usual);
 }
 
-static struct drive_load load_of(const char *text) {
+static struct drive_load load_of(const char *text, double *rate) {
     struct drive_load load = {DRIVE_KINDS, 0, 1, VALUE_BYTES, harness_setting("REDRAFT_KEYS", KEYS)};
     char name[16] = "";
-    const char *pipeline = strstr(text, " x "), *bytes = strstr(text, " of ");
+    const char *pipeline = strstr(text, " x "), *bytes = strstr(text, " of "), *at = strstr(text, " at ");
     sscanf(text, "%15s %u", name, &load.connections);
     if (pipeline)
         load.pipeline = (unsigned)strtoul(pipeline + 3, NULL, 10);
     if (bytes)
         load.value_bytes = (unsigned)strtoul(bytes + 4, NULL, 10);
+    *rate = at ? strtod(at + 4, NULL) : 0;
     for (load.kind = 0; load.kind < DRIVE_KINDS && strcmp(name, drive_names[load.kind]) != 0;)
         load.kind++;
     if (load.kind == DRIVE_KINDS || load.connections == 0 || load.pipeline == 0 || load.value_bytes == 0)
@@ -93,20 +94,20 @@ static struct drive_load load_of(const char *text) {
 
 /* ---- turns ---------------------------------------------------------------------------------------------------------- */
 
-static void run(struct party *party, const struct drive_load *load, uint64_t run_ms,
+static void run(struct party *party, const struct drive_load *load, uint64_t run_ms, double rate,
                 struct drive_result *result) {
     struct system *system = &party->system;
     char why[256];
-    while (!drive(system->speaker, system->ports[system->leader], load, run_ms, 0, result, why))
+    while (!drive(system->speaker, system->ports[system->leader], load, run_ms, rate, result, why))
         if (!system_moved(system, why))
             harness_fail("%s: %s", party->name, why);
 }
 
-static void take_turn(struct party *party, const struct drive_load *load, unsigned round) {
+static void take_turn(struct party *party, const struct drive_load *load, double rate, unsigned round) {
     struct drive_result result;
     struct system_use before, after;
     system_use(&party->system, &before);
-    run(party, load, harness_setting("REDRAFT_RUN_MS", 200), &result);
+    run(party, load, harness_setting("REDRAFT_RUN_MS", 200), rate, &result);
     system_use(&party->system, &after);
     double requests = (double)(result.requests ? result.requests : 1),
            others = (double)party->system.count - 1;
@@ -167,14 +168,15 @@ void measure_turns(const char *loads, const char *who) {
     say("%-20s | %-40s | %9s | %5s %15s | %7s %7s | %8s\n", "", "", "a second", "ratio", "", "p50", "p99",
         "CPU");
     while (next_of(&loads, text)) {
-        struct drive_load load = load_of(text), fill = load;
+        double rate;
+        struct drive_load load = load_of(text, &rate), fill = load;
         struct drive_result result;
         fill.kind = load.kind == DRIVE_GET || load.kind == DRIVE_MIX ? DRIVE_SET : load.kind;
         for (size_t i = 0; i < count; i++)
-            run(&parties[i], &fill, FILL_MS, &result);
+            run(&parties[i], &fill, FILL_MS, 0, &result);
         for (unsigned round = 0; round < rounds; round++)
             for (size_t i = 0; i < count; i++)
-                take_turn(&parties[round % 2 ? count - 1 - i : i], &load, round);
+                take_turn(&parties[round % 2 ? count - 1 - i : i], &load, rate, round);
         say_load(text, rounds);
     }
     for (size_t i = 0; i < count; i++)
