@@ -55,10 +55,8 @@ struct batch *batch_new(bool where_it_pays) {
     struct batch *batch = calloc(1, sizeof *batch);
     if (!batch)
         abort();
-    if (io_uring_queue_init(BATCH_MAX, &batch->ring, IORING_SETUP_SUBMIT_ALL) == 0) {
-        io_uring_register_ring_fd(&batch->ring); /* or not: it only spares the look-up */
+    if (io_uring_queue_init(BATCH_MAX, &batch->ring, IORING_SETUP_SUBMIT_ALL) == 0)
         return batch;
-    }
     free(batch);
     return NULL;
 }

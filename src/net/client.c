@@ -222,8 +222,7 @@ static void take_read(struct client_io *io, const struct batch_call *call) {
     }
 }
 
-/* Whose share was filled has more to say. */
-static void read_more(struct client_io *io) {
+static void read_one(struct client_io *io) {
     struct batch_call call = reading(io, io->net->scratch, NET_SCRATCH_BYTES);
     batch_run(NULL, &call, 1);
     take_read(io, &call);
@@ -233,20 +232,15 @@ static bool reads_on(const struct client_io *io) {
     return !io->client.gone && !io->client.ended && !io->closing;
 }
 
-static void read_one(struct client_io *io) {
-    if (reads_on(io))
-        read_more(io);
-}
-
 static void read_some(struct net *net, struct client_io *const *whose, size_t count) {
     struct batch_call calls[BATCH_MAX];
     for (size_t i = 0; i < count; i++)
         calls[i] = reading(whose[i], net->shares + i * NET_SHARE_STEP, NET_SHARE_BYTES);
-    net_run_calls(net, calls, count);
+    batch_run(net->batch, calls, count);
     for (size_t i = 0; i < count; i++) {
         take_read(whose[i], &calls[i]);
-        if (calls[i].result == NET_SHARE_BYTES)
-            read_one(whose[i]);
+        if (calls[i].result == NET_SHARE_BYTES && reads_on(whose[i]))
+            read_one(whose[i]); /* it has more to say */
     }
 }
 
@@ -270,6 +264,10 @@ static void on_readable(struct ev_loop *loop, struct ev_io *watcher, int events)
     assert(!io->freed && !io->client.gone);
     if (!has_its_turn(io))
         return;
+    if (!net->batch) {
+        read_one(io);
+        return;
+    }
     chain_push(&net->readable, &io->ready);
     net_poll_ends(net);
 }
@@ -305,20 +303,30 @@ static void take_sent(struct client_io *io, ssize_t sent) {
     }
 }
 
+static struct batch_call sending(struct client_io *io) {
+    struct resp_buf *out = &io->client.out;
+    return (struct batch_call){
+        .fd = io->client.fd, .sends = true, .bytes = out->bytes + out->start, .length = resp_buf_length(out)};
+}
+
+static void send_one(struct client_io *io) {
+    if (!has_to_send(io))
+        return;
+    struct batch_call call = sending(io);
+    batch_run(NULL, &call, 1);
+    take_sent(io, call.result);
+}
+
 static void send_some(struct net *net, struct client_io *const *whose, size_t count) {
     struct batch_call calls[BATCH_MAX];
     struct client_io *senders[BATCH_MAX];
     size_t sends = 0;
     for (size_t i = 0; i < count; i++)
         if (has_to_send(whose[i])) {
-            struct resp_buf *out = &whose[i]->client.out;
             senders[sends] = whose[i];
-            calls[sends++] = (struct batch_call){.fd = whose[i]->client.fd,
-                                                 .sends = true,
-                                                 .bytes = out->bytes + out->start,
-                                                 .length = resp_buf_length(out)};
+            calls[sends++] = sending(whose[i]);
         }
-    net_run_calls(net, calls, sends);
+    batch_run(net->batch, calls, sends);
     for (size_t i = 0; i < sends; i++)
         take_sent(senders[i], calls[i].result);
 }
@@ -392,6 +400,13 @@ static void check_one(struct client_io *io) {
         check_limits(io);
     if (!client->gone)
         check_ends(io);
+}
+
+static void flush_one(struct client_io *io) {
+    count_peer(io);
+    send_one(io);
+    check_one(io);
+    io->net->turn_written++;
 }
 
 static void flush_some(struct net *net, struct client_io *const *whose, size_t count) {
@@ -513,28 +528,36 @@ static void check_waiting(struct net *net) {
         chain_push(&net->touched, &CHAIN_ENTRY(at, struct client_io, waiting)->touched);
 }
 
-void clients_flush_some(struct net *net, struct client *const *clients, size_t count) {
-    struct client_io *whose[BATCH_MAX];
-    size_t touched = 0;
-    assert(count <= BATCH_MAX);
-    for (size_t i = 0; i < count; i++) {
-        struct client_io *io = clients[i]->io;
-        if (io->freed || chain_alone(&io->touched) || net->turn_written + touched == NET_TURN_CLIENTS)
-            continue;
-        chain_remove(&io->touched);
-        whose[touched++] = io;
-    }
-    if (touched > 0)
-        flush_some(net, whose, touched);
+static bool is_touched(const struct client_io *io) {
+    return !io->freed && !chain_alone(&io->touched);
 }
 
-/* Those that are touched, so many at most. */
+void clients_flush_some(struct net *net, struct client *const *clients, size_t count) {
+    struct client_io *whose[BATCH_MAX];
+    size_t touched = 0, most = NET_TURN_CLIENTS - net->turn_written;
+    assert(count <= BATCH_MAX);
+    for (size_t i = 0; i < count && touched < most; i++)
+        if (is_touched(clients[i]->io)) {
+            whose[touched] = clients[i]->io;
+            chain_remove(&whose[touched++]->touched);
+        }
+    if (net->batch && touched > 1)
+        flush_some(net, whose, touched);
+    else
+        for (size_t i = 0; i < touched; i++)
+            flush_one(whose[i]);
+}
+
+/* Those that are touched, so many at most; at least one is. */
 static void flush_next(struct net *net, size_t most) {
     struct client_io *whose[BATCH_MAX];
     size_t count = 0;
     for (struct chain *at; count < most && (at = chain_pop(&net->touched)) != NULL;)
         whose[count++] = CHAIN_ENTRY(at, struct client_io, touched);
-    flush_some(net, whose, count);
+    if (count > 1)
+        flush_some(net, whose, count);
+    else
+        flush_one(whose[0]);
 }
 
 void clients_flush(struct net *net) {
@@ -544,7 +567,7 @@ void clients_flush(struct net *net) {
     if (net->ticked)
         check_waiting(net);
     while (net->turn_written < NET_TURN_CLIENTS && !chain_alone(&net->touched)) {
-        size_t most = NET_TURN_CLIENTS - net->turn_written;
+        size_t most = net->batch ? NET_TURN_CLIENTS - net->turn_written : 1;
         flush_next(net, most < BATCH_MAX ? most : BATCH_MAX);
     }
     net->turn_written = 0;

@@ -146,7 +146,7 @@ void dials_read(struct net *net) {
         if (count == 1)
             calls[0] =
                 (struct batch_call){.fd = whose[0]->fd, .bytes = net->scratch, .length = NET_SCRATCH_BYTES};
-        net_run_calls(net, calls, count);
+        batch_run(net->batch, calls, count);
         for (size_t i = 0; i < count; i++)
             take_read(whose[i], &calls[i]);
     }
@@ -243,7 +243,7 @@ static void flush_some(struct net *net) {
                                              .bytes = dial->out.bytes + dial->out.start + dial->sent,
                                              .length = resp_buf_length(&dial->out) - dial->sent};
     }
-    net_run_calls(net, calls, count);
+    batch_run(net->batch, calls, count);
     for (size_t i = 0; i < count; i++)
         take_sent(whose[i], calls[i].result);
 }

@@ -76,7 +76,7 @@ struct batch_call {
 
 struct batch; /* NULL: one call each */
 
-/* On the thread that will use it. NULL when the kernel refuses it, or when it is wanted only where it pays, and does not here. */
+/* NULL when the kernel refuses it, or when it is wanted only where it pays, and does not here. */
 struct batch *batch_new(bool where_it_pays);
 void batch_free(struct batch *batch);
 /* At most BATCH_MAX. In their order, and all have their results when it returns. */
@@ -131,8 +131,7 @@ struct net {
 
     unsigned random; /* for the jitter */
 
-    struct batch *batch; /* made when it is needed first */
-    bool batch_known;    /* it was, or there is none */
+    struct batch *batch; /* NULL: calls are made one by one, as they come */
     char scratch[NET_SCRATCH_BYTES];
     char shares[BATCH_MAX * NET_SHARE_STEP]; /* beside one another while many are read from */
 };
@@ -140,8 +139,6 @@ struct net {
 /* net.c */
 /* Somebody can be read from: clients_read and dials_read are called when all that the poll brought is known. */
 void net_poll_ends(struct net *net);
-/* batch_run, by the ring if there is one. */
-void net_run_calls(struct net *net, struct batch_call *calls, size_t count);
 
 /* listener.c */
 void listeners_init(struct net *net);

@@ -34,19 +34,11 @@ void net_poll_ends(struct net *net) {
     ev_feed_event(net->loop, &net->polled, EV_CUSTOM);
 }
 
-void net_run_calls(struct net *net, struct batch_call *calls, size_t count) {
-    if (net->options.io_uring != NET_RING_NO && count > 1 && !net->batch_known) {
-        net->batch_known = true;
-        net->batch = batch_new(net->options.io_uring == NET_RING_AUTO);
-        net->counters.io_uring = net->batch != NULL;
-    }
-    batch_run(net->batch, calls, count);
-}
-
-static void forget_batch(struct net *net) {
+static void decide_batch(struct net *net) {
     batch_free(net->batch);
-    net->batch = NULL;
-    net->batch_known = net->counters.io_uring = false;
+    net->batch =
+        net->options.io_uring == NET_RING_NO ? NULL : batch_new(net->options.io_uring == NET_RING_AUTO);
+    net->counters.io_uring = net->batch != NULL;
 }
 
 static void on_tick(struct ev_loop *loop, struct ev_timer *watcher, int events) {
@@ -93,6 +85,7 @@ struct net *net_new(struct ev_loop *loop, const struct net_options *options) {
     net->tick.repeat = tick_s;
     net->tick.data = net;
     fit_descriptors(net);
+    decide_batch(net);
     listeners_init(net);
     clients_init(net);
     links_init(net);
@@ -107,14 +100,15 @@ void net_free(struct net *net) {
     clients_close(net);
     ev_idle_stop(net->loop, &net->awake);
     ev_timer_stop(net->loop, &net->tick);
-    forget_batch(net);
+    batch_free(net->batch);
     free(net);
 }
 
 void net_set_options(struct net *net, const struct net_options *options) {
-    if (options->io_uring != net->options.io_uring)
-        forget_batch(net);
+    bool other_ring = options->io_uring != net->options.io_uring;
     net->options = *options;
+    if (other_ring)
+        decide_batch(net);
     fit_descriptors(net);
     listeners_set_keepalive(net);
 }

@@ -58,7 +58,7 @@ struct net_counters {
     uint64_t descriptors_short; /* times that no descriptor was left for a connection: worth a log line */
     size_t clients;             /* connected now, peers included */
     size_t peers;               /* of these, let in as peers */
-    bool io_uring;              /* a ring is there: made when two clients first had something at once */
+    bool io_uring;              /* a ring is there */
     size_t clients_max; /* in force: lower than asked for when RLIMIT_NOFILE cannot be raised that far */
 };
 
