@@ -8,6 +8,7 @@
 #include "dict.h"
 #include "digest.h"
 #include "expiry.h"
+#include "heap.h"
 #include "item.h"
 #include "kept.h"
 #include "keyspace.h"

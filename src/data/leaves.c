@@ -61,6 +61,7 @@ struct leaf *leaf_alloc(struct records *records, struct leaf *old, size_t capaci
     struct leaf *leaf = realloc(old, size);
     if (!leaf)
         abort();
+    heap_ahead();
     if (!old)
         *leaf = (struct leaf){.length = 0};
     leaf->capacity = (uint32_t)(size - sizeof *leaf);

@@ -86,6 +86,7 @@ static struct cell *cell_new(unsigned type, const struct member *member, size_t 
     struct cell *cell = malloc(size);
     if (!cell)
         abort();
+    heap_ahead();
     *memory += size + ALLOCATION_HEADER;
     cell->key_length = (uint32_t)key.length;
     uint32_t length = (uint32_t)value.length;

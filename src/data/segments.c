@@ -83,6 +83,7 @@ static struct segment *segment_alloc(struct segments *segments, struct segment *
     struct segment *segment = realloc(old, size);
     if (!segment)
         abort();
+    heap_ahead();
     if (!old)
         *segment = (struct segment){.length = 0};
     segment->capacity = (uint32_t)(size - sizeof *segment);

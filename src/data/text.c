@@ -25,6 +25,7 @@ static struct text *text_resize(struct text *old, size_t capacity, size_t *memor
     struct text *text = realloc(old, size);
     if (!text)
         abort();
+    heap_ahead();
     if (!old)
         *text = (struct text){.object.type = VALUE_STRING};
     text->capacity = size - sizeof *text;

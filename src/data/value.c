@@ -19,6 +19,7 @@ static void *allocate(size_t length) {
     void *block = malloc(length);
     if (!block)
         abort();
+    heap_ahead();
     return block;
 }
 

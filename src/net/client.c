@@ -162,14 +162,10 @@ bool client_on_probation(const struct client *client) {
 }
 
 /* Into the room that `in` has where that is worth it. */
-static bool has_room(const struct resp_buf *in) {
-    return in->capacity - in->end >= NET_SCRATCH_BYTES;
-}
-
 static struct batch_call reading(struct client_io *io, char *scratch, size_t length) {
     struct resp_buf *in = &io->client.in;
     size_t room = in->capacity - in->end;
-    if (has_room(in))
+    if (room >= NET_SCRATCH_BYTES)
         return (struct batch_call){
             .fd = io->client.fd, .bytes = in->bytes + in->end, .length = room < READ_MAX ? room : READ_MAX};
     return (struct batch_call){.fd = io->client.fd, .bytes = scratch, .length = length};
