@@ -80,7 +80,7 @@ check_purity() { # folder, what it may call beside itself and libc
 
 check_purity resp '-'
 check_purity raft '-'
-check_purity src/data 'resp_[a-z_]+|mmap|munmap'
+check_purity src/data 'resp_[a-z_]+|mmap|munmap|madvise|sbrk'
 check_purity src/cmd '(resp|keyspace|item|collection|finder|hash|set|zset|list|stream|groups?|consumers?|pending|glob|events|audience|subscriber|conf|latency|slowlog|spikes)_[a-z_]+|lua_[a-z]+|luaL_[a-z]+|luaopen_[a-z]+|EVP_(Digest|sha1)|mmap|madvise'
 
 [ $bad -eq 0 ] && echo "lint: ${#files[@]} files clean" && exit 0
