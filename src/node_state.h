@@ -399,8 +399,9 @@ bool start_stop_when_done(
     struct node
         *node); /* asked to stop: ends as soon as what is under way is answered; true: look again at once */
 void start_stop(struct node *node); /* stops taking requests: whoever leads is told to their senders */
-void start_set_net_options(struct node *node); /* takes up changed limits */
-void start_set_compact(struct node *node);     /* the same, of what counts as compact */
+enum net_ring start_ring(const struct conf *conf); /* io-uring */
+void start_set_net_options(struct node *node);     /* takes up changed limits */
+void start_set_compact(struct node *node);         /* the same, of what counts as compact */
 
 /* connection.c */
 struct connection *connection_open(struct node *node, struct client *client);

@@ -565,6 +565,7 @@ bool sentinel_open(struct node *node) {
     const struct net_options options = {
         .clients_max = SENTINEL_CLIENTS_MAX,
         .backlog = (int)conf->tcp_backlog,
+        .io_uring = start_ring(conf),
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
         .in_bytes_max = 1024 * 1024,
         .out_bytes_max = conf->output_pubsub.hard_bytes,

@@ -366,14 +366,18 @@ static bool set_admission(struct node *node) {
     return true;
 }
 
-static struct net_options net_options_of(const struct conf *conf) {
+enum net_ring start_ring(const struct conf *conf) {
     static const enum net_ring rings[] = {
         [CONF_RING_AUTO] = NET_RING_AUTO, [CONF_RING_YES] = NET_RING_YES, [CONF_RING_NO] = NET_RING_NO};
+    return rings[conf->io_uring];
+}
+
+static struct net_options net_options_of(const struct conf *conf) {
     return (struct net_options){
         .clients_max = conf->clients_max,
         .peers_reserved = 32,
         .backlog = (int)conf->tcp_backlog,
-        .io_uring = rings[conf->io_uring],
+        .io_uring = start_ring(conf),
         .keepalive_s = (unsigned)conf->tcp_keepalive_s,
         .extra_files = conf->sentinel_port ? SENTINEL_CLIENTS_MAX : 0,
         .files_per_client = conf->follower_mode == CONF_PROXY ? 2 : 1,

@@ -196,7 +196,7 @@ static void the_setting_is_obeyed_while_clients_are_there(void **state) {
     stop(f);
 }
 
-/* A turn that reads from so many makes a few calls of it: as many as a kernel that refuses rings would make, less. */
+/* Reading waits for the end of the poll's callbacks, and not for the next poll. */
 static void who_has_said_something_is_read_from_in_the_same_turn(void **state) {
     enum { COUNT = 100 };
     struct fixture *f = start(&usual);

@@ -100,10 +100,9 @@ static const struct row gate[] = {
 static struct system systems[SYSTEM_KINDS];
 static bool there[SYSTEM_KINDS];
 
-/* A leader whose disk stands still for a second hands over: that is told, and the run is made again. */
-static void run_for(enum system_kind kind, const struct drive_load *load, uint64_t run_ms, double rate,
-                    struct drive_result *result, struct system_use *before) {
-    struct system *system = &systems[kind];
+void run_load(struct system *system, const struct drive_load *load, uint64_t run_ms, double rate,
+              struct drive_result *result, struct system_use *before) {
+    const char *name = system_names[system->kind];
     char why[256];
     for (unsigned moves = 0; moves < MOVES_MAX; moves++) {
         system_use(system, before);
@@ -111,11 +110,10 @@ static void run_for(enum system_kind kind, const struct drive_load *load, uint64
             return;
         if (!system_moved(system, why))
             break;
-        say("(%s: another node leads; %s with %u connections again)\n", system_names[kind],
-            drive_names[load->kind], load->connections);
+        say("(%s: another node leads; %s with %u connections again)\n", name, drive_names[load->kind],
+            load->connections);
     }
-    harness_fail("%s, %s with %u connections: %s", system_names[kind], drive_names[load->kind],
-                 load->connections, why);
+    harness_fail("%s, %s with %u connections: %s", name, drive_names[load->kind], load->connections, why);
 }
 
 static void start_all(const struct row *rows, size_t count, unsigned slow_ms) {
@@ -129,7 +127,7 @@ static void start_all(const struct row *rows, size_t count, unsigned slow_ms) {
     for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++) {
         there[kind] = (wanted & SOME(kind)) && system_start(&systems[kind], kind, "build/bench", slow_ms);
         if (there[kind])
-            run_for(kind, kind == SYSTEM_ETCD ? &fill_etcd : &fill, FILL_MS, 0, &result, &before);
+            run_load(&systems[kind], kind == SYSTEM_ETCD ? &fill_etcd : &fill, FILL_MS, 0, &result, &before);
     }
 }
 
@@ -142,7 +140,7 @@ static void stop_all(void) {
 static void run_one(enum system_kind kind, const struct drive_load *load, unsigned round, unsigned slow_ms) {
     struct drive_result result;
     struct system_use before, after;
-    run_for(kind, load, harness_setting("REDRAFT_RUN_MS", 2000), 0, &result, &before);
+    run_load(&systems[kind], load, harness_setting("REDRAFT_RUN_MS", 2000), 0, &result, &before);
     system_use(&systems[kind], &after);
     double requests = (double)(result.requests ? result.requests : 1);
     figures_add(&(struct figure){
@@ -257,7 +255,8 @@ static void say_half_load(void) {
             name_load(&loads[i], name);
             if (!there[kind] || peak == 0)
                 continue;
-            run_for(kind, &loads[i], 2 * harness_setting("REDRAFT_RUN_MS", 2000), peak / 2, &result, &before);
+            run_load(&systems[kind], &loads[i], 2 * harness_setting("REDRAFT_RUN_MS", 2000), peak / 2,
+                     &result, &before);
             say("%-18s %-15s %10.0f | %8.2f %8.2f %8.2f %8.2f\n", name, system_names[kind],
                 (double)result.requests / result.seconds, result.p50_ms, result.p99_ms, result.p999_ms,
                 result.max_ms);

@@ -47,9 +47,9 @@ static int order(const void *a, const void *b) {
     return (*one > *other) - (*one < *other);
 }
 
-static double median(double *values, size_t found) {
+double figures_quantile(double *values, size_t found, double part) {
     qsort(values, found, sizeof *values, order);
-    return found > 0 ? values[found / 2] : 0;
+    return found > 0 ? values[(size_t)lround(part * (double)(found - 1))] : 0;
 }
 
 double figures_median(unsigned slow_ms, const struct drive_load *load, enum system_kind system,
@@ -59,7 +59,7 @@ double figures_median(unsigned slow_ms, const struct drive_load *load, enum syst
     for (size_t i = 0; i < count && found < FIGURES_ROUNDS_MAX; i++)
         if (figures[i].slow_ms == slow_ms && figures[i].system == system && same_load(&figures[i].load, load))
             memcpy(&values[found++], (const char *)&figures[i] + field, sizeof(double));
-    return median(values, found);
+    return figures_quantile(values, found, 0.5);
 }
 
 /* ---- ratios ------------------------------------------------------------------------------------------------------------ */
@@ -75,7 +75,7 @@ static double ratio_of(const struct rates *ours, const struct rates *theirs) {
     for (size_t round = 0; round < FIGURES_ROUNDS_MAX; round++)
         if (ours->per_s[round] > 0 && theirs->per_s[round] > 0)
             ratios[found++] = ours->per_s[round] / theirs->per_s[round];
-    return median(ratios, found);
+    return figures_quantile(ratios, found, 0.5);
 }
 
 static void measured(unsigned slow_ms, const struct drive_load *load, enum system_kind system,

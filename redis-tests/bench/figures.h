@@ -23,6 +23,9 @@ void figures_open(const char *path);
 void figures_add(const struct figure *figure);
 void figures_close(void);
 
+/* What a part of the values is below (0.5: the median); sorts them. 0 of none. */
+double figures_quantile(double *values, size_t found, double part);
+
 /* The median over the rounds of one field; 0 when nothing was run. */
 double figures_median(unsigned slow_ms, const struct drive_load *load, enum system_kind system, size_t field);
 #define FIGURE_FIELD(name) offsetof(struct figure, name)

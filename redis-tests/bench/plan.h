@@ -29,6 +29,11 @@ void measure_collections(void);
 void fill_keys(unsigned port, uint64_t keys);
 double until_served_s(unsigned port, uint64_t since_us);
 
+/* bench.c: drives it; *before is what it had used until then. A leader whose disk stands still for a second hands over: that is told, and
+ * the run is made again. Fails when it is no use. */
+void run_load(struct system *system, const struct drive_load *load, uint64_t run_ms, double rate,
+              struct drive_result *result, struct system_use *before);
+
 /* turns.c: lists with commas between, its head has what stands in them. */
 void measure_turns(const char *loads, const char *who);
 

@@ -8,7 +8,6 @@
  *              or the path of another build (anything with a slash), options behind it
  *      a load  "SET 50", "SET 50 x 16", "SET 50 x 16 of 1024", "SET 50 at 20000" a second
  */
-#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -94,20 +93,10 @@ static struct drive_load load_of(const char *text, double *rate) {
 
 /* ---- turns ---------------------------------------------------------------------------------------------------------- */
 
-static void run(struct party *party, const struct drive_load *load, uint64_t run_ms, double rate,
-                struct drive_result *result) {
-    struct system *system = &party->system;
-    char why[256];
-    while (!drive(system->speaker, system->ports[system->leader], load, run_ms, rate, result, why))
-        if (!system_moved(system, why))
-            harness_fail("%s: %s", party->name, why);
-}
-
 static void take_turn(struct party *party, const struct drive_load *load, double rate, unsigned round) {
     struct drive_result result;
     struct system_use before, after;
-    system_use(&party->system, &before);
-    run(party, load, harness_setting("REDRAFT_RUN_MS", 200), rate, &result);
+    run_load(&party->system, load, harness_setting("REDRAFT_RUN_MS", 200), rate, &result, &before);
     system_use(&party->system, &after);
     double requests = (double)(result.requests ? result.requests : 1),
            others = (double)party->system.count - 1;
@@ -119,12 +108,6 @@ static void take_turn(struct party *party, const struct drive_load *load, double
                           requests};
 }
 
-static int order(const void *a, const void *b) {
-    const double *one = a, *other = b;
-    return (*one > *other) - (*one < *other);
-}
-
-/* What is below a part of them: 0.5, the median. */
 static double quantile(const struct party *party, unsigned rounds, size_t field, bool to_first, double part) {
     double values[FIGURES_ROUNDS_MAX];
     for (unsigned i = 0; i < rounds; i++) {
@@ -132,8 +115,7 @@ static double quantile(const struct party *party, unsigned rounds, size_t field,
         if (to_first)
             values[i] /= parties[0].turns[i].per_s;
     }
-    qsort(values, rounds, sizeof *values, order);
-    return values[(size_t)lround(part * (rounds - 1))];
+    return figures_quantile(values, rounds, part);
 }
 
 static void say_load(const char *name, unsigned rounds) {
@@ -162,8 +144,7 @@ void measure_turns(const char *loads, const char *who) {
         begin_party(&parties[count]);
     }
     say("\nIn turns, %u rounds: requests per second, the median; to the first, of the rounds' ratios the "
-        "median "
-        "and the middle half; latency, ms; CPU of all its processes, us a request\n\n",
+        "median and the middle half; latency, ms; CPU of all its processes, us a request\n\n",
         rounds);
     say("%-20s | %-40s | %9s | %5s %15s | %7s %7s | %8s\n", "", "", "a second", "ratio", "", "p50", "p99",
         "CPU");
@@ -171,9 +152,10 @@ void measure_turns(const char *loads, const char *who) {
         double rate;
         struct drive_load load = load_of(text, &rate), fill = load;
         struct drive_result result;
+        struct system_use before;
         fill.kind = load.kind == DRIVE_GET || load.kind == DRIVE_MIX ? DRIVE_SET : load.kind;
         for (size_t i = 0; i < count; i++)
-            run(&parties[i], &fill, FILL_MS, 0, &result);
+            run_load(&parties[i].system, &fill, FILL_MS, 0, &result, &before);
         for (unsigned round = 0; round < rounds; round++)
             for (size_t i = 0; i < count; i++)
                 take_turn(&parties[round % 2 ? count - 1 - i : i], &load, rate, round);

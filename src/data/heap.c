@@ -8,7 +8,7 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
-enum { PAGE = 4096 }; /* or a multiple of it: then the call is refused, or asks for a little less */
+enum { PAGE = 4096 }; /* where pages are larger the call may be refused: then they come as ever */
 
 static _Thread_local char *seen; /* the heap's end at the last look; NULL: there was none */
 
