@@ -221,8 +221,8 @@ void worker_submit(struct worker *worker, struct worker_job *job) {
     pthread_mutex_lock(&worker->lock);
     queue_move(&worker->waiting, &one);
     atomic_store(&worker->called, true);
-    pthread_cond_signal(&worker->more);
     pthread_mutex_unlock(&worker->lock);
+    pthread_cond_signal(&worker->more); /* not before: a thread that wakes at once would wait for the lock */
 }
 
 /* More than one, for another who waits awake may be on that CPU; few, for each may take as long as others have work there. */
