@@ -155,8 +155,8 @@ static void entries_are_held_back_only_while_all_members_are_on_one_machine_with
     expect_hold(0);
     node->peers[0].local = true;
     expect_hold(5);
-    fsyncs_took(node, 600);
-    fsyncs_took(node, 600);
+    fsyncs_took(node, 1300);
+    fsyncs_took(node, 1300);
     expect_hold(0);
     world_ask(world, fd, "CONFIG SET raft-hold-time 10\r\n", "+OK\r\n");
     expect_hold(10);
