@@ -20,11 +20,12 @@
 #include <assert.h>
 #include <errno.h>
 #include <liburing.h>
+#include <sched.h>
 #include <stdlib.h>
 #include <time.h>
 #include <unistd.h>
 
-enum { WORTH_A_RING = 2, DEAR_NS = 250, TRIES = 8, CALLS_A_TRY = 16 };
+enum { WORTH_A_RING = 2, DEAR_NS = 250, TRIES = 8, CALLS_A_TRY = 16, REFUSALS_MAX = 1000 };
 
 struct batch {
     struct io_uring ring;
@@ -86,16 +87,19 @@ static void submit(struct io_uring *ring, struct batch_call *call) {
     io_uring_sqe_set_data(entry, call);
 }
 
-/* Every entry is submitted: the kernel may take fewer at a time, and a signal may come between. */
+/* Every entry is submitted: the kernel may take fewer at a time, and a signal may come between. It may lack memory, too: where it goes
+ * on to, this ends as it does where malloc has none. */
 static void together(struct io_uring *ring, struct batch_call *calls, size_t count) {
     struct io_uring_cqe *entry;
-    unsigned head, seen = 0;
+    unsigned head, seen = 0, refusals = 0;
     for (size_t i = 0; i < count; i++)
         submit(ring, &calls[i]);
     for (size_t left = count; left > 0; left -= seen) {
         int submitted = io_uring_submit_and_wait(ring, (unsigned)left);
-        if (submitted < 0 && submitted != -EINTR && submitted != -EAGAIN && submitted != -EBUSY)
-            abort(); /* it is ours alone, and this is no way to use it */
+        if ((submitted == -EAGAIN || submitted == -EBUSY) && ++refusals < REFUSALS_MAX)
+            sched_yield();
+        else if (submitted < 0 && submitted != -EINTR)
+            abort();
         seen = 0;
         io_uring_for_each_cqe(ring, head, entry) {
             ((struct batch_call *)io_uring_cqe_get_data(entry))->result = entry->res;
