@@ -165,10 +165,10 @@ static bool receive(struct driving *driving, struct drive_connection *connection
     return done == 0 || connection->missing > 0 || ended(driving, connection, now_us());
 }
 
-/* Until the next request is due, or long. A sleep, for the servers are on the same cores: who spins takes one from them, and who
+/* Until the next request is due, or long; not at all when the last reply has come. A sleep, for the servers are on the same cores: who spins takes one from them, and who
  * yields does it for its own session only. */
 static struct timespec wait_for(const struct driving *driving, uint64_t now) {
-    double us = 1e5;
+    double us = driving->ending && driving->busy == 0 ? 0 : 1e5;
     if (driving->interval_us > 0 && driving->idle_count > 0 && !driving->ending)
         us = driving->next_due_us > (double)now ? driving->next_due_us - (double)now : 0;
     return (struct timespec){(time_t)(us / 1e6), (long)(us * 1e3) % 1000000000};
