@@ -9,8 +9,10 @@
 void say(const char *format, ...) __attribute__((format(printf, 1, 2)));
 void report_open(const char *path);
 void report_close(void);
-/* The commit, the machine, the disk and its fdatasync, the peers' versions. */
+/* The commit, the machine, the disk, the peers' versions. */
 void report_machine(char *title, size_t size);
+/* machine.c: a line on what bounds the ratios here. */
+void say_ceilings(void);
 
 /* What figures can be compared with those of: the processors' number and name, as a file may be called. */
 void report_kind(char *kind, size_t size);

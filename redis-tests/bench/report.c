@@ -1,7 +1,6 @@
 /* SPDX-License-Identifier: MIT */
 #include <ctype.h>
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -43,30 +42,6 @@ static void first_line(const char *const *argv, char *line, size_t size) {
     bool there = result.in_time && result.status == 0;
     snprintf(line, size, "%.*s", there ? (int)strcspn(result.output, "\n") : 1, there ? result.output : "?");
     free(result.output);
-}
-
-static int order(const void *a, const void *b) {
-    const double *one = a, *other = b;
-    return (*one > *other) - (*one < *other);
-}
-
-/* The median of 101: 4 KB written over what is there, then fdatasync. */
-static double fdatasync_ms(void) {
-    double took[101];
-    char block[4096];
-    memset(block, 'x', sizeof block);
-    int fd = open("build/bench/fdatasync", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-    for (size_t i = 0; i < 102; i++) {
-        uint64_t begun_us = harness_now_us();
-        if (fd < 0 || pwrite(fd, block, sizeof block, 0) < 0 || fdatasync(fd) != 0)
-            harness_fail("cannot write below build/bench: %s", strerror(errno));
-        if (i > 0)
-            took[i - 1] = (double)(harness_now_us() - begun_us) / 1000;
-    }
-    close(fd);
-    unlink("build/bench/fdatasync");
-    qsort(took, 101, sizeof *took, order);
-    return took[50];
 }
 
 static void processor_line(char *line, size_t size) {
@@ -114,7 +89,8 @@ void report_machine(char *title, size_t size) {
     first_line(memory, line, sizeof(line));
     say("%s\n", line);
     first_line(disk, line, sizeof(line));
-    say("disk       %s; fdatasync of 4 KB: %.2f ms\n", line, fdatasync_ms());
+    say("disk       %s\n", line);
+    say_ceilings();
     first_line(redis, line, sizeof(line));
     if (line[0] == '?')
         harness_fail("no redis-server here: apt-get install redis-server");
