@@ -8,9 +8,9 @@
 #include "../src/patience.h"
 #include "node_world.h"
 
-/* In the place of src/instant.c. */
-static uint64_t jump_us; /* what the fresh clock is ahead of the turns', once it has jumped */
-static unsigned jump_in; /* looks until then; 0: now */
+/* In the place of src/instant.c. The log's threads look, too, whenever a write has ended: only the loop's looks count. */
+static _Thread_local uint64_t jump_us; /* what the fresh clock is ahead of the turns', once it has jumped */
+static _Thread_local unsigned jump_in; /* looks until then; 0: now */
 
 uint64_t instant_mono_us(void) {
     if (jump_in > 0 && --jump_in > 0)
