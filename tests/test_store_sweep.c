@@ -168,31 +168,75 @@ static void read_bytes(int64_t at, int length) {
     assert_memory_equal(bytes, swept.twin + at, (size_t)length);
 }
 
+enum {
+    FRAME = STORE_FRAME_HEADER_BYTES + STORE_LOG_PAGE_BYTES,
+    FRAMES = 1500,
+    WAL_STRETCHES = FRAMES * FRAME / STRETCH + 1,
+};
+
+static void open_wal(const char *layer) {
+    open_swept_as(STORE_WAL_HEADER_BYTES + FRAMES * FRAME, layer, SQLITE_OPEN_READWRITE | SQLITE_OPEN_WAL);
+}
+
+static void read_frames_page(int64_t frame) {
+    read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME + STORE_FRAME_HEADER_BYTES, STORE_LOG_PAGE_BYTES);
+}
+
 /* First SQLite reads all frames to find the last commit, then the pages in them: a leaf, which stands ahead, and its rows. */
 static void of_a_wal_frames_and_the_pages_in_them_are_read_a_stretch_at_a_time(void **state) {
-    enum {
-        FRAME = STORE_FRAME_HEADER_BYTES + STORE_LOG_PAGE_BYTES,
-        FRAMES = 1500,
-        LEAF_EACH = 200,
-        AHEAD = 170
-    };
-    const int64_t stretches = FRAMES * (int64_t)FRAME / STRETCH + 1;
+    enum { LEAF_EACH = 200, AHEAD = 170 };
     (void)state;
-    open_swept_as(STORE_WAL_HEADER_BYTES + FRAMES * FRAME, STORE_VFS_SWEEP_UNLOCKED,
-                  SQLITE_OPEN_READONLY | SQLITE_OPEN_WAL);
+    open_wal(STORE_VFS_SWEEP_UNLOCKED);
     long before = reads();
     for (int64_t frame = 0; frame < FRAMES; frame++)
         read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME, FRAME);
-    assert_in_range(reads() - before, stretches - 2, stretches + 5);
+    assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
     before = reads();
     for (int64_t frame = 0; frame < FRAMES; frame++) {
         if (frame % LEAF_EACH == 0 && frame + AHEAD < FRAMES)
-            read_bytes(STORE_WAL_HEADER_BYTES + (frame + AHEAD) * FRAME + STORE_FRAME_HEADER_BYTES,
-                       STORE_LOG_PAGE_BYTES);
-        read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME + STORE_FRAME_HEADER_BYTES, STORE_LOG_PAGE_BYTES);
+            read_frames_page(frame + AHEAD);
+        read_frames_page(frame);
     }
-    assert_in_range(reads() - before, stretches - 2, stretches + 5 + FRAMES / LEAF_EACH);
+    assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5 + FRAMES / LEAF_EACH);
     close_swept();
+}
+
+/* As SQLite's check of a tree does, of pages that were written in their order. */
+static void and_from_its_end_to_its_beginning(void **state) {
+    static const char *const layers[] = {STORE_VFS_SWEEP, STORE_VFS_SWEEP_UNLOCKED};
+    (void)state;
+    for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
+        open_wal(layers[i]);
+        long before = reads();
+        for (int64_t frame = FRAMES - 1; frame >= 0; frame--)
+            read_frames_page(frame);
+        assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
+        close_swept();
+    }
+}
+
+/* Whoever goes to and fro, and writes meanwhile, sees what is there. */
+static void what_is_written_to_a_wal_is_seen(void **state) {
+    static uint8_t page[STORE_LOG_PAGE_BYTES];
+    (void)state;
+    for (uint64_t seed = 1; seed <= 20; seed++) {
+        uint64_t chance = seed;
+        int64_t frame = 0;
+        open_wal(STORE_VFS_SWEEP);
+        for (int i = 0; i < 5000; i++) {
+            uint64_t kind = draw(&chance) % 100;
+            frame += kind < 48 ? 1 : kind < 96 ? -1 : (int64_t)(draw(&chance) % FRAMES);
+            frame = (frame + FRAMES) % FRAMES;
+            if (kind > 93) {
+                int64_t at = STORE_WAL_HEADER_BYTES + frame * FRAME + STORE_FRAME_HEADER_BYTES;
+                memset(page, i, sizeof page);
+                assert_int_equal(swept.file->pMethods->xWrite(swept.file, page, sizeof page, at), SQLITE_OK);
+                memcpy(swept.twin + at, page, sizeof page);
+            }
+            read_frames_page(frame);
+        }
+        close_swept();
+    }
 }
 
 static int64_t sum(sqlite3 *db) {
@@ -235,6 +279,8 @@ int main(void) {
         cmocka_unit_test(what_is_read_is_what_is_there_however_it_is_read_and_written),
         cmocka_unit_test(who_reads_on_asks_for_a_stretch_at_a_time_whatever_the_size_of_pages),
         cmocka_unit_test(of_a_wal_frames_and_the_pages_in_them_are_read_a_stretch_at_a_time),
+        cmocka_unit_test(and_from_its_end_to_its_beginning),
+        cmocka_unit_test(what_is_written_to_a_wal_is_seen),
         cmocka_unit_test(what_another_connection_has_moved_into_the_file_is_seen),
     };
     return cmocka_run_group_tests_name("store: sweep", tests, NULL, NULL);

@@ -11,10 +11,13 @@
  * A read that goes on behind the stretch (or behind a single page) fetches the next stretch with one call; others, of the
  * tree's inner nodes, pass by and leave it alone. SQLite's check of a tree goes from its end to its beginning: the same the other way
  * round, but only for the very next page, since the check of long rows jumps back as well. What is written or cut through the same file
- * drops the stretch, and so does the beginning of a transaction: within one, no other connection may change what it reads of the file
- * (SQLite's locks see to that, or, in the checks, the directory's). On the layer without locks, that of the checks, a WAL is read like that as
- * well: of a segment all is there (segment.c). SQLite reads all its frames to find the last commit, and then, in the rows' order, the pages in them: a leaf,
- * which was written again with each of its rows and stands ahead, and those rows. So there only the very next page goes on. An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
+ * drops the stretch, and so does the beginning of a transaction: within one, no other connection may change what it reads of the file or of
+ * its WAL's frames (SQLite's locks see to that, or, in the checks, the directory's).
+ *
+ * A WAL is read like that, too. SQLite reads all its frames to find the last commit, and then, in the rows' order, the pages in them; of the
+ * log's a leaf, which was written again with each of its rows and stands ahead, and those rows. So there only the very next page goes on.
+ *
+ * An error of a stretch is none: the page that is wanted is read by itself, so that only what is needed can fail.
  *
  * It stands on the layer below, whichever has that name when a file is opened, and passes all else on.
  */
@@ -55,13 +58,18 @@ static bool goes_on(const struct sweep_file *sweep, int64_t offset, int length) 
     return offset >= sweep->next && offset < sweep->next + STRETCH_BYTES;
 }
 
+/* It is the very next one before the stretch; in a WAL it may end in it. */
+static bool goes_back(const struct sweep_file *sweep, int64_t offset, int length) {
+    return sweep->length > 0 && offset < sweep->at && offset + length + sweep->gap >= sweep->at;
+}
+
 /* Where the stretch begins that is to be read for this page, of so many bytes; -1: none is. */
 static int64_t stretch_for(const struct sweep_file *sweep, int64_t offset, int length) {
     int64_t behind = offset + length;
 
     if (goes_on(sweep, offset, length) || (offset >= sweep->by_page && offset <= sweep->by_page + sweep->gap))
         return offset;
-    if ((behind == sweep->at && sweep->length > 0) || behind == sweep->by_page - length)
+    if (goes_back(sweep, offset, length) || behind + sweep->gap == sweep->by_page - length)
         return behind > STRETCH_BYTES ? behind - STRETCH_BYTES : 0;
     return -1;
 }
@@ -198,8 +206,7 @@ static int sweep_open(sqlite3_vfs *vfs, sqlite3_filename name, sqlite3_file *fil
     sqlite3_vfs *real = base(vfs);
     int result;
 
-    *sweep = (struct sweep_file){.swept = (flags & SQLITE_OPEN_MAIN_DB) ||
-                                          (vfs->pAppData && (flags & SQLITE_OPEN_WAL)),
+    *sweep = (struct sweep_file){.swept = flags & (SQLITE_OPEN_MAIN_DB | SQLITE_OPEN_WAL),
                                  .gap = flags & SQLITE_OPEN_WAL ? STORE_FRAME_HEADER_BYTES : 0,
                                  .by_page = INT64_MIN / 2};
     sweep->below = calloc(1, (size_t)real->szOsFile);
