@@ -97,8 +97,9 @@ struct store_page {
 
 struct store_pages {
     struct store_page *at;
-    size_t count;
+    size_t count, room; /* and of how many there may be before it must grow */
     struct store_bytes bytes;
+    size_t bytes_room;
 };
 /* Adds a copy at the end. */
 void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number, const void *bytes,
@@ -106,6 +107,8 @@ void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number
 /* The same, of bytes that become the pages' own: there must be none yet, and none is added behind. */
 void store_pages_take(struct store_pages *pages, uint64_t object, uint32_t number, void *bytes,
                       size_t length);
+/* There are none any more, and the memory stays for others. */
+void store_pages_clear(struct store_pages *pages);
 void store_pages_close(struct store_pages *pages);
 
 /* Pages from (object, number) up to and including the last, in the order of object, then number. */

@@ -29,7 +29,7 @@ const struct store_table store_data_tables[STORE_DATA_TABLE_COUNT] = {
     {"pages", "CREATE TABLE pages (id INTEGER PRIMARY KEY, checksum INTEGER, data BLOB)"},
 };
 
-enum { TERM_ROW_BYTES = 16, META_BYTES_MAX = 64 * 1024 * 1024 };
+enum { TERM_ROW_BYTES = 16, META_BYTES_MAX = 64 * 1024 * 1024, PAGES_BYTES_MIN = 4096 };
 
 /* ---- values ---------------------------------------------------------------------------------------------- */
 
@@ -49,23 +49,20 @@ void store_bytes_set(struct store_bytes *bytes, const void *from, size_t length)
     memcpy(bytes->at, from, length);
 }
 
-/* Room is doubled: it is full at each power of two. */
-static void make_room(struct store_bytes *bytes, size_t length) {
-    size_t before = 4096, after = 4096;
+static void make_room(struct store_pages *pages, size_t length) {
+    size_t room = pages->bytes_room > 0 ? pages->bytes_room : PAGES_BYTES_MIN;
 
-    while (before < bytes->length)
-        before *= 2;
-    while (after < bytes->length + length)
-        after *= 2;
-    if (bytes->at == NULL || after > before)
-        bytes->at = grown(bytes->at, after, 1);
+    while (room < pages->bytes.length + length)
+        room *= 2;
+    if (room > pages->bytes_room)
+        pages->bytes.at = grown(pages->bytes.at, pages->bytes_room = room, 1);
 }
 
 static void add_page(struct store_pages *pages, uint64_t object, uint32_t number, size_t length) {
     assert(object < 1ull << STORE_OBJECT_BITS && number < 1u << STORE_NUMBER_BITS &&
            length <= STORE_PAGE_MAX);
-    if ((pages->count & (pages->count - 1)) == 0)
-        pages->at = grown(pages->at, pages->count == 0 ? 1 : 2 * pages->count, sizeof(*pages->at));
+    if (pages->count == pages->room)
+        pages->at = grown(pages->at, pages->room = 2 * pages->room + 1, sizeof(*pages->at));
     pages->at[pages->count++] = (struct store_page){object, number, (uint32_t)length, pages->bytes.length};
 }
 
@@ -74,6 +71,7 @@ void store_pages_take(struct store_pages *pages, uint64_t object, uint32_t numbe
     assert(pages->count == 0 && pages->bytes.at == NULL && length > 0);
     add_page(pages, object, number, length);
     pages->bytes = (struct store_bytes){bytes, length};
+    pages->bytes_room = length;
 }
 
 void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number, const void *bytes,
@@ -81,9 +79,14 @@ void store_pages_add(struct store_pages *pages, uint64_t object, uint32_t number
     add_page(pages, object, number, length);
     if (length == 0)
         return;
-    make_room(&pages->bytes, length);
+    make_room(pages, length);
     memcpy(pages->bytes.at + pages->bytes.length, bytes, length);
     pages->bytes.length += length;
+}
+
+void store_pages_clear(struct store_pages *pages) {
+    pages->count = 0;
+    pages->bytes.length = 0;
 }
 
 void store_pages_close(struct store_pages *pages) {
