@@ -64,6 +64,65 @@ static void a_start_leaves_what_was_not_committed(void **state) {
     disk_watch_no_more();
 }
 
+static long read_calls(void) {
+    char text[512] = "";
+    FILE *file = fopen("/proc/self/io", "r");
+    size_t length = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
+    const char *at = strstr(text, "syscr: ");
+
+    assert_true(length > 0 && at != NULL);
+    fclose(file);
+    return strtol(at + 7, NULL, 10);
+}
+
+static void run_without_housekeeping(struct data_world *world, struct store_data_job *job) {
+    job->job.next = NULL;
+    store_data_run(world->data, &job->job);
+    assert_false(job->failed);
+}
+
+static void load_all(struct data_world *world) {
+    bool more = true;
+
+    for (bool rewind = true; more; rewind = false) {
+        struct store_data_job *job = store_data_job_new(STORE_DATA_LOAD);
+
+        job->rewind = rewind;
+        job->bytes_max = 256 * 1024;
+        run_without_housekeeping(world, job);
+        more = job->more;
+        store_data_job_free(job);
+    }
+}
+
+/* What is in the WAL is read six times, a stretch at a time: for its checksums, by SQLite for the last commit, twice for the tree, to
+ * be written again, and to be loaded; not once more by SQLite, for another connection. */
+static void a_start_reads_a_wal_with_few_calls(void **state) {
+    struct data_world *world = *state;
+    enum { PAGES = 8000, STRETCH = 64 * 1024 };
+    pid_t child = fork();
+    long before, stretches;
+
+    assert_true(child >= 0);
+    if (child == 0) {
+        struct store_data_job *job;
+
+        data_open(world);
+        put_many(world, PAGES, 4000);
+        job = job_of(world, STORE_DATA_COMMIT);
+        job->meta = twin_meta(1);
+        run_without_housekeeping(world, job);
+        _exit(0);
+    }
+    assert_int_equal(waitpid(child, NULL, 0), child);
+    stretches = data_file_size(world, "data-1.db-wal") / STRETCH;
+    assert_true(stretches > PAGES * 4000 / STRETCH);
+    before = read_calls();
+    data_open(world);
+    load_all(world);
+    assert_in_range(read_calls() - before, 5 * stretches, 6 * stretches + stretches / 2);
+}
+
 /* 1,000,000 keys of 100 bytes are 30,000 pages. DATA_PAGES in the environment makes it more. */
 static void the_bytes_written_follow_the_change_and_a_load_is_fast(void **state) {
     struct data_world *world = *state;
@@ -126,6 +185,7 @@ int main(void) {
 #define DATA_TEST(name) cmocka_unit_test_setup_teardown(name, data_setup, data_teardown)
     const struct CMUnitTest tests[] = {
         DATA_TEST(a_start_leaves_what_was_not_committed),
+        DATA_TEST(a_start_reads_a_wal_with_few_calls),
         DATA_TEST(the_bytes_written_follow_the_change_and_a_load_is_fast),
     };
 

@@ -39,6 +39,9 @@
  *                            finds of it is moved when all is loaded, for that is waited for.
  *      locking NORMAL        copies are read on a connection of their own.
  *      secure_delete off, no mmap: as in log.c.
+ *
+ * A start loads through the connection that looked the file through (data_file.c): it has read the -wal, and another would do so again. Nothing
+ * is written through that one; it is closed when all is loaded, or when the first job that writes opens its own.
  */
 #include "internal.h"
 
@@ -75,8 +78,10 @@ struct totals {
 struct store_data {
     struct store_data_paths paths;
     char remedy[STORE_REMEDY_MAX];
-    sqlite3 *db; /* NULL after a failure, until the next job */
+    sqlite3 *db; /* NULL at first and after a failure, until the next job */
     sqlite3_stmt *statements[STATEMENT_COUNT];
+    struct store_data_view view; /* for the load after a start; closed behind it, or once `db` is needed */
+    sqlite3_stmt *view_load;
 
     bool open;               /* a checkpoint is under way */
     uint64_t checkpoint;     /* its number, or that of the last one */
@@ -175,8 +180,20 @@ static int open_database(struct store_data *data) {
     return result;
 }
 
+static int open_view(struct store_data *data) {
+    return sqlite3_prepare_v2(data->view.db, statement_sql[LOAD], -1, &data->view_load, NULL);
+}
+
+static void drop_view(struct store_data *data) {
+    sqlite3_finalize(data->view_load);
+    sqlite3_close(data->view.db);
+    data->view_load = NULL;
+    data->view.db = NULL;
+}
+
 /* Closes without moving the WAL: what is open is rolled back by the next tidying. */
 static void drop_database(struct store_data *data) {
+    drop_view(data);
     for (int i = 0; i < STATEMENT_COUNT; i++) {
         sqlite3_finalize(data->statements[i]);
         data->statements[i] = NULL;
@@ -192,7 +209,7 @@ static void drop_database(struct store_data *data) {
 
 /* Remembers what every later job of the same checkpoint is told. Returns false, to be returned. */
 static bool fail(struct store_data *data, struct store_data_job *job, const char *doing, int result) {
-    store_sql_why(job->why, data->paths.db, doing, data->db, result);
+    store_sql_why(job->why, data->paths.db, doing, data->db != NULL ? data->db : data->view.db, result);
     job->failed = true;
     drop_database(data);
     data->untidy = true;
@@ -204,16 +221,15 @@ static bool done(struct store_data *data, struct store_data_job *job, const char
     return result == SQLITE_OK || fail(data, job, doing, result);
 }
 
-/* After a failure: opens the file again. */
-static bool be_open(struct store_data *data, struct store_data_job *job) {
+/* For the first time, or again after a failure. */
+static int be_open(struct store_data *data) {
     int result;
 
     if (data->db != NULL)
-        return true;
+        return SQLITE_OK;
+    drop_view(data);
     result = tidy(data);
-    if (result == SQLITE_OK)
-        result = open_database(data);
-    return done(data, job, "open it again", result);
+    return result == SQLITE_OK ? open_database(data) : result;
 }
 
 /* Not durable yet in the file when it fails, but still in the -wal: the next checkpoint tries again first, on a fresh connection,
@@ -244,15 +260,16 @@ static int cut_wal(struct store_data *data) {
 }
 
 static bool is_house_to_keep(const struct store_data *data) {
-    return data->db != NULL && !data->open && !data->unread && data->durable_frames >= WAL_FRAMES;
+    return !data->open && !data->unread && data->durable_frames >= WAL_FRAMES;
 }
 
 static int keep_house(struct store_data *data) {
-    int result = SQLITE_OK;
+    int result;
 
     if (!is_house_to_keep(data))
         return SQLITE_OK;
-    if (data->moved_frames < data->durable_frames)
+    result = be_open(data);
+    if (result == SQLITE_OK && data->moved_frames < data->durable_frames)
         result = move_wal(data);
     if (result == SQLITE_OK && data->moved_frames == data->durable_frames)
         result = cut_wal(data);
@@ -269,7 +286,7 @@ static bool begin(struct store_data *data, struct store_data_job *job) {
     data->checkpoint = job->checkpoint;
     data->failed = false;
     data->unread = false;
-    if (!be_open(data, job))
+    if (!done(data, job, "open it", be_open(data)))
         return false;
     if (data->unmoved && !done(data, job, "move the WAL into the file", move_wal(data)))
         return false;
@@ -401,9 +418,8 @@ static bool damaged(struct store_data *data, struct store_data_job *job, const c
 }
 
 /* The rows of one slice. *result: of the last step. */
-static bool load_rows(struct store_data *data, struct store_data_job *job, struct totals *totals,
-                      int *result) {
-    sqlite3_stmt *get = data->statements[LOAD];
+static bool load_rows(struct store_data *data, struct store_data_job *job, sqlite3_stmt *get,
+                      struct totals *totals, int *result) {
     struct store_page_row page = {.id = data->load_next};
 
     while ((*result = sqlite3_step(get)) == SQLITE_ROW) {
@@ -425,12 +441,13 @@ static bool load_rows(struct store_data *data, struct store_data_job *job, struc
 
 static bool run_load(struct store_data *data, struct store_data_job *job) {
     struct totals totals;
+    sqlite3_stmt *get;
     uint64_t next;
     bool sound;
     int result;
 
     assert(!data->open && job->pages.count == 0);
-    if (!be_open(data, job))
+    if (data->view.db == NULL && !done(data, job, "open it", be_open(data)))
         return false;
     if (job->rewind) {
         data->load_next = 0;
@@ -438,16 +455,19 @@ static bool run_load(struct store_data *data, struct store_data_job *job) {
     }
     totals = data->loaded;
     next = data->load_next;
-    sqlite3_bind_int64(data->statements[LOAD], 1, (int64_t)next);
+    get = data->view.db != NULL ? data->view_load : data->statements[LOAD];
+    sqlite3_bind_int64(get, 1, (int64_t)next);
     errno = 0;
-    sound = load_rows(data, job, &totals, &result);
-    sqlite3_reset(data->statements[LOAD]);
+    sound = load_rows(data, job, get, &totals, &result);
+    sqlite3_reset(get);
     job->more = result == SQLITE_ROW;
     if (sound && result == SQLITE_DONE && memcmp(&totals, &data->committed, sizeof(totals)) != 0)
         sound = damaged(data, job, "pages are missing, too many, or old: their sum differs", data->load_next);
     if (sound && (result == SQLITE_ROW || result == SQLITE_DONE)) {
         data->loaded = totals;
         data->unread = data->unread && job->more;
+        if (!job->more)
+            drop_view(data);
         return true;
     }
     data->load_next = next;
@@ -594,17 +614,17 @@ static enum store_result check_fit(const struct store_data *data, const struct s
     return refuse(data, why, what);
 }
 
-static enum store_result open_checked(struct store_data *data, const struct store_meta *meta,
-                                      int64_t wal_length, char *why) {
+static enum store_result open_checked(struct store_data *data, const struct store_meta *meta, char *why) {
+    int64_t wal_length = data->view.wal_length;
     int result = store_file_renew(data->paths.wal, wal_length);
 
     if (result != SQLITE_OK) {
         store_sql_why(why, data->paths.wal, "make durable what it shows", NULL, result);
         return STORE_IO;
     }
-    result = open_database(data);
+    result = open_view(data);
     if (result != SQLITE_OK) {
-        store_sql_why(why, data->paths.db, "open", data->db, result);
+        store_sql_why(why, data->paths.db, "open", data->view.db, result);
         return STORE_IO;
     }
     data->committed = (struct totals){meta->pages, meta->bytes, meta->sum};
@@ -622,7 +642,6 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
     struct store_data *data = calloc(1, sizeof(*data));
     struct store_data_check asked = {.cluster = wants->cluster, .level_max = wants->level_max};
     enum store_result result;
-    int64_t wal_length;
 
     if (data == NULL)
         abort();
@@ -634,11 +653,11 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
     *opened = NULL;
     result = make_if_new(data, wants, why);
     if (result == STORE_OK)
-        result = store_data_check(&data->paths, &asked, meta, &wal_length, why);
+        result = store_data_check(&data->paths, &asked, meta, &data->view, why);
     if (result == STORE_OK)
         result = check_fit(data, wants, *meta, why);
     if (result == STORE_OK)
-        result = open_checked(data, *meta, wal_length, why);
+        result = open_checked(data, *meta, why);
     assert((result == STORE_OK) == (why[0] == '\0'));
     if (result == STORE_OK) {
         *opened = data;
@@ -652,8 +671,10 @@ enum store_result store_data_open(const char *dir, const struct store_data_wants
 }
 
 enum store_result store_data_move(struct store_data *data, char why[STORE_WHY_MAX]) {
-    int result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_PASSIVE);
+    int result = be_open(data);
 
+    if (result == SQLITE_OK)
+        result = store_sql_checkpoint(data->db, SQLITE_CHECKPOINT_PASSIVE);
     if (result == SQLITE_OK)
         return STORE_OK;
     store_sql_why(why, data->paths.db, "move the WAL into the file", data->db, result);
@@ -664,6 +685,7 @@ enum store_result store_data_move(struct store_data *data, char why[STORE_WHY_MA
 void store_data_close(struct store_data *data) {
     if (data == NULL)
         return;
+    drop_view(data);
     if (data->open) {
         drop_database(data);
         data->untidy = true;

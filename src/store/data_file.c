@@ -121,7 +121,8 @@ static enum store_result check_pages(struct store_check *check, const struct sto
 }
 
 enum store_result store_data_check(const struct store_data_paths *paths, const struct store_data_check *asked,
-                                   struct store_meta **meta, int64_t *wal_length, char why[STORE_WHY_MAX]) {
+                                   struct store_meta **meta, struct store_data_view *view,
+                                   char why[STORE_WHY_MAX]) {
     struct store_check check = {
         .kind = &store_data_kind,
         .db = paths->db,
@@ -140,8 +141,10 @@ enum store_result store_data_check(const struct store_data_paths *paths, const s
         result = store_check_structure(&check);
     if (result == STORE_OK && asked->every_page)
         result = check_pages(&check, *meta);
-    if (wal_length != NULL)
-        *wal_length = store_wal_length(&check.wal);
+    if (view != NULL && result == STORE_OK) {
+        *view = (struct store_data_view){check.view, store_wal_length(&check.wal)};
+        check.view = NULL;
+    }
     store_check_close(&check);
     if (result != STORE_OK) {
         store_meta_free(*meta);

@@ -586,9 +586,15 @@ struct store_data_check {
     unsigned level_max;  /* its feature level at most; 0: any */
     const char *remedy;
 };
-/* Reads it without changing a bit. *meta: the caller's, when it is sound. *wal_length, unless NULL: store_wal_length. */
+/* What was looked through, and has read the -wal already. */
+struct store_data_view {
+    sqlite3 *db;        /* reads only; the caller's, to be closed before another connection may write */
+    int64_t wal_length; /* store_wal_length */
+};
+/* Reads it without changing a bit. *meta, and *view unless NULL: the caller's, when it is sound. */
 enum store_result store_data_check(const struct store_data_paths *paths, const struct store_data_check *asked,
-                                   struct store_meta **meta, int64_t *wal_length, char why[STORE_WHY_MAX]);
+                                   struct store_meta **meta, struct store_data_view *view,
+                                   char why[STORE_WHY_MAX]);
 /* Makes paths->db with no pages. */
 enum store_result store_data_make(const struct store_data_paths *paths, const struct store_meta *meta,
                                   char why[STORE_WHY_MAX]);
