@@ -197,6 +197,51 @@ static void a_log_that_was_long_once_gives_its_files_back(void **state) {
     world_must_be_model(world);
 }
 
+/* Of how many the WAL is there and has a header. */
+static int files_that_hold_something(const struct world *world) {
+    static const uint8_t zeros[STORE_WAL_HEADER_BYTES];
+    char name[STORE_SEGMENT_NAME_MAX + 4];
+    int count = 0;
+
+    for (unsigned slot = 0; slot < 500; slot++) {
+        struct bytes wal;
+
+        store_segment_name(slot, name);
+        wal = bytes_read(world, strcat(name, "-wal"));
+        count += wal.length >= sizeof(zeros) && memcmp(wal.at, zeros, sizeof(zeros)) != 0;
+        free(wal.at);
+    }
+    return count;
+}
+
+/* A start would read all of them. */
+static void what_does_not_count_any_more_is_emptied_at_once(void **state) {
+    struct world *world = *state;
+
+    for (int threaded = 0; threaded < 2; threaded++) {
+        model_init();
+        open_small(world);
+        if (threaded)
+            assert_true(store_log_thread(world->log));
+        append(world, threaded ? 2000 : 400, 700); /* a thread gets fewer of them ready meanwhile */
+        assert_true(files_that_hold_something(world) > 5);
+        compact(world, model.last - 10);
+        world_close(world); /* once the keeper has done what it was asked */
+        assert_in_range(files_that_hold_something(world), 1, 3);
+        assert_true(files(world) > 5);
+        for (int again = 0; again < 2; again++) { /* what a start finds empty is used as well */
+            open_small(world);
+            world_must_be_model(world);
+            append(world, 200, 700);
+            world_close(world);
+        }
+        open_small(world);
+        world_must_be_model(world);
+        world_close(world);
+        world_empty(world);
+    }
+}
+
 static void each_segment_says_who_it_is_and_where_the_log_stands(void **state) {
     struct world *world = *state;
     struct twin *twin = twin_new();
@@ -359,6 +404,7 @@ int main(void) {
         RING_TEST(entries_of_older_segments_are_overwritten),
         RING_TEST(files_are_used_again),
         RING_TEST(a_log_that_was_long_once_gives_its_files_back),
+        RING_TEST(what_does_not_count_any_more_is_emptied_at_once),
         RING_TEST(each_segment_says_who_it_is_and_where_the_log_stands),
         RING_TEST(a_snapshot_takes_the_place_of_several_segments),
         RING_TEST(a_segment_that_cannot_be_made_stops_nobody),

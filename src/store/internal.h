@@ -320,7 +320,8 @@ void store_segment_add(struct store_segment *segment, raft_index index, uint64_t
 uint64_t store_segment_sum(const struct store_segment *segment, raft_index from, raft_index end);
 int64_t store_segment_wal_bytes(const struct store_segment *segment);
 
-/* Of one that nobody has open. SQLite's result. The first takes away all that its WAL holds, durably, or makes it. */
+/* Of one that nobody has open. SQLite's result. The first takes away all that its WAL holds, durably; the second does so, or makes it. */
+int store_segment_empty(const struct store_segment *segment);
 int store_segment_renew(const struct store_segment *segment, char why[STORE_WHY_MAX]);
 int store_segment_fill(const struct store_segment *segment,
                        int64_t bytes); /* its WAL has so many, written, as far as can be; whole blocks */
@@ -329,10 +330,12 @@ int store_segment_remove(const struct store_segment *segment);
 /* ---- keeper.c -------------------------------------------------------------------------------------------- */
 
 struct store_keeper;
+enum { STORE_KEEPING_SLOTS_MAX = 64 };
 struct store_keeping {
-    unsigned slot;
-    bool remove;   /* else it is got ready */
-    int64_t bytes; /* that its WAL is to have */
+    enum { STORE_KEEP_READY, STORE_KEEP_EMPTY, STORE_KEEP_REMOVE } what;
+    unsigned slots[STORE_KEEPING_SLOTS_MAX]; /* only EMPTY takes more than one */
+    size_t count;
+    int64_t bytes; /* READY: that its WAL is to have */
 };
 struct store_keeper *store_keeper_new(const char *dir);
 /* What is asked from here on is done by a thread. False: there is none to be had, and who asks goes on doing it. */
@@ -347,13 +350,19 @@ void store_keeper_free(struct store_keeper *keeper);
 
 /* ---- ring.c ---------------------------------------------------------------------------------------------- */
 
+/* One that nobody has open. */
+struct store_free_slot {
+    unsigned slot;
+    bool told; /* the keeper was, to empty it */
+};
+
 /* The log's segments, and the slots that are free for more. */
 struct store_ring {
     struct store_keeper *keeper;
     struct store_segment **at; /* from the oldest on; the last one is written */
     size_t count;
-    struct store_segment *ready; /* the next; NULL: there is none yet */
-    unsigned *free;              /* slots that nobody has open, the oldest first */
+    struct store_segment *ready;  /* the next; NULL: there is none yet */
+    struct store_free_slot *free; /* the oldest first */
     size_t free_count;
     int64_t bytes;                /* of a segment's WAL, from which on the next one follows */
     struct store_keeping keeping; /* what the keeper was asked last */

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: MIT */
 /*
- * Gets the next segment ready while the log is written to the present one, and removes those that are too many: on a thread of its own, for it
- * opens a connection, syncs, and writes a new segment's zeros.
+ * Gets the next segment ready while the log is written to the present one, empties those that are free, and removes those that are too many: on a
+ * thread of its own, for it opens a connection, syncs, and writes a new segment's zeros.
  *
  *      idle -- ask --> busy -- done --> idle, `ready` or not
  *
@@ -49,7 +49,7 @@ static bool open_it(struct store_segment *segment, char why[STORE_WHY_MAX]) {
 
 static struct store_segment *make_ready(const struct store_keeper *keeper, const struct store_keeping *asked,
                                         char why[STORE_WHY_MAX]) {
-    struct store_segment *segment = store_segment_new(keeper->dir, asked->slot);
+    struct store_segment *segment = store_segment_new(keeper->dir, asked->slots[0]);
 
     errno = 0;
     if (store_segment_renew(segment, why) == SQLITE_OK &&
@@ -57,6 +57,15 @@ static struct store_segment *make_ready(const struct store_keeper *keeper, const
         return segment;
     store_segment_close(segment);
     return NULL;
+}
+
+static void empty_all(const struct store_keeper *keeper, const struct store_keeping *asked) {
+    for (size_t i = 0; i < asked->count; i++) {
+        struct store_segment *segment = store_segment_new(keeper->dir, asked->slots[i]);
+
+        (void)store_segment_empty(segment); /* who gets it ready does so again */
+        store_segment_close(segment);
+    }
 }
 
 static void remove_one(const struct store_keeper *keeper, unsigned slot) {
@@ -73,10 +82,12 @@ static void do_asked(struct store_keeper *keeper) {
     char why[STORE_WHY_MAX] = "";
 
     pthread_mutex_unlock(&keeper->lock);
-    if (asked.remove)
-        remove_one(keeper, asked.slot);
-    else
+    if (asked.what == STORE_KEEP_READY)
         ready = make_ready(keeper, &asked, why);
+    else if (asked.what == STORE_KEEP_EMPTY)
+        empty_all(keeper, &asked);
+    else
+        remove_one(keeper, asked.slots[0]);
     pthread_mutex_lock(&keeper->lock);
     memcpy(keeper->why, why, sizeof(why));
     keeper->ready = ready;

@@ -7,8 +7,9 @@
  *                    ^ the log begins with 230, say      ^      ready        free
  *
  * Entries are added to the last segment. When its WAL is full, and the keeper has another one ready, that is the last from the next
- * transaction on. One of which no entry counts any more is free: its slot is used again, the oldest first, so that there are as many
- * files as the log needs; after a time in which it needed more, the rest is removed one by one.
+ * transaction on. One of which no entry counts any more is free, and soon emptied: a start reads what is in a segment, several times, before it
+ * knows that it does not count. Its slot is used again, the oldest first, so that there are as many files as the log needs; after a
+ * time in which it needed more, the rest is removed one by one.
  *
  * To lengthen a file takes the disk longer than to write over what is there, so the keeper writes zeros into a new one first. The one that a start goes
  * on with has no zeros: it is left as soon as another is ready, but not by a log that has many segments, or starts again and again would make ever more.
@@ -61,7 +62,7 @@ void store_ring_add_free(struct store_ring *ring, unsigned slot) {
     ring->free = realloc(ring->free, (ring->free_count + 1) * sizeof(*ring->free));
     if (ring->free == NULL)
         abort();
-    ring->free[ring->free_count++] = slot;
+    ring->free[ring->free_count++] = (struct store_free_slot){.slot = slot};
 }
 
 /* Of a WAL, from which on another segment follows. */
@@ -157,13 +158,13 @@ static bool has_slot(const struct store_ring *ring, unsigned slot) {
         if (ring->at[i]->slot == slot)
             return true;
     for (size_t i = 0; i < ring->free_count; i++)
-        if (ring->free[i] == slot)
+        if (ring->free[i].slot == slot)
             return true;
     return ring->ready != NULL && ring->ready->slot == slot;
 }
 
 static unsigned take_free(struct store_ring *ring, size_t at) {
-    unsigned slot = ring->free[at];
+    unsigned slot = ring->free[at].slot;
 
     ring->free_count--;
     memmove(ring->free + at, ring->free + at + 1, (ring->free_count - at) * sizeof(*ring->free));
@@ -189,7 +190,7 @@ static bool take_answer(struct store_ring *ring) {
     if (!store_keeper_take(ring->keeper, &ready, ring->why))
         return false;
     ring->asked = false;
-    if (ring->keeping.remove)
+    if (ring->keeping.what != STORE_KEEP_READY)
         return true;
     ring->ready = ready;
     ring->tried = 0;
@@ -198,14 +199,20 @@ static bool take_answer(struct store_ring *ring) {
     return true;
 }
 
-static void ask(struct store_ring *ring, unsigned slot, bool remove) {
+static void ask(struct store_ring *ring, const struct store_keeping *keeping) {
+    ring->keeping = *keeping;
+    ring->asked = true;
+    store_keeper_ask(ring->keeper, keeping);
+    take_answer(ring);
+}
+
+static void ask_for_next(struct store_ring *ring) {
     int64_t bytes = full_bytes(ring);
 
-    ring->keeping =
-        (struct store_keeping){.slot = slot, .remove = remove, .bytes = bytes - bytes % STORE_STRAIGHT_BYTES};
-    ring->asked = true;
-    store_keeper_ask(ring->keeper, &ring->keeping);
-    take_answer(ring);
+    ask(ring, &(struct store_keeping){.what = STORE_KEEP_READY,
+                                      .slots = {next_slot(ring)},
+                                      .count = 1,
+                                      .bytes = bytes - bytes % STORE_STRAIGHT_BYTES});
 }
 
 static bool needs_next(const struct store_ring *ring) {
@@ -216,6 +223,20 @@ static bool needs_next(const struct store_ring *ring) {
            (ring->tried == 0 || bytes >= ring->tried + full / TRIES_PART);
 }
 
+/* So that a start need not read what does not count: nothing depends on it. */
+static bool empty_some(struct store_ring *ring) {
+    struct store_keeping keeping = {.what = STORE_KEEP_EMPTY};
+
+    for (size_t i = 0; i < ring->free_count && keeping.count < STORE_KEEPING_SLOTS_MAX; i++)
+        if (!ring->free[i].told) {
+            ring->free[i].told = true;
+            keeping.slots[keeping.count++] = ring->free[i].slot;
+        }
+    if (keeping.count > 0)
+        ask(ring, &keeping);
+    return keeping.count > 0;
+}
+
 /* raft.db stays: what it says of its format is for older programs. */
 static void remove_spare(struct store_ring *ring) {
     size_t in_use = ring->count > ring->peak ? ring->count : ring->peak;
@@ -223,17 +244,18 @@ static void remove_spare(struct store_ring *ring) {
     if (ring->count + ring->free_count + (ring->ready != NULL) <= in_use + SPARES)
         return;
     for (size_t i = 0; i < ring->free_count; i++)
-        if (ring->free[i] != 0) {
-            ask(ring, take_free(ring, i), true);
+        if (ring->free[i].slot != 0) {
+            ask(ring, &(struct store_keeping){
+                          .what = STORE_KEEP_REMOVE, .slots = {take_free(ring, i)}, .count = 1});
             return;
         }
 }
 
 void store_ring_keep(struct store_ring *ring) {
-    if (!take_answer(ring))
+    if (!take_answer(ring) || (empty_some(ring) && ring->asked))
         return;
     if (needs_next(ring))
-        ask(ring, next_slot(ring), false);
+        ask_for_next(ring);
     else
         remove_spare(ring);
 }

@@ -244,8 +244,7 @@ static int64_t size_of(const char *path, int flags) {
     return size;
 }
 
-/* Takes away all that its WAL holds, durably. */
-static int take_away(const struct store_segment *segment) {
+int store_segment_empty(const struct store_segment *segment) {
     static const uint8_t zeros[STORE_WAL_HEADER_BYTES];
     struct store_file wal;
     int result;
@@ -263,7 +262,7 @@ static int take_away(const struct store_segment *segment) {
 }
 
 int store_segment_remove(const struct store_segment *segment) {
-    int result = take_away(segment); /* its beginning alone would be a log */
+    int result = store_segment_empty(segment); /* its beginning alone would be a log */
 
     if (result == SQLITE_OK)
         result = store_file_cut_and_remove(segment->paths.wal);
@@ -292,7 +291,7 @@ int store_segment_renew(const struct store_segment *segment, char why[STORE_WHY_
                                   &store_log_kind, store_fill_nothing, NULL};
     int64_t size = size_of(paths->db, SQLITE_OPEN_MAIN_DB);
     bool again = size >= 0 && size <= RECYCLE_MAX;
-    int result = again ? take_away(segment) : SQLITE_OK;
+    int result = again ? store_segment_empty(segment) : SQLITE_OK;
 
     if (result == SQLITE_OK && again && is_sound(segment))
         return SQLITE_OK;

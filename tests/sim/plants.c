@@ -143,7 +143,10 @@ bool __wrap_store_keeper_thread(struct store_keeper *keeper) {
 }
 
 void __wrap_store_keeper_ask(struct store_keeper *keeper, const struct store_keeping *keeping) {
-    sim_cover(keeping->remove ? COVER_SEGMENTS_REMOVED : COVER_SEGMENTS_READY, 1);
+    static const enum coverage covers[] = {[STORE_KEEP_READY] = COVER_SEGMENTS_READY,
+                                           [STORE_KEEP_EMPTY] = COVER_SEGMENTS_EMPTIED,
+                                           [STORE_KEEP_REMOVE] = COVER_SEGMENTS_REMOVED};
+    sim_cover(covers[keeping->what], 1);
     __real_store_keeper_ask(keeper, keeping);
 }
 

@@ -89,6 +89,7 @@ const char *const coverage_names[COVER_COUNT] = {
     [COVER_OLD] = "starts of an older program",
     [COVER_LEVELS] = "feature levels raised",
     [COVER_SEGMENTS_READY] = "segments made or used again",
+    [COVER_SEGMENTS_EMPTIED] = "asked to empty segments",
     [COVER_SEGMENTS_REMOVED] = "segments removed",
     [COVER_OLDER_CUT] = "entries cut in older segments",
     [COVER_RIDERS] = "reads that rode beside an entry",
