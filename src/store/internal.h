@@ -22,6 +22,7 @@
  *      recover.c   a node that lost its cluster becomes one
  *      adopt.c     a state becomes another cluster's
  *      wal.c       the -wal's frames, walked without SQLite
+ *      wal_sums.c  their checksum
  *      mark.c      what was acknowledged, told by a second file
  *      file.c      the few things that SQLite's file layer cannot do
  *      pace.c      what is written in bulk, by a checkpoint or a backup, does not hold up the disk
@@ -75,6 +76,17 @@ uint32_t store_crc32c_portable(uint32_t crc, const void *bytes, size_t length); 
 uint32_t store_crc32c_number(uint32_t crc, uint64_t number);
 /* Over the length, then the bytes: two texts never run into each other. */
 uint32_t store_crc32c_text(uint32_t crc, const char *text);
+
+/* ---- wal_sums.c ------------------------------------------------------------------------------------------ */
+
+struct store_wal_sums {
+    uint32_t first, second;
+};
+/* Continues the sums over `length` bytes, a multiple of eight. big_endian: as the WAL's header says of its words. */
+struct store_wal_sums store_wal_sum(struct store_wal_sums sums, bool big_endian, const uint8_t *at,
+                                    size_t length);
+struct store_wal_sums store_wal_sum_portable(struct store_wal_sums sums, bool big_endian, const uint8_t *at,
+                                             size_t length); /* the same, step by step */
 
 /* ---- sqlite.c -------------------------------------------------------------------------------------------- */
 

@@ -62,10 +62,6 @@ enum {
 };
 static const uint32_t WAL_MAGIC = 0x377f0682;
 
-struct sums {
-    uint32_t first, second;
-};
-
 struct walk {
     struct store_file file;
     bool recycled;
@@ -76,32 +72,18 @@ struct walk {
     int64_t frame_bytes;
     uint8_t *read; /* some that were read at once */
     int64_t read_at, read_length;
-    struct sums before; /* as they stand in the frame before it */
+    struct store_wal_sums before; /* as they stand in the frame before it */
     struct store_wal *wal;
     uint32_t *pending; /* pages of frames that no commit frame has followed yet */
     size_t pending_count, pending_max;
     int64_t pending_first_page;
 };
 
-static inline uint32_t word(const uint8_t *at, bool big_endian) {
-    return big_endian ? (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3]
-                      : (uint32_t)at[3] << 24 | (uint32_t)at[2] << 16 | (uint32_t)at[1] << 8 | at[0];
-}
-
 uint32_t store_big(const uint8_t *at) {
-    return word(at, true);
+    return (uint32_t)at[0] << 24 | (uint32_t)at[1] << 16 | (uint32_t)at[2] << 8 | at[3];
 }
 
-static struct sums add(struct sums sums, bool big_endian, const uint8_t *at, size_t length) {
-    assert(length % 8 == 0);
-    for (size_t i = 0; i < length; i += 8) {
-        sums.first += word(at + i, big_endian) + sums.second;
-        sums.second += word(at + i + 4, big_endian) + sums.first;
-    }
-    return sums;
-}
-
-static bool sums_are(struct sums sums, const uint8_t *at) {
+static bool sums_are(struct store_wal_sums sums, const uint8_t *at) {
     return sums.first == store_big(at) && sums.second == store_big(at + 4);
 }
 
@@ -110,7 +92,8 @@ static bool is_header(const uint8_t header[STORE_WAL_HEADER_BYTES]) {
 
     return (magic & ~1u) == WAL_MAGIC && store_big(header + 4) == WAL_FORMAT &&
            (page_bytes == STORE_PAGE_BYTES || page_bytes == STORE_LOG_PAGE_BYTES) &&
-           sums_are(add((struct sums){0}, magic & 1, header, HEADER_SUMMED), header + HEADER_SUMMED);
+           sums_are(store_wal_sum((struct store_wal_sums){0}, magic & 1, header, HEADER_SUMMED),
+                    header + HEADER_SUMMED);
 }
 
 /* False when it is not the header of a WAL of ours. */
@@ -123,7 +106,7 @@ static bool read_header(struct walk *walk) {
     walk->frame_bytes = STORE_FRAME_HEADER_BYTES + walk->wal->page_bytes;
     walk->big_endian = store_big(header) & 1;
     memcpy(walk->salts, header + 16, sizeof(walk->salts));
-    walk->before = (struct sums){store_big(header + 24), store_big(header + 28)};
+    walk->before = (struct store_wal_sums){store_big(header + 24), store_big(header + 28)};
     return is_header(header);
 }
 
@@ -134,13 +117,13 @@ static void put_big(uint8_t *at, uint32_t value) {
 
 /* The checkpoint number stays, or half of such a header would be none. */
 bool store_wal_next_header(uint8_t header[STORE_WAL_HEADER_BYTES]) {
-    struct sums sums;
+    struct store_wal_sums sums;
 
     if (!is_header(header))
         return false;
     put_big(header + 16, store_big(header + 16) + 1);
     put_big(header + 20, ~store_big(header + 20));
-    sums = add((struct sums){0}, store_big(header) & 1, header, HEADER_SUMMED);
+    sums = store_wal_sum((struct store_wal_sums){0}, store_big(header) & 1, header, HEADER_SUMMED);
     put_big(header + HEADER_SUMMED, sums.first);
     put_big(header + HEADER_SUMMED + 4, sums.second);
     return true;
@@ -163,12 +146,13 @@ static bool has_salts(const struct walk *walk) {
 }
 
 static bool is_linked(const struct walk *walk) {
-    struct sums sums;
+    struct store_wal_sums sums;
 
     if (!has_salts(walk) || store_big(walk->frame) == 0)
         return false;
-    sums = add(walk->before, walk->big_endian, walk->frame, 8);
-    sums = add(sums, walk->big_endian, walk->frame + STORE_FRAME_HEADER_BYTES, walk->wal->page_bytes);
+    sums = store_wal_sum(walk->before, walk->big_endian, walk->frame, 8);
+    sums =
+        store_wal_sum(sums, walk->big_endian, walk->frame + STORE_FRAME_HEADER_BYTES, walk->wal->page_bytes);
     return sums_are(sums, walk->frame + 16);
 }
 
@@ -264,7 +248,7 @@ static uint64_t walk_frames(struct walk *walk, bool *readable) {
             bad = number;
         if (bad != 0 && is_commit(walk, offset, linked))
             committed_since = true;
-        walk->before = (struct sums){store_big(walk->frame + 16), store_big(walk->frame + 20)};
+        walk->before = (struct store_wal_sums){store_big(walk->frame + 16), store_big(walk->frame + 20)};
         offset += walk->frame_bytes;
     }
     return 0;
