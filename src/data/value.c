@@ -135,11 +135,18 @@ void item_free(struct item *item, size_t *memory) {
 }
 
 struct item *item_new(const struct resp_arg *key, const void *bytes, size_t length, size_t *memory) {
-    struct item *item = shell_new(key, 0, 0, memory);
-    struct item *written = item_write(item, bytes, length, memory);
-    if (written != item)
-        item_release(item, memory);
-    return written;
+    if (length > ITEM_SHORT_MAX) {
+        struct item *item = shell_new(key, ITEM_LONG, 0, memory);
+        struct text *text = text_for(NULL, length, memory);
+        memcpy(text->bytes, bytes, length);
+        text->length = length;
+        item_put_object(item, &text->object);
+        return item;
+    }
+    struct item *item = shell_new(key, 0, length, memory);
+    if (length)
+        memcpy(key_bytes(item) + item->key_length, bytes, length);
+    return item;
 }
 
 /* ---- change --- */
