@@ -319,7 +319,7 @@ void raft_member_told(struct raft *raft, const struct raft_message *message); /*
 void raft_member_sweep(struct raft *raft);
 bool raft_member_is_removed(const struct raft *raft, raft_id id); /* by a committed list */
 bool raft_member_may_stand(const struct raft *raft);
-bool raft_member_is_alone(const struct raft *raft); /* the only voter */
+bool raft_member_is_alone(const struct raft *raft); /* the only voter, and nobody else may read by a lease */
 size_t raft_member_count(const struct raft *raft, enum raft_member_kind kind);
 /* The greatest value that a majority of the voters has reached. */
 uint64_t raft_member_reached(const struct raft *raft,

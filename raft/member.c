@@ -314,8 +314,14 @@ bool raft_member_may_stand(const struct raft *raft) {
     return false;
 }
 
+/* A member that was removed may have led, and read by its lease until the end: it is waited for as others are (lease.c). */
 bool raft_member_is_alone(const struct raft *raft) {
-    return raft->self->kind == RAFT_VOTER && raft_member_count(raft, RAFT_VOTER) == 1;
+    struct raft_member member;
+    for (size_t offset = 0; raft_members_next(newest(raft)->list, &offset, &member);)
+        if (member.id != raft->config.self &&
+            (member.kind == RAFT_VOTER || (member.kind == RAFT_REMOVED && raft->config.leases)))
+            return false;
+    return raft->self->kind == RAFT_VOTER;
 }
 
 struct raft_blob *raft_members_applied(const struct raft *raft) {

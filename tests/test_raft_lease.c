@@ -332,6 +332,31 @@ static void without_a_name_the_leadership_goes_to_the_live_voter_whose_log_is_lo
     lone_close(&lone);
 }
 
+/* The one that was removed may have led, and go on reading by its lease until it hears of that. */
+static void the_last_voter_waits_after_a_start_for_a_lease_that_it_may_have_given(void **state) {
+    (void)state;
+    static const struct {
+        const char *members;
+        bool leases, waits;
+    } cases[] = {{"1v 2r", true, true}, {"1v 2r", false, false}, {"1v", true, false}, {"1v 2l", true, false}};
+    for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
+        struct raft_blob *list = lone_members(cases[i].members);
+        lone_open(&lone, (struct lone_start){.voters = 2,
+                                             .log = "1",
+                                             .applied = 1,
+                                             .members = list,
+                                             .config = {.leases = cases[i].leases}});
+        raft_blob_unref(list);
+        lone_wait(&lone, LONE_TIMEOUT_MS - 1);
+        lone_settle(&lone);
+        assert_int_equal(lone_role(&lone) == RAFT_LEADER, !cases[i].waits);
+        lone_wait(&lone, LONE_TIMEOUT_MS);
+        lone_settle(&lone);
+        assert_int_equal(lone_role(&lone), RAFT_LEADER);
+        lone_close(&lone);
+    }
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(a_lease_counts_from_the_beginning_of_the_round_that_a_majority_acknowledged),
@@ -350,6 +375,7 @@ int main(void) {
         cmocka_unit_test(the_campaign_after_a_lost_transfer_is_an_ordinary_one),
         cmocka_unit_test(a_leader_that_hands_over_takes_nothing_and_still_reads),
         cmocka_unit_test(without_a_name_the_leadership_goes_to_the_live_voter_whose_log_is_longest),
+        cmocka_unit_test(the_last_voter_waits_after_a_start_for_a_lease_that_it_may_have_given),
     };
     return cmocka_run_group_tests_name("raft_lease", tests, NULL, NULL);
 }
