@@ -280,12 +280,15 @@ bool raft_lease_holds_back(const struct raft *raft); /* we may have acknowledged
 /* ---- thrift.c -------------------------------------------------------------------------------------------- */
 
 struct raft_thrift {
+    bool shared;    /* all members are on one machine */
     bool race;      /* the next new entries go to all at once */
     uint64_t turns; /* how often a match has moved */
 };
 
 void raft_thrift_choose(struct raft *raft); /* whom this ready sends nothing yet */
 bool raft_thrift_holds(const struct raft_progress *peer);
+raft_index raft_thrift_commit(const struct raft *raft,
+                              const struct raft_progress *peer); /* that it may know of */
 void raft_thrift_race(struct raft *raft);
 void raft_thrift_hurry(const struct raft *raft,
                        struct raft_progress *peer); /* somebody waits for what it lacks */
@@ -405,6 +408,7 @@ void raft_replicate_lead(struct raft *raft); /* the start of a leader's term */
 void raft_replicate_tick(struct raft *raft);
 void raft_replicate_send(struct raft *raft); /* whatever may go out now */
 void raft_replicate_commit(struct raft *raft);
+void raft_replicate_applied(struct raft *raft, raft_index before); /* applied has moved on from there */
 void raft_replicate_append_reply(struct raft *raft, const struct raft_message *message);
 void raft_replicate_round_reply(struct raft *raft, const struct raft_message *message);
 void raft_replicate_fetched(struct raft *raft, struct raft_progress *peer,

@@ -214,11 +214,13 @@ void raft_saved(struct raft *raft, uint64_t now_ms, uint64_t sequence) {
 }
 
 void raft_applied(struct raft *raft, raft_index index) {
+    raft_index before = raft->log.applied;
     assert(index <= raft->log.applying);
     if (index > raft->log.applied)
         raft->log.applied = index;
     raft->log.applying = raft->log.applied;
     raft_member_applied(raft);
+    raft_replicate_applied(raft, before);
     trim_tail(raft);
     raft_check(raft);
 }

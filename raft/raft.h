@@ -8,7 +8,7 @@
  * obeyed from top to bottom; acknowledgements of what was obeyed come in as further inputs:
  *
  *      in    raft_tick  raft_step  raft_propose  raft_read  raft_read_through  raft_change  raft_transfer  raft_restore
- *            raft_unreachable  raft_heard  raft_leader_gone  raft_hold_back  raft_hold  raft_hurry
+ *            raft_unreachable  raft_heard  raft_leader_gone  raft_hold_back  raft_hold  raft_share  raft_hurry
  *      out   raft_ready   raft_deadline (arm one timer)   raft_status  raft_peer_status  raft_lease_until  raft_members
  *      acks  raft_saved   raft_applied   raft_fetched   raft_compact   raft_snapshot_sent
  *
@@ -273,6 +273,9 @@ void raft_unreachable(struct raft *raft, raft_id peer);
 void raft_leader_gone(struct raft *raft, uint64_t now_ms, raft_id peer);
 /* raft_config.hold_ms from now on. */
 void raft_hold(struct raft *raft, uint32_t hold_ms);
+/* All members share a machine (at first: they do not): followers learn of commits once the leader has carried out what it found in its log
+ * (thrift.c). */
+void raft_share(struct raft *raft, bool shared);
 /* What is held back (raft_config.hold_ms) goes out with the next ready: somebody waits until it is on more than a majority. */
 void raft_hurry(struct raft *raft);
 /* Part of a message from this peer has come, and more is on its way: it lives, whatever the message will say. A large entry takes longer

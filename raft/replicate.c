@@ -31,18 +31,18 @@ static uint64_t announce_delay_ms(const struct raft *raft) {
 
 static void send_append(struct raft *raft, struct raft_progress *peer, raft_index before,
                         struct raft_entries entries) {
-    raft_index end = before + entries.count;
+    raft_index end = before + entries.count, commit = raft_thrift_commit(raft, peer);
     peer->heartbeat_due = false;
     peer->round_sent = raft->reads.round;
     if (!peer->probing)
-        peer->commit_sent = raft->log.commit < end ? raft->log.commit : end;
+        peer->commit_sent = commit < end ? commit : end;
     raft_emit(raft, &(struct raft_message){
                         .type = RAFT_APPEND,
                         .to = peer->id,
                         .term = raft->hard.term,
                         .index = before,
                         .log_term = raft_log_term_at(&raft->log, before),
-                        .commit = raft->log.commit,
+                        .commit = commit,
                         .round = raft->reads.round,
                         .entries = entries,
                     });
@@ -155,6 +155,11 @@ static uint64_t saved_by(const struct raft *raft, const struct raft_progress *pe
     return peer == raft->self ? raft->log.saved : peer->match;
 }
 
+static void announce_soon(struct raft *raft) {
+    if (raft->announce_at_ms == 0 && raft->peer_count > 1)
+        raft->announce_at_ms = raft->now_ms + announce_delay_ms(raft);
+}
+
 void raft_replicate_commit(struct raft *raft) {
     struct raft_log *log = &raft->log;
     raft_index reached = raft_member_reached(raft, saved_by);
@@ -162,9 +167,14 @@ void raft_replicate_commit(struct raft *raft) {
         return;
     raft_log_commit(log, reached);
     raft_member_committed(raft);
-    if (raft->announce_at_ms == 0 && raft->peer_count > 1)
-        raft->announce_at_ms = raft->now_ms + announce_delay_ms(raft);
+    announce_soon(raft);
     raft_readindex_release(raft); /* some may have waited for the no-op */
+}
+
+/* What was found in the log is carried out: who has waited is told (thrift.c). */
+void raft_replicate_applied(struct raft *raft, raft_index before) {
+    if (raft->role == RAFT_LEADER && before < raft->noop_index && raft->log.applied >= raft->noop_index)
+        announce_soon(raft);
 }
 
 static uint64_t active_ms(const struct raft *raft, const struct raft_progress *peer) {
@@ -196,7 +206,7 @@ static void announce(struct raft *raft) {
     raft->announce_at_ms = 0;
     for (size_t i = 0; i < raft->peer_count; i++) {
         struct raft_progress *peer = &raft->peers[i];
-        if (peer->commit_sent < raft->log.commit && peer->commit_sent < peer->match)
+        if (peer->commit_sent < raft_thrift_commit(raft, peer) && peer->commit_sent < peer->match)
             peer->heartbeat_due = true;
     }
 }

@@ -26,6 +26,10 @@
  *      the leadership is handed over       to all at once, until that is over
  *      the leader dies                     a held one that stands first is refused by those whose logs are longer; that it asks tells them
  *                                          to stand themselves, soon (election.c)
+ *
+ * So it is with what is to be carried out. A cluster that was started as a whole has its log before it: until the leader is through with what it
+ * found there nobody is served, and followers that carry out the same meanwhile take its machine's cores. They are told of the commits when it
+ * is through. That can only make them late: what is committed is, whoever knows of it.
  */
 #include "internal.h"
 
@@ -91,6 +95,15 @@ void raft_thrift_choose(struct raft *raft) {
 
 bool raft_thrift_holds(const struct raft_progress *peer) {
     return peer->hold_until_ms != 0;
+}
+
+raft_index raft_thrift_commit(const struct raft *raft, const struct raft_progress *peer) {
+    bool behind = raft->log.applied < raft->noop_index;
+    return raft->thrift.shared && behind && raft->transferee == 0 ? peer->commit_sent : raft->log.commit;
+}
+
+void raft_share(struct raft *raft, bool shared) {
+    raft->thrift.shared = shared;
 }
 
 void raft_thrift_race(struct raft *raft) {

@@ -652,8 +652,9 @@ void status_report_free(struct report *report);
 void status_watch(struct node *node); /* takes note of a changed role, leader or quorum, and logs it */
 void status_down_reason(struct node *node, char *text, size_t size); /* why no request can be taken now */
 void status_cron(struct node *node);
-void status_reset(struct node *node);        /* CONFIG RESETSTAT */
-void status_conf_changed(struct node *node); /* CONFIG SET */
+void status_watch_machines(struct node *node); /* whether all members share one, and Raft is to spare it */
+void status_reset(struct node *node);          /* CONFIG RESETSTAT */
+void status_conf_changed(struct node *node);   /* CONFIG SET */
 /* Every session, filled in for commands that list them; the caller frees the array. */
 struct session **status_sessions(struct node *node, size_t *count);
 

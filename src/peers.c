@@ -200,6 +200,7 @@ static void link_opened(struct node *node, struct peer *peer, const struct link_
     peer->open = true;
     peer->opened_ms = node->now_ms;
     peer->local = link_is_local(peer->link);
+    status_watch_machines(node); /* before anything is sent to it */
     peer->sent_bytes = peer->credited_bytes = 0;
     link_open(peer->link);
     if (!peer->asks_again)

@@ -241,6 +241,7 @@ void start_raft(struct node *node) {
     raft_blob_unref(list);
     node->boot.raft.members = NULL;
     node->boot.raft.changes = NULL;
+    status_watch_machines(node); /* before a leader tells of commits (raft/thrift.c) */
     snapshot_out_open(node);
     snapshot_in_open(node);
     membership_started(node);

@@ -197,28 +197,36 @@ static void watch_fitness(struct node *node) {
     raft_hold_back(node->raft, unfit);
 }
 
+/* As far as is known. */
+static bool is_one_machine(const struct node *node) {
+    for (size_t i = 0; i < node->peer_count; i++)
+        if (node->peers[i].open && !node->peers[i].local)
+            return false;
+    return true;
+}
+
 /* Members that share a machine share its disk and its cores: to ask all of them at once masks no slow disk there, and is paid three times
  * over. On machines of their own the fastest majority hides who is slow at the moment; and where an fsync takes long, two of three are ready
  * sooner than the two that are asked, whoever's disk it is. */
 static bool saves_by_holding(struct node *node) {
     struct latency_figures fsync;
-    for (size_t i = 0; i < node->peer_count; i++)
-        if (node->peers[i].open && !node->peers[i].local)
-            return false;
     latency_read(&node->fsync, node->now_ms, &fsync);
     /* a narrow bound would keep what it has decided: of all three that write at once each takes longer than of two */
     return fsync.p50_us * HOLD_FSYNCS <= 1000ull * node->conf->hold_ms;
 }
 
-static void watch_machines(struct node *node) {
-    if (node->raft)
-        raft_hold(node->raft, saves_by_holding(node) ? node->conf->hold_ms : 0);
+void status_watch_machines(struct node *node) {
+    bool shared = is_one_machine(node);
+    if (!node->raft)
+        return;
+    raft_share(node->raft, shared);
+    raft_hold(node->raft, shared && saves_by_holding(node) ? node->conf->hold_ms : 0);
 }
 
 void status_cron(struct node *node) {
     watch_clock(node);
     watch_fitness(node);
-    watch_machines(node);
+    status_watch_machines(node);
     disk_watch(node);
     struct statistics *statistics = &node->statistics;
     struct net_counters counters;

@@ -558,6 +558,7 @@ static inline void world_start(struct world *world, struct world_node *node, uin
     node->applied = node->checkpoint.index;
     node->digest = node->checkpoint.digest;
     node->raft = raft_new(&config, &boot, node->now_ms);
+    raft_share(node->raft, seed % 2);
     node->starts++;
     free(changes);
     free(terms);

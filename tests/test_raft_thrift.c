@@ -254,6 +254,66 @@ static void nor_who_is_asked_by_one_that_has_as_much(void **state) {
     lone_close(&lone);
 }
 
+/* ---- what a leader finds in its log --------------------------------------------------------------------------- */
+
+/* A leader of term 2 whose log, all of it still to be carried out, is on all; it has asked its disk for that. */
+static void open_with_a_log(bool shared) {
+    lone_open(&lone, (struct lone_start){.voters = 3, .log = "1 1 1"});
+    raft_share(lone.raft, shared);
+    lone_lead(&lone);
+    lone_ack(&lone, 2, 4);
+    lone_ack(&lone, 3, 4);
+    lone_settle(&lone);
+    assert_int_equal(lone_status(&lone).commit, 4);
+    assert_int_equal(lone_status(&lone).applied, 0);
+    assert_int_equal(lone.fetch_count, 1);
+}
+
+/* What the followers are told of the commit index within a heartbeat. */
+static void expect_told(raft_index commit) {
+    lone_forget(&lone);
+    lone_wait(&lone, LONE_HEARTBEAT_MS);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->commit, commit);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->commit, commit);
+    lone_ack(&lone, 2, lone_status(&lone).last_index);
+    lone_ack(&lone, 3, lone_status(&lone).last_index);
+}
+
+static void a_leader_carries_out_what_it_finds_before_followers_on_its_machine_do(void **state) {
+    (void)state;
+    struct raft_entry entries[3];
+    for (size_t i = 0; i < 3; i++)
+        entries[i] = (struct raft_entry){.index = i + 1, .term = 1, .type = RAFT_ENTRY_NOOP};
+    open_with_a_log(true);
+    struct raft_fetch fetch = lone.fetches[0];
+    expect_told(0);
+    lone_propose(&lone, "a"); /* goes out as ever, and is committed */
+    expect_told(0);
+    assert_int_equal(lone_status(&lone).commit, 5);
+    lone_forget(&lone);
+    raft_fetched(lone.raft, &fetch, &(struct raft_entries){entries, 3});
+    lone_settle(&lone);
+    assert_int_equal(lone_status(&lone).applied, 5);
+    lone_wait(&lone, LONE_HEARTBEAT_MS / 10 + 1);
+    lone_settle(&lone);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 2)->commit, 5);
+    assert_int_equal(lone_last(&lone, RAFT_APPEND, 3)->commit, 5);
+    lone_close(&lone);
+}
+
+static void others_are_told_of_commits_at_once(void **state) {
+    (void)state;
+    open_with_a_log(false);
+    expect_told(4);
+    lone_close(&lone);
+    open_with_a_log(true);
+    expect_told(0);
+    raft_share(lone.raft, false);
+    expect_told(4);
+    lone_close(&lone);
+}
+
 int main(void) {
     const struct CMUnitTest tests[] = {
         cmocka_unit_test(one_of_two_followers_gets_entries_at_once_and_the_other_together_a_moment_later),
@@ -271,6 +331,8 @@ int main(void) {
         cmocka_unit_test(who_refuses_a_shorter_log_and_has_lost_the_leader_stands_soon),
         cmocka_unit_test(who_hears_its_leader_does_not),
         cmocka_unit_test(nor_who_is_asked_by_one_that_has_as_much),
+        cmocka_unit_test(a_leader_carries_out_what_it_finds_before_followers_on_its_machine_do),
+        cmocka_unit_test(others_are_told_of_commits_at_once),
     };
     return cmocka_run_group_tests(tests, NULL, NULL);
 }
