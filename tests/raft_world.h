@@ -77,6 +77,7 @@ struct world_packet {
 
 struct world {
     struct raft_config config;
+    bool shared; /* all are on one machine */
     raft_id voters[WORLD_NODES_MAX];
     struct world_node nodes[WORLD_NODES_MAX];
     size_t count, voter_count; /* the first of the nodes are the first voters; the others know nobody */
@@ -558,7 +559,7 @@ static inline void world_start(struct world *world, struct world_node *node, uin
     node->applied = node->checkpoint.index;
     node->digest = node->checkpoint.digest;
     node->raft = raft_new(&config, &boot, node->now_ms);
-    raft_share(node->raft, seed % 2);
+    raft_share(node->raft, world->shared);
     node->starts++;
     free(changes);
     free(terms);

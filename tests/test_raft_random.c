@@ -493,6 +493,7 @@ static void run(uint64_t seed, bool verbose, struct rare *rare) {
     size_t voters = 1 + seed % FIRST_MAX;
     world_init(&storm.world, voters + storm_any(&storm, WORLD_NODES_MAX - FIRST_MAX + 1));
     storm.world.voter_count = voters;
+    storm.world.shared = seed / 2 % 2;
     storm.world.name = name;
     storm.world.context = &storm;
     storm.world.ready = storm_watch;
