@@ -64,24 +64,15 @@ static void a_start_leaves_what_was_not_committed(void **state) {
     disk_watch_no_more();
 }
 
-static long read_calls(void) {
-    char text[512] = "";
-    FILE *file = fopen("/proc/self/io", "r");
-    size_t length = file != NULL ? fread(text, 1, sizeof(text) - 1, file) : 0;
-    const char *at = strstr(text, "syscr: ");
-
-    assert_true(length > 0 && at != NULL);
-    fclose(file);
-    return strtol(at + 7, NULL, 10);
-}
-
 static void run_without_housekeeping(struct data_world *world, struct store_data_job *job) {
     job->job.next = NULL;
     store_data_run(world->data, &job->job);
     assert_false(job->failed);
 }
 
-static void load_all(struct data_world *world) {
+/* Bytes of all pages. */
+static uint64_t load_all(struct data_world *world) {
+    uint64_t bytes = 0;
     bool more = true;
 
     for (bool rewind = true; more; rewind = false) {
@@ -90,9 +81,11 @@ static void load_all(struct data_world *world) {
         job->rewind = rewind;
         job->bytes_max = 256 * 1024;
         run_without_housekeeping(world, job);
+        bytes += job->pages.bytes.length;
         more = job->more;
         store_data_job_free(job);
     }
+    return bytes;
 }
 
 /* What is in the WAL is read six times, a stretch at a time: for its checksums, by SQLite for the last commit, twice for the tree, to
@@ -119,7 +112,7 @@ static void a_start_reads_a_wal_with_few_calls(void **state) {
     assert_true(stretches > PAGES * 4000 / STRETCH);
     before = read_calls();
     data_open(world);
-    load_all(world);
+    assert_int_equal(load_all(world), 4000ull * PAGES);
     assert_in_range(read_calls() - before, 5 * stretches, 6 * stretches + stretches / 2);
 }
 
@@ -127,10 +120,9 @@ static void a_start_reads_a_wal_with_few_calls(void **state) {
 static void the_bytes_written_follow_the_change_and_a_load_is_fast(void **state) {
     struct data_world *world = *state;
     uint32_t pages = getenv("DATA_PAGES") != NULL ? (uint32_t)atol(getenv("DATA_PAGES")) : 30000;
-    uint64_t seed = 1, started, bytes = 0;
+    uint64_t seed = 1, started, bytes;
     static char page[4000];
     long before;
-    bool more = true;
 
     disk_watch();
     data_open(world);
@@ -166,17 +158,7 @@ static void the_bytes_written_follow_the_change_and_a_load_is_fast(void **state)
     data_open(world);
     print_message("opened in %.2f s\n", (double)(now_us() - started) / 1e6);
     started = now_us();
-    for (bool rewind = true; more; rewind = false) {
-        struct store_data_job *job = store_data_job_new(STORE_DATA_LOAD);
-
-        job->rewind = rewind;
-        job->bytes_max = 1 << 20;
-        data_run(world, job);
-        assert_false(job->failed);
-        bytes += job->pages.bytes.length;
-        more = job->more;
-        store_data_job_free(job);
-    }
+    bytes = load_all(world);
     print_message("loaded at %.0f MB/s\n", (double)bytes / (double)(now_us() - started));
     assert_int_equal(bytes, 4000ull * pages);
 }

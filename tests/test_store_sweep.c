@@ -2,15 +2,8 @@
 /* The file layer that reads ahead, beside a twin in memory; and what it is for: fewer reads. */
 #define _GNU_SOURCE
 #include <fcntl.h>
-#include <setjmp.h>
-#include <stdarg.h>
-#include <stddef.h>
-#include <stdio.h>
-#include <stdlib.h>
-#include <string.h>
-#include <unistd.h>
 
-#include <cmocka.h>
+#include "store_world.h"
 
 #include "../src/store/internal.h"
 
@@ -122,35 +115,24 @@ static void what_is_read_is_what_is_there_however_it_is_read_and_written(void **
     }
 }
 
-/* Reads that the process has asked the system for. */
-static long reads(void) {
-    char text[512] = "";
-    FILE *file = fopen("/proc/self/io", "r");
-    size_t length = file ? fread(text, 1, sizeof text - 1, file) : 0;
-    const char *at = strstr(text, "syscr: ");
-    assert_true(length > 0 && at);
-    fclose(file);
-    return strtol(at + 7, NULL, 10);
-}
-
 static void read_from_front_to_back_and_back_again(void) {
     int64_t pages = STRETCH / page_bytes, stretches = PAGES / pages;
     open_swept((size_t)(PAGES * page_bytes));
-    long before = reads();
+    long before = read_calls();
     for (int64_t page = 0; page < PAGES; page++) {
         read_page(page);
         if (page % 100 == 50)
             read_page((page * 7 + 200) % PAGES); /* an inner node */
     }
-    assert_in_range(reads() - before, stretches, stretches + 15);
-    before = reads();
+    assert_in_range(read_calls() - before, stretches, stretches + 15);
+    before = read_calls();
     for (int64_t page = PAGES - 1; page >= 0; page--)
         read_page(page);
-    assert_in_range(reads() - before, stretches - 5, stretches + 15);
-    before = reads();
+    assert_in_range(read_calls() - before, stretches - 5, stretches + 15);
+    before = read_calls();
     for (int64_t i = 0; i < 100; i++)
         read_page(i * 177 % PAGES);
-    assert_in_range(reads() - before, 80, 110);
+    assert_in_range(read_calls() - before, 80, 110);
     close_swept();
 }
 
@@ -187,17 +169,17 @@ static void of_a_wal_frames_and_the_pages_in_them_are_read_a_stretch_at_a_time(v
     enum { LEAF_EACH = 200, AHEAD = 170 };
     (void)state;
     open_wal(STORE_VFS_SWEEP_UNLOCKED);
-    long before = reads();
+    long before = read_calls();
     for (int64_t frame = 0; frame < FRAMES; frame++)
         read_bytes(STORE_WAL_HEADER_BYTES + frame * FRAME, FRAME);
-    assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
-    before = reads();
+    assert_in_range(read_calls() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
+    before = read_calls();
     for (int64_t frame = 0; frame < FRAMES; frame++) {
         if (frame % LEAF_EACH == 0 && frame + AHEAD < FRAMES)
             read_frames_page(frame + AHEAD);
         read_frames_page(frame);
     }
-    assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5 + FRAMES / LEAF_EACH);
+    assert_in_range(read_calls() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5 + FRAMES / LEAF_EACH);
     close_swept();
 }
 
@@ -207,10 +189,10 @@ static void and_from_its_end_to_its_beginning(void **state) {
     (void)state;
     for (size_t i = 0; i < sizeof layers / sizeof *layers; i++) {
         open_wal(layers[i]);
-        long before = reads();
+        long before = read_calls();
         for (int64_t frame = FRAMES - 1; frame >= 0; frame--)
             read_frames_page(frame);
-        assert_in_range(reads() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
+        assert_in_range(read_calls() - before, WAL_STRETCHES - 2, WAL_STRETCHES + 5);
         close_swept();
     }
 }

@@ -134,13 +134,17 @@ void item_free(struct item *item, size_t *memory) {
     item_release(item, memory);
 }
 
+static struct text *text_with(struct text *text, const void *bytes, size_t length, size_t *memory) {
+    text = text_for(text, length, memory);
+    memcpy(text->bytes, bytes, length);
+    text->length = length;
+    return text;
+}
+
 struct item *item_new(const struct resp_arg *key, const void *bytes, size_t length, size_t *memory) {
     if (length > ITEM_SHORT_MAX) {
         struct item *item = shell_new(key, ITEM_LONG, 0, memory);
-        struct text *text = text_for(NULL, length, memory);
-        memcpy(text->bytes, bytes, length);
-        text->length = length;
-        item_put_object(item, &text->object);
+        item_put_object(item, &text_with(NULL, bytes, length, memory)->object);
         return item;
     }
     struct item *item = shell_new(key, 0, length, memory);
@@ -189,9 +193,7 @@ struct item *item_write(struct item *item, const void *bytes, size_t length, siz
     struct text *text = (struct text *)item_object(item);
     assert(!text || item->type == VALUE_STRING);
     if (length > ITEM_SHORT_MAX) {
-        text = text_for(text, length, memory);
-        memcpy(text->bytes, bytes, length);
-        text->length = length;
+        text = text_with(text, bytes, length, memory);
         item = reshape_value(item, ITEM_LONG, 0, &text->object, memory);
     } else {
         if (text)

@@ -5,7 +5,7 @@
  *      log.c       the log's life: made, checked, opened, closed; the worker's batches
  *      ring.c      its segments, from the oldest to the one that is written
  *      segment.c   one segment: a database of which only the -wal is written
- *      keeper.c    gets the next segment ready, beside the log
+ *      keeper.c    gets the next segment ready, empties and removes others, beside the log
  *      terms.c     which term each entry has
  *      job.c       jobs as values
  *      rows.c      rows <-> values, each with its checksum
@@ -403,7 +403,7 @@ uint64_t store_ring_sum(const struct store_ring *ring, raft_index from, raft_ind
 bool store_ring_cut(struct store_ring *ring, raft_index index);
 /* Number of the last transaction of the newest segment before the last one that has entries; 0: there is none. */
 uint64_t store_ring_old_save(const struct store_ring *ring);
-/* Between two batches: gets the next one ready, removes those that are too many. */
+/* Between two batches: empties those that are free, gets the next one ready, removes those that are too many. */
 void store_ring_keep(struct store_ring *ring);
 
 /* ---- wal.c ----------------------------------------------------------------------------------------------- */
