@@ -120,7 +120,7 @@ const struct conf_directive conf_directives[] = {
      "ms of silence after which a leader is replaced"},
     {"raft-heartbeat-interval", CONF_NUMBER, FIELD(heartbeat_ms), 0, 5, 60000, NULL, "100",
      "ms between a leader's signs of life"},
-    {"raft-hold-time", CONF_NUMBER, FIELD(hold_ms), CONF_LIVE, 0, 1000, NULL, "5",
+    {"raft-hold-time", CONF_NUMBER, FIELD(hold_ms), CONF_LIVE, 0, 1000, NULL, "20",
      "on one machine: ms that entries wait before they go to members whom a majority can do without, and reads share rounds; 0: neither"},
     {"raft-gather-time", CONF_NUMBER, FIELD(gather_us), CONF_LIVE, 0, 10000, NULL, "1000",
      "us that a leader's entry waits for the next writes of those who were just answered, where they came that soon lately; 0: it does not"},

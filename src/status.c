@@ -17,8 +17,8 @@
 #include "version.h"
 
 enum {
-    HANDSHAKE_MS = 1500, /* from accept to RAFT.AUTH */
-    HOLD_FSYNCS = 4,     /* an fsync is short against raft-hold-time when so many fit into it */
+    HANDSHAKE_MS = 1500,  /* from accept to RAFT.AUTH */
+    HOLD_FSYNC_US = 1280, /* an fsync is short up to here: entries may be held back (raft-hold-time) */
 };
 
 /* ---- who leads ------------------------------------------------------------------------------------------------- */
@@ -212,7 +212,7 @@ static bool saves_by_holding(struct node *node) {
     struct latency_figures fsync;
     latency_read(&node->fsync, node->now_ms, &fsync);
     /* a narrow bound would keep what it has decided: of all three that write at once each takes longer than of two */
-    return fsync.p50_us * HOLD_FSYNCS <= 1000ull * node->conf->hold_ms;
+    return fsync.p50_us <= HOLD_FSYNC_US;
 }
 
 void status_watch_machines(struct node *node) {
