@@ -43,13 +43,14 @@ SOURCES      := $(wildcard resp/*.c raft/*.c src/*.c src/*/*.c)
 UNIT         := $(wildcard tests/test_*.c)
 OUTSIDE      := $(wildcard redis-tests/test_*.c)
 HARNESS      := $(wildcard redis-tests/harness/*.c)
-BENCH        := $(filter-out redis-tests/bench/slowdisk.c,$(wildcard redis-tests/bench/*.c))
+BENCH_ALONE  := redis-tests/bench/slowdisk.c redis-tests/bench/bare.c
+BENCH        := $(filter-out $(BENCH_ALONE),$(wildcard redis-tests/bench/*.c))
 FUZZ         := $(wildcard tests/fuzz/fuzz_*.c)
 SIM          := $(wildcard tests/sim/*.c)
 CHAOS        := $(wildcard redis-tests/chaos/*.c)
 FAULTY       := $(wildcard redis-tests/chaos/server/*.c)
 EVERY_C      := $(SOURCES) $(UNIT) $(SIM) $(CHAOS) $(FAULTY) $(OUTSIDE) $(HARNESS) $(BENCH) \
-                $(wildcard redis-tests/demo.c redis-tests/bench/slowdisk.c tests/bench_log.c)
+                $(wildcard redis-tests/demo.c $(BENCH_ALONE) tests/bench_log.c)
 
 objects   = $(patsubst %.c,$(OUT)/%.o,$(1))
 programs  = $(patsubst %.c,$(OUT)/%,$(1))
@@ -68,6 +69,7 @@ CHAOS_SERVER  := $(OUT)/redis-tests/chaos/redraft-faulty
 BENCH_PROGRAM := $(OUT)/redis-tests/bench/bench
 BENCH_LOG     := $(OUT)/tests/bench_log
 SLOWDISK      := $(OUT)/redis-tests/bench/slowdisk
+BARE          := $(OUT)/redis-tests/bench/bare
 
 # What `make check` is: the unit tests but for a few that wait for long, and of those from outside the first ones.
 SLOW    := $(addprefix tests/test_,$(addsuffix .c,checkpoint_pages node_audit node_blocked_handover node_blocking node_checkpoint node_cluster node_handover node_level node_proxy node_reads raft_random store_data store_data_costs store_trouble))
@@ -140,7 +142,7 @@ $(BENCH_PROGRAM): $(call objects,$(BENCH) $(HARNESS))
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ $(TEST_LIBS) -lnghttp2 -o $@.$$$$ && mv $@.$$$$ $@
 
-$(SLOWDISK): %: %.o
+$(SLOWDISK) $(BARE): %: %.o
 	@echo "  LINK  $@"
 	@$(CC) $(ALL_LDFLAGS) $^ -o $@.$$$$ && mv $@.$$$$ $@
 
@@ -214,15 +216,15 @@ chaos: $(REDRAFT) $(CHAOS_SERVER) $(CHAOS_PROGRAM)
 
 # Side by side with redis-server and etcd, into build/bench/. bench-check: a few of its loads, against the ratios that were recorded, and
 # what a command costs, counted (bench-count alone: no peers, and no matter how busy the machine is).
-BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK)
+BENCH_ENV = REDRAFT=$(REDRAFT) SLOWDISK=$(SLOWDISK) BARE=$(BARE)
 
-bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM)
 
-bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-aside: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --aside
 
-bench-collections: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-collections: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --collections
 
 bench-checkpoints: $(REDRAFT) $(BENCH_PROGRAM)
@@ -231,14 +233,14 @@ bench-checkpoints: $(REDRAFT) $(BENCH_PROGRAM)
 bench-scale: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --scale
 
-bench-sustained: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-sustained: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --sustained
 
 # Builds and settings beside one another, in turns: make bench-turns WITH="redis always, redraft, ../before/build/redraft --raft-busy-poll-time 0".
 LOADS ?= SET 1, SET 50, SET 200, SET 50 x 16, GET 1, GET 50, GET 50 x 16
 WITH  ?= redis always, redraft
 
-bench-turns: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK)
+bench-turns: $(REDRAFT) $(BENCH_PROGRAM) $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --turns "$(LOADS)" "$(WITH)"
 
 MINUTES ?= 30
@@ -246,7 +248,7 @@ MINUTES ?= 30
 bench-day: $(REDRAFT) $(BENCH_PROGRAM)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --day $(MINUTES)
 
-bench-check: bench-count $(SLOWDISK)
+bench-check: bench-count $(SLOWDISK) $(BARE)
 	@$(BENCH_ENV) $(BENCH_PROGRAM) --check redis-tests/bench/recorded
 
 bench-count: $(REDRAFT) $(BENCH_PROGRAM)

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: MIT */
 /*
  * Side by side on one machine and one disk, in turns, medians of at least three rounds: three redraft nodes; redis-server that fsyncs
- * every write; the same with two replicas and WAIT 1; redis-server that fsyncs every second; three nodes of etcd. One generator drives
- * them all (drive.c), on the same cores. Then all that once more on a slow disk (slowdisk.c), and what no load shows.
+ * every write; the same with two replicas and WAIT 1; redis-server that fsyncs every second; three nodes of etcd; and a yardstick that is none of
+ * them (bare.c). One generator drives them all (drive.c), on the same cores. Then all that once more on a slow disk (slowdisk.c), and what no load shows.
  *
  *      bench                 the whole, into build/bench/: report.txt, figures.csv, figures.svg
  *      bench --aside         only what no load shows: fail-over, memory, restart, checkpoints
@@ -32,7 +32,8 @@ enum { KEYS = 100000, VALUE = 100, FILL_MS = 3000, LOADS_MAX = 64, MOVES_MAX = 1
 
 #define SOME(kind) (1U << (kind))
 enum {
-    WRITES = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_ALWAYS) | SOME(SYSTEM_EVERYSEC) | SOME(SYSTEM_REPLICAS),
+    WRITES = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_ALWAYS) | SOME(SYSTEM_EVERYSEC) | SOME(SYSTEM_REPLICAS) |
+             SOME(SYSTEM_BARE),
     READS = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_REDRAFT_LEASE) | SOME(SYSTEM_ALWAYS),
     SHORT = SOME(SYSTEM_REDRAFT) | SOME(SYSTEM_ALWAYS),
     ETCD = SOME(SYSTEM_ETCD),
@@ -178,13 +179,19 @@ static void name_load(const struct drive_load *load, char name[64]) {
     snprintf(name, 64, "%s %u%s%s", drive_names[load->kind], load->connections, pipeline, bytes);
 }
 
+/* Nothing where no bar is set. */
+static void mark_bar(double ratio, double bar, char mark[16]) {
+    mark[0] = '\0';
+    if (bar > 0)
+        snprintf(mark, 16, "%s%g", ratio < bar ? "!" : ">=", bar);
+}
+
 static void say_cell(const struct row *row, enum system_kind kind, unsigned slow_ms) {
     double per_s = figures_median(slow_ms, &row->load, kind, FIGURE_FIELD(per_s));
     double ratio = kind == SYSTEM_REDRAFT_LEASE ? figures_ratio(slow_ms, &row->load, kind, SYSTEM_ALWAYS)
                                                 : figures_ratio(slow_ms, &row->load, SYSTEM_REDRAFT, kind);
-    char mark[16] = "";
-    if (row->bars[kind] > 0)
-        snprintf(mark, sizeof mark, "%s%g", ratio < row->bars[kind] ? "!" : ">=", row->bars[kind]);
+    char mark[16];
+    mark_bar(ratio, row->bars[kind], mark);
     if (per_s == 0)
         say(" | %21s", "");
     else if (kind == SYSTEM_REDRAFT)
@@ -214,6 +221,39 @@ static void run_table(const struct row *rows, size_t count, unsigned slow_ms) {
     for (size_t i = 0; i < count; i++) {
         run_row(&rows[i], slow_ms);
         say_row(&rows[i], slow_ms);
+    }
+}
+
+static bool has_bars(const struct row *row) {
+    for (enum system_kind kind = 0; kind < SYSTEM_KINDS; kind++)
+        if (row->bars[kind] > 0)
+            return row->systems & SOME(SYSTEM_BARE);
+    return false;
+}
+
+/* The bars once more, with the yardstick in redraft's place: what falls short here no server reaches on this machine. */
+static void say_yardstick(const struct row *rows, size_t count) {
+    static const enum system_kind peers[] = {SYSTEM_ALWAYS, SYSTEM_EVERYSEC, SYSTEM_REPLICAS, SYSTEM_ETCD};
+    say("\nThe least that two copies cost here (bare.c), as a ratio to each, median of the rounds'; "
+        "redraft's bar\n\n");
+    say("%-18s", "");
+    for (size_t peer = 0; peer < ROWS(peers); peer++)
+        say(" | %-14s", system_names[peers[peer]]);
+    say("\n");
+    for (size_t i = 0; i < count; i++) {
+        const struct row *row = &rows[i];
+        char name[64];
+        if (!has_bars(row))
+            continue;
+        name_load(&row->load, name);
+        say("%-18s", name);
+        for (size_t peer = 0; peer < ROWS(peers); peer++) {
+            double ratio = figures_ratio(0, &row->load, SYSTEM_BARE, peers[peer]);
+            char mark[16];
+            mark_bar(ratio, row->bars[peers[peer]], mark);
+            say(" | %6.2f %-7s", ratio, mark);
+        }
+        say("\n");
     }
 }
 
@@ -253,7 +293,7 @@ static void say_half_load(void) {
             struct system_use before;
             char name[64];
             name_load(&loads[i], name);
-            if (!there[kind] || peak == 0)
+            if (!there[kind] || peak == 0 || kind == SYSTEM_BARE) /* that waits for all of its clients */
                 continue;
             run_load(&systems[kind], &loads[i], 2 * harness_setting("REDRAFT_RUN_MS", 2000), peak / 2,
                      &result, &before);
@@ -296,6 +336,7 @@ static void compare_loads(const char *title) {
     unsigned slow_ms = (unsigned)harness_setting("REDRAFT_SLOW_MS", 4);
     figures_open("build/bench/figures.csv");
     run_table(whole, ROWS(whole), 0);
+    say_yardstick(whole, ROWS(whole));
     say_costs(whole, ROWS(whole));
     say_half_load();
     stop_all();

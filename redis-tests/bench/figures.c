@@ -136,7 +136,8 @@ static void plot_bar(FILE *svg, double y, const struct drive_load *load, enum sy
     static const char *const colours[SYSTEM_KINDS] = {[SYSTEM_ALWAYS] = "#3b6ea5",
                                                       [SYSTEM_EVERYSEC] = "#9aa7b5",
                                                       [SYSTEM_REPLICAS] = "#2f8f6b",
-                                                      [SYSTEM_ETCD] = "#b5652f"};
+                                                      [SYSTEM_ETCD] = "#b5652f",
+                                                      [SYSTEM_BARE] = "#6b5b95"};
     double one = across(1), end = across(ratio);
     fprintf(svg,
             "<text x='%d' y='%.0f' text-anchor='end'>%s %u&#215;%u, %u B</text><rect x='%.1f' y='%.0f' "
@@ -178,13 +179,14 @@ void figures_plot(const char *path, const char *title) {
     FILE *svg = fopen(path, "w");
     if (!svg)
         harness_fail("cannot write %s: %s", path, strerror(errno));
-    fprintf(svg,
-            "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%zu' font-family='sans-serif' "
-            "font-size='11'>\n"
-            "<rect width='100%%' height='100%%' fill='white'/><text x='12' y='20' font-size='14'>Requests "
-            "per second, three "
-            "redraft nodes, as a ratio to each peer</text><text x='12' y='36'>%s</text>\n",
-            PLOT_WIDTH, TOP + ROW * rows, title);
+    fprintf(
+        svg,
+        "<svg xmlns='http://www.w3.org/2000/svg' width='%d' height='%zu' font-family='sans-serif' "
+        "font-size='11'>\n"
+        "<rect width='100%%' height='100%%' fill='white'/><text x='12' y='20' font-size='14'>Requests "
+        "per second, three "
+        "redraft nodes, as a ratio to each peer and to the yardstick</text><text x='12' y='36'>%s</text>\n",
+        PLOT_WIDTH, TOP + ROW * rows, title);
     for (double line = 0.125; line <= 64; line *= 2)
         fprintf(svg,
                 "<line x1='%.1f' x2='%.1f' y1='%d' y2='%zu' stroke='%s'/><text x='%.1f' y='%d' "

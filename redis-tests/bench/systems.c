@@ -15,9 +15,13 @@
 enum { START_MS = 20000, WORDS_MAX = 40, METRICS_MAX = 1 << 20 };
 
 const char *const system_names[SYSTEM_KINDS] = {
-    [SYSTEM_REDRAFT] = "redraft",       [SYSTEM_REDRAFT_LEASE] = "redraft lease",
-    [SYSTEM_ALWAYS] = "redis always",   [SYSTEM_EVERYSEC] = "redis everysec",
-    [SYSTEM_REPLICAS] = "redis WAIT 1", [SYSTEM_ETCD] = "etcd",
+    [SYSTEM_REDRAFT] = "redraft",
+    [SYSTEM_REDRAFT_LEASE] = "redraft lease",
+    [SYSTEM_ALWAYS] = "redis always",
+    [SYSTEM_EVERYSEC] = "redis everysec",
+    [SYSTEM_REPLICAS] = "redis WAIT 1",
+    [SYSTEM_ETCD] = "etcd",
+    [SYSTEM_BARE] = "bare",
 };
 
 /* ---- starting -------------------------------------------------------------------------------------------------------- */
@@ -40,17 +44,18 @@ static void add(struct words *words, const char *format, ...) {
     words->at[++words->count] = NULL;
 }
 
-static const char *slowdisk(void) {
-    const char *program = getenv("SLOWDISK");
+/* Of ours: its path stands in the environment. */
+static const char *helper(const char *variable) {
+    const char *program = getenv(variable);
     if (!program)
-        harness_fail("SLOWDISK names no program: run `make bench`");
+        harness_fail("%s names no program: run `make bench`", variable);
     return program;
 }
 
 static void begin_words(struct words *words, unsigned slow_ms) {
     words->count = 0;
     if (slow_ms) {
-        add(words, "%s", slowdisk());
+        add(words, "%s", helper("SLOWDISK"));
         add(words, "%u", slow_ms);
     }
 }
@@ -181,6 +186,32 @@ static void start_etcd(struct system *system, unsigned slow_ms) {
     }
 }
 
+/* ---- the yardstick ------------------------------------------------------------------------------------------------------- */
+
+static bool listens(unsigned port) {
+    struct wire *wire = wire_open(port, 1000);
+    wire_close(wire);
+    return wire != NULL;
+}
+
+/* The leader is the first, and connects to the other as soon as its file is made. */
+static void start_bare(struct system *system, unsigned slow_ms) {
+    struct words words;
+    system->count = 2;
+    for (size_t at = 0; at < 2; at++)
+        system->ports[at] = cluster_free_port();
+    for (size_t at = 2; at-- > 0;) {
+        begin_words(&words, slow_ms);
+        add(&words, "%s", helper("BARE"));
+        add(&words, "%u", system->ports[at]);
+        add(&words, "%s/bare%zu", system->dir, at);
+        if (at == 0)
+            add(&words, "%u", system->ports[1]);
+        system->pids[at] = start(system, &words, at);
+    }
+    wait_until(system, 0, listens, "socket that listens");
+}
+
 /* ---- redraft --------------------------------------------------------------------------------------------------------------- */
 
 /* The harness starts one program: with a slow disk that is a script. */
@@ -190,7 +221,7 @@ static void start_redraft(struct system *system, unsigned slow_ms) {
                                                     *whole = realpath(plain, NULL);
     if (slow_ms) {
         snprintf(script, sizeof script, "%s/slow", system->dir);
-        snprintf(text, sizeof text, "#!/bin/sh\nexec %s %u %s \"$@\"\n", slowdisk(), slow_ms, whole);
+        snprintf(text, sizeof text, "#!/bin/sh\nexec %s %u %s \"$@\"\n", helper("SLOWDISK"), slow_ms, whole);
         file_write(script, text, strlen(text));
         chmod(script, 0755);
         setenv("REDRAFT", script, 1);
@@ -232,6 +263,8 @@ bool system_start(struct system *system, enum system_kind kind, const char *wher
         start_etcd(system, slow_ms);
     } else if (kind == SYSTEM_REDRAFT || kind == SYSTEM_REDRAFT_LEASE) {
         start_redraft(system, slow_ms);
+    } else if (kind == SYSTEM_BARE) {
+        start_bare(system, slow_ms);
     } else {
         if (kind == SYSTEM_REPLICAS)
             system->speaker = &speak_redis_wait;

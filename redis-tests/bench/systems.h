@@ -13,6 +13,7 @@ enum system_kind {
     SYSTEM_EVERYSEC,      /* one redis-server, appendfsync everysec */
     SYSTEM_REPLICAS, /* redis-server and two replicas, all appendfsync always; WAIT 1 ends each pipeline that writes */
     SYSTEM_ETCD, /* three nodes */
+    SYSTEM_BARE, /* no system: what the machine lets any two copies reach (bare.c) */
     SYSTEM_KINDS
 };
 extern const char *const system_names[SYSTEM_KINDS];
